@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands.h"
+#include "file_io.h"
+#include "session.h"
+
+#include <string.h>
+#include <unistd.h>
+
+typedef struct get_args {
+  const char *ns;
+  const char *key;
+  const char *output;
+  bool fresh;
+  bool stale;
+  bool hex;
+} get_args;
+
+#define AT(field) offsetof(get_args, field)
+
+static const cli_option options[] = {
+    {"output", 'o', CLI_FILE, AT(output), "FILE", NULL, NULL, "write the value to FILE, whole or not at all"},
+    {"stale", 0, CLI_FLAG, AT(stale), NULL, NULL, NULL, "also hand out what is past its time but still kept"},
+    {"fresh", 0, CLI_FLAG, AT(fresh), NULL, NULL, NULL, "bypass what is kept: counts as a miss and finds nothing"},
+    {"key-hex", 0, CLI_FLAG, AT(hex), NULL, NULL, NULL, "KEY is given in hexadecimal"},
+    {"make", 0, CLI_REFUSED, 0, NULL, NULL, NULL, "it needs makers; put the value yourself with `larder put`"},
+    {0}};
+
+static const cli_operand operands[] = {
+    {"NS", CLI_TEXT, AT(ns), false, NULL, "the namespace"}, {"KEY", CLI_TEXT, AT(key), false, NULL, "the key"}, {0}};
+
+static const cli_example examples[] = {{"larder get bls_ces payrolls:2026-10", "prints the value, byte for byte"},
+                                       {"larder get kernels k1 -o k1.npy", "writes it to a file"},
+                                       {"larder --json get bls_ces payrolls:2026-10", "the value with all that is known of it"},
+                                       {0}};
+
+static cli_exit value_write_json(const cli_call *call, const get_args *args, const cli_key *key, const larder_value *value,
+                                 const larder_facts *facts) {
+  cli_json json;
+  cli_json_init(&json, stdout);
+  cli_json_object(&json, NULL);
+  cli_json_text(&json, "ns", args->ns);
+  cli_json_bytes(&json, "key", "key_encoding", key->data, key->len);
+  if (args->output == NULL) {
+    cli_json_bytes(&json, "value", "encoding", value->data, value->len);
+  } else {
+    cli_json_text(&json, "output", args->output);
+  }
+  cli_json_facts(&json, facts);
+  if (facts->meta_len > 0) {
+    cli_json_bytes(&json, "meta", "meta_encoding", facts->meta, facts->meta_len);
+  } else {
+    cli_json_null(&json, "meta");
+    cli_json_null(&json, "meta_encoding");
+  }
+  cli_json_text(&json, "tier", value->tier);
+  cli_json_bool(&json, "stale", value->stale);
+  cli_json_object_end(&json);
+  cli_json_end(&json);
+  (void)call;
+  return CLI_DONE;
+}
+
+static cli_exit value_write(const cli_call *call, const get_args *args, const cli_key *key, const larder_value *value) {
+  char why[256];
+  larder_facts facts = {0};
+  larder_err result = larder_value_facts(value, &facts);
+  if (result < 0) return cli_refuse_result(call, result, NULL, "cannot read the entry's facts");
+  if (args->output != NULL && !cli_file_write(args->output, value->data, value->len, why, sizeof why))
+    return cli_refuse(call, CLI_FAILED, "check --output", "cannot write %s: %s", args->output, why);
+  if (call->globals->json) return value_write_json(call, args, key, value, &facts);
+  if (value->stale) cli_note(call, "larder: this value is stale");
+  if (args->output != NULL) return CLI_DONE;
+  bool terminal = isatty(STDOUT_FILENO);
+  if (terminal && !cli_printable(value->data, value->len))
+    return cli_refuse(call, CLI_USAGE, "use --output FILE, a pipe, or `larder inspect` for a preview",
+                      "the value is no text and would disturb the terminal");
+  if (value->len > 0) fwrite(value->data, 1, value->len, stdout);
+  if (terminal && value->len > 0 && ((const char *)value->data)[value->len - 1] != '\n') fputc('\n', stdout);
+  return CLI_DONE;
+}
+
+static cli_exit value_get(const cli_call *call, const get_args *args, larder_ns *ns, const cli_key *key) {
+  larder_value value = {0};
+  larder_get_options how = {.size = sizeof how, .fresh = args->fresh, .allow_stale = args->stale};
+  larder_err result = larder_get(ns, key->data, key->len, &how, &value);
+  if (result == LARDER_MISS) {
+    const char *hint = args->fresh ? "--fresh bypasses what is kept, and this build has no makers to make it anew"
+                                   : "`larder ls NS` lists the keys; `larder get --stale` also takes what is past its time";
+    return cli_refuse(call, CLI_NOT_FOUND, hint, "not found: %s in %s", args->key, args->ns);
+  }
+  if (result < 0) return cli_refuse_result(call, result, NULL, "cannot get the value");
+  cli_exit code = value_write(call, args, key, &value);
+  larder_value_release(&value);
+  return code;
+}
+
+static cli_exit run(const cli_call *call, void *given) {
+  const get_args *args = given;
+  cli_key key;
+  larder *cache = NULL;
+  larder_ns *ns = NULL;
+  cli_exit code = cli_key_read(call, args->key, args->hex, &key);
+  if (code == CLI_DONE) code = cli_open(call, CLI_LOOKS, &cache);
+  if (code == CLI_DONE) code = cli_ns(call, cache, args->ns, &ns);
+  if (code == CLI_DONE) code = value_get(call, args, ns, &key);
+  return cli_close(call, &cache, code);
+}
+
+const cli_command cli_command_get = {.name = "get",
+                                     .summary = "Print a value.",
+                                     .options = options,
+                                     .operands = operands,
+                                     .examples = examples,
+                                     .args_size = sizeof(get_args),
+                                     .run = run};

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands.h"
+#include "file_io.h"
+#include "session.h"
+
+#include <string.h>
+#include <unistd.h>
+
+typedef struct put_args {
+  const char *ns;
+  const char *key;
+  const char *file;
+  int64_t ttl_ms;
+  int64_t stale_ms;
+  const char *kind;
+  const char *version;
+  cli_list tags;
+  const char *meta;
+  bool hex;
+} put_args;
+
+#define AT(field) offsetof(put_args, field)
+
+static const cli_option options[] = {
+    {"ttl", 0, CLI_DURATION, AT(ttl_ms), "TIME", "never", NULL, "how long it is fresh, such as 90s or 30d, or never"},
+    {"stale", 0, CLI_DURATION, AT(stale_ms), "TIME", NULL, NULL, "how long after that it may still be served stale"},
+    {"kind", 0, CLI_CHOICE, AT(kind), "KIND", CLI_KINDS, NULL, "what the bytes are"},
+    {"version", 0, CLI_TEXT, AT(version), "TEXT", NULL, NULL, "the version of the value, such as an ETag"},
+    {"tag", 0, CLI_LIST, AT(tags), "TAG", NULL, NULL, "a tag; may be given up to 16 times"},
+    {"meta", 0, CLI_TEXT, AT(meta), "TEXT", NULL, NULL, "a note kept with the value, at most 4 KiB; @FILE reads it from FILE"},
+    {"key-hex", 0, CLI_FLAG, AT(hex), NULL, NULL, NULL, "KEY is given in hexadecimal"},
+    {0}};
+
+static const cli_operand operands[] = {
+    {"NS", CLI_TEXT, AT(ns), false, NULL, "the namespace"},
+    {"KEY", CLI_TEXT, AT(key), false, NULL, "the key, 1 to 1024 bytes"},
+    {"FILE", CLI_FILE, AT(file), true, NULL, "where the value is read from; - or nothing: standard input"},
+    {0}};
+
+static const cli_example examples[] = {
+    {"larder put bls_ces payrolls:2026-10 payrolls.json --kind json", "keeps a file"},
+    {"echo hello | larder put demo greeting --ttl 1h", "keeps what is piped in, for an hour"},
+    {"larder put kernels k1 k1.npy --kind array --tag run7 --version 3", "with a tag and a version"},
+    {0}};
+
+/* Text as it stands, or the content of @FILE. */
+static cli_exit meta_read(const cli_call *call, const char *given, cli_buf *out) {
+  char why[256];
+  if (given == NULL) return CLI_DONE;
+  if (given[0] != '@') {
+    cli_buf_text(out, given);
+  } else if (!cli_file_read(given + 1, LARDER_META_MAX + 1, out, why, sizeof why)) {
+    return cli_refuse(call, CLI_USAGE, "--meta takes a text, or @FILE", "cannot read %s: %s", given + 1, why);
+  }
+  if (out->len > LARDER_META_MAX)
+    return cli_refuse(call, CLI_USAGE, "put what is larger into the value", "--meta holds at most %u bytes", LARDER_META_MAX);
+  return CLI_DONE;
+}
+
+static cli_exit value_read(const cli_call *call, const char *file, cli_buf *out) {
+  char why[256];
+  bool piped = file == NULL || strcmp(file, "-") == 0;
+  if (piped && isatty(STDIN_FILENO)) cli_note(call, "larder: reading the value from the terminal; Ctrl-D ends it");
+  if (cli_file_read(piped ? "-" : file, LARDER_VALUE_MAX, out, why, sizeof why)) return CLI_DONE;
+  return cli_refuse(call, CLI_USAGE, "name a file that can be read, or pipe the value in", "cannot read %s: %s",
+                    piped ? "standard input" : file, why);
+}
+
+static cli_exit limits_check(const cli_call *call, const put_args *args) {
+  if (args->version != NULL && strlen(args->version) > LARDER_VERSION_MAX)
+    return cli_refuse(call, CLI_USAGE, "shorten it", "--version holds at most %u bytes", LARDER_VERSION_MAX);
+  for (size_t i = 0; i < args->tags.count; i++) {
+    size_t len = strlen(args->tags.items[i]);
+    if (len == 0 || len > LARDER_TAG_MAX)
+      return cli_refuse(call, CLI_USAGE, "shorten it", "a tag has 1 to %u bytes, this one has %zu", LARDER_TAG_MAX, len);
+  }
+  return CLI_DONE;
+}
+
+static cli_exit told(const cli_call *call, const put_args *args, const cli_key *key, larder_ns *ns, larder_err result,
+                     size_t len) {
+  if (call->globals->json) {
+    cli_json json;
+    cli_json_init(&json, stdout);
+    cli_json_object(&json, NULL);
+    cli_json_text(&json, "ns", larder_ns_name(ns));
+    cli_json_bytes(&json, "key", "key_encoding", key->data, key->len);
+    cli_json_uint(&json, "bytes", len);
+    cli_json_text(&json, "result", result == LARDER_DEGRADED ? "degraded" : "kept");
+    cli_json_object_end(&json);
+    cli_json_end(&json);
+    return CLI_DONE;
+  }
+  char size[CLI_SHORT];
+  if (result == LARDER_DEGRADED) cli_note(call, "larder: warning: a tier is away; `larder stats` shows which");
+  cli_note(call, "kept %s in %s (%s)", args->key, args->ns, cli_size_text(len, size, sizeof size));
+  return CLI_DONE;
+}
+
+/* A namespace without a tier that outlives this process would keep nothing. */
+static cli_exit lasting_check(const cli_call *call, larder_ns *ns) {
+  larder_policy policy = {0};
+  larder_ns_policy(ns, &policy);
+  if (policy.tiers == NULL || strcmp(policy.tiers, "memory") != 0) return CLI_DONE;
+  return cli_refuse(call, CLI_FAILED, "give the namespace a lasting tier in the configuration: tiers: [memory, sqlite]",
+                    "%s is kept in memory only, which would end with this command", larder_ns_name(ns));
+}
+
+static cli_exit value_put(const cli_call *call, const put_args *args, larder_ns *ns, const cli_key *key, const cli_buf *value,
+                          const cli_buf *meta) {
+  larder_put_options how = {.size = sizeof how,
+                            .ttl_ms = args->ttl_ms,
+                            .stale_ms = args->stale_ms,
+                            .kind = cli_kind_of(args->kind),
+                            .version = args->version,
+                            .meta = meta->len > 0 ? meta->data : NULL,
+                            .meta_len = meta->len,
+                            .tags = args->tags.count > 0 ? args->tags.items : NULL,
+                            .tags_count = args->tags.count};
+  larder_err result = larder_put(ns, key->data, key->len, cli_buf_str(value), value->len, &how);
+  if (result == LARDER_OK || result == LARDER_DEGRADED) return told(call, args, key, ns, result, value->len);
+  if (result == LARDER_NOT_KEPT) {
+    larder_policy policy = {0};
+    char most[CLI_SHORT];
+    larder_ns_policy(ns, &policy);
+    return cli_refuse(call, CLI_FAILED, "raise max_entry of the namespace, or the limits of its tiers",
+                      "not kept: %s takes values of at most %s, and its tiers must have room", args->ns,
+                      cli_size_text(policy.max_entry_bytes, most, sizeof most));
+  }
+  if (result > 0) return cli_refuse(call, CLI_FAILED, "try again", "not kept: %s", larder_err_text(result));
+  return cli_refuse_result(call, result, NULL, "cannot put the value");
+}
+
+static cli_exit run(const cli_call *call, void *given) {
+  const put_args *args = given;
+  cli_key key;
+  larder *cache = NULL;
+  larder_ns *ns = NULL;
+  cli_buf value = {0};
+  cli_buf meta = {0};
+  cli_exit code = cli_key_read(call, args->key, args->hex, &key);
+  if (code == CLI_DONE) code = limits_check(call, args);
+  if (code == CLI_DONE) code = meta_read(call, args->meta, &meta);
+  if (code == CLI_DONE) code = value_read(call, args->file, &value);
+  if (code == CLI_DONE) code = cli_open(call, CLI_CHANGES, &cache);
+  if (code == CLI_DONE) code = cli_ns(call, cache, args->ns, &ns);
+  if (code == CLI_DONE) code = lasting_check(call, ns);
+  if (code == CLI_DONE) code = value_put(call, args, ns, &key, &value, &meta);
+  cli_buf_fini(&value);
+  cli_buf_fini(&meta);
+  return cli_close(call, &cache, code);
+}
+
+const cli_command cli_command_put = {.name = "put",
+                                     .summary = "Keep a value.",
+                                     .text = "When the command returns, the value is kept as durably as the namespace's "
+                                             "configuration promises, and no process sees an older one any more.",
+                                     .options = options,
+                                     .operands = operands,
+                                     .examples = examples,
+                                     .args_size = sizeof(put_args),
+                                     .run = run};

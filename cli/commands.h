@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands; main.c lists them in the order in which help shows them. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "command.h"
+
+extern const cli_command cli_command_get;
+extern const cli_command cli_command_put;
+extern const cli_command cli_command_del;
+extern const cli_command cli_command_exists;
+extern const cli_command cli_command_ls;
+extern const cli_command cli_command_inspect;
+extern const cli_command cli_command_stats;
+extern const cli_command cli_command_validate;
+extern const cli_command cli_command_purge;
+extern const cli_command cli_command_clear_expired;
+extern const cli_command cli_command_config;
+extern const cli_command cli_command_bench;
+extern const cli_command cli_command_tour;
+extern const cli_command cli_command_tour_writer;
+extern const cli_command cli_command_completion;
+extern const cli_command cli_command_help;
+extern const cli_command cli_command_version;
+
+#endif

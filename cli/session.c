@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session.h"
+
+#include "cli_units.h"
+#include "nearest.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static void refuse_print(const cli_call *call, cli_exit code, const char *name, const char *message, const char *hint) {
+  fflush(stdout);
+  if (call->globals->json) {
+    cli_json json;
+    cli_json_init(&json, stderr);
+    cli_json_object(&json, NULL);
+    cli_json_object(&json, "error");
+    cli_json_text(&json, "code", name);
+    cli_json_int(&json, "exit", code);
+    cli_json_text(&json, "message", message);
+    cli_json_text(&json, "hint", hint);
+    cli_json_object_end(&json);
+    cli_json_object_end(&json);
+    cli_json_end(&json);
+    return;
+  }
+  fprintf(stderr, "%slarder:%s %s\n", cli_style_on(stderr, CLI_RED), cli_style_off(stderr), message);
+  if (hint != NULL && hint[0] != '\0') fprintf(stderr, "        %s\n", hint);
+}
+
+static const char *exit_name(cli_exit code) {
+  static const char *const names[] = {"done", "not-found", "usage", "configuration", "failed"};
+  return names[code];
+}
+
+cli_exit cli_refuse(const cli_call *call, cli_exit code, const char *hint, const char *format, ...) {
+  char message[1024];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(message, sizeof message, format, args);
+  va_end(args);
+  refuse_print(call, code, exit_name(code), message, hint);
+  return code;
+}
+
+static const char *hint_of(larder_err result) {
+  switch (result) {
+  case LARDER_EBUSY:
+    return "try again; a stopped process that holds the key shows in `larder stats`";
+  case LARDER_ENOSPC:
+    return "make room on the disk, or free some with `larder purge` or `larder clear-expired`";
+  case LARDER_EACCES:
+    return "check the owner and mode of the root, or choose another with --root";
+  case LARDER_ECORRUPT:
+    return "`larder validate` shows what is damaged, `larder validate --repair` removes it";
+  case LARDER_EFORMAT:
+    return "use the newer Larder that wrote it, or another --root";
+  case LARDER_EUNSUPPORTED:
+    return "choose a --root on a local disk";
+  case LARDER_ECONFIG:
+    return "`larder config check` lists every mistake";
+  case LARDER_EAWAY:
+  case LARDER_DEGRADED:
+    return "`larder stats` shows the state of the tiers";
+  default:
+    return "";
+  }
+}
+
+cli_exit cli_refuse_result(const cli_call *call, larder_err result, const larder_error *long_form, const char *doing) {
+  char message[1024];
+  cli_exit code = result == LARDER_ECONFIG                             ? CLI_CONFIG
+                  : result == LARDER_MISS                              ? CLI_NOT_FOUND
+                  : larder_err_classify(result) == LARDER_CLASS_MISUSE ? CLI_USAGE
+                                                                       : CLI_FAILED;
+  const char *text = long_form != NULL && long_form->message[0] != '\0' ? long_form->message : larder_err_text(result);
+  snprintf(message, sizeof message, "%s: %s", doing, text);
+  refuse_print(call, code, larder_err_name(result), message, hint_of(result));
+  return code;
+}
+
+void cli_note(const cli_call *call, const char *format, ...) {
+  if (call->globals->quiet || call->globals->json) return;
+  va_list args;
+  va_start(args, format);
+  fflush(stdout);
+  vfprintf(stderr, format, args);
+  va_end(args);
+  fputc('\n', stderr);
+}
+
+void cli_log_line(void *context, int level, const char *id, const char *message) {
+  const cli_call *call = context;
+  cli_note(call, "larder: %s%s [%s]", level == LARDER_LOG_WARN ? "warning: " : "", message, id);
+}
+
+cli_exit cli_open(const cli_call *call, cli_use use, larder **out) {
+  struct stat info;
+  const char *root = call->globals->root;
+  if (root != NULL && stat(root, &info) != 0) {
+    if (errno != ENOENT) return cli_refuse(call, CLI_FAILED, "check --root", "%s: %s", root, strerror(errno));
+    if (use == CLI_LOOKS)
+      return cli_refuse(call, CLI_NOT_FOUND, "check --root; `larder put` makes it", "there is no cache at %s", root);
+  } else if (root != NULL && !S_ISDIR(info.st_mode)) {
+    return cli_refuse(call, CLI_FAILED, "--root names a folder", "%s is no folder", root);
+  }
+  larder_error error = {0};
+  larder_options options = {.size = sizeof options,
+                            .root = root,
+                            .config_file = call->globals->config,
+                            .log = cli_log_line,
+                            .log_context = (void *)call,
+                            .log_level = LARDER_LOG_WARN,
+                            .memory_bytes_max = CLI_MEMORY_BYTES};
+  larder_err result = larder_open(&options, out, &error);
+  if (result != LARDER_OK) return cli_refuse_result(call, result, &error, "cannot open the cache");
+  return CLI_DONE;
+}
+
+cli_exit cli_close(const cli_call *call, larder **cache, cli_exit code) {
+  larder_err result = larder_close(cache);
+  return result < 0 && code == CLI_DONE ? cli_refuse_result(call, result, NULL, "closing the cache") : code;
+}
+
+cli_exit cli_ns(const cli_call *call, larder *cache, const char *name, larder_ns **out) {
+  larder_error error = {0};
+  larder_err result = larder_ns_open(cache, name, out, &error);
+  if (result == LARDER_OK) return CLI_DONE;
+  return cli_refuse_result(call, result, &error, "cannot open the namespace");
+}
+
+typedef struct known {
+  cli_nearest nearest;
+  bool found;
+} known;
+
+static bool known_visit(void *context, const char *name) {
+  known *k = context;
+  if (strcmp(name, k->nearest.wrong) == 0) k->found = true;
+  cli_nearest_offer(&k->nearest, name);
+  return !k->found;
+}
+
+cli_exit cli_ns_known(const cli_call *call, larder *cache, const char *name, larder_ns **out) {
+  known k = {.nearest = {.wrong = name}};
+  larder_err result = larder_ns_each(cache, known_visit, &k);
+  if (result < 0) return cli_refuse_result(call, result, NULL, "cannot list the namespaces");
+  if (k.found) return cli_ns(call, cache, name, out);
+  char hint[480];
+  if (k.nearest.best[0] != '\0') {
+    snprintf(hint, sizeof hint, "did you mean %s? `larder ls` lists them", k.nearest.best);
+  } else {
+    snprintf(hint, sizeof hint, "`larder ls` lists them");
+  }
+  return cli_refuse(call, CLI_NOT_FOUND, hint, "there is no namespace '%s' here", name);
+}
+
+cli_exit cli_key_read(const cli_call *call, const char *text, bool hex, cli_key *out) {
+  if (hex) {
+    if (cli_parse_hex(text, out->data, sizeof out->data, &out->len)) return CLI_DONE;
+    return cli_refuse(call, CLI_USAGE, "give pairs of hexadecimal digits, at most 1024 bytes of them",
+                      "'%.80s' is no key in hex", text);
+  }
+  out->len = strlen(text);
+  if (out->len == 0 || out->len > LARDER_KEY_MAX)
+    return cli_refuse(call, CLI_USAGE, "a key has 1 to 1024 bytes", "this key has %zu bytes", out->len);
+  memcpy(out->data, text, out->len);
+  return CLI_DONE;
+}
+
+typedef struct names {
+  char **items;
+  size_t len;
+  size_t room;
+} names;
+
+static bool names_visit(void *context, const char *name) {
+  names *n = context;
+  if (n->len == n->room) {
+    size_t room = n->room == 0 ? 16 : n->room * 2;
+    char **items = cli_alloc(room * sizeof *items);
+    if (n->len > 0) memcpy(items, n->items, n->len * sizeof *items);
+    free(n->items);
+    n->items = items;
+    n->room = room;
+  }
+  n->items[n->len++] = cli_copy(name);
+  return true;
+}
+
+static int names_compare(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+cli_exit cli_each_ns(const cli_call *call, larder *cache, const char *only,
+                     cli_exit (*visit)(const cli_call *call, larder *cache, larder_ns *ns, void *context), void *context) {
+  names n = {0};
+  larder_ns *ns = NULL;
+  cli_exit code = CLI_DONE;
+  if (only != NULL) {
+    code = cli_ns_known(call, cache, only, &ns);
+    return code == CLI_DONE ? visit(call, cache, ns, context) : code;
+  }
+  larder_err result = larder_ns_each(cache, names_visit, &n);
+  if (result < 0) code = cli_refuse_result(call, result, NULL, "cannot list the namespaces");
+  if (n.len > 0) qsort(n.items, n.len, sizeof *n.items, names_compare);
+  for (size_t i = 0; i < n.len; i++) {
+    if (code == CLI_DONE) code = cli_ns(call, cache, n.items[i], &ns);
+    if (code == CLI_DONE) code = visit(call, cache, ns, context);
+    free(n.items[i]);
+  }
+  free(n.items);
+  return code;
+}
+
+static const char *const kind_names[] = {"bytes", "text", "json", "array", "model", "wisdom"};
+
+const char *cli_kind_name(larder_kind kind) {
+  return (size_t)kind < sizeof kind_names / sizeof kind_names[0] ? kind_names[kind] : "unknown";
+}
+
+larder_kind cli_kind_of(const char *name) {
+  for (size_t i = 0; name != NULL && i < sizeof kind_names / sizeof kind_names[0]; i++) {
+    if (strcmp(name, kind_names[i]) == 0) return (larder_kind)i;
+  }
+  return LARDER_KIND_BYTES;
+}
+
+int64_t cli_stamp_ms(uint64_t stamp) { return (int64_t)(stamp >> 16); }
+
+/* The tags of an entry one by one: each is a length byte and its bytes. */
+static bool tag_next(const larder_facts *facts, size_t *at, const char **tag_out, size_t *len_out) {
+  if (*at >= facts->tags_len) return false;
+  size_t len = (unsigned char)facts->tags[*at];
+  if (len > facts->tags_len - *at - 1) return false;
+  *tag_out = facts->tags + *at + 1;
+  *len_out = len;
+  *at += 1 + len;
+  return true;
+}
+
+void cli_tags_text(const larder_facts *facts, cli_buf *out) {
+  const char *tag = NULL;
+  size_t len = 0;
+  size_t at = 0;
+  while (tag_next(facts, &at, &tag, &len)) {
+    if (out->len > 0) cli_buf_text(out, ", ");
+    cli_escape(out, tag, len);
+  }
+}
+
+static void json_time(cli_json *json, const char *name, int64_t wall_ms) {
+  if (wall_ms > 0) {
+    cli_json_int(json, name, wall_ms);
+  } else {
+    cli_json_null(json, name);
+  }
+}
+
+void cli_json_facts(cli_json *json, const larder_facts *facts) {
+  const char *tag = NULL;
+  size_t len = 0;
+  size_t at = 0;
+  cli_json_uint(json, "bytes", facts->value_len);
+  cli_json_text(json, "kind", cli_kind_name(facts->kind));
+  if (facts->version_len > 0) {
+    cli_json_text_n(json, "version", facts->version, facts->version_len);
+  } else {
+    cli_json_null(json, "version");
+  }
+  cli_json_array(json, "tags");
+  while (tag_next(facts, &at, &tag, &len)) cli_json_text_n(json, NULL, tag, len);
+  cli_json_array_end(json);
+  cli_json_int(json, "written_ms", cli_stamp_ms(facts->stamp));
+  json_time(json, "fresh_until_ms", facts->expires_soft_ms);
+  json_time(json, "keep_until_ms", facts->expires_hard_ms);
+  cli_json_uint(json, "reads", facts->access_count);
+  json_time(json, "read_ms", facts->accessed_ms);
+}

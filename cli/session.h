@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What most commands do first and last: open the cache and a namespace, tell what went wrong and what to do. */
+#ifndef CLI_SESSION_H
+#define CLI_SESSION_H
+
+#include "cli_json.h"
+#include "command.h"
+
+/* Bytes of memory tier that a command takes: it lives for one call, so it keeps little. */
+#define CLI_MEMORY_BYTES ((uint64_t)8 << 20)
+
+/* Tells a failure on stderr (as a JSON document with --json) and returns `code`. hint may be NULL. */
+cli_exit cli_refuse(const cli_call *call, cli_exit code, const char *hint, const char *format, ...) LARDER_PRINTF(4, 5);
+/* The same for a result of the library. `long_form` may be NULL. Returns the exit code that fits the result. */
+cli_exit cli_refuse_result(const cli_call *call, larder_err result, const larder_error *long_form, const char *doing);
+/* A remark on stderr; nothing with --quiet or --json. */
+void cli_note(const cli_call *call, const char *format, ...) LARDER_PRINTF(2, 3);
+
+/* Sink for the library's log, its context being the call: for people only, since a program reads the outcome from the
+ * document. */
+void cli_log_line(void *context, int level, const char *id, const char *message);
+
+typedef enum cli_use {
+  CLI_LOOKS,   /* a --root that is not there is told, not made */
+  CLI_CHANGES, /* it is made */
+} cli_use;
+/* CLI_DONE and an open cache to cli_close, or another code, told already. */
+cli_exit cli_open(const cli_call *call, cli_use use, larder **out);
+/* Closes; a flush that fails turns CLI_DONE into CLI_FAILED. Returns the code to leave with. */
+cli_exit cli_close(const cli_call *call, larder **cache, cli_exit code);
+/* A namespace to write to, of any valid name. */
+cli_exit cli_ns(const cli_call *call, larder *cache, const char *name, larder_ns **out);
+/* A namespace that must be there: configured or with entries; the nearest name is offered where it is not. */
+cli_exit cli_ns_known(const cli_call *call, larder *cache, const char *name, larder_ns **out);
+
+/* A key as it was typed, to bytes. */
+typedef struct cli_key {
+  unsigned char data[LARDER_KEY_MAX];
+  size_t len;
+} cli_key;
+cli_exit cli_key_read(const cli_call *call, const char *text, bool hex, cli_key *out);
+
+/* Visits the names of namespaces, sorted; those are the caller's own copies during the visit. Stops at a code other than
+ * CLI_DONE and returns it. */
+cli_exit cli_each_ns(const cli_call *call, larder *cache, const char *only,
+                     cli_exit (*visit)(const cli_call *call, larder *cache, larder_ns *ns, void *context), void *context);
+
+/* Facts as JSON members: bytes, kind, version, tags, meta, written_ms, fresh_until_ms, keep_until_ms, reads, read_ms. */
+void cli_json_facts(cli_json *json, const larder_facts *facts);
+const char *cli_kind_name(larder_kind kind);
+/* CLI_CHOICE of --kind to the enumeration. */
+larder_kind cli_kind_of(const char *name);
+#define CLI_KINDS "bytes text json array model wisdom"
+/* Wall milliseconds of a stamp. */
+int64_t cli_stamp_ms(uint64_t stamp);
+/* Adds the tags, separated by `, `, escaped. */
+void cli_tags_text(const larder_facts *facts, cli_buf *out);
+
+#endif

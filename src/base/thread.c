@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plain pthreads with the checks in one place, and the ticker: one thread that sleeps on a condition for its period.
+ * A wake sets a flag, so one that comes during a tick makes the next tick follow at once and none is lost.
+ */
+#include "thread.h"
+
+#include "bytes.h"
+#include "fail.h"
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+
+void lrd_mutex_init(lrd_mutex *mutex) {
+  int failed = pthread_mutex_init(mutex, NULL);
+  LRD_ASSERT(!failed);
+}
+
+void lrd_mutex_fini(lrd_mutex *mutex) { pthread_mutex_destroy(mutex); }
+
+void lrd_cond_init(lrd_cond *cond) {
+  pthread_condattr_t attributes;
+  int failed = pthread_condattr_init(&attributes);
+  LRD_ASSERT(!failed);
+  failed = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  LRD_ASSERT(!failed);
+  failed = pthread_cond_init(cond, &attributes);
+  LRD_ASSERT(!failed);
+  pthread_condattr_destroy(&attributes);
+}
+
+void lrd_cond_fini(lrd_cond *cond) { pthread_cond_destroy(cond); }
+
+bool lrd_cond_wait_ns(lrd_cond *cond, lrd_mutex *mutex, int64_t ns) {
+  if (ns < 0) ns = 0;
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += (time_t)(ns / 1000000000);
+  until.tv_nsec += (long)(ns % 1000000000);
+  if (until.tv_nsec >= 1000000000) {
+    until.tv_nsec -= 1000000000;
+    until.tv_sec++;
+  }
+  return pthread_cond_timedwait(cond, mutex, &until) != ETIMEDOUT;
+}
+
+struct lrd_ticker {
+  lrd_mutex mutex;
+  lrd_cond cond;
+  pthread_t thread;
+  void (*tick)(void *context);
+  void *context;
+  int64_t period_ns;
+  bool woken;
+  bool stopping;
+  char name[16]; /* the kernel's limit, NUL included */
+};
+
+static int64_t ticker_now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void *ticker_run(void *argument) {
+  lrd_ticker *ticker = argument;
+  (void)pthread_setname_np(pthread_self(), ticker->name);
+  lrd_lock(&ticker->mutex);
+  while (!ticker->stopping) {
+    int64_t due_ns = ticker_now_ns() + ticker->period_ns;
+    while (!ticker->woken && !ticker->stopping) {
+      int64_t left_ns = due_ns - ticker_now_ns();
+      if (left_ns <= 0) break;
+      (void)lrd_cond_wait_ns(&ticker->cond, &ticker->mutex, left_ns);
+    }
+    if (ticker->stopping) break;
+    ticker->woken = false;
+    lrd_unlock(&ticker->mutex);
+    ticker->tick(ticker->context);
+    lrd_lock(&ticker->mutex);
+  }
+  lrd_unlock(&ticker->mutex);
+  return NULL;
+}
+
+larder_err lrd_ticker_start(lrd_ticker **out, const char *name, int64_t period_ns, void (*tick)(void *context), void *context) {
+  LRD_ASSERT(period_ns > 0);
+  lrd_ticker *ticker = lrd_alloc_zero(1, sizeof *ticker);
+  if (!ticker) return LARDER_ENOMEM;
+  lrd_mutex_init(&ticker->mutex);
+  lrd_cond_init(&ticker->cond);
+  ticker->tick = tick;
+  ticker->context = context;
+  ticker->period_ns = period_ns;
+  size_t len = strlen(name);
+  if (len >= sizeof ticker->name) len = sizeof ticker->name - 1;
+  memcpy(ticker->name, name, len);
+
+  /* The thread inherits a mask with everything blocked: signals belong to the application. */
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int failed = pthread_create(&ticker->thread, NULL, ticker_run, ticker);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (failed) {
+    lrd_cond_fini(&ticker->cond);
+    lrd_mutex_fini(&ticker->mutex);
+    lrd_dealloc(ticker);
+    return LARDER_ENOMEM;
+  }
+  *out = ticker;
+  return LARDER_OK;
+}
+
+void lrd_ticker_wake(lrd_ticker *ticker) {
+  lrd_lock(&ticker->mutex);
+  ticker->woken = true;
+  pthread_cond_signal(&ticker->cond);
+  lrd_unlock(&ticker->mutex);
+}
+
+void lrd_ticker_stop(lrd_ticker *ticker) {
+  if (!ticker) return;
+  LRD_ASSERT(!pthread_equal(pthread_self(), ticker->thread));
+  lrd_lock(&ticker->mutex);
+  ticker->stopping = true;
+  pthread_cond_signal(&ticker->cond);
+  lrd_unlock(&ticker->mutex);
+  pthread_join(ticker->thread, NULL);
+  lrd_cond_fini(&ticker->cond);
+  lrd_mutex_fini(&ticker->mutex);
+  lrd_dealloc(ticker);
+}
+
+void lrd_ticker_abandon(lrd_ticker *ticker) {
+  /* The mutex may be held by a thread that the child does not have, so neither it nor the condition is touched. */
+  lrd_dealloc(ticker);
+}

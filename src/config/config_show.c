@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Walks the option table as the reader does, row by row, with the writer instead of the tree. */
+#include "config/config_show.h"
+
+#include "config/config_writer.h"
+#include "config/option_value.h"
+
+typedef struct shower {
+  const lrd_settings *settings;
+  lrd_config_writer writer;
+} shower;
+
+static void scope_show(shower *s, lrd_scope scope, const void *section, unsigned without);
+
+/* A `${` that is meant as it stands. */
+static larder_err escape_variables(lrd_buf *text) {
+  lrd_buf escaped = {0};
+  larder_err err = LARDER_OK;
+  for (size_t i = 0; i < text->len && err == LARDER_OK; i++) {
+    if (i + 1 < text->len && text->data[i] == '$' && text->data[i + 1] == '{') err = lrd_buf_append_byte(&escaped, '$');
+    if (err == LARDER_OK) err = lrd_buf_append_byte(&escaped, text->data[i]);
+  }
+  lrd_buf_fini(text);
+  *text = escaped;
+  return err;
+}
+
+static void value_show(shower *s, const lrd_option *row, const void *section) {
+  lrd_config_writer *w = &s->writer;
+  lrd_buf text = {0};
+  bool is_text = row->type == LRD_OPTION_TEXT || row->type == LRD_OPTION_PATH;
+  if (w->err == LARDER_OK) w->err = lrd_option_get(row, section, &text);
+  if (w->err == LARDER_OK && is_text) w->err = escape_variables(&text);
+  if (w->err == LARDER_OK) w->err = lrd_buf_terminate(&text);
+  if (w->err == LARDER_OK) {
+    const char *value = (const char *)text.data;
+    if ((row->flags & LRD_OPTION_SECRET) != 0)
+      lrd_writer_string(w, row->name, "(hidden)");
+    else if (is_text)
+      lrd_writer_string(w, row->name, value);
+    else if (row->type == LRD_OPTION_DURATION || row->type == LRD_OPTION_SIZE || row->type == LRD_OPTION_CHOICE)
+      lrd_writer_word(w, row->name, value);
+    else
+      lrd_writer_raw(w, row->name, value);
+  }
+  lrd_buf_fini(&text);
+}
+
+static void pairs_show(shower *s, const lrd_option *row, const void *section) {
+  lrd_config_writer *w = &s->writer;
+  const char *lines = *(const char *const *)((const char *)section + row->offset);
+  lrd_writer_map_open(w, row->name, true);
+  while (lines != NULL && *lines != '\0' && w->err == LARDER_OK) {
+    size_t name_len = strcspn(lines, "="), line_len = strcspn(lines, "\n");
+    char *name = lrd_strndup(lines, name_len);
+    lrd_buf value = {0};
+    w->err = name == NULL ? LARDER_ENOMEM : lrd_buf_append(&value, lines + name_len + 1, line_len - name_len - 1);
+    if (w->err == LARDER_OK) w->err = escape_variables(&value);
+    if (w->err == LARDER_OK) w->err = lrd_buf_terminate(&value);
+    if (w->err == LARDER_OK) lrd_writer_string(w, name, (const char *)value.data);
+    lrd_buf_fini(&value);
+    lrd_dealloc(name);
+    lines += line_len + 1;
+  }
+  lrd_writer_map_close(w);
+}
+
+static void chain_show(shower *s, const lrd_option *row, const lrd_settings_policy *policy) {
+  lrd_config_writer *w = &s->writer;
+  lrd_writer_list_open(w, row->name);
+  for (size_t i = 0; i < policy->chain_len; i++) {
+    const lrd_settings_instance *one = &s->settings->instances[policy->chain[i].instance];
+    bool sqlite = strcmp(one->type, "sqlite") == 0;
+    if (one->main) {
+      lrd_writer_string(w, NULL, one->type);
+      continue;
+    }
+    lrd_writer_map_open(w, NULL, true);
+    lrd_writer_map_open(w, one->type, true);
+    if (sqlite)
+      scope_show(s, LRD_SCOPE_SQLITE, &one->sqlite, LRD_OPTION_MAIN);
+    else
+      scope_show(s, LRD_SCOPE_EXTRA, &one->extra, 0);
+    lrd_writer_map_close(w);
+    lrd_writer_map_close(w);
+  }
+  lrd_writer_list_close(w);
+}
+
+static void limits_show(shower *s, const lrd_option *row, const lrd_settings_policy *policy) {
+  lrd_config_writer *w = &s->writer;
+  lrd_writer_map_open(w, row->name, true);
+  for (size_t i = 0; i < policy->chain_len; i++) {
+    const lrd_settings_limit *limit = &policy->chain[i].limit;
+    if (limit->bytes_max == 0 && limit->entries_max == 0) continue;
+    lrd_writer_map_open(w, s->settings->instances[policy->chain[i].instance].name, true);
+    scope_show(s, LRD_SCOPE_LIMIT, limit, 0);
+    lrd_writer_map_close(w);
+  }
+  lrd_writer_map_close(w);
+}
+
+static void policies_show(shower *s, const lrd_option *row) {
+  bool short_form = row->type == LRD_OPTION_TTLS;
+  lrd_writer_map_open(&s->writer, row->name, false);
+  for (size_t i = 0; i < s->settings->policies_len; i++) {
+    const lrd_settings_policy *policy = &s->settings->policies[i];
+    if (policy->named_only != short_form) continue;
+    if (short_form) {
+      lrd_option one = *lrd_option_find(LRD_SCOPE_POLICY, "ttl");
+      one.name = policy->name;
+      value_show(s, &one, policy);
+      continue;
+    }
+    lrd_writer_map_open(&s->writer, policy->name, false);
+    scope_show(s, LRD_SCOPE_POLICY, policy, 0);
+    lrd_writer_map_close(&s->writer);
+  }
+  lrd_writer_map_close(&s->writer);
+}
+
+static void row_show(shower *s, const lrd_option *row, const void *section) {
+  switch (row->type) {
+  case LRD_OPTION_ANY:
+    break;
+  case LRD_OPTION_SECTION:
+    if (row->inside == LRD_SCOPE_MAKER) break; /* never stored: it is refused */
+    lrd_writer_map_open(&s->writer, row->name, false);
+    scope_show(s, row->inside, (const char *)section + row->offset, 0);
+    lrd_writer_map_close(&s->writer);
+    break;
+  case LRD_OPTION_TTLS:
+  case LRD_OPTION_POLICIES:
+    policies_show(s, row);
+    break;
+  case LRD_OPTION_CHAIN:
+    chain_show(s, row, section);
+    break;
+  case LRD_OPTION_LIMITS:
+    limits_show(s, row, section);
+    break;
+  case LRD_OPTION_PAIRS:
+    pairs_show(s, row, section);
+    break;
+  default:
+    value_show(s, row, section);
+    break;
+  }
+}
+
+static void scope_show(shower *s, lrd_scope scope, const void *section, unsigned without) {
+  for (const lrd_option *row = lrd_option_next(scope, NULL); row != NULL; row = lrd_option_next(scope, row)) {
+    bool hidden = (row->flags & (LRD_OPTION_SAME | without)) != 0;
+    if (!hidden && !lrd_option_unset(row, section)) row_show(s, row, section);
+  }
+}
+
+larder_err lrd_config_show_text(const lrd_settings *settings, bool as_json, char **out) {
+  shower s = {.settings = settings, .writer = {.json = as_json}};
+  lrd_writer_map_open(&s.writer, NULL, false);
+  lrd_writer_map_open(&s.writer, "cache", false);
+  scope_show(&s, LRD_SCOPE_CACHE, &settings->cache, 0);
+  lrd_writer_map_close(&s.writer);
+  lrd_writer_map_close(&s.writer);
+  larder_err err = LARDER_OK;
+  char *text = lrd_writer_finish(&s.writer, &err);
+  if (err == LARDER_OK) *out = text;
+  return err;
+}

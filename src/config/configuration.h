@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * YAML into a typed, validated configuration. One table (options.h) gives the parser, the defaults, the JSON Schema and
+ * the reference page. The result is immutable; all strings belong to it.
+ */
+#ifndef LRD_CONFIG_CONFIGURATION_H
+#define LRD_CONFIG_CONFIGURATION_H
+
+#include "base/bytes.h"
+#include <larder/ext/tier.h>
+
+#define LRD_TTL_NEVER        INT64_MAX
+#define LRD_CONFIG_CHAIN_MAX 8
+
+/* An instance of a tier: two chains that name the same type and path share one. */
+typedef struct lrd_config_tier {
+  const char *type;     /* "memory", "sqlite", or the name of an extra tier */
+  const char *name;     /* unique: the type, or `type:path` for further ones of that type */
+  const char *path;     /* absolute, or NULL */
+  uint64_t bytes_max;   /* 0: no limit of its own */
+  uint64_t entries_max; /* 0: none */
+  const char *options;  /* `name=value` lines for larder_tier_params.options, or NULL */
+} lrd_config_tier;
+
+typedef struct lrd_config_link {
+  size_t tier;        /* index into lrd_config.tiers */
+  uint64_t bytes_max; /* of the namespace in this tier; 0: only the tier's */
+  uint64_t entries_max;
+} lrd_config_link;
+
+typedef struct lrd_config_ns {
+  const char *name;                            /* NULL in lrd_config.defaults */
+  lrd_config_link chain[LRD_CONFIG_CHAIN_MAX]; /* uppermost first */
+  size_t chain_len;
+  int64_t ttl_ms; /* LRD_TTL_NEVER: none */
+  int64_t stale_while_revalidate_ms;
+  int64_t stale_if_error_ms;
+  double jitter; /* part of ttl by which it may be shortened, 0 to 0.5 */
+  larder_durability durability;
+  uint64_t max_entry_bytes;
+  const char *memory_policy; /* "s3-fifo", … */
+  larder_kind kind;          /* the kind of puts that name none */
+} lrd_config_ns;
+
+typedef struct lrd_config {
+  const char *file; /* where it came from, or NULL */
+  const char *root; /* absolute, or NULL: every chain is memory only */
+  bool shared_filesystem_allow;
+  uint64_t slots; /* of the coherence map, a power of two; default 2^21 */
+  uint64_t memory_bytes_max;
+  lrd_config_tier *tiers;
+  size_t tiers_len;
+  lrd_config_ns defaults;
+  lrd_config_ns *namespaces;
+  size_t namespaces_len;
+  int64_t sweep_interval_ms;
+  int64_t breaker_retry_ms;  /* open to half-open; default 5 s */
+  uint32_t breaker_failures; /* closed to open; default 3 */
+  bool graceful_mode;        /* false: open fails where a tier can't be opened, instead of going on without it */
+  bool statistics;
+  bool checksums; /* verify on load */
+  bool log_cache_hits;
+  double alert_on_low_hit_rate; /* 0: no alert */
+  double alert_on_high_latency_ms;
+  double alert_on_high_eviction_rate; /* evictions a minute for want of room */
+  const char **notices;               /* worth a warning in the log, each a sentence with its FILE:LINE:COLUMN */
+  size_t notices_len;
+  void *own; /* config's own */
+} lrd_config;
+
+typedef struct lrd_config_source {
+  const char *file;               /* exact file, or NULL */
+  const char *text;               /* instead of a file, or NULL */
+  bool search;                    /* with neither: look in the usual places */
+  const char *root;               /* overrides `root`, or NULL */
+  uint64_t memory_bytes_max;      /* overrides, 0: not */
+  const char *const *extra_types; /* names of extra tiers, NULL-terminated, or NULL */
+} lrd_config_source;
+
+/* Own; LARDER_ECONFIG with the first mistake as FILE:LINE:COLUMN in err. */
+LARDER_MUST_CHECK larder_err lrd_config_load(const lrd_config_source *source, lrd_config **out, larder_error *err);
+void lrd_config_free(lrd_config *config);
+/* The policy of a namespace: its own section, else a ttl policy of that name over the defaults. Borrowed. *scratch is
+ * filled where no section exists. */
+const lrd_config_ns *lrd_config_ns_find(const lrd_config *config, const char *name, lrd_config_ns *scratch);
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table itself, and walking it. Bounds of a row are in the unit of its storage: bytes, milliseconds, or the number. */
+#include "config/options.h"
+
+#include <float.h>
+#include <stdio.h>
+#include <string.h>
+
+#define KIB    1024.0
+#define MIB    1048576.0
+#define TIB    1099511627776.0
+#define SECOND 1000.0
+#define DAY    86400000.0
+#define YEARS  (100 * 365 * DAY)
+
+#define MEMORY_POLICIES "s3-fifo lru lfu fifo sieve w-tinylfu adaptive"
+
+#define AT(field)     offsetof(lrd_settings_cache, field)
+#define MEMORY(field) offsetof(lrd_settings_memory, field)
+#define SQLITE(field) offsetof(lrd_settings_sqlite, field)
+#define EXTRA(field)  offsetof(lrd_settings_extra, field)
+#define PACK(field)   offsetof(lrd_settings_compression, field)
+#define REDIS(field)  offsetof(lrd_settings_redis, field)
+#define BREAK(field)  offsetof(lrd_settings_breaker, field)
+#define POLICY(field) offsetof(lrd_settings_policy, field)
+#define LIMIT(field)  offsetof(lrd_settings_limit, field)
+#define AHEAD(field)  offsetof(lrd_settings_prefetch, field)
+#define WATCH(field)  offsetof(lrd_settings_monitoring, field)
+
+/* The shapes of rows, so that the table below has a line or two per key. */
+#define ROW(in, key, kind)               .scope = LRD_SCOPE_##in, .name = key, .type = LRD_OPTION_##kind, .since = "0.1"
+#define SIZE_IN(text, factor, low, high) .unit = text, .scale = factor, .min = low, .max = high
+#define TIME_IN(text, factor, low, high) .unit = text, .scale = factor, .min = low, .max = high
+#define SWITCHES                         .other = "enabled", .flags = LRD_OPTION_SWITCH
+
+const lrd_scope_info lrd_scope_infos[LRD_SCOPE_COUNT] = {
+#define LRD_SCOPE_INFO(id, name, sentence) {name, sentence},
+    LRD_SCOPES(LRD_SCOPE_INFO)
+#undef LRD_SCOPE_INFO
+};
+
+const lrd_tier_type lrd_tier_types[] = {
+    {"memory", NULL}, {"sqlite", NULL}, {"files", "files"}, {"jsonl", "jsonl"}, {"redis", "redis"},
+};
+const size_t lrd_tier_types_len = sizeof lrd_tier_types / sizeof *lrd_tier_types;
+
+const lrd_option lrd_options[] = {
+    {ROW(CACHE, "root", PATH), .offset = AT(root),
+     .sentence = "Folder of everything kept on disk. Relative to the folder of this file. Without it "
+                 "`$XDG_CACHE_HOME/larder` or `~/.cache/larder`, once some chain has a tier on disk."},
+    {ROW(CACHE, "shared_filesystem", CHOICE), .offset = AT(shared_filesystem), .choices = "refuse allow", .fallback = "refuse",
+     .sentence = "What to do when the root lies on a network file system, where locks cannot be relied on."},
+    {ROW(CACHE, "slots", UINT), .flags = LRD_OPTION_POWER2, .offset = AT(slots), .fallback = "2097152", .min = 1024,
+     .max = 268435456,
+     .sentence = "Slots of the coherence map, a power of two, at least two for each entry that memory can hold. Fixed when the "
+                 "root is made."},
+    {ROW(CACHE, "graceful_mode", BOOL), .offset = AT(graceful_mode), .fallback = "true",
+     .sentence = "Go on without a tier that cannot be opened; `false` makes opening the cache fail instead."},
+    {ROW(CACHE, "statistics", BOOL), .offset = AT(statistics), .fallback = "true", .sentence = "Keep counters and histograms."},
+    {ROW(CACHE, "checksums", BOOL), .offset = AT(checksums), .fallback = "true",
+     .sentence = "Verify the checksum of what is read from a tier on disk."},
+    {ROW(CACHE, "sweep_interval", DURATION), .offset = AT(sweep_interval_ms), .fallback = "60s",
+     TIME_IN("seconds", SECOND, 100, DAY), .sentence = "How often expired entries are removed in the background."},
+    {ROW(CACHE, "memory", SECTION), .inside = LRD_SCOPE_MEMORY, .offset = AT(memory), .sentence = "The memory tier."},
+    {ROW(CACHE, "sqlite", SECTION), .inside = LRD_SCOPE_SQLITE, .offset = AT(sqlite), .sentence = "The SQLite tier."},
+    {ROW(CACHE, "files", ANY), .needs = "files", .sentence = "The tier of one ordinary file per entry."},
+    {ROW(CACHE, "jsonl", ANY), .needs = "jsonl", .sentence = "The tier of JSON Lines files."},
+    {ROW(CACHE, "redis", SECTION), .inside = LRD_SCOPE_REDIS, .offset = AT(redis), .sentence = "The Redis tier."},
+    {ROW(CACHE, "compression", SECTION), .inside = LRD_SCOPE_COMPRESSION, .offset = AT(compression),
+     .sentence = "Compression of stored values."},
+    {ROW(CACHE, "breaker", SECTION), .inside = LRD_SCOPE_BREAKER, .offset = AT(breaker),
+     .sentence = "When a failing tier is left alone."},
+    {ROW(CACHE, "prefetch", SECTION), .inside = LRD_SCOPE_PREFETCH, .offset = AT(prefetch), .sentence = "Fetching ahead."},
+    {ROW(CACHE, "monitoring", SECTION), .inside = LRD_SCOPE_MONITORING, .offset = AT(monitoring),
+     .sentence = "Logging and alerts."},
+    {ROW(CACHE, "defaults", SECTION), .inside = LRD_SCOPE_POLICY, .offset = AT(defaults),
+     .sentence = "The policy of every namespace, as far as it says nothing else."},
+    {ROW(CACHE, "ttl_policies", TTLS), .flags = LRD_OPTION_NEVER, TIME_IN("days", DAY, 1, YEARS),
+     .sentence = "Lifetime by namespace: the short form of a namespace section that has only `ttl`. A bare number means days."},
+    {ROW(CACHE, "namespaces", POLICIES), .inside = LRD_SCOPE_POLICY, .sentence = "A policy for each namespace by name."},
+
+    {ROW(MEMORY, "enable", BOOL), SWITCHES, .offset = MEMORY(enable), .fallback = "true",
+     .sentence = "Whether the tier is used; a chain that names it goes on without it otherwise."},
+    {ROW(MEMORY, "size_mb", SIZE), .other = "max_mb", SIZE_IN("MiB", MIB, 64 * KIB, TIB), .offset = MEMORY(bytes_max),
+     .fallback = "256MiB", .sentence = "Budget with everything counted, a hard limit."},
+    {ROW(MEMORY, "max_bytes", SIZE), .flags = LRD_OPTION_SAME, SIZE_IN("bytes", 1, 64 * KIB, TIB), .offset = MEMORY(bytes_max),
+     .sentence = "The same in bytes."},
+    {ROW(MEMORY, "max_entries", UINT), .offset = MEMORY(entries_max), .fallback = "0", .max = 1e12,
+     .sentence = "Entries it may hold; 0: as many as the budget has room for."},
+    {ROW(MEMORY, "policy", CHOICE), .offset = MEMORY(policy), .choices = MEMORY_POLICIES, .fallback = "s3-fifo",
+     .lacking = "adaptive", .notice = "needs the adaptive policy, which this build does not have: s3-fifo is used",
+     .instead = "s3-fifo",
+     .sentence =
+         "Which entry goes when there is no room. `adaptive` needs the adaptive policy, which this build does not have: "
+         "s3-fifo is used and a notice says so."},
+
+    {ROW(SQLITE, "enable", BOOL), .other = "enabled", .flags = LRD_OPTION_SWITCH | LRD_OPTION_MAIN, .offset = SQLITE(enable),
+     .fallback = "true", .sentence = "Whether the tier is used; a chain that names it goes on without it otherwise."},
+    {ROW(SQLITE, "path", PATH), .offset = SQLITE(path), .fallback = "larder.db",
+     .sentence = "The database. Relative to the root."},
+    {ROW(SQLITE, "max_mb", SIZE), .other = "size_mb", SIZE_IN("MiB", MIB, 64 * KIB, 1024 * TIB), .offset = SQLITE(bytes_max),
+     .fallback = "4GiB", .sentence = "Bytes it may hold, a hard limit."},
+    {ROW(SQLITE, "max_bytes", SIZE), .flags = LRD_OPTION_SAME, SIZE_IN("bytes", 1, 64 * KIB, 1024 * TIB),
+     .offset = SQLITE(bytes_max), .sentence = "The same in bytes."},
+    {ROW(SQLITE, "max_entries", UINT), .offset = SQLITE(entries_max), .fallback = "0", .max = 1e12,
+     .sentence = "Entries it may hold; 0: no limit of its own."},
+    {ROW(SQLITE, "mmap", SIZE), SIZE_IN("bytes", 1, 0, TIB), .offset = SQLITE(mmap_bytes), .fallback = "1GiB",
+     .sentence = "How much of the database is mapped into memory. 0 for none: slower, but a failing disk is an error then "
+                 "and not the signal SIGBUS."},
+    {ROW(SQLITE, "blob_threshold", SIZE), SIZE_IN("bytes", 1, KIB, 2048 * MIB), .offset = SQLITE(blob_bytes_min),
+     .fallback = "64KiB", .sentence = "Values from this size on are files beside the database."},
+    {ROW(SQLITE, "wal_max", SIZE), SIZE_IN("bytes", 1, MIB, 16 * KIB * MIB), .offset = SQLITE(wal_bytes_max),
+     .fallback = "64MiB", .sentence = "Size of the write-ahead log at which it is restarted."},
+    {ROW(SQLITE, "readers", UINT), .offset = SQLITE(readers_max), .fallback = "16", .min = 1, .max = 64,
+     .sentence = "Connections kept for reading, at most."},
+    {ROW(SQLITE, "busy_timeout", DURATION), TIME_IN("seconds", SECOND, 1, 60 * SECOND), .offset = SQLITE(busy_ms),
+     .fallback = "1s",
+     .sentence =
+         "How long a write waits for a program that is not Larder and holds the database. Larder's own processes queue."},
+
+    {ROW(EXTRA, "path", PATH), .offset = EXTRA(path), .sentence = "Its file or folder. Relative to the root."},
+    {ROW(EXTRA, "max_mb", SIZE), SIZE_IN("MiB", MIB, 0, 1024 * TIB), .offset = EXTRA(bytes_max), .fallback = "0",
+     .sentence = "Bytes it may hold; 0: the tier's default."},
+    {ROW(EXTRA, "max_bytes", SIZE), .flags = LRD_OPTION_SAME, SIZE_IN("bytes", 1, 0, 1024 * TIB), .offset = EXTRA(bytes_max),
+     .sentence = "The same in bytes."},
+    {ROW(EXTRA, "max_entries", UINT), .offset = EXTRA(entries_max), .fallback = "0", .max = 1e12,
+     .sentence = "Entries it may hold; 0: no limit."},
+    {ROW(EXTRA, "options", PAIRS), .offset = EXTRA(options), .sentence = "Options of the tier's own, by name."},
+
+    {ROW(COMPRESSION, "enable", BOOL), SWITCHES, .offset = PACK(enable), .fallback = "false", .lacking = "true",
+     .notice = "compression needs the codec, which this build does not have: values are stored plain", .instead = "false",
+     .sentence =
+         "Compress values. Needs the codec, which this build does not have: values are stored plain and a notice says so."},
+    {ROW(COMPRESSION, "codec", CHOICE), .offset = PACK(codec), .choices = "zlib zstd lz4", .fallback = "zlib",
+     .sentence = "With what."},
+    {ROW(COMPRESSION, "threshold_kb", SIZE), .other = "threshold", SIZE_IN("KiB", KIB, 0, TIB), .offset = PACK(threshold_bytes),
+     .fallback = "10KiB", .sentence = "Smaller values are left alone."},
+    {ROW(COMPRESSION, "level", UINT), .offset = PACK(level), .fallback = "6", .max = 22,
+     .sentence = "0 (fast) to 9 (small); zstd up to 22."},
+
+    {ROW(REDIS, "enable", BOOL), SWITCHES, .offset = REDIS(enable), .fallback = "false", .needs = "redis",
+     .sentence = "Whether the tier is used."},
+    {ROW(REDIS, "host", TEXT), .offset = REDIS(host), .fallback = "localhost", .sentence = "Name or address of the server."},
+    {ROW(REDIS, "port", UINT), .offset = REDIS(port), .fallback = "6379", .min = 1, .max = 65535, .sentence = "Its port."},
+    {ROW(REDIS, "db", UINT), .offset = REDIS(db), .fallback = "0", .max = 65535, .sentence = "Number of the database."},
+    {ROW(REDIS, "username", TEXT), .offset = REDIS(username), .sentence = "ACL user."},
+    {ROW(REDIS, "password", TEXT), .flags = LRD_OPTION_SECRET, .offset = REDIS(password),
+     .sentence = "Best from the environment: `${REDIS_PASSWORD}`."},
+    {ROW(REDIS, "ttl_default", DURATION), .flags = LRD_OPTION_NEVER, TIME_IN("seconds", SECOND, 1, YEARS),
+     .offset = REDIS(ttl_default_ms), .fallback = "7d", .sentence = "Lifetime there of entries that have none of their own."},
+    {ROW(REDIS, "cluster", BOOL), .offset = REDIS(cluster), .fallback = "false", .sentence = "Whether it is a Redis Cluster."},
+    {ROW(REDIS, "tls", BOOL), .offset = REDIS(tls), .fallback = "false", .sentence = "Whether to speak TLS."},
+
+    {ROW(BREAKER, "failures", UINT), .offset = BREAK(failures), .fallback = "3", .min = 1, .max = 1000,
+     .sentence = "Failures in a row after which a tier is left alone."},
+    {ROW(BREAKER, "retry", DURATION), TIME_IN("seconds", SECOND, 1, DAY), .offset = BREAK(retry_ms), .fallback = "5s",
+     .sentence = "How long, until it is tried again."},
+
+    {ROW(POLICY, "tiers", CHAIN), .flags = LRD_OPTION_INHERIT,
+     .sentence = "The chain, uppermost first: names of tiers, or `{NAME: {…}}` with keys of that tier. Without it memory, then "
+                 "sqlite, as far as they are enabled."},
+    {ROW(POLICY, "limits", LIMITS), .flags = LRD_OPTION_INHERIT, .inside = LRD_SCOPE_LIMIT,
+     .sentence = "What the namespace may take up in each tier of its chain: a number of entries, or a mapping."},
+    {ROW(POLICY, "ttl", DURATION), .flags = LRD_OPTION_NEVER | LRD_OPTION_INHERIT, TIME_IN("seconds", SECOND, 1, YEARS),
+     .offset = POLICY(ttl_ms), .fallback = "never", .sentence = "Lifetime of an entry whose put says nothing else."},
+    {ROW(POLICY, "jitter", PART), .flags = LRD_OPTION_INHERIT, .offset = POLICY(jitter), .fallback = "0%", .max = 0.5,
+     .sentence = "Part of the lifetime by which it may be shortened at random, so that not everything expires at once."},
+    {ROW(POLICY, "stale_while_revalidate", DURATION), .flags = LRD_OPTION_INHERIT, TIME_IN("seconds", SECOND, 0, YEARS),
+     .offset = POLICY(stale_while_revalidate_ms), .fallback = "0s",
+     .sentence = "How long beyond its lifetime an entry may be served stale while it is made anew. The longer of the two stale "
+                 "windows is how long an entry is kept beyond its lifetime."},
+    {ROW(POLICY, "stale_if_error", DURATION), .flags = LRD_OPTION_INHERIT, TIME_IN("seconds", SECOND, 0, YEARS),
+     .offset = POLICY(stale_if_error_ms), .fallback = "0s",
+     .sentence = "How long beyond its lifetime an entry may be served stale when it cannot be made anew."},
+    {ROW(POLICY, "durability", CHOICE), .flags = LRD_OPTION_INHERIT, .offset = POLICY(durability),
+     .choices = "commit sync behind", .fallback = "commit",
+     .sentence =
+         "`sync`: on disk before put returns. `commit`: visible to every process and safe from a crash of the process; a "
+         "power cut may cost the last 100 ms. `behind`: queued up to 50 ms."},
+    {ROW(POLICY, "kind", CHOICE), .flags = LRD_OPTION_INHERIT, .offset = POLICY(kind),
+     .choices = "bytes text json array model wisdom", .fallback = "bytes",
+     .sentence = "What the values are, where a put says nothing else."},
+    {ROW(POLICY, "max_entry", SIZE), .flags = LRD_OPTION_INHERIT, SIZE_IN("bytes", 1, 1, 2147483648.0),
+     .offset = POLICY(max_entry_bytes), .fallback = "2GiB",
+     .sentence = "A larger value is handed back but not kept, and counted."},
+    {ROW(POLICY, "policy", CHOICE), .flags = LRD_OPTION_INHERIT, .offset = POLICY(memory_policy), .choices = MEMORY_POLICIES,
+     .lacking = "adaptive", .notice = "needs the adaptive policy, which this build does not have: s3-fifo is used",
+     .instead = "s3-fifo", .sentence = "Eviction policy of its entries in memory. Without it memory's."},
+    {ROW(POLICY, "maker", SECTION), .inside = LRD_SCOPE_MAKER, .sentence = "How a missing entry is made."},
+    {ROW(POLICY, "health", ANY), .needs = "health", .sentence = "Evict entries that their users report as failing."},
+    {ROW(POLICY, "seal", ANY), .needs = "sealing", .sentence = "Encrypt values where they are stored."},
+    {ROW(POLICY, "refresh", ANY), .needs = "refresh", .sentence = "Make entries anew on a schedule."},
+    {ROW(POLICY, "negative_ttl", ANY), .needs = "makers", .sentence = "How long the answer \"there is none\" is kept."},
+    {ROW(POLICY, "when_away", ANY), .needs = "redis", .sentence = "What to do while the other hosts cannot be heard."},
+
+    {ROW(LIMIT, "max_entries", UINT), .offset = LIMIT(entries_max), .fallback = "0", .max = 1e12,
+     .sentence = "Entries; 0: only the tier's own limit."},
+    {ROW(LIMIT, "max_mb", SIZE), .other = "size_mb", SIZE_IN("MiB", MIB, 0, 1024 * TIB), .offset = LIMIT(bytes_max),
+     .fallback = "0", .sentence = "Bytes; 0: only the tier's own limit."},
+    {ROW(LIMIT, "max_bytes", SIZE), .flags = LRD_OPTION_SAME, SIZE_IN("bytes", 1, 0, 1024 * TIB), .offset = LIMIT(bytes_max),
+     .sentence = "The same in bytes."},
+
+    {ROW(MAKER, "http", ANY), .needs = "the http maker", .sentence = "Fetch it: a URL with `{key}`."},
+    {ROW(MAKER, "command", ANY), .needs = "the command maker", .sentence = "Run a program."},
+    {ROW(MAKER, "recipe", ANY), .needs = "the recipe maker", .sentence = "Compute it: a built-in recipe."},
+    {ROW(MAKER, "rate", ANY), .sentence = "Makings in a time, such as `5/s`."},
+    {ROW(MAKER, "parallel", ANY), .sentence = "Makings at once."},
+    {ROW(MAKER, "soft_timeout", ANY), .sentence = "After which a stale entry is served."},
+    {ROW(MAKER, "hard_timeout", ANY), .sentence = "After which the making is given up."},
+
+    {ROW(PREFETCH, "enable", BOOL), SWITCHES, .offset = AHEAD(enable), .fallback = "false", .lacking = "true",
+     .notice = "prefetch needs prediction, which this build does not have: nothing is fetched ahead", .instead = "false",
+     .sentence =
+         "Fetch ahead. Needs prediction, which this build does not have: nothing is fetched ahead and a notice says so."},
+    {ROW(PREFETCH, "nearby_radius_miles", REAL), .offset = AHEAD(nearby_radius_miles), .fallback = "50", .max = 12500,
+     .sentence = "Places within this distance are fetched too."},
+    {ROW(PREFETCH, "max_parallel_requests", UINT), .offset = AHEAD(max_parallel_requests), .fallback = "5", .min = 1,
+     .max = 1000, .sentence = "Fetches at once."},
+    {ROW(PREFETCH, "min_probability", PART), .offset = AHEAD(min_probability), .fallback = "0.3", .max = 1,
+     .sentence = "What is less probable is not fetched."},
+
+    {ROW(MONITORING, "enable", BOOL), SWITCHES, .offset = WATCH(enable), .fallback = "true",
+     .sentence = "Whether anything of this section is done."},
+    {ROW(MONITORING, "log_cache_hits", BOOL), .offset = WATCH(log_cache_hits), .fallback = "false",
+     .sentence = "Log every hit, at level debug."},
+    {ROW(MONITORING, "alert_on_low_hit_rate", PART), .offset = WATCH(alert_on_low_hit_rate), .fallback = "0", .max = 1,
+     .sentence = "Warn when fewer lookups than this part are hits; 0: never."},
+    {ROW(MONITORING, "alert_on_high_latency_ms", REAL), .offset = WATCH(alert_on_high_latency_ms), .fallback = "0",
+     .max = 3.6e6, .sentence = "Warn when the 99th percentile of a tier's get is above it; 0: never."},
+    {ROW(MONITORING, "alert_on_high_eviction_rate", REAL), .offset = WATCH(alert_on_high_eviction_rate), .fallback = "0",
+     .max = 1e9, .sentence = "Warn when more entries than this are evicted a minute for want of room; 0: never."},
+};
+const size_t lrd_options_len = sizeof lrd_options / sizeof *lrd_options;
+
+const lrd_option *lrd_option_next(lrd_scope scope, const lrd_option *last) {
+  for (size_t i = last == NULL ? 0 : (size_t)(last - lrd_options) + 1; i < lrd_options_len; i++)
+    if (lrd_options[i].scope == scope) return &lrd_options[i];
+  return NULL;
+}
+
+const lrd_option *lrd_option_find(lrd_scope scope, const char *name) {
+  for (const lrd_option *row = lrd_option_next(scope, NULL); row != NULL; row = lrd_option_next(scope, row))
+    if (strcmp(row->name, name) == 0 || (row->other != NULL && strcmp(row->other, name) == 0)) return row;
+  return NULL;
+}
+
+const char *lrd_option_choice(const lrd_option *option, uint32_t number, char out[32]) {
+  const char *at = option->choices;
+  for (; number > 0 && at != NULL; number--) {
+    at = strchr(at, ' ');
+    if (at != NULL) at++;
+  }
+  snprintf(out, 32, "%.*s", at == NULL ? 0 : (int)strcspn(at, " "), at == NULL ? "" : at);
+  return out;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the sections of the file hold once read: one struct per scope of the option table (options.h), which says by
+ * offset where each value goes. lrd_config is built from these; `show` prints them.
+ */
+#ifndef LRD_CONFIG_SETTINGS_H
+#define LRD_CONFIG_SETTINGS_H
+
+#include "config/configuration.h"
+#include "config/mistakes.h"
+
+typedef struct lrd_settings_memory {
+  bool enable;
+  uint64_t bytes_max;
+  uint64_t entries_max;
+  uint32_t policy; /* choices are kept as their number in the row's list */
+} lrd_settings_memory;
+
+typedef struct lrd_settings_sqlite {
+  bool enable;
+  const char *path;
+  uint64_t bytes_max;
+  uint64_t entries_max;
+  uint64_t mmap_bytes;
+  uint64_t blob_bytes_min;
+  uint64_t wal_bytes_max;
+  uint64_t readers_max;
+  int64_t busy_ms;
+} lrd_settings_sqlite;
+
+/* A tier of the application's own, named in a chain. */
+typedef struct lrd_settings_extra {
+  const char *path;
+  uint64_t bytes_max;
+  uint64_t entries_max;
+  const char *options; /* `name=value` lines */
+} lrd_settings_extra;
+
+typedef struct lrd_settings_compression {
+  bool enable;
+  uint32_t codec;
+  uint64_t threshold_bytes;
+  uint64_t level;
+} lrd_settings_compression;
+
+typedef struct lrd_settings_redis {
+  bool enable;
+  const char *host;
+  uint64_t port;
+  uint64_t db;
+  const char *username;
+  const char *password;
+  int64_t ttl_default_ms;
+  bool cluster;
+  bool tls;
+} lrd_settings_redis;
+
+typedef struct lrd_settings_breaker {
+  uint64_t failures;
+  int64_t retry_ms;
+} lrd_settings_breaker;
+
+typedef struct lrd_settings_prefetch {
+  bool enable;
+  double nearby_radius_miles;
+  uint64_t max_parallel_requests;
+  double min_probability;
+} lrd_settings_prefetch;
+
+typedef struct lrd_settings_monitoring {
+  bool enable;
+  bool log_cache_hits;
+  double alert_on_low_hit_rate;
+  double alert_on_high_latency_ms;
+  double alert_on_high_eviction_rate;
+} lrd_settings_monitoring;
+
+typedef struct lrd_settings_limit {
+  uint64_t bytes_max;
+  uint64_t entries_max;
+} lrd_settings_limit;
+
+typedef struct lrd_settings_link {
+  size_t instance; /* index into lrd_settings.instances */
+  lrd_settings_limit limit;
+} lrd_settings_link;
+
+/* `defaults`, or a namespace. */
+typedef struct lrd_settings_policy {
+  const char *name; /* NULL: the defaults */
+  bool named_only;  /* from ttl_policies, without a section of its own */
+  lrd_settings_link chain[LRD_CONFIG_CHAIN_MAX];
+  size_t chain_len;
+  int64_t ttl_ms;
+  double jitter;
+  int64_t stale_while_revalidate_ms;
+  int64_t stale_if_error_ms;
+  uint32_t durability;
+  uint32_t kind;
+  uint64_t max_entry_bytes;
+  uint32_t memory_policy;
+} lrd_settings_policy;
+
+/* A tier that some chain names. */
+typedef struct lrd_settings_instance {
+  const char *type;
+  const char *name;
+  bool main;     /* the one that the section `sqlite` or `memory` describes */
+  bool detailed; /* a chain gave more than type and path */
+  lrd_place place;
+  lrd_settings_sqlite sqlite;
+  lrd_settings_extra extra;
+} lrd_settings_instance;
+
+typedef struct lrd_settings_cache {
+  const char *root;
+  uint32_t shared_filesystem;
+  uint64_t slots;
+  bool graceful_mode;
+  bool statistics;
+  bool checksums;
+  int64_t sweep_interval_ms;
+  lrd_settings_memory memory;
+  lrd_settings_sqlite sqlite;
+  lrd_settings_compression compression;
+  lrd_settings_redis redis;
+  lrd_settings_breaker breaker;
+  lrd_settings_prefetch prefetch;
+  lrd_settings_monitoring monitoring;
+  lrd_settings_policy defaults;
+} lrd_settings_cache;
+
+typedef struct lrd_settings {
+  lrd_config_arena arena; /* holds all that lies below, and the lrd_config */
+  lrd_settings_cache cache;
+  bool root_given;  /* by the file or the caller */
+  bool root_wanted; /* some chain has a tier on disk */
+  bool redis_given; /* the file has a section for it */
+  lrd_settings_instance *instances;
+  size_t instances_len;
+  size_t instances_cap;
+  lrd_settings_policy *policies; /* namespaces, then bare ttl policies */
+  size_t policies_len;
+} lrd_settings;
+
+#endif

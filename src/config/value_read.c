@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scalars: variables replaced, text into the row's place, then what the row says about this build. Messages show what the
+ * file has, never what a variable holds.
+ */
+#include "config/value_read.h"
+
+#include "config/interpolate.h"
+#include "config/option_value.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *lrd_trail_text(const lrd_trail *trail, char out[LRD_TRAIL_MAX]) {
+  const char *names[LRD_YAML_DEPTH_MAX];
+  size_t count = 0, at = 0;
+  for (; trail != NULL && count < LRD_YAML_DEPTH_MAX; trail = trail->up) names[count++] = trail->name;
+  out[0] = '\0';
+  while (count > 0 && at + 1 < LRD_TRAIL_MAX) {
+    count--;
+    int written = snprintf(out + at, LRD_TRAIL_MAX - at, "%s%s", at > 0 ? "." : "", names[count]);
+    at += written > 0 ? (size_t)written : 0;
+  }
+  return out;
+}
+
+const char *lrd_config_path(lrd_reader *reader, const char *base, const char *path) {
+  lrd_config_arena *arena = &reader->settings->arena;
+  const char *home = getenv("HOME");
+  char *joined = NULL;
+  if (path[0] == '~' && (path[1] == '/' || path[1] == '\0') && home != NULL && home[0] == '/')
+    joined = lrd_config_arena_printf(arena, "%s%s", home, path + 1);
+  else if (path[0] == '/' || base == NULL)
+    joined = lrd_config_arena_copy(arena, path, strlen(path));
+  else
+    joined = lrd_config_arena_printf(arena, "%s/%s", base, path);
+  if (joined == NULL) {
+    reader->out_of_memory = true;
+    return NULL;
+  }
+  char *to = joined;
+  for (const char *at = joined; *at != '\0';) {
+    if (at[0] == '/' && at[1] == '/')
+      at++;
+    else if (at[0] == '/' && at[1] == '.' && (at[2] == '/' || at[2] == '\0'))
+      at += 2;
+    else
+      *to++ = *at++;
+  }
+  if (to > joined + 1 && to[-1] == '/') to--;
+  if (to == joined) *to++ = joined[0] == '\0' ? '\0' : '/';
+  *to = '\0';
+  return joined;
+}
+
+void lrd_unexpected_kind(lrd_reader *reader, const lrd_yaml_node *node, const lrd_trail *trail, const char *expected) {
+  char where[LRD_TRAIL_MAX];
+  lrd_mistake_add(reader->mistakes, node->place, "%s: found %s; expected %s", lrd_trail_text(trail, where),
+                  lrd_yaml_kind_text(node), expected);
+}
+
+const char *lrd_scalar_text(lrd_reader *reader, const lrd_yaml_node *node, const lrd_trail *trail, const char *expected) {
+  char where[LRD_TRAIL_MAX];
+  if (node->kind != LRD_YAML_SCALAR) {
+    lrd_unexpected_kind(reader, node, trail, expected);
+    return NULL;
+  }
+  const char *text = NULL;
+  lrd_interpolated got = lrd_interpolate(node, lrd_trail_text(trail, where), !reader->disabled, reader->mistakes, &text);
+  if (got == LRD_INTERPOLATED_NO_MEMORY) reader->out_of_memory = true;
+  if (text == NULL) return NULL;
+  char *copy = lrd_config_arena_copy(&reader->settings->arena, text, strlen(text));
+  if (copy == NULL) reader->out_of_memory = true;
+  return copy;
+}
+
+/* What was found, as the file has it: never what a variable holds, nor a secret. */
+static const char *found_text(const lrd_option *row, const lrd_yaml_node *node, char out[LRD_QUOTED_MAX]) {
+  if (row != NULL && (row->flags & LRD_OPTION_SECRET) != 0) return "a secret";
+  return lrd_quote(node->text, node->len, out);
+}
+
+bool lrd_tag_check(lrd_reader *reader, const lrd_yaml_node *node, const lrd_trail *trail) {
+  if (!node->tagged) return true;
+  char where[LRD_TRAIL_MAX];
+  lrd_mistake_add(reader->mistakes, node->place, "%s: found a tag (!...); expected a plain value",
+                  lrd_trail_text(trail, where));
+  return false;
+}
+
+void lrd_key_twice(lrd_reader *reader, const lrd_yaml_item *item, const lrd_yaml_item *before, const lrd_trail *trail) {
+  char where[LRD_TRAIL_MAX], quoted[LRD_QUOTED_MAX];
+  lrd_mistake_add(reader->mistakes, item->key->place, "%s: found %s, which line %d gives already as %s; expected one of them",
+                  lrd_trail_text(trail, where), lrd_quote(item->key->text, item->key->len, quoted), before->key->place.line,
+                  before->key->text);
+}
+
+/* An earlier item that says the same: the same key, or with `scope` rows of one storage. */
+const lrd_yaml_item *lrd_item_before(const lrd_yaml_node *map, const lrd_yaml_item *item, const lrd_option *row) {
+  for (const lrd_yaml_item *before = map->first; before != item; before = before->next) {
+    if (before->key->kind != LRD_YAML_SCALAR) continue;
+    if (strcmp(before->key->text, item->key->text) == 0) return before;
+    const lrd_option *other = row == NULL ? NULL : lrd_option_find(row->scope, before->key->text);
+    if (other == NULL) continue;
+    bool same = ((row->flags | other->flags) & LRD_OPTION_SAME) != 0 && row->offset == other->offset;
+    if (other == row || same) return before;
+  }
+  return NULL;
+}
+
+bool lrd_key_check(lrd_reader *reader, const lrd_yaml_item *item, const lrd_trail *trail) {
+  char where[LRD_TRAIL_MAX];
+  if (item->key->kind == LRD_YAML_SCALAR) return true;
+  lrd_mistake_add(reader->mistakes, item->key->place, "%s: found %s as a key; expected a name", lrd_trail_text(trail, where),
+                  lrd_yaml_kind_text(item->key));
+  return false;
+}
+
+void lrd_needs_check(lrd_reader *reader, const lrd_option *row, const lrd_yaml_item *item, void *section,
+                     const lrd_trail *trail) {
+  char where[LRD_TRAIL_MAX];
+  bool in_use = row->type != LRD_OPTION_BOOL || *(const bool *)((const char *)section + row->offset);
+  if (row->needs == NULL || !in_use) return;
+  lrd_mistake_add(reader->mistakes, item->key->place, "%s: needs %s, which this build does not have",
+                  lrd_trail_text(trail, where), row->needs);
+}
+
+/* A value that can be written but not carried out: told, and replaced by what is in force. */
+static void lacking_check(lrd_reader *reader, const lrd_option *row, const lrd_yaml_node *value, void *section,
+                          const lrd_trail *trail) {
+  if (row->lacking == NULL) return;
+  lrd_buf now = {0};
+  bool ok = lrd_option_get(row, section, &now) == LARDER_OK && lrd_buf_terminate(&now) == LARDER_OK;
+  if (!ok) {
+    reader->out_of_memory = true;
+  } else if (strcmp((const char *)now.data, row->lacking) == 0) {
+    char where[LRD_TRAIL_MAX];
+    lrd_notice_add(reader->mistakes, value->place, "%s: %s", lrd_trail_text(trail, where), row->notice);
+    if (!lrd_option_set(row, section, row->instead)) reader->out_of_memory = true;
+  }
+  lrd_buf_fini(&now);
+}
+
+void lrd_scalar_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_item *item, void *section,
+                     const lrd_trail *trail) {
+  char where[LRD_TRAIL_MAX], quoted[LRD_QUOTED_MAX], expected[LRD_EXPECTED_MAX];
+  const lrd_yaml_node *value = item->value;
+  lrd_option_expected(row, expected);
+  const char *text = lrd_scalar_text(reader, value, trail, expected);
+  if (text == NULL) return;
+  if (!lrd_option_set(row, section, text)) {
+    char name[32];
+    lrd_nearest nearest;
+    lrd_nearest_init(&nearest, text);
+    for (uint32_t i = 0; row->type == LRD_OPTION_CHOICE && lrd_option_choice(row, i, name)[0] != '\0'; i++) {
+      int best = nearest.distance;
+      lrd_nearest_try(&nearest, name);
+      if (nearest.distance < best) nearest.name = lrd_config_arena_copy(reader->mistakes->arena, name, strlen(name));
+    }
+    lrd_mistake_add(reader->mistakes, value->place, "%s: found %s; expected %s%s%s", lrd_trail_text(trail, where),
+                    found_text(row, value, quoted), expected, nearest.name != NULL ? "; the nearest is " : "",
+                    nearest.name != NULL ? nearest.name : "");
+    return;
+  }
+  if (row->type == LRD_OPTION_PATH) {
+    const char *home = getenv("HOME");
+    if (text[0] == '~' && text[1] == '/' && (home == NULL || home[0] != '/'))
+      lrd_mistake_add(reader->mistakes, value->place,
+                      "%s: found a path in the home folder, and HOME is not set; expected it set",
+                      lrd_trail_text(trail, where));
+    bool is_root = row->scope == LRD_SCOPE_CACHE;
+    const char *base = is_root ? reader->folder : reader->settings->cache.root;
+    *(const char **)((char *)section + row->offset) = lrd_config_path(reader, base, text);
+  }
+  lrd_needs_check(reader, row, item, section, trail);
+  lacking_check(reader, row, value, section, trail);
+}
+
+/* `options: {a: 1, b: x}` of an extra tier, as lines. */
+void lrd_pairs_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_node *map, void *section,
+                    const lrd_trail *trail) {
+  if (map->kind != LRD_YAML_MAP) {
+    lrd_unexpected_kind(reader, map, trail, "a mapping of names to values");
+    return;
+  }
+  const char *lines = "";
+  for (const lrd_yaml_item *item = map->first; item != NULL && lines != NULL; item = item->next) {
+    if (!lrd_key_check(reader, item, trail)) continue;
+    const lrd_yaml_item *before = lrd_item_before(map, item, NULL);
+    if (before != NULL) {
+      lrd_key_twice(reader, item, before, trail);
+      continue;
+    }
+    const lrd_trail here = {trail, item->key->text};
+    const char *text = lrd_scalar_text(reader, item->value, &here, "a value");
+    if (text == NULL) continue;
+    if (strpbrk(text, "\r\n") != NULL || strpbrk(item->key->text, "=\r\n") != NULL) {
+      char where[LRD_TRAIL_MAX];
+      lrd_mistake_add(reader->mistakes, item->value->place, "%s: found a line break or =; expected a name and one line",
+                      lrd_trail_text(&here, where));
+      continue;
+    }
+    lines = lrd_config_arena_printf(&reader->settings->arena, "%s%s=%s\n", lines, item->key->text, text);
+  }
+  if (lines == NULL)
+    reader->out_of_memory = true;
+  else
+    *(const char **)((char *)section + row->offset) = lines;
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The cache from inside: what larder.c wires and the files of this room share. A namespace's chain is an optional memory
+ * tier, private to the process, over any number of shared tiers; the last of these is authoritative.
+ */
+#ifndef LRD_CORE_CACHE_H
+#define LRD_CORE_CACHE_H
+
+#include "base/thread.h"
+#include "config/configuration.h"
+#include "slots.h"
+#include "stats/stats.h"
+#include "tier/memory/memory.h"
+#include "tier/tier_call.h"
+#include <larder/larder.h>
+
+#define LRD_NS_MAX                  256u
+#define LRD_NS_NAME_MAX             128u
+#define LRD_SLOT_WAIT_NS            INT64_C(2000000000) /* then LARDER_EBUSY */
+#define LRD_BATCH_MAX               256u                /* changes whose slots are owned together */
+#define LRD_CLOCK_STEP_MS           5000
+#define LRD_NO_EXPIRY_AFTER_STEP_NS INT64_C(600000000000)
+
+typedef struct lrd_pending lrd_pending;
+typedef struct lrd_errands lrd_errands;
+
+/* A tier instance that is not memory. */
+typedef struct lrd_instance {
+  larder *cache;
+  lrd_tier tier;
+  const lrd_config_tier *config;
+  unsigned number; /* among the shared tiers, for dirty marks and trust */
+  bool shared;
+  bool entered;                 /* we hold its byte of LOCK */
+  _Atomic bool broken;          /* this process has seen it broken and not reopened it yet */
+  _Atomic uint32_t spaces_open; /* bound by open namespaces */
+  larder_ns *_Atomic by_space[LRD_NS_MAX];
+} lrd_instance;
+
+/* A shared tier in a namespace's chain. */
+typedef struct lrd_link {
+  lrd_instance *instance;
+  _Atomic uint32_t space;
+  const lrd_config_link *limits;
+  lrd_stats_cell *cell;
+} lrd_link;
+
+struct larder_ns {
+  /* What a memory hit reads, together. */
+  larder *cache;
+  uint64_t seed;
+  lrd_memory *memory;      /* NULL: no memory in the chain */
+  _Atomic uint64_t *words; /* the slots; NULL: memory only */
+  unsigned shift;
+  uint32_t memory_space;
+  bool behind;
+  lrd_stats_cell *memory_cell;
+  lrd_stats_cell *cell; /* lookups as the caller sees them */
+
+  lrd_link links[LRD_CONFIG_CHAIN_MAX]; /* shared tiers, uppermost first */
+  size_t links_len;
+  char *name;
+  lrd_config_ns policy;
+  char tiers_text[160];
+};
+
+struct larder {
+  uint32_t magic;
+  _Atomic bool forked;
+  const lrd_clock *clock;
+  lrd_log log;
+  lrd_config *config;
+  char *root;
+  lrd_slots *slots;           /* NULL: no root, memory only */
+  _Atomic uint64_t own_clock; /* stamps without a map */
+  uint64_t seed;
+  lrd_stats *stats;
+  lrd_tier memory_tier; /* the memory tier behind the contract, for sweeps and scans */
+  lrd_memory *memory;
+  larder_ns *_Atomic memory_by_space[LRD_NS_MAX];
+  lrd_instance *instances;
+  size_t instances_len;
+  lrd_mutex ns_mutex; /* opening namespaces */
+  larder_ns *_Atomic spaces[LRD_NS_MAX];
+  _Atomic uint32_t spaces_len;
+  lrd_pending *pending; /* NULL until a `behind` namespace is opened */
+  lrd_errands *errands;
+  lrd_ticker *keeper;  /* once a second */
+  lrd_ticker *flusher; /* each 50 ms, with a `behind` namespace */
+  _Atomic bool lost;   /* the root is gone */
+  _Atomic uint64_t degraded_puts;
+  /* The keeper's own. */
+  int64_t swept_ns;
+  int64_t step_wall_ms;
+  int64_t step_boot_ns;
+  _Atomic int64_t no_expiry_until_ns;
+  _Atomic uint64_t step_mark; /* the last stamp given before the wall clock stepped back; 0: it never did */
+  larder *next_open;          /* list for fork handlers */
+};
+
+/* One key of an operation. */
+typedef struct lrd_op {
+  larder_ns *ns;
+  const void *key;
+  size_t key_len;
+  uint64_t hash;
+} lrd_op;
+
+static inline bool lrd_ns_coherent(const larder_ns *ns) { return ns->words != NULL; }
+static inline _Atomic uint64_t *lrd_ns_word(const larder_ns *ns, uint64_t hash) {
+  return ns->words ? ns->words + (hash >> ns->shift) : NULL;
+}
+static inline larder_tier_key lrd_op_memory_key(const lrd_op *op) {
+  return (larder_tier_key){op->key, op->key_len, op->hash, op->ns->memory_space};
+}
+static inline larder_tier_key lrd_op_link_key(const lrd_op *op, lrd_link *link) {
+  return (larder_tier_key){op->key, op->key_len, op->hash, atomic_load_explicit(&link->space, memory_order_relaxed)};
+}
+
+/* LARDER_OK, LARDER_EINVAL or LARDER_EFORKED: what every public call begins with. */
+larder_err lrd_op_begin(larder_ns *ns, const void *key, size_t key_len, lrd_op *op);
+
+lrd_stamp lrd_cache_stamp(larder *cache, lrd_stamp least);
+
+/* --- read.c: what is kept below memory --------------------------------------------------------------------------------- */
+
+/* A value found below memory, or pending: heap-allocated, released by lrd_found_free. */
+typedef struct lrd_found {
+  larder_ns *ns;
+  lrd_link *link; /* NULL: an owned copy */
+  larder_tier_entry entry;
+  uint8_t *own; /* the copy */
+} lrd_found;
+/* Reads the shared tiers from above; fills memory and upper tiers as the slot allows. LARDER_OK or LARDER_MISS. */
+larder_err lrd_read_below(const lrd_op *op, bool facts_only, lrd_found **out);
+void lrd_found_free(lrd_found *found);
+/* Whether it is stale now. What was written before the wall clock stepped back, at a time still to come, counts as stale. */
+bool lrd_facts_stale(const larder *cache, const larder_facts *facts, int64_t now_ms);
+
+/* --- write.c: every change ---------------------------------------------------------------------------------------------- */
+
+typedef enum lrd_change_verb { LRD_CHANGE_PUT, LRD_CHANGE_DELETE, LRD_CHANGE_TOUCH, LRD_CHANGE_EXPIRE } lrd_change_verb;
+
+typedef struct lrd_change {
+  lrd_change_verb verb;
+  lrd_op op;
+  const void *value;
+  larder_facts facts;  /* a PUT's, with lifetimes; a TOUCH's lifetimes; the stamp is given here, not by the caller */
+  uint64_t keep_stamp; /* not 0: a PUT that carries its stamp already (pending, demoted) */
+  uint64_t only_stamp;
+  larder_err result;
+  bool existed;
+} lrd_change;
+
+/* Whether a shared tier may be asked: open here and trusted on the host. */
+bool lrd_instance_answers(lrd_instance *instance);
+/*
+ * Whether a slot may be used in the tier: clean, or cleaned now by deleting its range, which *cleaned then tells: what memory
+ * tiers have beside the caller's own keys is in no tier any more. The caller owns the slot.
+ */
+bool lrd_instance_clean(lrd_instance *instance, uint64_t slot, bool *cleaned);
+/* Carries out changes of one namespace; each has its result. At most LRD_BATCH_MAX. */
+larder_err lrd_write_batch(larder_ns *ns, lrd_change *changes, size_t count);
+
+/* --- entry.c: options into facts ------------------------------------------------------------------------------------------ */
+
+/* Checks and turns a put's options into facts; tags are encoded into tags_room (LARDER_TAGS_MAX * (1 + LARDER_TAG_MAX)). */
+larder_err lrd_facts_from_options(const larder_ns *ns, const larder_put_options *options, size_t len, uint8_t *tags_room,
+                                  larder_facts *out);
+/* Copies bytes to *at, which moves on, and says where they are now; NULL for none. The second: what facts point to. */
+const void *lrd_bytes_pack(uint8_t **at, const void *data, size_t len);
+void lrd_facts_pack(larder_facts *facts, uint8_t **at);
+void lrd_facts_set_lifetime(const larder_ns *ns, int64_t ttl_ms, int64_t stale_ms, larder_facts *facts);
+bool lrd_facts_has_tag(const larder_facts *facts, const char *tag);
+
+/* --- pending.c: `behind` ----------------------------------------------------------------------------------------------------
+ */
+
+larder_err lrd_pending_new(larder *cache, lrd_pending **out);
+void lrd_pending_free(lrd_pending *pending);
+/* Queues a put; LARDER_NOT_KEPT when the queue is full: write it now instead. */
+larder_err lrd_pending_put(lrd_pending *pending, const lrd_op *op, const void *value, const larder_facts *facts,
+                           uint64_t token);
+bool lrd_pending_any(const lrd_pending *pending);
+/* A copy of what is queued for the key, with the token it was queued at; LARDER_MISS without. */
+larder_err lrd_pending_find(lrd_pending *pending, const lrd_op *op, lrd_found **out, uint64_t *token_out);
+/* The owner of the key's slot takes back what is queued. True when there was something. */
+bool lrd_pending_drop(lrd_pending *pending, const lrd_op *op, uint64_t stamp_max);
+/*
+ * Whether a queued put has waited too long (a stopped process, a slot that was not to be had), its slot has moved and nothing
+ * is stored: a newer value may have come and gone meanwhile, so it must not be written, and is given up.
+ */
+bool lrd_pending_overtaken(const lrd_op *op, lrd_stamp stamp, uint64_t token);
+/* Writes everything queued before the call. */
+larder_err lrd_pending_flush(lrd_pending *pending);
+
+/* --- errands.c: what need not keep a caller waiting
+ * ----------------------------------------------------------------------------- */
+
+larder_err lrd_errands_new(larder *cache, lrd_errands **out);
+void lrd_errands_free(lrd_errands *errands);
+/* A value for the shared tiers above `below` that lack it (promotion), or for the first tier that lacks it (demotion). */
+void lrd_errand_promote(larder *cache, const lrd_op *op, size_t below, const lrd_found *found, uint64_t token);
+void lrd_errand_demote(larder *cache, const larder_tier_key *key, const void *value, const larder_facts *facts, uint64_t token);
+void lrd_errands_run(lrd_errands *errands);
+
+/* --- keeper.c: once a second
+ * --------------------------------------------------------------------------------------------------- */
+
+void lrd_keeper_tick(void *context); /* the cache */
+/* How full the tiers are, for the open namespaces, into the statistics. */
+void lrd_keeper_publish_gauges(larder *cache);
+/* Deletes the ranges of dirty slots in tiers that work again; at most `limit` slots. */
+void lrd_keeper_clean_dirty(larder *cache, uint64_t limit);
+/* Closes what is broken, replaces it when nobody else has it open, reopens it. */
+void lrd_keeper_recover(larder *cache);
+/* The host's side of the contract for an instance (NULL: the memory tier). */
+larder_tier_host lrd_host_of(larder *cache, lrd_instance *instance);
+
+/* --- namespace.c -------------------------------------------------------------------------------------------------------------
+ */
+
+larder_err lrd_instance_open(lrd_instance *instance, larder_error *err);
+larder_err lrd_instance_rebind(lrd_instance *instance);
+/* As larder_ns_open, for the cache's own names too. */
+larder_err lrd_ns_open_any(larder *cache, const char *name, larder_ns **out, larder_error *err);
+
+/* --- listing.c ---------------------------------------------------------------------------------------------------------------
+ */
+
+bool lrd_match_takes(const larder *cache, const larder_match *match, const void *key, size_t key_len, const larder_facts *facts,
+                     int64_t now_ms);
+
+#endif

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The get path. A memory hit is: hash, one load of the slot, the memory tier's lookup; no lock, no system call, no
+ * allocation. Everything else is the way below (read.c). In a `behind` namespace with something queued, the queue is
+ * looked at first: a queued value counts while its slot has not moved since and nobody owns it, else the newer of it and
+ * what is stored.
+ *
+ * A handed-out value remembers its namespace in pin[0]; the low bit tells a value found below (pin[1] is the lrd_found)
+ * from one pinned in memory (pin[1] and pin[2] are the memory tier's pin).
+ */
+#include "base/bytes.h"
+#include "base/fail.h"
+#include "base/hash_inline.h"
+#include "cache.h"
+#include "mutation.h"
+
+#define FOUND_BIT ((uintptr_t)1)
+#define MANY_MAX  64u
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* Inlined into the hot path; one comparison says that the length is 1 to LARDER_KEY_MAX. */
+static inline larder_err op_check(const larder_ns *ns, const void *key, size_t key_len) {
+  if (unlikely(!ns || !key || key_len - 1 >= LARDER_KEY_MAX)) {
+    return LARDER_EINVAL;
+  }
+  return unlikely(atomic_load_explicit(&ns->cache->forked, memory_order_relaxed)) ? LARDER_EFORKED : LARDER_OK;
+}
+
+larder_err lrd_op_begin(larder_ns *ns, const void *key, size_t key_len, lrd_op *op) {
+  larder_err result = op_check(ns, key, key_len);
+  if (result == LARDER_OK) {
+    *op = (lrd_op){ns, key, key_len, lrd_hash64_inline(key, key_len, ns->seed)};
+  }
+  return result;
+}
+
+static void count_lookup(larder_ns *ns, larder_err result) {
+  lrd_stats_add(ns->cell, LRD_STAT_LOOKUPS, 1);
+  lrd_stats_add(ns->cell, result == LARDER_OK ? LRD_STAT_HITS : LRD_STAT_MISSES, 1);
+}
+
+static void value_from_found(lrd_found *found, bool stale, larder_value *out) {
+  *out = (larder_value){.data = found->entry.value,
+                        .len = (size_t)found->entry.facts.value_len,
+                        .stale = stale,
+                        .tier = found->link ? found->link->instance->tier.name : "memory",
+                        .pin = {(void *)((uintptr_t)found->ns | FOUND_BIT), found, NULL}};
+}
+
+/*
+ * Nothing is stored, and the slot has moved: either nothing was ever stored, or another process deleted the key after our
+ * put was queued. Only writing the queued value tells: it loses to the other's tombstone.
+ */
+static larder_err write_queued(const lrd_op *op, lrd_found *pending, uint64_t token, lrd_found **out) {
+  if (lrd_pending_overtaken(op, pending->entry.facts.stamp, token)) {
+    lrd_found_free(pending); /* the flusher takes it out of the queue */
+    return LARDER_MISS;
+  }
+  lrd_change change = {.verb = LRD_CHANGE_PUT,
+                       .op = *op,
+                       .value = pending->entry.value,
+                       .facts = pending->entry.facts,
+                       .keep_stamp = pending->entry.facts.stamp};
+  larder_err result = lrd_write_batch(op->ns, &change, 1);
+  if (result == LARDER_OK && (change.result == LARDER_OK || change.result == LARDER_DEGRADED)) {
+    *out = pending;
+    return LARDER_OK;
+  }
+  lrd_found_free(pending);
+  return result == LARDER_OK && change.result == LARDER_OLDER ? lrd_read_below(op, false, out) : LARDER_MISS;
+}
+
+/* The newer of a queued value and what is stored. Frees what it does not hand on. */
+static larder_err newer_of_pending(const lrd_op *op, lrd_found *pending, uint64_t token, lrd_found **out) {
+  lrd_found *stored = NULL;
+  uint64_t word = atomic_load_explicit(lrd_ns_word(op->ns, op->hash), memory_order_acquire);
+  if (token == word || LRD_MUTATED(LRD_MUTATE_PENDING_UNCHECKED)) {
+    *out = pending;
+    return LARDER_OK;
+  }
+  larder_err result = lrd_read_below(op, false, &stored);
+  if (result != LARDER_OK) {
+    return write_queued(op, pending, token, out);
+  }
+  bool stored_wins = stored->entry.facts.stamp > pending->entry.facts.stamp;
+  lrd_found_free(stored_wins ? pending : stored);
+  *out = stored_wins ? stored : pending;
+  return LARDER_OK;
+}
+
+static larder_err hand_out(larder_ns *ns, lrd_found *found, bool allow_stale, larder_value *out) {
+  int64_t now_ms = lrd_wall_ms(ns->cache->clock);
+  int64_t hard_ms = found->entry.facts.expires_hard_ms; /* tiers see to it, the queue does not */
+  bool stale = lrd_facts_stale(ns->cache, &found->entry.facts, now_ms);
+  if ((stale && !allow_stale) || (hard_ms != 0 && now_ms >= hard_ms)) {
+    lrd_found_free(found);
+    return LARDER_MISS;
+  }
+  if (stale) {
+    lrd_stats_add(ns->cell, LRD_STAT_STALE_HITS, 1);
+  }
+  value_from_found(found, stale, out);
+  return LARDER_OK;
+}
+
+static bool something_queued(const larder_ns *ns) { return ns->behind && lrd_pending_any(ns->cache->pending); }
+
+/* What is queued for the key, or what is stored where that is newer. *queued_out: the answer is final, also a miss. */
+static larder_err get_queued(const lrd_op *op, bool allow_stale, larder_value *out, bool *queued_out) {
+  lrd_found *found = NULL;
+  uint64_t token;
+  *queued_out = false;
+  if (lrd_pending_find(op->ns->cache->pending, op, &found, &token) != LARDER_OK) {
+    return LARDER_MISS;
+  }
+  *queued_out = true;
+  larder_err result = newer_of_pending(op, found, token, &found);
+  return result == LARDER_OK ? hand_out(op->ns, found, allow_stale, out) : result;
+}
+
+static larder_err get_below(const lrd_op *op, bool allow_stale, larder_value *out) {
+  lrd_found *found = NULL;
+  if (op->ns->links_len == 0) {
+    return LARDER_MISS;
+  }
+  int64_t began_ns = lrd_mono_ns(op->ns->cache->clock);
+  larder_err result = lrd_read_below(op, false, &found);
+  lrd_stats_time(op->ns->cell, LRD_OP_GET, lrd_mono_ns(op->ns->cache->clock) - began_ns);
+  return result == LARDER_OK ? hand_out(op->ns, found, allow_stale, out) : result;
+}
+
+static void value_from_memory(larder_ns *ns, const lrd_memory_pin *pin, larder_value *out) {
+  *out = (larder_value){.data = pin->value, .len = pin->len, .tier = "memory", .pin = {ns, pin->pin[0], pin->pin[1]}};
+}
+
+/* A sampled hit stands for the others. */
+static __attribute__((noinline)) void memory_hit_timed(larder_ns *ns, int64_t began_ns) {
+  int64_t ns_taken = lrd_mono_ns(ns->cache->clock) - began_ns;
+  lrd_stats_time_n(ns->memory_cell, LRD_OP_GET, ns_taken, LRD_STATS_SAMPLE_EVERY);
+  lrd_stats_time_n(ns->cell, LRD_OP_GET, ns_taken, LRD_STATS_SAMPLE_EVERY);
+}
+
+static bool wants_fresh(const larder_get_options *options) { return options && options->fresh; }
+static bool wants_stale(const larder_get_options *options) { return options && options->allow_stale; }
+
+/* The slot's word that a hit has to find; with the protocol broken on purpose, another or none. */
+static const _Atomic uint64_t *hit_word(const larder_ns *ns, uint64_t hash, _Atomic uint64_t *scratch) {
+  if (LRD_MUTATED(LRD_MUTATE_HIT_IGNORES_VERSION)) {
+    return NULL;
+  }
+  if (LRD_MUTATED(LRD_MUTATE_HIT_IGNORES_OWNER) && ns->words) {
+    atomic_init(scratch, atomic_load(lrd_ns_word(ns, hash)) & LRD_SLOT_VERSION_MASK);
+    return scratch;
+  }
+  return lrd_ns_word(ns, hash);
+}
+
+/* A pinned memory hit, told stale or not. */
+static larder_err memory_get(const lrd_op *op, bool allow_stale, bool timed, larder_value *out) {
+  larder_ns *ns = op->ns;
+  lrd_memory_pin pin;
+  _Atomic uint64_t scratch;
+  larder_tier_key key = lrd_op_memory_key(op);
+  int64_t began_ns = unlikely(timed) ? lrd_mono_ns(ns->cache->clock) : 0;
+  larder_err result = lrd_memory_pin_get(ns->memory, &key, hit_word(ns, op->hash, &scratch), allow_stale, &pin);
+  if (result != LARDER_OK) {
+    return result;
+  }
+  if (timed) {
+    memory_hit_timed(ns, began_ns);
+  }
+  value_from_memory(ns, &pin, out);
+  if (allow_stale && pin.expires_soft_ms != 0 && lrd_wall_ms(ns->cache->clock) >= pin.expires_soft_ms) {
+    out->stale = true;
+    lrd_stats_add(ns->cell, LRD_STAT_STALE_HITS, 1);
+  }
+  lrd_stats_add_hit(ns->memory_cell, ns->cell);
+  return LARDER_OK;
+}
+
+larder_err larder_get(larder_ns *ns, const void *key, size_t key_len, const larder_get_options *options, larder_value *out) {
+  lrd_op op;
+  if (!out) {
+    return LARDER_EINVAL;
+  }
+  larder_err result = lrd_op_begin(ns, key, key_len, &op);
+  if (unlikely(result != LARDER_OK)) {
+    return result;
+  }
+  if (wants_fresh(options)) {
+    count_lookup(ns, LARDER_MISS);
+    return LARDER_MISS;
+  }
+  bool queued = false;
+  if (something_queued(ns)) {
+    result = get_queued(&op, wants_stale(options), out, &queued);
+  }
+  if (!queued && ns->memory) {
+    if (memory_get(&op, wants_stale(options), lrd_stats_sampled(ns->memory_cell), out) == LARDER_OK) {
+      return LARDER_OK;
+    }
+    lrd_stats_add(ns->memory_cell, LRD_STAT_MISSES, 1);
+  }
+  if (!queued) {
+    result = get_below(&op, wants_stale(options), out);
+  }
+  count_lookup(ns, result);
+  return result;
+}
+
+static larder_err copy_out(const larder_value *value, void *out, size_t room, size_t *len_out) {
+  *len_out = value->len;
+  if (value->len > room) {
+    return LARDER_ETOOBIG;
+  }
+  if (value->len > 0) {
+    memcpy(out, value->data, value->len);
+  }
+  return LARDER_OK;
+}
+
+/* What get_into_slowly does about memory: look, look and time it, or nothing because that was a miss. */
+typedef enum memory_look { LOOK, LOOK_TIMED, LOOKED } memory_look;
+
+/* The way of larder_get_into when the straight look into memory did not answer, or was not allowed or to be timed. */
+static __attribute__((noinline)) larder_err get_into_slowly(const larder_tier_key *key, larder_ns *ns, memory_look look,
+                                                            void *out, size_t room, size_t *len_out) {
+  lrd_op op = {ns, key->data, key->len, key->hash};
+  larder_value value;
+  larder_err result = LARDER_MISS;
+  bool queued = false;
+  if (something_queued(ns)) {
+    result = get_queued(&op, false, &value, &queued);
+  }
+  if (!queued && look != LOOKED && ns->memory) {
+    result = memory_get(&op, false, look == LOOK_TIMED, &value);
+    if (result == LARDER_OK) {
+      result = copy_out(&value, out, room, len_out);
+      larder_value_release(&value);
+      return result;
+    }
+    look = LOOKED;
+  }
+  if (!queued) {
+    if (look == LOOKED) {
+      lrd_stats_add(ns->memory_cell, LRD_STAT_MISSES, 1);
+    }
+    result = get_below(&op, false, &value);
+  }
+  count_lookup(ns, result);
+  if (result == LARDER_OK) {
+    result = copy_out(&value, out, room, len_out);
+    larder_value_release(&value);
+  }
+  return result;
+}
+
+larder_err larder_get_into(larder_ns *ns, const void *key, size_t key_len, void *out, size_t room, size_t *len_out) {
+  larder_err result = op_check(ns, key, key_len);
+  if (unlikely(result != LARDER_OK || (!out && room > 0) || !len_out)) {
+    return result != LARDER_OK ? result : LARDER_EINVAL;
+  }
+  larder_tier_key memory_key = {key, key_len, lrd_hash64_inline(key, key_len, ns->seed), ns->memory_space};
+  bool sampled = ns->memory && lrd_stats_sampled(ns->memory_cell);
+  if (unlikely(!ns->memory || something_queued(ns) || sampled)) {
+    return get_into_slowly(&memory_key, ns, sampled ? LOOK_TIMED : LOOK, out, room, len_out);
+  }
+  _Atomic uint64_t scratch;
+  result = lrd_memory_copy(ns->memory, &memory_key, hit_word(ns, memory_key.hash, &scratch), false, out, room, len_out);
+  if (unlikely(result != LARDER_OK && result != LARDER_ETOOBIG)) {
+    return get_into_slowly(&memory_key, ns, LOOKED, out, room, len_out);
+  }
+  lrd_stats_add_hit(ns->memory_cell, ns->cell);
+  return result;
+}
+
+void larder_value_release(larder_value *value) {
+  if (!value || !value->pin[0]) {
+    return;
+  }
+  uintptr_t owner = (uintptr_t)value->pin[0];
+  if (owner & FOUND_BIT) {
+    lrd_found_free(value->pin[1]);
+  } else {
+    lrd_memory_pin pin = {.value = value->data, .len = value->len, .pin = {value->pin[1], value->pin[2]}};
+    lrd_memory_pin_release(((larder_ns *)owner)->memory, &pin);
+  }
+  *value = (larder_value){0};
+}
+
+larder_err larder_value_facts(const larder_value *value, larder_facts *out) {
+  if (!value || !out || !value->pin[0]) {
+    return LARDER_EINVAL;
+  }
+  if ((uintptr_t)value->pin[0] & FOUND_BIT) {
+    *out = ((const lrd_found *)value->pin[1])->entry.facts;
+  } else {
+    lrd_memory_pin pin = {.value = value->data, .len = value->len, .pin = {value->pin[1], value->pin[2]}};
+    lrd_memory_pin_facts(&pin, out);
+  }
+  return LARDER_OK;
+}
+
+/* --- many ----------------------------------------------------------------------------------------------------------- */
+
+/* One run of at most MANY_MAX valid items; those that memory lacks go the slow way one by one. */
+static void get_run(larder_ns *ns, larder_item *items, const lrd_op *ops, const size_t *at, size_t count, bool allow_stale) {
+  larder_tier_key keys[MANY_MAX];
+  const _Atomic uint64_t *words[MANY_MAX];
+  lrd_memory_pin pins[MANY_MAX];
+  larder_err results[MANY_MAX];
+  size_t filled = 0;
+  do { /* at least one, which the compiler could not see in a for */
+    keys[filled] = lrd_op_memory_key(&ops[filled]);
+    words[filled] = lrd_ns_word(ns, ops[filled].hash);
+  } while (++filled < count);
+  lrd_memory_pin_many(ns->memory, keys, ns->words ? words : NULL, count, allow_stale, pins, results);
+  uint64_t hits = 0;
+  for (size_t i = 0; i < count; i++) {
+    larder_item *item = &items[at[i]];
+    item->result = results[i];
+    if (results[i] == LARDER_OK) {
+      value_from_memory(ns, &pins[i], &item->found);
+      item->found.stale =
+          allow_stale && pins[i].expires_soft_ms != 0 && lrd_wall_ms(ns->cache->clock) >= pins[i].expires_soft_ms;
+      hits++;
+      continue;
+    }
+    item->result = get_below(&ops[i], allow_stale, &item->found);
+    count_lookup(ns, item->result);
+  }
+  lrd_stats_add(ns->memory_cell, LRD_STAT_HITS, hits);
+  lrd_stats_add(ns->cell, LRD_STAT_LOOKUPS, hits);
+  lrd_stats_add(ns->cell, LRD_STAT_HITS, hits);
+  if (hits < count) {
+    lrd_stats_add(ns->memory_cell, LRD_STAT_MISSES, count - hits);
+  }
+}
+
+larder_err larder_get_many(larder_ns *ns, larder_item *items, size_t count, const larder_get_options *options) {
+  lrd_op ops[MANY_MAX];
+  size_t at[MANY_MAX];
+  size_t run = 0;
+  if (!ns || (!items && count > 0)) {
+    return LARDER_EINVAL;
+  }
+  if (atomic_load_explicit(&ns->cache->forked, memory_order_relaxed)) {
+    return LARDER_EFORKED;
+  }
+  bool together = ns->memory && !something_queued(ns) && !wants_fresh(options);
+  for (size_t i = 0; i < count; i++) {
+    if (!together) {
+      items[i].result = larder_get(ns, items[i].key, items[i].key_len, options, &items[i].found);
+      continue;
+    }
+    items[i].result = lrd_op_begin(ns, items[i].key, items[i].key_len, &ops[run]);
+    if (items[i].result != LARDER_OK) {
+      continue;
+    }
+    at[run++] = i;
+    if (run == MANY_MAX) {
+      get_run(ns, items, ops, at, run, wants_stale(options));
+      run = 0;
+    }
+  }
+  if (run > 0) {
+    get_run(ns, items, ops, at, run, wants_stale(options));
+  }
+  return LARDER_OK;
+}
+
+/* --- facts alone ----------------------------------------------------------------------------------------------------- */
+
+larder_err larder_stat_get(larder_ns *ns, const void *key, size_t key_len, larder_stat *out) {
+  lrd_op op;
+  lrd_found *found = NULL;
+  uint64_t token;
+  if (!out) {
+    return LARDER_EINVAL;
+  }
+  larder_err result = lrd_op_begin(ns, key, key_len, &op);
+  if (result != LARDER_OK) {
+    return result;
+  }
+  int64_t now_ms = lrd_wall_ms(ns->cache->clock);
+  bool queued = ns->behind && lrd_pending_any(ns->cache->pending) &&
+                lrd_pending_find(ns->cache->pending, &op, &found, &token) == LARDER_OK;
+  if (queued) {
+    result = newer_of_pending(&op, found, token, &found);
+  } else if (ns->memory) {
+    larder_value *value = lrd_alloc_zero(1, sizeof *value);
+    lrd_memory_pin pin;
+    larder_tier_key memory_key = lrd_op_memory_key(&op);
+    if (!value) {
+      return LARDER_ENOMEM;
+    }
+    if (lrd_memory_pin_get(ns->memory, &memory_key, lrd_ns_word(ns, op.hash), true, &pin) == LARDER_OK) {
+      value_from_memory(ns, &pin, value);
+      *out = (larder_stat){.tier = "memory", .own = value};
+      lrd_memory_pin_facts(&pin, &out->facts);
+      out->stale = lrd_facts_stale(ns->cache, &out->facts, now_ms);
+      return LARDER_OK;
+    }
+    lrd_dealloc(value);
+    result = LARDER_MISS;
+  }
+  if (!queued && ns->links_len > 0) {
+    result = lrd_read_below(&op, true, &found);
+  }
+  if (result != LARDER_OK || !found) {
+    return result == LARDER_OK ? LARDER_MISS : result;
+  }
+  larder_value *value = lrd_alloc_zero(1, sizeof *value);
+  if (!value) {
+    lrd_found_free(found);
+    return LARDER_ENOMEM;
+  }
+  value_from_found(found, false, value);
+  *out = (larder_stat){.facts = found->entry.facts, .tier = value->tier, .own = value};
+  out->stale = lrd_facts_stale(ns->cache, &out->facts, now_ms);
+  return LARDER_OK;
+}
+
+void larder_stat_free(larder_stat *stat) {
+  if (!stat || !stat->own) {
+    return;
+  }
+  larder_value_release(stat->own);
+  lrd_dealloc(stat->own);
+  *stat = (larder_stat){0};
+}
+
+larder_err larder_exists(larder_ns *ns, const void *key, size_t key_len) {
+  larder_stat stat;
+  larder_err result = larder_stat_get(ns, key, key_len, &stat);
+  if (result != LARDER_OK) {
+    return result;
+  }
+  result = stat.stale ? LARDER_MISS : LARDER_OK;
+  larder_stat_free(&stat);
+  return result;
+}

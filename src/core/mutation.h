@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The protocol broken on purpose, one step at a time: the race tests switch a mutation on and must then fail. Exists only
+ * in the testing build; elsewhere LRD_MUTATED is the constant false.
+ */
+#ifndef LRD_CORE_MUTATION_H
+#define LRD_CORE_MUTATION_H
+
+enum {
+  LRD_MUTATE_HIT_IGNORES_OWNER = 1u << 0,   /* a memory hit does not care whether the slot is owned */
+  LRD_MUTATE_HIT_IGNORES_VERSION = 1u << 1, /* nor which version it has */
+  LRD_MUTATE_FILL_UNCHECKED = 1u << 2,      /* what was read below goes into memory under the slot's present version */
+  LRD_MUTATE_NO_SLOT_MOVE = 1u << 3,        /* a writer gives the slot back as it was */
+  LRD_MUTATE_UPPER_NOT_FORGOTTEN = 1u << 4, /* the upper shared tier keeps the old value */
+  LRD_MUTATE_NO_DIRTY_MARK = 1u << 5,       /* a tier that could not be written is not marked */
+  LRD_MUTATE_PENDING_UNCHECKED = 1u << 6,   /* a pending value counts although its slot has moved */
+  LRD_MUTATE_OWNER_STOLEN = 1u << 7,        /* a slot is taken from a living owner */
+  LRD_MUTATE_DEMOTE_UNCHECKED = 1u << 8     /* an evicted copy is handed down without owning its slot unmoved */
+};
+
+#ifdef LARDER_TESTING
+#include <stdatomic.h>
+extern _Atomic unsigned lrd_mutations;
+#define LRD_MUTATED(flag) ((atomic_load_explicit(&lrd_mutations, memory_order_relaxed) & (flag)) != 0)
+#else
+#define LRD_MUTATED(flag) 0
+#endif
+
+#endif

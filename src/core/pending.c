@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The queue of `behind` puts: a small hash table under one lock, bounded in entries and bytes. A reader of the process
+ * looks here before memory. The flusher writes entries as batches that own their slots; an entry stays visible until its
+ * write has committed, and leaves only if it is still the one that was written. Deletes and direct puts, owning the slot,
+ * drop what is queued for their key.
+ */
+#include "base/bytes.h"
+#include "base/fail.h"
+#include "cache.h"
+
+#define BUCKETS     4096u
+#define ENTRIES_MAX 16384u
+#define BYTES_MAX   ((size_t)32 << 20)
+#define WAIT_MS_MAX 9000 /* younger rows that are swept leave a tombstone */
+
+typedef struct pending_entry pending_entry;
+struct pending_entry {
+  pending_entry *next;
+  larder_ns *ns;
+  uint64_t hash;
+  uint64_t token;
+  uint64_t serial;    /* order of arrival */
+  larder_facts facts; /* pointers into bytes */
+  size_t key_len;
+  size_t size;
+  bool writing;
+  uint8_t bytes[]; /* key, value, version, meta, tags */
+};
+
+struct lrd_pending {
+  larder *cache;
+  lrd_mutex mutex;
+  lrd_mutex flush_mutex;
+  pending_entry *buckets[BUCKETS];
+  _Atomic size_t count;
+  size_t bytes;
+  uint64_t serial;
+};
+
+larder_err lrd_pending_new(larder *cache, lrd_pending **out) {
+  lrd_pending *pending = lrd_alloc_zero(1, sizeof *pending);
+  if (!pending) {
+    return LARDER_ENOMEM;
+  }
+  pending->cache = cache;
+  lrd_mutex_init(&pending->mutex);
+  lrd_mutex_init(&pending->flush_mutex);
+  *out = pending;
+  return LARDER_OK;
+}
+
+void lrd_pending_free(lrd_pending *pending) {
+  if (!pending) {
+    return;
+  }
+  for (size_t b = 0; b < BUCKETS; b++) {
+    for (pending_entry *entry = pending->buckets[b]; entry;) {
+      pending_entry *next = entry->next;
+      lrd_dealloc(entry);
+      entry = next;
+    }
+  }
+  lrd_mutex_fini(&pending->mutex);
+  lrd_mutex_fini(&pending->flush_mutex);
+  lrd_dealloc(pending);
+}
+
+bool lrd_pending_any(const lrd_pending *pending) { return atomic_load_explicit(&pending->count, memory_order_acquire) != 0; }
+
+/* Where the pointer to the key's entry is, or to the NULL where it would be. */
+static pending_entry **place_of(lrd_pending *pending, const larder_ns *ns, uint64_t hash, const void *key, size_t key_len) {
+  pending_entry **at = &pending->buckets[hash % BUCKETS];
+  while (*at &&
+         !((*at)->ns == ns && (*at)->hash == hash && (*at)->key_len == key_len && memcmp((*at)->bytes, key, key_len) == 0)) {
+    at = &(*at)->next;
+  }
+  return at;
+}
+
+static void unlink_at(lrd_pending *pending, pending_entry **at) {
+  pending_entry *entry = *at;
+  *at = entry->next;
+  pending->bytes -= entry->size;
+  atomic_fetch_sub(&pending->count, 1);
+  lrd_dealloc(entry);
+}
+
+larder_err lrd_pending_put(lrd_pending *pending, const lrd_op *op, const void *value, const larder_facts *facts,
+                           uint64_t token) {
+  size_t size = op->key_len + (size_t)facts->value_len + facts->version_len + facts->meta_len + facts->tags_len;
+  if (size > BYTES_MAX / 16) {
+    return LARDER_NOT_KEPT;
+  }
+  pending_entry *entry = lrd_alloc(sizeof *entry + size);
+  if (!entry) {
+    return LARDER_NOT_KEPT;
+  }
+  *entry =
+      (pending_entry){.ns = op->ns, .hash = op->hash, .token = token, .facts = *facts, .key_len = op->key_len, .size = size};
+  uint8_t *at = entry->bytes;
+  (void)lrd_bytes_pack(&at, op->key, op->key_len);
+  (void)lrd_bytes_pack(&at, value, (size_t)facts->value_len);
+  lrd_facts_pack(&entry->facts, &at);
+  lrd_lock(&pending->mutex);
+  pending_entry **place = place_of(pending, op->ns, op->hash, op->key, op->key_len);
+  if (*place && (*place)->facts.stamp > facts->stamp) { /* a concurrent put came later: ours is written and overwritten */
+    lrd_unlock(&pending->mutex);
+    lrd_dealloc(entry);
+    return LARDER_OK;
+  }
+  if (pending->bytes - (*place ? (*place)->size : 0) + size > BYTES_MAX ||
+      (!*place && atomic_load(&pending->count) >= ENTRIES_MAX)) {
+    lrd_unlock(&pending->mutex);
+    lrd_dealloc(entry);
+    return LARDER_NOT_KEPT;
+  }
+  if (*place) {
+    unlink_at(pending, place);
+  }
+  entry->serial = ++pending->serial;
+  pending_entry **head = &pending->buckets[op->hash % BUCKETS];
+  entry->next = *head;
+  *head = entry;
+  pending->bytes += size;
+  atomic_fetch_add(&pending->count, 1);
+  lrd_unlock(&pending->mutex);
+  return LARDER_OK;
+}
+
+larder_err lrd_pending_find(lrd_pending *pending, const lrd_op *op, lrd_found **out, uint64_t *token_out) {
+  larder_err result = LARDER_MISS;
+  lrd_lock(&pending->mutex);
+  pending_entry *entry = *place_of(pending, op->ns, op->hash, op->key, op->key_len);
+  if (entry) {
+    lrd_found *found = lrd_alloc_zero(1, sizeof *found);
+    uint8_t *own = lrd_alloc(entry->size + 1);
+    result = LARDER_ENOMEM;
+    if (found && own) {
+      uint8_t *at = own;
+      found->ns = op->ns;
+      found->own = own;
+      found->entry.facts = entry->facts;
+      found->entry.value = lrd_bytes_pack(&at, entry->bytes + entry->key_len, (size_t)entry->facts.value_len);
+      lrd_facts_pack(&found->entry.facts, &at);
+      *token_out = entry->token;
+      *out = found;
+      result = LARDER_OK;
+    } else {
+      lrd_dealloc(found);
+      lrd_dealloc(own);
+    }
+  }
+  lrd_unlock(&pending->mutex);
+  return result;
+}
+
+bool lrd_pending_drop(lrd_pending *pending, const lrd_op *op, uint64_t stamp_max) {
+  lrd_lock(&pending->mutex);
+  pending_entry **place = place_of(pending, op->ns, op->hash, op->key, op->key_len);
+  bool there = *place && (*place)->facts.stamp <= stamp_max;
+  if (there) {
+    unlink_at(pending, place);
+  }
+  lrd_unlock(&pending->mutex);
+  return there;
+}
+
+/* One batch of one namespace, copied out so that the lock is free while it is written. */
+typedef struct flush_batch {
+  lrd_change changes[LRD_BATCH_MAX];
+  uint8_t *copies[LRD_BATCH_MAX];
+  uint64_t stamps[LRD_BATCH_MAX];
+  uint64_t tokens[LRD_BATCH_MAX];
+  size_t len;
+  size_t bytes;
+} flush_batch;
+
+static larder_err batch_take(flush_batch *batch, const pending_entry *entry) {
+  uint8_t *copy = lrd_alloc(entry->size + 1);
+  if (!copy) {
+    return LARDER_ENOMEM;
+  }
+  uint8_t *at = copy;
+  lrd_change *change = &batch->changes[batch->len];
+  *change = (lrd_change){.verb = LRD_CHANGE_PUT, .facts = entry->facts, .keep_stamp = entry->facts.stamp};
+  change->op = (lrd_op){entry->ns, lrd_bytes_pack(&at, entry->bytes, entry->key_len), entry->key_len, entry->hash};
+  change->value = lrd_bytes_pack(&at, entry->bytes + entry->key_len, (size_t)entry->facts.value_len);
+  lrd_facts_pack(&change->facts, &at);
+  batch->stamps[batch->len] = entry->facts.stamp;
+  batch->tokens[batch->len] = entry->token;
+  batch->copies[batch->len++] = copy;
+  batch->bytes += entry->size;
+  return LARDER_OK;
+}
+
+bool lrd_pending_overtaken(const lrd_op *op, lrd_stamp stamp, uint64_t token) {
+  larder_ns *ns = op->ns;
+  lrd_link *lowest = &ns->links[ns->links_len - 1];
+  lrd_found *found = NULL;
+  if (lrd_wall_ms(ns->cache->clock) - lrd_stamp_wall_ms(stamp) < WAIT_MS_MAX ||
+      atomic_load(lrd_ns_word(ns, op->hash)) == token) {
+    return false;
+  }
+  /* A tier that can't be asked has not lost anything. */
+  if (!lrd_tier_usable(&lowest->instance->tier) || lrd_read_below(op, true, &found) == LARDER_OK) {
+    lrd_found_free(found);
+    return false;
+  }
+  return lrd_tier_usable(&lowest->instance->tier);
+}
+
+/* Leaves out of a batch, and of the queue, what must not be written any more. */
+static void batch_sift(lrd_pending *pending, flush_batch *batch) {
+  size_t kept = 0;
+  for (size_t i = 0; i < batch->len; i++) {
+    lrd_change *change = &batch->changes[i];
+    if (lrd_pending_overtaken(&change->op, change->facts.stamp, batch->tokens[i])) {
+      (void)lrd_pending_drop(pending, &change->op, change->facts.stamp);
+      lrd_stats_add(change->op.ns->cell, LRD_STAT_NOT_KEPT, 1);
+      lrd_dealloc(batch->copies[i]);
+      continue;
+    }
+    batch->changes[kept] = *change;
+    batch->copies[kept] = batch->copies[i];
+    batch->tokens[kept] = batch->tokens[i];
+    batch->stamps[kept++] = batch->stamps[i];
+  }
+  batch->len = kept;
+}
+
+/* Takes up to a batch of entries that arrived by `serial_max`, all of the namespace of the first one met. */
+static larder_err batch_fill(lrd_pending *pending, flush_batch *batch, uint64_t serial_max) {
+  larder_err result = LARDER_OK;
+  larder_ns *ns = NULL;
+  lrd_lock(&pending->mutex);
+  for (size_t b = 0; b < BUCKETS && batch->len < LRD_BATCH_MAX && batch->bytes < BYTES_MAX / 8; b++) {
+    for (pending_entry *entry = pending->buckets[b]; entry && batch->len < LRD_BATCH_MAX; entry = entry->next) {
+      if (entry->serial > serial_max || (ns && entry->ns != ns)) {
+        continue;
+      }
+      ns = entry->ns;
+      result = batch_take(batch, entry);
+      if (result != LARDER_OK) {
+        goto out;
+      }
+    }
+  }
+out:
+  lrd_unlock(&pending->mutex);
+  return batch->len > 0 ? LARDER_OK : result;
+}
+
+/* Those that were written, and lost to a newer stamp, leave; those whose slot was not to be had stay for the next round. */
+static bool batch_settle(lrd_pending *pending, flush_batch *batch, larder_err result) {
+  bool progress = false;
+  for (size_t i = 0; i < batch->len; i++) {
+    lrd_change *change = &batch->changes[i];
+    if (result == LARDER_OK && change->result >= 0) {
+      lrd_lock(&pending->mutex);
+      pending_entry **place = place_of(pending, change->op.ns, change->op.hash, change->op.key, change->op.key_len);
+      if (*place && (*place)->facts.stamp == batch->stamps[i]) {
+        unlink_at(pending, place);
+      }
+      lrd_unlock(&pending->mutex);
+      progress = true;
+    }
+    lrd_dealloc(batch->copies[i]);
+  }
+  batch->len = 0;
+  batch->bytes = 0;
+  return progress;
+}
+
+larder_err lrd_pending_flush(lrd_pending *pending) {
+  if (!pending || !lrd_pending_any(pending)) {
+    return LARDER_OK;
+  }
+  flush_batch *batch = lrd_alloc_zero(1, sizeof *batch);
+  if (!batch) {
+    return LARDER_ENOMEM;
+  }
+  lrd_lock(&pending->flush_mutex);
+  lrd_lock(&pending->mutex);
+  uint64_t serial_max = pending->serial;
+  lrd_unlock(&pending->mutex);
+  larder_err result = LARDER_OK;
+  for (;;) {
+    result = batch_fill(pending, batch, serial_max);
+    if (result != LARDER_OK || batch->len == 0) {
+      break;
+    }
+    batch_sift(pending, batch);
+    if (batch->len == 0) {
+      batch->bytes = 0;
+      continue;
+    }
+    result = lrd_write_batch(batch->changes[0].op.ns, batch->changes, batch->len);
+    if (!batch_settle(pending, batch, result)) {
+      if (result == LARDER_OK) {
+        result = LARDER_EBUSY;
+      }
+      break;
+    }
+  }
+  lrd_unlock(&pending->flush_mutex);
+  lrd_dealloc(batch);
+  return result;
+}

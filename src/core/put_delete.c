@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The public calls that change entries: each turns its arguments into changes and hands them to write.c or the queue. */
+#include "base/bytes.h"
+#include "base/fail.h"
+#include "cache.h"
+
+#define TAGS_ROOM (LARDER_TAGS_MAX * (1 + LARDER_TAG_MAX))
+
+/* A `behind` put waits in the queue; where that is full, it is written like any other. */
+static larder_err put_queued(larder_ns *ns, lrd_change *change) {
+  uint64_t token = lrd_slot_token(ns->cache->slots, lrd_slot_of(ns->cache->slots, change->op.hash));
+  change->facts.stamp = lrd_cache_stamp(ns->cache, 0);
+  larder_err result = lrd_pending_put(ns->cache->pending, &change->op, change->value, &change->facts, token);
+  if (result == LARDER_OK) {
+    lrd_stats_add(ns->cell, LRD_STAT_PUTS, 1);
+  }
+  return result;
+}
+
+/* What a put that is not kept leaves behind: nothing old. */
+static larder_err put_refused(lrd_change *change) {
+  change->verb = LRD_CHANGE_DELETE;
+  larder_err result = lrd_write_batch(change->op.ns, change, 1);
+  if (result == LARDER_OK && change->result < 0) {
+    result = change->result;
+  }
+  lrd_stats_add(change->op.ns->cell, LRD_STAT_NOT_KEPT, 1);
+  if (change->result == LARDER_OLDER) {
+    return LARDER_OLDER;
+  }
+  return result < 0 ? result : LARDER_NOT_KEPT;
+}
+
+static larder_err put_prepare(larder_ns *ns, const void *key, size_t key_len, const void *value, size_t len,
+                              const larder_put_options *options, uint8_t *tags_room, lrd_change *out) {
+  *out = (lrd_change){.verb = LRD_CHANGE_PUT, .value = value};
+  if (!value && len > 0) {
+    return LARDER_EINVAL;
+  }
+  larder_err result = lrd_op_begin(ns, key, key_len, &out->op);
+  if (result != LARDER_OK) {
+    return result;
+  }
+  if (len > LARDER_VALUE_MAX) {
+    return LARDER_ETOOBIG;
+  }
+  out->only_stamp = options ? options->only_stamp : 0;
+  return lrd_facts_from_options(ns, options, len, tags_room, &out->facts);
+}
+
+static bool above_max_entry(const larder_ns *ns, size_t len) {
+  return ns->policy.max_entry_bytes > 0 && len > ns->policy.max_entry_bytes;
+}
+
+larder_err larder_put(larder_ns *ns, const void *key, size_t key_len, const void *value, size_t len,
+                      const larder_put_options *options) {
+  uint8_t tags_room[TAGS_ROOM];
+  lrd_change change;
+  larder_err result = put_prepare(ns, key, key_len, value, len, options, tags_room, &change);
+  if (result != LARDER_OK) {
+    return result;
+  }
+  if (above_max_entry(ns, len)) {
+    return put_refused(&change);
+  }
+  if (ns->behind && change.only_stamp != 0 && lrd_pending_any(ns->cache->pending)) {
+    result = lrd_pending_flush(ns->cache->pending); /* the stamp that was seen may be a queued one */
+    if (result != LARDER_OK) {
+      return result;
+    }
+  }
+  if (ns->behind && change.only_stamp == 0) {
+    result = put_queued(ns, &change);
+    if (result != LARDER_NOT_KEPT) {
+      return result;
+    }
+    change.facts.stamp = 0;
+  }
+  result = lrd_write_batch(ns, &change, 1);
+  return result == LARDER_OK ? change.result : result;
+}
+
+static larder_err change_one(larder_ns *ns, const void *key, size_t key_len, lrd_change_verb verb, int64_t ttl_ms) {
+  lrd_change change = {.verb = verb};
+  larder_err result = lrd_op_begin(ns, key, key_len, &change.op);
+  if (result != LARDER_OK) {
+    return result;
+  }
+  if (ns->behind && verb != LRD_CHANGE_DELETE && lrd_pending_any(ns->cache->pending)) {
+    result = lrd_pending_flush(ns->cache->pending); /* what is queued has to be stored before its lifetime can change */
+    if (result != LARDER_OK) {
+      return result;
+    }
+  }
+  if (verb == LRD_CHANGE_TOUCH) {
+    lrd_facts_set_lifetime(ns, ttl_ms, 0, &change.facts);
+  }
+  result = lrd_write_batch(ns, &change, 1);
+  return result == LARDER_OK ? change.result : result;
+}
+
+larder_err larder_delete(larder_ns *ns, const void *key, size_t key_len) {
+  return change_one(ns, key, key_len, LRD_CHANGE_DELETE, 0);
+}
+
+larder_err larder_expire(larder_ns *ns, const void *key, size_t key_len) {
+  return change_one(ns, key, key_len, LRD_CHANGE_EXPIRE, 0);
+}
+
+larder_err larder_touch(larder_ns *ns, const void *key, size_t key_len, int64_t ttl_ms) {
+  if (ttl_ms < 0) {
+    return LARDER_EINVAL;
+  }
+  return change_one(ns, key, key_len, LRD_CHANGE_TOUCH, ttl_ms);
+}
+
+/* One batch of put_many: prepared changes and which item each belongs to. */
+typedef struct put_batch {
+  lrd_change changes[LRD_BATCH_MAX];
+  size_t at[LRD_BATCH_MAX];
+  uint8_t tags[LRD_BATCH_MAX][TAGS_ROOM];
+  size_t len;
+} put_batch;
+
+static void batch_write(larder_ns *ns, larder_item *items, put_batch *batch) {
+  if (batch->len == 0) {
+    return;
+  }
+  larder_err result = lrd_write_batch(ns, batch->changes, batch->len);
+  for (size_t i = 0; i < batch->len; i++) {
+    items[batch->at[i]].result = result == LARDER_OK ? batch->changes[i].result : result;
+  }
+  batch->len = 0;
+}
+
+larder_err larder_put_many(larder_ns *ns, larder_item *items, size_t count) {
+  if (!ns || (!items && count > 0)) {
+    return LARDER_EINVAL;
+  }
+  if (atomic_load(&ns->cache->forked)) {
+    return LARDER_EFORKED;
+  }
+  put_batch *batch = lrd_alloc(sizeof *batch);
+  if (!batch) {
+    return LARDER_ENOMEM;
+  }
+  batch->len = 0;
+  for (size_t i = 0; i < count; i++) {
+    larder_item *item = &items[i];
+    lrd_change *change = &batch->changes[batch->len];
+    if (ns->behind || above_max_entry(ns, item->value_len)) {
+      item->result = larder_put(ns, item->key, item->key_len, item->value, item->value_len, item->options);
+      continue;
+    }
+    item->result =
+        put_prepare(ns, item->key, item->key_len, item->value, item->value_len, item->options, batch->tags[batch->len], change);
+    if (item->result != LARDER_OK) {
+      continue;
+    }
+    batch->at[batch->len++] = i;
+    if (batch->len == LRD_BATCH_MAX) {
+      batch_write(ns, items, batch);
+    }
+  }
+  batch_write(ns, items, batch);
+  lrd_dealloc(batch);
+  return LARDER_OK;
+}
+
+larder_err larder_delete_many(larder_ns *ns, larder_item *items, size_t count) {
+  if (!ns || (!items && count > 0)) {
+    return LARDER_EINVAL;
+  }
+  if (atomic_load(&ns->cache->forked)) {
+    return LARDER_EFORKED;
+  }
+  put_batch *batch = lrd_alloc(sizeof *batch);
+  if (!batch) {
+    return LARDER_ENOMEM;
+  }
+  batch->len = 0;
+  for (size_t i = 0; i < count; i++) {
+    lrd_change *change = &batch->changes[batch->len];
+    if (ns->behind) {
+      items[i].result = larder_delete(ns, items[i].key, items[i].key_len);
+      continue;
+    }
+    *change = (lrd_change){.verb = LRD_CHANGE_DELETE};
+    items[i].result = lrd_op_begin(ns, items[i].key, items[i].key_len, &change->op);
+    if (items[i].result != LARDER_OK) {
+      continue;
+    }
+    batch->at[batch->len++] = i;
+    if (batch->len == LRD_BATCH_MAX) {
+      batch_write(ns, items, batch);
+    }
+  }
+  batch_write(ns, items, batch);
+  lrd_dealloc(batch);
+  return LARDER_OK;
+}

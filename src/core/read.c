@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading the shared tiers, and carrying upwards what was found. The slot's token is taken before a tier's snapshot can
+ * begin. What is read is returned whatever happens; it is remembered in memory only under that token, so a slot that has
+ * moved since makes it void there; upper shared tiers get it as an errand, by owning the slot unmoved.
+ *
+ * A dirty slot is not read from that tier: it may hold what it could not forget.
+ */
+#include "base/bytes.h"
+#include "base/fail.h"
+#include "cache.h"
+#include "mutation.h"
+
+bool lrd_facts_stale(const larder *cache, const larder_facts *facts, int64_t now_ms) {
+  if (facts->expires_soft_ms != 0 && now_ms >= facts->expires_soft_ms) {
+    return true;
+  }
+  return facts->stamp <= atomic_load_explicit(&cache->step_mark, memory_order_relaxed) &&
+         lrd_stamp_wall_ms(facts->stamp) > now_ms + LRD_CLOCK_STEP_MS;
+}
+
+void lrd_found_free(lrd_found *found) {
+  if (!found) {
+    return;
+  }
+  if (found->link) {
+    lrd_tier_release(&found->link->instance->tier, &found->entry);
+  }
+  lrd_dealloc(found->own);
+  lrd_dealloc(found);
+}
+
+static void fill_memory(const lrd_op *op, const lrd_found *found, uint64_t token) {
+  larder_ns *ns = op->ns;
+  if (!ns->memory) {
+    return;
+  }
+  if (LRD_MUTATED(LRD_MUTATE_FILL_UNCHECKED)) {
+    token = atomic_load(lrd_ns_word(ns, op->hash)) & LRD_SLOT_VERSION_MASK;
+  } else if (token == LRD_TOKEN_NONE || token != atomic_load_explicit(lrd_ns_word(ns, op->hash), memory_order_acquire)) {
+    lrd_stats_add(ns->memory_cell, LRD_STAT_REFUSED_FILLS, 1);
+    return;
+  }
+  if (found->entry.facts.stamp <= atomic_load_explicit(&ns->cache->step_mark, memory_order_relaxed) &&
+      lrd_stamp_wall_ms(found->entry.facts.stamp) > lrd_wall_ms(ns->cache->clock) + LRD_CLOCK_STEP_MS) {
+    return; /* stale by the step of the clock, which a memory hit does not look at */
+  }
+  larder_tier_key key = lrd_op_memory_key(op);
+  if (lrd_memory_put(ns->memory, &key, found->entry.value, &found->entry.facts, token) == LARDER_OK) {
+    lrd_stats_add(ns->memory_cell, LRD_STAT_PROMOTIONS, 1);
+  } else {
+    lrd_stats_add(ns->memory_cell, LRD_STAT_REFUSED_FILLS, 1);
+  }
+}
+
+/* One tier's answer. LARDER_MISS also where it can't be asked; *failed counts those that should have been. */
+static larder_err read_link(const lrd_op *op, lrd_link *link, bool facts_only, larder_tier_entry *entry) {
+  lrd_instance *instance = link->instance;
+  lrd_slots *slots = op->ns->cache->slots;
+  if (atomic_load_explicit(&instance->broken, memory_order_acquire)) {
+    return LARDER_MISS;
+  }
+  if (lrd_slots_trust(slots, instance->number, NULL) != LRD_TRUST_OK) {
+    return LARDER_MISS;
+  }
+  if (lrd_slot_dirty(slots, instance->number, lrd_slot_of(slots, op->hash))) {
+    return LARDER_MISS;
+  }
+  larder_tier_key key = lrd_op_link_key(op, link);
+  larder_err result = lrd_tier_get(&instance->tier, link->cell, &key, facts_only, NULL, entry);
+  if (result == LARDER_OK) {
+    lrd_stats_add(link->cell, LRD_STAT_HITS, 1);
+    lrd_stats_add(link->cell, LRD_STAT_BYTES_READ, entry->facts.value_len);
+  } else if (result == LARDER_MISS) {
+    lrd_stats_add(link->cell, LRD_STAT_MISSES, 1);
+  } else {
+    lrd_stats_add(link->cell, LRD_STAT_DEGRADED, 1);
+  }
+  return result == LARDER_OK ? LARDER_OK : LARDER_MISS;
+}
+
+larder_err lrd_read_below(const lrd_op *op, bool facts_only, lrd_found **out) {
+  larder_ns *ns = op->ns;
+  lrd_slots *slots = ns->cache->slots;
+  uint64_t token = lrd_slot_token(slots, lrd_slot_of(slots, op->hash));
+  larder_tier_entry entry = {0};
+  for (size_t i = 0; i < ns->links_len; i++) {
+    if (read_link(op, &ns->links[i], facts_only, &entry) != LARDER_OK) {
+      continue;
+    }
+    lrd_found *found = lrd_alloc_zero(1, sizeof *found);
+    if (!found) {
+      lrd_tier_release(&ns->links[i].instance->tier, &entry);
+      return LARDER_ENOMEM;
+    }
+    *found = (lrd_found){.ns = ns, .link = &ns->links[i], .entry = entry};
+    if (!facts_only) {
+      fill_memory(op, found, token);
+      if (i > 0 && token != LRD_TOKEN_NONE) {
+        lrd_errand_promote(ns->cache, op, i, found, token);
+      }
+    }
+    *out = found;
+    return LARDER_OK;
+  }
+  return LARDER_MISS;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every figure that Larder keeps, in three tables. The segment's layout, JSON, Prometheus, the public look-up by name and
+ * the reference page all derive from them. A figure's place is its number in stored sums, so new ones go to the end of
+ * their table and none is ever taken out.
+ */
+#ifndef LRD_STATS_COUNTERS_H
+#define LRD_STATS_COUNTERS_H
+
+/* Counters only grow. constant, name, unit, stability, sentence */
+#define LRD_STATS_COUNTERS(X)                                                                                                  \
+  X(LOOKUPS, "lookups", "lookups", stable, "Lookups that began; hits and misses add up to it.")                                \
+  X(HITS, "hits", "lookups", stable, "Lookups answered, stale answers included.")                                              \
+  X(STALE_HITS, "stale_hits", "lookups", stable, "Of the hits, those past their soft expiry.")                                 \
+  X(MISSES, "misses", "lookups", stable, "Lookups without an answer.")                                                         \
+  X(PUTS, "puts", "writes", stable, "Values stored.")                                                                          \
+  X(DELETES, "deletes", "writes", stable, "Entries deleted by the caller.")                                                    \
+  X(EXPIRES, "expires", "writes", stable, "Entries made stale by the caller.")                                                 \
+  X(TOUCHES, "touches", "writes", stable, "Lifetimes renewed by the caller.")                                                  \
+  X(EVICTED_CAPACITY, "evicted_capacity", "entries", stable, "Entries removed for lack of bytes.")                             \
+  X(EVICTED_ENTRIES, "evicted_entries", "entries", stable, "Entries removed because there were too many.")                     \
+  X(EVICTED_TTL, "evicted_ttl", "entries", stable, "Entries removed because their lifetime was over.")                         \
+  X(EVICTED_HEALTH, "evicted_health", "entries", stable, "Entries removed because they failed in use.")                        \
+  X(EVICTED_CORRUPTION, "evicted_corruption", "entries", stable, "Entries removed because they were damaged.")                 \
+  X(EVICTED_STALE, "evicted_stale", "entries", stable, "Entries removed because another process changed them.")                \
+  X(PROMOTIONS, "promotions", "entries", stable, "Entries copied into this tier from a lower one.")                            \
+  X(DEMOTIONS, "demotions", "entries", stable, "Entries handed from this tier to a lower one.")                                \
+  X(REFUSED_FILLS, "refused_fills", "entries", stable, "Fills given up because the key may have changed meanwhile.")           \
+  X(NOT_KEPT, "not_kept", "entries", stable, "Values above a limit, handed back but not kept.")                                \
+  X(ERRORS, "errors", "calls", stable, "Calls in which the tier failed.")                                                      \
+  X(DEGRADED, "degraded", "calls", stable, "Calls carried out without a tier that should have taken part.")                    \
+  X(BUSY, "busy", "calls", stable, "Writes given up because somebody else held the key.")                                      \
+  X(CORRUPT, "corrupt", "entries", stable, "Entries found damaged.")                                                           \
+  X(BREAKER_OPENED, "breaker_opened", "times", stable, "Times that the tier was switched off after failures in a row.")        \
+  X(OWNERS_REPLACED, "owners_replaced", "slots", debug, "Slots taken over from a process that died.")                          \
+  X(DIRTY_MARKED, "dirty_marked", "slots", debug, "Slots marked because a tier missed a write.")                               \
+  X(DIRTY_CLEARED, "dirty_cleared", "slots", debug, "Marked slots put in order again.")                                        \
+  X(BYTES_READ, "bytes_read", "bytes", stable, "Bytes of values handed out.")                                                  \
+  X(BYTES_WRITTEN, "bytes_written", "bytes", stable, "Bytes of keys and values stored.")
+
+/* Gauges move both ways. */
+#define LRD_STATS_GAUGES(X)                                                                                                    \
+  X(ENTRIES, "entries", "entries", stable, "Entries kept now.")                                                                \
+  X(BYTES, "bytes", "bytes", stable, "Bytes used now, everything counted.")                                                    \
+  X(BYTES_MAX, "bytes_max", "bytes", stable, "Limit of the bytes; 0 without one.")
+
+/* Operations with a latency histogram. */
+#define LRD_STATS_OPS(X)                                                                                                       \
+  X(GET, "get", "seconds", stable, "Time of lookups.")                                                                         \
+  X(PUT, "put", "seconds", stable, "Time of writes of values.")                                                                \
+  X(DELETE, "delete", "seconds", stable, "Time of deletes, expires and touches.")                                              \
+  X(SCAN, "scan", "seconds", stable, "Time of listings, per page.")                                                            \
+  X(SWEEP, "sweep", "seconds", stable, "Time of sweeps.")                                                                      \
+  X(FLUSH, "flush", "seconds", stable, "Time of flushes.")
+
+#define LRD_STATS_ENUM_COUNTER(constant, name, unit, stability, sentence) LRD_STAT_##constant,
+#define LRD_STATS_ENUM_GAUGE(constant, name, unit, stability, sentence)   LRD_GAUGE_##constant,
+#define LRD_STATS_ENUM_OP(constant, name, unit, stability, sentence)      LRD_OP_##constant,
+
+typedef enum lrd_counter { LRD_STATS_COUNTERS(LRD_STATS_ENUM_COUNTER) LRD_STAT_COUNT } lrd_counter;
+typedef enum lrd_gauge { LRD_STATS_GAUGES(LRD_STATS_ENUM_GAUGE) LRD_GAUGE_COUNT } lrd_gauge;
+typedef enum lrd_stat_op { LRD_STATS_OPS(LRD_STATS_ENUM_OP) LRD_OP_COUNT } lrd_stat_op;
+
+/* The order of the six is the order of larder_evict_reason. */
+#define LRD_STAT_EVICTED_FIRST LRD_STAT_EVICTED_CAPACITY
+
+/* The tables as data, for whoever writes figures out. */
+typedef struct lrd_stats_info {
+  const char *name;
+  const char *unit;
+  const char *sentence;
+  int debug; /* not 0: may change from version to version */
+} lrd_stats_info;
+
+extern const lrd_stats_info lrd_stats_counter_info[LRD_STAT_COUNT];
+extern const lrd_stats_info lrd_stats_gauge_info[LRD_GAUGE_COUNT];
+extern const lrd_stats_info lrd_stats_op_info[LRD_OP_COUNT];
+
+#endif

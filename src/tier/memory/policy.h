@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Eviction policies. One lrd_policy stands for one space within one shard; everything but a record's touch byte happens
+ * under the shard's lock. A policy chooses; the shard evicts.
+ *
+ * Two kinds of reading. Cheap ones (fifo, sieve, s3-fifo): a reader raises the record's 2-bit frequency up to the policy's
+ * cap. Exact ones (lru, lfu, w-tinylfu): a reader writes the handle into the shard's log, which writers drain in order
+ * before they choose; with one thread nothing is lost.
+ */
+#ifndef LRD_TIER_MEMORY_POLICY_H
+#define LRD_TIER_MEMORY_POLICY_H
+
+#include "arena.h"
+
+/* A doubly linked queue through the records' prev (newer) and next (older) words. */
+typedef struct lrd_queue {
+  uint32_t newest;
+  uint32_t oldest;
+  uint64_t count;
+  uint64_t weight;
+} lrd_queue;
+
+typedef struct lrd_policy lrd_policy;
+
+typedef struct lrd_policy_ops {
+  const char *name;
+  uint8_t touch;     /* the touch byte of a new record */
+  bool record_word;  /* each record carries a u32 for the policy */
+  size_t state_size; /* of the policy's own state, behind lrd_policy */
+  /* Makes sure that the next insert can be done; NULL: it always can. */
+  bool (*prepare)(lrd_policy *policy);
+  /* A record that is new here. `hash` is the key's. */
+  void (*insert)(lrd_policy *policy, uint32_t handle, uint64_t hash);
+  /* A read or a replacement of it; NULL: the touch byte says it all. */
+  void (*access)(lrd_policy *policy, uint32_t handle);
+  /* `fresh` takes the place of `old`, and counts as accessed. */
+  void (*replace)(lrd_policy *policy, uint32_t old, uint32_t fresh);
+  /* The record to evict next, still linked; 0 when empty. room has just been set. */
+  uint32_t (*victim)(lrd_policy *policy);
+  /* Unlinks; `evicted`: for lack of room, so that a ghost may remember it. */
+  void (*remove)(lrd_policy *policy, uint32_t handle, bool evicted);
+  /* NULL, or what is wrong. NULL as a function: the queues are all there is. */
+  const char *(*verify)(lrd_policy *policy);
+  /* Releases what the policy allocated besides its state. NULL: nothing. */
+  void (*fini)(lrd_policy *policy);
+} lrd_policy_ops;
+
+struct lrd_policy {
+  const lrd_policy_ops *ops;
+  const lrd_arena *arena;
+  uint64_t (*hash_of)(void *context, const lrd_record *record);
+  void *context;
+  uint64_t room;       /* weight that fits: what is expected, from the first eviction on what was there at the last one */
+  uint64_t bytes;      /* allocated by the policy besides its state: ghosts, sketches */
+  uint64_t *bytes_sum; /* borrowed: the sum of all policies' bytes in the shard */
+  bool by_count;       /* weight of a record: 1, or its bytes */
+  lrd_queue queues[3];
+};
+
+/* "lru" "lfu" "fifo" "sieve" "s3-fifo" "w-tinylfu"; NULL or "" the default (s3-fifo). NULL when there is none such. */
+const lrd_policy_ops *lrd_policy_find(const char *name);
+/* Whether `name` is an eviction policy of the memory tier; for the configuration. */
+bool lrd_memory_policy_known(const char *name);
+/* The n-th policy's name, NULL beyond the last. */
+const char *lrd_memory_policy_name(size_t n);
+
+/* Own; NULL when out of memory. */
+lrd_policy *lrd_policy_new(const lrd_policy_ops *ops, const lrd_arena *arena,
+                           uint64_t (*hash_of)(void *context, const lrd_record *record), void *context, uint64_t *bytes_sum,
+                           bool by_count, uint64_t room);
+void lrd_policy_free(lrd_policy *policy);
+/* Tells what the policy has allocated now. */
+static inline void lrd_policy_set_bytes(lrd_policy *policy, uint64_t bytes) {
+  *policy->bytes_sum += bytes - policy->bytes;
+  policy->bytes = bytes;
+}
+static inline void *lrd_policy_state(lrd_policy *policy) { return policy + 1; }
+static inline lrd_record *lrd_policy_at(const lrd_policy *policy, uint32_t handle) {
+  return lrd_arena_at(policy->arena, handle);
+}
+static inline uint64_t lrd_policy_hash(const lrd_policy *policy, uint32_t handle) {
+  return policy->hash_of(policy->context, lrd_policy_at(policy, handle));
+}
+uint64_t lrd_policy_weight(const lrd_policy *policy, uint32_t handle);
+/* Entries over all queues, and their weight. */
+uint64_t lrd_policy_count(const lrd_policy *policy);
+uint64_t lrd_policy_total(const lrd_policy *policy);
+
+static inline uint32_t lrd_queue_of(const lrd_record *record) { return (record->next & LRD_QUEUE_MASK) >> LRD_QUEUE_SHIFT; }
+static inline uint32_t lrd_queue_newer(const lrd_policy *policy, uint32_t handle) {
+  return lrd_policy_at(policy, handle)->prev & LRD_HANDLE_MASK;
+}
+static inline uint32_t lrd_queue_older(const lrd_policy *policy, uint32_t handle) {
+  return lrd_policy_at(policy, handle)->next & LRD_HANDLE_MASK;
+}
+static inline unsigned lrd_touch_freq(const lrd_record *record) {
+  return atomic_load_explicit(&record->touch, memory_order_relaxed) & LRD_TOUCH_FREQ;
+}
+static inline void lrd_touch_set(lrd_record *record, unsigned freq) {
+  uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
+  atomic_store_explicit(&record->touch, (uint8_t)((touch & ~LRD_TOUCH_FREQ) | freq), memory_order_relaxed);
+}
+/* Raises the frequency by one, up to the record's cap. */
+static inline void lrd_touch_raise(lrd_record *record) {
+  uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
+  if ((touch & LRD_TOUCH_FREQ) < (touch >> 2 & LRD_TOUCH_FREQ)) {
+    atomic_store_explicit(&record->touch, (uint8_t)(touch + 1), memory_order_relaxed);
+  }
+}
+
+/* Queue operations on policy->queues[queue]. */
+void lrd_queue_push(lrd_policy *policy, uint32_t queue, uint32_t handle);
+void lrd_queue_remove(lrd_policy *policy, uint32_t handle);
+void lrd_queue_replace(lrd_policy *policy, uint32_t old, uint32_t fresh);
+static inline void lrd_queue_move(lrd_policy *policy, uint32_t queue, uint32_t handle) {
+  lrd_queue_remove(policy, handle);
+  lrd_queue_push(policy, queue, handle);
+}
+/* For policies whose place and touch byte are all there is. */
+void lrd_queue_replace_touched(lrd_policy *policy, uint32_t old, uint32_t fresh);
+void lrd_queue_remove_plain(lrd_policy *policy, uint32_t handle, bool evicted);
+/* NULL, or what is wrong with the queues. */
+const char *lrd_policy_verify(lrd_policy *policy);
+
+extern const lrd_policy_ops lrd_policy_fifo;
+extern const lrd_policy_ops lrd_policy_lru;
+extern const lrd_policy_ops lrd_policy_lfu;
+extern const lrd_policy_ops lrd_policy_sieve;
+extern const lrd_policy_ops lrd_policy_s3_fifo;
+extern const lrd_policy_ops lrd_policy_w_tinylfu;
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `<path>.queue`: three lock bytes and a mapped page or two that every process on the database shares.
+ *
+ *   byte 0  the turn: held exclusively by the one connection on the host that writes
+ *   byte 1  alive: held shared by everyone who has the database open; who gets it exclusively is alone
+ *   byte 2  opening: held exclusively during open and close
+ *
+ * OFD locks, so that two instances of one process exclude each other too and the kernel drops them at any death. They
+ * have no time limit, hence the turn is polled. Polling alone is unfair to whoever sleeps, so a poller leaves word on the
+ * board (`wanted_until_ns`, which expires by itself), and who has just had a turn then waits one poll before the next.
+ *
+ * Totals live here because a totals row in the database costs each one-row commit a second page, a quarter to a third of
+ * its rate (docs/decisions/0002). They are exact while the machine runs: written under the turn, after COMMIT, between
+ * two steps of `commits`. Odd means that a writer died in between: whoever has the next turn counts anew. A fresh boot
+ * takes them from the database, where an orderly last close has left them, or counts.
+ */
+#include "sqlite_inner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BOARD_MAGIC  0x6472616f62717364ull
+#define BOARD_FORMAT 1u
+enum { BYTE_TURN, BYTE_ALIVE, BYTE_OPENING };
+
+#define POLL_NS (60 * 1000)
+
+static void nap(int64_t ns) {
+  struct timespec const span = {ns / 1000000000, ns % 1000000000};
+  (void)nanosleep(&span, NULL);
+}
+
+static int lock_within(int fd, int64_t byte, lrd_fs_lock kind, int64_t within_ns, _Atomic int64_t *wanted) {
+  int64_t const deadline = sqlite_boot_ns() + within_ns;
+  for (;;) {
+    if (lrd_fs_lock_try(fd, byte, 1, kind) == 0) return 0;
+    if (errno != EAGAIN && errno != EACCES && errno != EINTR) return -1;
+    int64_t const now = sqlite_boot_ns();
+    if (now >= deadline) {
+      errno = EAGAIN;
+      return -1;
+    }
+    if (wanted != NULL) atomic_store_explicit(wanted, now + 4 * POLL_NS, memory_order_relaxed);
+    nap(POLL_NS);
+  }
+}
+
+static void boot_id_read(char out[40]) {
+  memset(out, 0, 40);
+  char *text = NULL;
+  size_t len = 0;
+  if (lrd_fs_slurp("/proc/sys/kernel/random/boot_id", 64, &text, &len) == 0) {
+    memcpy(out, text, len < 39 ? len : 39);
+    lrd_dealloc(text);
+  }
+}
+
+/* Makes the board's content fit this boot. Only under the opening lock, when nobody else is alive. */
+static void board_reset_unless_ours(sqlite_board *board) {
+  char boot_id[40];
+  boot_id_read(boot_id);
+  bool const ours = board->magic == BOARD_MAGIC && board->format == BOARD_FORMAT && boot_id[0] != 0 &&
+                    memcmp(board->boot_id, boot_id, sizeof boot_id) == 0;
+  if (!ours) {
+    memset(board, 0, sizeof *board);
+    board->magic = BOARD_MAGIC;
+    board->format = BOARD_FORMAT;
+    memcpy(board->boot_id, boot_id, sizeof boot_id);
+  }
+  atomic_store(&board->paused_until_ns, 0);
+  atomic_store(&board->wanted_until_ns, 0);
+}
+
+static larder_err board_open_private(sqlite_tier *tier, larder_error *err) {
+  tier->board_private = lrd_alloc_zero(1, sizeof *tier->board_private);
+  if (tier->board_private == NULL) return lrd_fail(err, LARDER_ENOMEM, ENOMEM, "sqlite", "out of memory");
+  tier->board = tier->board_private;
+  tier->read_only = true;
+  tier->first = false;
+  return LARDER_OK;
+}
+
+larder_err lrd_sqlite_board_open(sqlite_tier *tier, larder_error *err) {
+  tier->queue_fd = lrd_fs_open(tier->queue_path, O_RDWR | O_CREAT, 0600);
+  if (tier->queue_fd < 0) {
+    int const why = errno;
+    if (lrd_err_from_errno(why) == LARDER_EACCES) return board_open_private(tier, err);
+    return lrd_fail(err, lrd_err_from_errno(why), why, "sqlite", "cannot open %s", tier->queue_path);
+  }
+  if (lock_within(tier->queue_fd, BYTE_OPENING, LRD_FS_EXCLUSIVE, 10ll * 1000000000, NULL) != 0)
+    return lrd_fail(err, LARDER_EBUSY, errno, "sqlite", "another process has been opening %s for 10 s", tier->path);
+  tier->first = lrd_fs_lock_try(tier->queue_fd, BYTE_ALIVE, 1, LRD_FS_EXCLUSIVE) == 0;
+  if (!tier->first && lock_within(tier->queue_fd, BYTE_ALIVE, LRD_FS_SHARED, 1000000000, NULL) != 0)
+    return lrd_fail(err, LARDER_EBUSY, errno, "sqlite", "cannot lock %s", tier->queue_path);
+  if (lrd_fs_allocate(tier->queue_fd, tier->queue_path, (int64_t)sizeof(sqlite_board)) != 0)
+    return lrd_fail(err, lrd_err_from_errno(errno), errno, "sqlite", "cannot reserve %zu bytes for %s", sizeof(sqlite_board),
+                    tier->queue_path);
+  tier->board = lrd_fs_map(tier->queue_fd, tier->queue_path, sizeof(sqlite_board), true);
+  if (tier->board == NULL) return lrd_fail(err, lrd_err_from_errno(errno), errno, "sqlite", "cannot map %s", tier->queue_path);
+  if (tier->first) board_reset_unless_ours(tier->board);
+  if (tier->board->magic != BOARD_MAGIC || tier->board->format != BOARD_FORMAT)
+    return lrd_fail(err, LARDER_EFORMAT, 0, "sqlite", "%s is in use by a build with another format", tier->queue_path);
+  return LARDER_OK;
+}
+
+/* Open is through: others may open. */
+void lrd_sqlite_board_opened(sqlite_tier *tier) {
+  if (tier->queue_fd < 0) return;
+  if (tier->first) (void)lrd_fs_lock_try(tier->queue_fd, BYTE_ALIVE, 1, LRD_FS_SHARED);
+  (void)lrd_fs_lock_try(tier->queue_fd, BYTE_OPENING, 1, LRD_FS_UNLOCK);
+}
+
+/* Whether nobody else has the database open. Nobody can open it until the board is closed. */
+bool lrd_sqlite_board_closing(sqlite_tier *tier) {
+  if (tier->queue_fd < 0) return false;
+  if (lock_within(tier->queue_fd, BYTE_OPENING, LRD_FS_EXCLUSIVE, 2ll * 1000000000, NULL) != 0) return false;
+  return lrd_fs_lock_try(tier->queue_fd, BYTE_ALIVE, 1, LRD_FS_EXCLUSIVE) == 0;
+}
+
+void lrd_sqlite_board_close(sqlite_tier *tier) {
+  if (tier->board != NULL && tier->board != tier->board_private) lrd_fs_unmap(tier->board, sizeof(sqlite_board));
+  lrd_dealloc(tier->board_private);
+  tier->board = tier->board_private = NULL;
+  lrd_fs_close(tier->queue_fd);
+  tier->queue_fd = -1;
+}
+
+larder_err lrd_sqlite_turn_lock(sqlite_tier *tier) {
+  if (tier->queue_fd < 0) return LARDER_EACCES;
+  _Atomic int64_t *wanted = &tier->board->wanted_until_ns;
+  if (tier->last_turn_ours && atomic_load_explicit(wanted, memory_order_relaxed) > sqlite_boot_ns()) nap(2 * POLL_NS);
+  int64_t const within_ns = (int64_t)tier->options.queue_ms * 1000000;
+  if (lock_within(tier->queue_fd, BYTE_TURN, LRD_FS_EXCLUSIVE, within_ns, wanted) != 0)
+    return errno == EAGAIN ? LARDER_EBUSY : lrd_err_from_errno(errno);
+  atomic_store_explicit(wanted, 0, memory_order_relaxed);
+  tier->last_turn_ours = true;
+  return LARDER_OK;
+}
+
+void lrd_sqlite_turn_unlock(sqlite_tier *tier) { (void)lrd_fs_lock_try(tier->queue_fd, BYTE_TURN, 1, LRD_FS_UNLOCK); }
+
+void lrd_sqlite_totals_read(const sqlite_tier *tier, uint32_t space, sqlite_totals *out) {
+  uint64_t word[4];
+  for (int i = 0; i < 4; i++) word[i] = atomic_load_explicit(&tier->board->totals[space].word[i], memory_order_relaxed);
+  *out = (sqlite_totals){word[0], word[1], word[2], word[3]};
+}
+
+void lrd_sqlite_totals_write(sqlite_tier *tier, uint32_t space, const sqlite_totals *totals) {
+  uint64_t const word[4] = {totals->entries, totals->tombstones, totals->bytes, totals->payload};
+  for (int i = 0; i < 4; i++) atomic_store_explicit(&tier->board->totals[space].word[i], word[i], memory_order_relaxed);
+}
+
+/* Counts every row. Under a turn, in a transaction (or before anyone else has the database open). */
+int lrd_sqlite_totals_recount(sqlite_tier *tier, sqlite_totals *totals) {
+  memset(totals, 0, LRD_SQLITE_SPACES_MAX * sizeof *totals);
+  sqlite3_stmt *all = NULL;
+  int rc = lrd_sqlite_prepare(tier->writer.db,
+                              "SELECT hash, space, stamp, soft, hard, flags, used, uses, sum, vsum, vlen, bstamp, key, head "
+                              "FROM entries ORDER BY hash",
+                              &all);
+  while (rc == SQLITE_OK && (rc = sqlite3_step(all)) == SQLITE_ROW) {
+    sqlite_row row;
+    lrd_sqlite_row_from_statement(all, &row);
+    rc = SQLITE_OK;
+    if (row.space >= LRD_SQLITE_SPACES_MAX) continue;
+    sqlite_totals *of = &totals[row.space];
+    of->bytes += lrd_sqlite_row_cost(&row);
+    if (row.flags & ROW_TOMBSTONE)
+      of->tombstones++;
+    else {
+      of->entries++;
+      of->payload += row.key_len + row.value_len;
+    }
+  }
+  sqlite3_finalize(all);
+  return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}

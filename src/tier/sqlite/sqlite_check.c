@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Verification, ranges and figures.
+ *
+ * check reads every row the way a get does, but reports instead of dropping, then the files, then the totals. It works in
+ * windows, so it holds neither the log nor writers back, and asks for a slot before it removes anything.
+ */
+#include "sqlite_inner.h"
+
+#include <stdio.h>
+
+#define WINDOW 128
+
+static larder_err remove_at(sqlite_tier *tier, uint64_t hash, uint64_t *removed) {
+  sqlite_request request;
+  larder_err err = lrd_sqlite_turn_begin(tier, &request);
+  if (err != LARDER_OK) return err;
+  sqlite_row row = {0};
+  err = lrd_sqlite_look(tier, hash, &row);
+  if (err == LARDER_OK) {
+    tier->txn.recount = true; /* what a damaged row says of its size was perhaps never counted */
+    err = lrd_sqlite_remove_row(tier, &row);
+    if (err == LARDER_OK) (*removed)++;
+  } else if (err == LARDER_MISS) {
+    err = LARDER_OK;
+  }
+  larder_err const kept = lrd_sqlite_turn_finish(tier, &request, err == LARDER_OK);
+  return err == LARDER_OK ? kept : err;
+}
+
+/* What is wrong with the row, or NULL. Its value is read and compared with its checksum. */
+static const char *row_fault(sqlite_tier *tier, sqlite3_stmt *s, sqlite_row *row, bool *missing) {
+  larder_facts facts;
+  lrd_sqlite_row_from_statement(s, row);
+  *missing = false;
+  if (lrd_sqlite_row_sum(row) != row->sum) return "the checksum of its facts is wrong";
+  if (row->space == 0 || row->space >= LRD_SQLITE_SPACES_MAX || !lrd_sqlite_row_facts(row, &facts))
+    return "its facts make no sense";
+  if (row->flags & ROW_TOMBSTONE) return NULL;
+  if (row->flags & ROW_BLOB) {
+    uint8_t *bytes = lrd_alloc((size_t)row->value_len + 1);
+    if (bytes == NULL) return NULL;
+    larder_err const err = lrd_sqlite_blob_read(tier, row->hash, row->blob_stamp, bytes, (size_t)row->value_len);
+    bool const right = err == LARDER_OK && lrd_sum64(bytes, (size_t)row->value_len) == row->value_sum;
+    lrd_dealloc(bytes);
+    *missing = err == LARDER_EUNKNOWN;
+    return err == LARDER_EUNKNOWN ? "its file is missing" : right ? NULL : "the checksum of its file is wrong";
+  }
+  const void *value = sqlite3_column_blob(s, 14);
+  size_t const len = (size_t)sqlite3_column_bytes(s, 14);
+  if (len != row->value_len || lrd_sum64(value, len) != row->value_sum) return "the checksum of its value is wrong";
+  return NULL;
+}
+
+/* Looks at the row once more: it may have been replaced since the window was read. */
+static larder_err row_judge(sqlite_tier *tier, uint64_t hash, bool repair, larder_tier_report *report,
+                            larder_tier_finding finding, void *context) {
+  sqlite_reader *reader = NULL;
+  larder_err err = lrd_sqlite_reader_claim(tier, &reader);
+  if (err != LARDER_OK) return err;
+  int rc = sqlite3_bind_int64(reader->get, 1, key64_of(hash));
+  if (rc == SQLITE_OK) rc = sqlite3_step(reader->get);
+  const char *fault = NULL;
+  char key_bytes[LARDER_KEY_MAX];
+  larder_tier_key key = {.data = key_bytes, .hash = hash};
+  bool missing = false;
+  if (rc == SQLITE_ROW) {
+    sqlite_row row;
+    fault = row_fault(tier, reader->get, &row, &missing);
+    key.len = row.key_len <= sizeof key_bytes ? row.key_len : sizeof key_bytes;
+    key.space = row.space;
+    if (key.len != 0) memcpy(key_bytes, row.key, key.len);
+    report->examined++;
+  } else if (rc != SQLITE_DONE) {
+    err = lrd_sqlite_fault(tier, reader->db, rc);
+  }
+  (void)sqlite3_reset(reader->get);
+  lrd_sqlite_reader_return(tier, reader);
+  if (fault == NULL) return err;
+  report->damaged++;
+  if (finding != NULL) finding(context, &key, fault);
+  if (!repair) return err;
+  if (tier->host.slot_try_own != NULL && !tier->host.slot_try_own(tier->host.context, hash)) return err;
+  uint64_t removed = 0;
+  err = remove_at(tier, hash, &removed);
+  report->repaired += removed;
+  if (removed != 0 && tier->host.evicted != NULL)
+    tier->host.evicted(tier->host.context, key.space, LARDER_EVICT_CORRUPTION, 1, key.len);
+  if (tier->host.slot_release != NULL) tier->host.slot_release(tier->host.context, hash);
+  return err;
+}
+
+larder_err lrd_sqlite_remove_damaged(sqlite_tier *tier, uint64_t hash, uint64_t *removed) {
+  larder_tier_report report = {0};
+  larder_err const err = row_judge(tier, hash, false, &report, NULL, NULL);
+  if (err != LARDER_OK || report.damaged == 0) return err;
+  return remove_at(tier, hash, removed);
+}
+
+static larder_err check_rows(sqlite_tier *tier, bool repair, larder_tier_report *report, larder_tier_finding finding,
+                             void *context) {
+  uint64_t position = 0;
+  for (bool ended = false; !ended;) {
+    uint64_t window[WINDOW];
+    size_t count = 0;
+    sqlite_reader *reader = NULL;
+    larder_err err = lrd_sqlite_reader_claim(tier, &reader);
+    if (err != LARDER_OK) return err;
+    int rc = sqlite3_bind_int64(reader->window, 1, key64_of(position));
+    if (rc == SQLITE_OK) rc = sqlite3_bind_int64(reader->window, 2, WINDOW);
+    while (rc == SQLITE_OK && count < WINDOW && (rc = sqlite3_step(reader->window)) == SQLITE_ROW) {
+      rc = SQLITE_OK;
+      window[count++] = hash_of(sqlite3_column_int64(reader->window, 0));
+    }
+    if (rc != SQLITE_OK && rc != SQLITE_DONE) err = lrd_sqlite_fault(tier, reader->db, rc);
+    (void)sqlite3_reset(reader->window);
+    lrd_sqlite_reader_return(tier, reader);
+    for (size_t i = 0; i < count && err == LARDER_OK; i++) err = row_judge(tier, window[i], repair, report, finding, context);
+    if (err != LARDER_OK) return err;
+    ended = count < WINDOW || window[count - 1] == UINT64_MAX;
+    if (!ended) position = window[count - 1] + 1;
+  }
+  return LARDER_OK;
+}
+
+/* SQLite's own view of its pages. */
+static larder_err check_pages(sqlite_tier *tier, larder_tier_report *report, larder_tier_finding finding, void *context) {
+  sqlite_reader *reader = NULL;
+  larder_err err = lrd_sqlite_reader_claim(tier, &reader);
+  if (err != LARDER_OK) return err;
+  sqlite3_stmt *s = NULL;
+  int rc = sqlite3_prepare_v2(reader->db, "PRAGMA integrity_check(20)", -1, &s, NULL);
+  bool sound = true;
+  while (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+    rc = SQLITE_OK;
+    const char *said = (const char *)sqlite3_column_text(s, 0);
+    if (said != NULL && strcmp(said, "ok") == 0) continue;
+    sound = false;
+    report->damaged++;
+    if (finding != NULL) finding(context, NULL, said == NULL ? "the database is damaged" : said);
+  }
+  (void)sqlite3_finalize(s);
+  if (rc != SQLITE_DONE && rc != SQLITE_OK) err = lrd_sqlite_fault(tier, reader->db, rc);
+  lrd_sqlite_reader_return(tier, reader);
+  if (!sound) {
+    lrd_sqlite_distrust(tier, LARDER_ECORRUPT, "the integrity check found damaged pages");
+    return LARDER_EAWAY;
+  }
+  return err;
+}
+
+/* The kept totals against counted ones, under the turn; they are mended either way when asked to. */
+static larder_err check_totals(sqlite_tier *tier, bool repair, larder_tier_report *report, larder_tier_finding finding,
+                               void *context) {
+  if (tier->read_only) return LARDER_OK;
+  sqlite_totals *counted = lrd_alloc(LRD_SQLITE_SPACES_MAX * sizeof *counted);
+  if (counted == NULL) return LARDER_ENOMEM;
+  sqlite_request request;
+  larder_err err = lrd_sqlite_turn_begin(tier, &request);
+  if (err == LARDER_OK) {
+    int const rc = lrd_sqlite_totals_recount(tier, counted);
+    if (rc != SQLITE_OK) err = lrd_sqlite_fault(tier, tier->writer.db, rc);
+    uint32_t const end = (uint32_t)atomic_load(&tier->board->spaces_end);
+    for (uint32_t space = 1; err == LARDER_OK && space < end; space++) {
+      if (memcmp(&counted[space], &tier->txn.totals[space], sizeof counted[space]) == 0) continue;
+      report->damaged++;
+      if (finding != NULL) finding(context, NULL, "the totals of a namespace did not match its rows");
+      if (!repair) continue;
+      tier->txn.recount = true;
+      tier->txn.changed = true;
+      report->repaired++;
+    }
+    larder_err const kept = lrd_sqlite_turn_finish(tier, &request, err == LARDER_OK);
+    if (err == LARDER_OK) err = kept;
+  }
+  lrd_dealloc(counted);
+  return err;
+}
+
+larder_err lrd_sqlite_check(void *self, bool repair, larder_tier_report *out, larder_tier_finding finding, void *context) {
+  sqlite_tier *tier = lrd_sqlite_tier_of(self);
+  if (atomic_load(&tier->away)) return LARDER_EAWAY;
+  if (repair && tier->read_only) return LARDER_EACCES;
+  larder_tier_report report = {0};
+  larder_err err = check_pages(tier, &report, finding, context);
+  if (err == LARDER_OK) err = check_rows(tier, repair, &report, finding, context);
+  if (err == LARDER_OK) {
+    uint64_t removed = 0;
+    err = lrd_sqlite_blob_orphans(tier, repair, sqlite_wall_ms(tier) - LRD_SQLITE_TOMBSTONE_MS, &report.orphans, &removed);
+  }
+  if (err == LARDER_OK) err = check_totals(tier, repair, &report, finding, context);
+  /* Damage is what the report says; it is no failure of the check. */
+  if (err == LARDER_OK || report.damaged != 0) *out = report;
+  return err;
+}
+
+larder_err lrd_sqlite_forget_range(void *self, uint64_t first, uint64_t last, uint64_t *removed_out) {
+  sqlite_tier *tier = lrd_sqlite_tier_of(self);
+  uint64_t removed = 0;
+  sqlite_request request;
+  larder_err err = lrd_sqlite_turn_begin(tier, &request);
+  if (err != LARDER_OK) return err;
+  sqlite3_stmt *s = tier->writer.statement[W_WINDOW];
+  for (bool through = first > last; !through && err == LARDER_OK;) {
+    uint64_t hashes[WINDOW];
+    size_t count = 0;
+    int rc = sqlite3_bind_int64(s, 1, key64_of(first));
+    if (rc == SQLITE_OK) rc = sqlite3_bind_int64(s, 2, WINDOW);
+    while (rc == SQLITE_OK && count < WINDOW && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+      rc = SQLITE_OK;
+      uint64_t const hash = hash_of(sqlite3_column_int64(s, 0));
+      if (hash > last) break;
+      hashes[count++] = hash;
+    }
+    (void)sqlite3_reset(s);
+    if (rc != SQLITE_OK && rc != SQLITE_DONE) err = lrd_sqlite_fault(tier, tier->writer.db, rc);
+    for (size_t i = 0; i < count && err == LARDER_OK; i++) {
+      sqlite_row row;
+      err = lrd_sqlite_look(tier, hashes[i], &row);
+      if (err == LARDER_OK) err = lrd_sqlite_remove_row(tier, &row);
+      removed++;
+    }
+    through = count < WINDOW || hashes[count - 1] == last;
+    if (!through) first = hashes[count - 1] + 1;
+  }
+  larder_err const kept = lrd_sqlite_turn_finish(tier, &request, err == LARDER_OK);
+  if (err == LARDER_OK) err = kept;
+  if (err == LARDER_OK) *removed_out = removed;
+  return err;
+}
+
+/* Without a board (read-only media) figures are counted from the rows. */
+static larder_err usage_counted(sqlite_tier *tier, sqlite_totals *totals) {
+  sqlite_request request = {0};
+  larder_err err = LARDER_OK;
+  bool const turn = !tier->read_only;
+  if (turn) {
+    /* Whoever begins a transaction while the totals are in doubt counts them. */
+    err = lrd_sqlite_turn_begin(tier, &request);
+    if (err != LARDER_OK) return err;
+    memcpy(totals, tier->txn.totals, LRD_SQLITE_SPACES_MAX * sizeof *totals);
+    return lrd_sqlite_turn_finish(tier, &request, false);
+  }
+  lrd_lock(&tier->syncing); /* the writer's connection is idle in a read-only tier, but for one counter at a time */
+  int const rc = lrd_sqlite_totals_recount(tier, totals);
+  lrd_unlock(&tier->syncing);
+  return rc == SQLITE_OK ? LARDER_OK : lrd_sqlite_fault(tier, tier->writer.db, rc);
+}
+
+larder_err lrd_sqlite_usage(void *self, uint32_t space, larder_tier_usage *out) {
+  sqlite_tier *tier = lrd_sqlite_tier_of(self);
+  if (atomic_load(&tier->away)) return LARDER_EAWAY;
+  bool const all = space == LARDER_TIER_ALL_SPACES;
+  if (!all && (space == 0 || space >= LRD_SQLITE_SPACES_MAX)) return LARDER_EINVAL;
+  sqlite_totals *totals = lrd_alloc_zero(LRD_SQLITE_SPACES_MAX, sizeof *totals);
+  if (totals == NULL) return LARDER_ENOMEM;
+  larder_err err = LARDER_OK;
+  if (tier->read_only || !atomic_load(&tier->board->totals_valid))
+    err = usage_counted(tier, totals);
+  else
+    for (uint32_t i = 0; i < LRD_SQLITE_SPACES_MAX; i++) lrd_sqlite_totals_read(tier, i, &totals[i]);
+  larder_tier_usage sum = {0};
+  for (uint32_t i = 0; i < LRD_SQLITE_SPACES_MAX; i++) {
+    if (!all && i != space) continue;
+    sum.entries += totals[i].entries;
+    sum.bytes += totals[i].bytes;
+    sum.payload_bytes += totals[i].payload;
+  }
+  sum.bytes_max = all ? tier->bytes_max : atomic_load(&tier->spaces[space].bytes_max);
+  sum.entries_max = all ? tier->entries_max : atomic_load(&tier->spaces[space].entries_max);
+  lrd_dealloc(totals);
+  if (err == LARDER_OK) *out = sum;
+  return err;
+}

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connections, the schema and its migrations, and what an open verifies.
+ *
+ * entries is a rowid table whose rowid is the key's hash, so one B-tree descent finds a row, a slot is a range, and there
+ * is no second index to keep. Small columns come first: windows for eviction read no value. 8 KiB pages hold seven rows of
+ * 1 KiB without overflow (figures: docs/decisions/0002).
+ *
+ * meta.clean is 0 from the first change on and 1 after an orderly last close, which also leaves the totals in spaces. An opener
+ * that is alone and finds 0 runs quick_check, within a bound of time.
+ */
+#include "sqlite_inner.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char schema_sql[] =
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE spaces(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, entries INT NOT NULL DEFAULT 0,"
+    " tombstones INT NOT NULL DEFAULT 0, bytes INT NOT NULL DEFAULT 0, payload INT NOT NULL DEFAULT 0);"
+    "CREATE TABLE entries(hash INTEGER PRIMARY KEY, space INT NOT NULL, stamp INT NOT NULL, soft INT NOT NULL,"
+    " hard INT NOT NULL, flags INT NOT NULL, used INT NOT NULL, uses INT NOT NULL, sum INT NOT NULL, vsum INT NOT NULL,"
+    " vlen INT NOT NULL, bstamp INT NOT NULL, key BLOB NOT NULL, head BLOB, value BLOB);"
+    "CREATE TABLE tags(space INT NOT NULL, tag BLOB NOT NULL, hash INT NOT NULL, PRIMARY KEY(space, tag, hash)) WITHOUT ROWID;";
+
+static const char *const writer_sql[W_STATEMENTS] = {
+    [W_BEGIN] = "BEGIN IMMEDIATE",
+    [W_COMMIT] = "COMMIT",
+    [W_ROLLBACK] = "ROLLBACK",
+    [W_LOOK] = "SELECT hash, space, stamp, soft, hard, flags, used, uses, sum, vsum, vlen, bstamp, key, head "
+               "FROM entries WHERE hash = ?1",
+    [W_PUT] = "INSERT OR REPLACE INTO entries VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    [W_TOUCH] = "UPDATE entries SET stamp = ?2, soft = ?3, hard = ?4, sum = ?5 WHERE hash = ?1",
+    [W_REMOVE] = "DELETE FROM entries WHERE hash = ?1",
+    [W_TAG_PUT] = "INSERT OR IGNORE INTO tags VALUES(?1, ?2, ?3)",
+    [W_TAG_REMOVE] = "DELETE FROM tags WHERE space = ?1 AND tag = ?2 AND hash = ?3",
+    [W_ACCESS] = "UPDATE entries SET used = max(used, ?2), uses = uses + ?3 WHERE hash = ?1",
+    [W_WINDOW] = "SELECT hash, space, stamp, soft, hard, flags, used, uses, sum, vsum, vlen, bstamp, key, head "
+                 "FROM entries WHERE hash >= ?1 ORDER BY hash LIMIT ?2",
+};
+
+int lrd_sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out) {
+  return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
+}
+
+int lrd_sqlite_pragma_int(sqlite3 *db, const char *sql, int64_t *out) {
+  sqlite3_stmt *statement = NULL;
+  int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+  if (rc == SQLITE_OK) {
+    rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW) *out = sqlite3_column_int64(statement, 0);
+    rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+  }
+  int const ended = sqlite3_finalize(statement);
+  return rc == SQLITE_OK ? ended : rc;
+}
+
+int lrd_sqlite_meta_get(sqlite3 *db, const char *name, int64_t *out) {
+  sqlite3_stmt *statement = NULL;
+  int rc = sqlite3_prepare_v2(db, "SELECT value FROM meta WHERE name = ?1", -1, &statement, NULL);
+  if (rc == SQLITE_OK) {
+    (void)sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW) {
+      *out = sqlite3_column_int64(statement, 0);
+      rc = SQLITE_OK;
+    } else if (rc == SQLITE_DONE) {
+      rc = SQLITE_NOTFOUND;
+    }
+  }
+  (void)sqlite3_finalize(statement);
+  return rc;
+}
+
+int lrd_sqlite_meta_set(sqlite3 *db, const char *name, int64_t value) {
+  sqlite3_stmt *statement = NULL;
+  int rc = sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO meta VALUES(?1, ?2)", -1, &statement, NULL);
+  if (rc == SQLITE_OK) {
+    (void)sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(statement, 2, value);
+    rc = sqlite3_step(statement);
+    if (rc == SQLITE_DONE) rc = SQLITE_OK;
+  }
+  (void)sqlite3_finalize(statement);
+  return rc;
+}
+
+/* The path as a URI that tells SQLite to make no -shm: nothing can change the file. own, NULL when out of memory. */
+static char *uri_immutable(const char *path) {
+  lrd_buf uri = {0};
+  larder_err err = lrd_buf_append_str(&uri, "file://");
+  for (; *path != 0 && err == LARDER_OK; path++)
+    err = strchr("%?#", *path) != NULL ? lrd_buf_printf(&uri, "%%%02X", (unsigned char)*path)
+                                       : lrd_buf_append_byte(&uri, (uint8_t)*path);
+  if (err == LARDER_OK) err = lrd_buf_append_str(&uri, "?immutable=1");
+  if (err == LARDER_OK) err = lrd_buf_terminate(&uri);
+  char *out = err == LARDER_OK ? lrd_strdup((char *)uri.data) : NULL;
+  lrd_buf_fini(&uri);
+  return out;
+}
+
+/* A connection with what every connection of the tier wants. No mutex: each is used by one thread at a time. */
+int lrd_sqlite_connect(const sqlite_tier *tier, const char *path, int flags, sqlite3 **out) {
+  const char *vfs = tier->options.vfs[0] != 0 ? tier->options.vfs : NULL;
+#ifdef LARDER_TESTING
+  if (vfs == NULL) vfs = lrd_sqlite_seam();
+#endif
+  sqlite3 *db = NULL;
+  char *uri = NULL;
+  if (tier->immutable && path == tier->path) {
+    path = uri = uri_immutable(path);
+    flags |= SQLITE_OPEN_URI;
+    if (uri == NULL) return SQLITE_NOMEM;
+  }
+  int rc = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE, vfs);
+  if (rc == SQLITE_OK) rc = sqlite3_busy_timeout(db, (int)tier->options.busy_ms);
+  if (rc == SQLITE_OK) {
+    char sql[256];
+    (void)snprintf(sql, sizeof sql, "PRAGMA cache_size = -%llu; PRAGMA mmap_size = %llu; PRAGMA trusted_schema = 0;",
+                   (unsigned long long)tier->options.cache_bytes / 1024, (unsigned long long)tier->options.mmap_bytes);
+    rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+  }
+  lrd_dealloc(uri);
+  *out = db; /* even a failed one, for its message; closed by the caller */
+  return rc;
+}
+
+static int create(sqlite_tier *tier, sqlite3 *db) {
+  char sql[200];
+  (void)snprintf(sql, sizeof sql, "PRAGMA page_size = %d; PRAGMA auto_vacuum = 0; PRAGMA journal_mode = WAL;",
+                 LRD_SQLITE_PAGE_BYTES);
+  int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+  if (rc == SQLITE_OK) rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+  if (rc == SQLITE_OK) rc = sqlite3_exec(db, schema_sql, NULL, NULL, NULL);
+  if (rc == SQLITE_OK) rc = lrd_sqlite_meta_set(db, "format", LRD_SQLITE_FORMAT);
+  if (rc == SQLITE_OK) rc = lrd_sqlite_meta_set(db, "seed", (int64_t)tier->seed);
+  if (rc == SQLITE_OK) rc = lrd_sqlite_meta_set(db, "made_ms", sqlite_wall_ms(tier));
+  if (rc == SQLITE_OK) rc = lrd_sqlite_meta_set(db, "clean", 1);
+  (void)snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", LRD_SQLITE_APP_ID,
+                 LRD_SQLITE_FORMAT);
+  if (rc == SQLITE_OK) rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+  if (rc != SQLITE_OK && !sqlite3_get_autocommit(db)) (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+  return rc;
+}
+
+/* Beside the database as it was: `<path>.v1-backup`. By SQLite's own backup, so that the WAL is in it. */
+static int backup(const sqlite_tier *tier, sqlite3 *db, int64_t version) {
+  char *to = sqlite3_mprintf("%s.v%lld-backup", tier->path, (long long)version);
+  if (to == NULL) return SQLITE_NOMEM;
+  sqlite3 *copy = NULL;
+  (void)lrd_fs_unlink(to);
+  int rc = lrd_sqlite_connect(tier, to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &copy);
+  if (rc == SQLITE_OK) {
+    sqlite3_backup *run = sqlite3_backup_init(copy, "main", db, "main");
+    rc = run == NULL ? sqlite3_errcode(copy) : sqlite3_backup_step(run, -1);
+    if (run != NULL) {
+      int const ended = sqlite3_backup_finish(run);
+      rc = rc == SQLITE_DONE ? ended : rc;
+    }
+  }
+  (void)sqlite3_close(copy);
+  if (rc != SQLITE_OK) (void)lrd_fs_unlink(to);
+  sqlite3_free(to);
+  return rc;
+}
+
+/* The checksum for rows that had none: made of what is there now, once, by the migration. */
+static void row_sum_function(sqlite3_context *context, int count, sqlite3_value **v) {
+  (void)count;
+  sqlite_row row = {.hash = hash_of(sqlite3_value_int64(v[0])),
+                    .space = (uint32_t)sqlite3_value_int64(v[1]),
+                    .stamp = (uint64_t)sqlite3_value_int64(v[2]),
+                    .soft_ms = sqlite3_value_int64(v[3]),
+                    .hard_ms = sqlite3_value_int64(v[4]),
+                    .flags = (uint32_t)sqlite3_value_int64(v[5]),
+                    .value_sum = (uint64_t)sqlite3_value_int64(v[6]),
+                    .value_len = (uint64_t)sqlite3_value_int64(v[7]),
+                    .blob_stamp = (uint64_t)sqlite3_value_int64(v[8])};
+  row.key = sqlite3_value_blob(v[9]);
+  row.key_len = (size_t)sqlite3_value_bytes(v[9]);
+  row.head = sqlite3_value_blob(v[10]);
+  row.head_len = (size_t)sqlite3_value_bytes(v[10]);
+  sqlite3_result_int64(context, (sqlite3_int64)lrd_sqlite_row_sum(&row));
+}
+
+/*
+ * 1 → 2. Version 1 kept one checksum, of the value alone, in `sum`, the blob's stamp as the row's own, no access count and
+ * no totals. Rows keep their values; one whose value does not fit its checksum is found by the next read, as before.
+ */
+static int migrate_1_to_2(sqlite3 *db) {
+  int rc = sqlite3_create_function(db, "row_sum", 11, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, row_sum_function, NULL, NULL);
+  if (rc == SQLITE_OK)
+    rc = sqlite3_exec(db,
+                      "ALTER TABLE entries RENAME TO entries_1;"
+                      "ALTER TABLE spaces RENAME TO spaces_1;"
+                      "CREATE TABLE spaces(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, entries INT NOT NULL DEFAULT 0,"
+                      " tombstones INT NOT NULL DEFAULT 0, bytes INT NOT NULL DEFAULT 0, payload INT NOT NULL DEFAULT 0);"
+                      "INSERT INTO spaces(id, name) SELECT id, name FROM spaces_1;"
+                      "CREATE TABLE entries(hash INTEGER PRIMARY KEY, space INT NOT NULL, stamp INT NOT NULL,"
+                      " soft INT NOT NULL, hard INT NOT NULL, flags INT NOT NULL, used INT NOT NULL, uses INT NOT NULL,"
+                      " sum INT NOT NULL, vsum INT NOT NULL, vlen INT NOT NULL, bstamp INT NOT NULL, key BLOB NOT NULL,"
+                      " head BLOB, value BLOB);"
+                      "INSERT INTO entries SELECT hash, space, stamp, soft, hard, flags, used, 0,"
+                      " row_sum(hash, space, stamp, soft, hard, flags, sum, vlen, iif(flags & 512, stamp, 0), key, head), sum,"
+                      " vlen, iif(flags & 512, stamp, 0), key, head, value FROM entries_1 ORDER BY hash;"
+                      "DROP TABLE entries_1; DROP TABLE spaces_1;",
+                      NULL, NULL, NULL);
+  (void)sqlite3_create_function(db, "row_sum", 11, SQLITE_UTF8, NULL, NULL, NULL, NULL);
+  return rc;
+}
+
+static larder_err migrate(sqlite_tier *tier, sqlite3 *db, int64_t version, larder_error *err) {
+  if (!tier->first)
+    return lrd_fail(err, LARDER_EBUSY, 0, "sqlite", "%s needs its migration from format %lld, but others have it open",
+                    tier->path, (long long)version);
+  int rc = backup(tier, db, version);
+  if (rc == SQLITE_OK) rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+  if (rc == SQLITE_OK) rc = migrate_1_to_2(db);
+  if (rc == SQLITE_OK) rc = lrd_sqlite_meta_set(db, "format", LRD_SQLITE_FORMAT);
+  if (rc == SQLITE_OK) rc = lrd_sqlite_meta_set(db, "clean", 0);
+  char sql[64];
+  (void)snprintf(sql, sizeof sql, "PRAGMA user_version = %d; COMMIT", LRD_SQLITE_FORMAT);
+  if (rc == SQLITE_OK) rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+  if (rc == SQLITE_OK) {
+    lrd_sqlite_log(tier, LRD_LOG_INFO, "sqlite.migrated", "%s went from format %lld to %d; a backup lies beside it", tier->path,
+                   (long long)version, LRD_SQLITE_FORMAT);
+    return LARDER_OK;
+  }
+  larder_err const code = lrd_sqlite_err_of(db, rc);
+  (void)lrd_fail(err, code, 0, "sqlite", "migrating %s from format %lld failed: %s", tier->path, (long long)version,
+                 sqlite3_errmsg(db));
+  if (!sqlite3_get_autocommit(db)) (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+  return code;
+}
+
+/* What kind of file this is. LARDER_MISS: an empty one. */
+static larder_err identify(sqlite_tier *tier, sqlite3 *db, int64_t *version_out, larder_error *err) {
+  int64_t app = 0, version = 0, objects = 0, format = 0;
+  int rc = lrd_sqlite_pragma_int(db, "PRAGMA application_id", &app);
+  if (rc == SQLITE_OK) rc = lrd_sqlite_pragma_int(db, "PRAGMA user_version", &version);
+  if (rc == SQLITE_OK) rc = lrd_sqlite_pragma_int(db, "SELECT count(*) FROM sqlite_schema", &objects);
+  if (rc != SQLITE_OK)
+    return lrd_fail(err, lrd_sqlite_err_of(db, rc), 0, "sqlite", "cannot read %s: %s", tier->path, sqlite3_errmsg(db));
+  if (objects == 0 && app == 0 && version == 0) return LARDER_MISS;
+  rc = objects == 0 ? SQLITE_NOTFOUND : lrd_sqlite_meta_get(db, "format", &format);
+  bool const ours = rc == SQLITE_OK;
+  /* No such table or no such row says something of the database; any other failure does not. */
+  if (rc != SQLITE_OK && rc != SQLITE_NOTFOUND && rc != SQLITE_ERROR)
+    return lrd_fail(err, lrd_sqlite_err_of(db, rc), 0, "sqlite", "cannot read %s: %s", tier->path, sqlite3_errmsg(db));
+  if (!ours && app != LRD_SQLITE_APP_ID)
+    return lrd_fail(err, LARDER_EFORMAT, 0, "sqlite", "%s is a database of something else; name another path", tier->path);
+  /* The header and our own table must agree, else a bit has flipped in one of them. */
+  if (!ours || app != LRD_SQLITE_APP_ID || format != version)
+    return lrd_fail(err, LARDER_ECORRUPT, 0, "sqlite", "the header of %s is damaged", tier->path);
+  if (version > LRD_SQLITE_FORMAT)
+    return lrd_fail(err, LARDER_EFORMAT, 0, "sqlite", "%s has format %lld, this build knows up to %d; use a newer one",
+                    tier->path, (long long)version, LRD_SQLITE_FORMAT);
+  *version_out = version;
+  return LARDER_OK;
+}
+
+static int stop_when_late(void *deadline_ns) { return lrd_mono_ns(lrd_clock_real()) > *(int64_t *)deadline_ns; }
+
+/* LARDER_ECORRUPT when quick_check finds something; a check that ran out of time passes. */
+static larder_err quick_check(sqlite_tier *tier, sqlite3 *db, larder_error *err) {
+  int64_t deadline_ns = lrd_mono_ns(lrd_clock_real()) + (int64_t)tier->options.check_ms * 1000000;
+  sqlite3_progress_handler(db, 10000, stop_when_late, &deadline_ns);
+  sqlite3_stmt *check = NULL;
+  larder_err result = LARDER_OK;
+  int rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &check, NULL);
+  if (rc == SQLITE_OK) rc = sqlite3_step(check);
+  if (rc == SQLITE_ROW) {
+    const char *said = (const char *)sqlite3_column_text(check, 0);
+    if (said == NULL || strcmp(said, "ok") != 0)
+      result = lrd_fail(err, LARDER_ECORRUPT, 0, "sqlite", "%s is damaged: %s", tier->path, said == NULL ? "?" : said);
+  } else if (rc == SQLITE_INTERRUPT) {
+    lrd_sqlite_log(tier, LRD_LOG_WARN, "sqlite.check_cut", "%s: the check after an unclean stop was cut short", tier->path);
+  } else {
+    result = lrd_fail(err, lrd_sqlite_err_of(db, rc), 0, "sqlite", "checking %s failed: %s", tier->path, sqlite3_errmsg(db));
+  }
+  (void)sqlite3_finalize(check);
+  sqlite3_progress_handler(db, 0, NULL, NULL);
+  return result;
+}
+
+/* The totals an orderly last close left, onto the board. */
+static int totals_from_spaces(sqlite_tier *tier, sqlite3 *db) {
+  sqlite_totals totals;
+  memset(&totals, 0, sizeof totals);
+  for (uint32_t i = 0; i < LRD_SQLITE_SPACES_MAX; i++) lrd_sqlite_totals_write(tier, i, &totals);
+  sqlite3_stmt *all = NULL;
+  int rc = sqlite3_prepare_v2(db, "SELECT id, entries, tombstones, bytes, payload FROM spaces", -1, &all, NULL);
+  uint64_t end = 0;
+  while (rc == SQLITE_OK && (rc = sqlite3_step(all)) == SQLITE_ROW) {
+    rc = SQLITE_OK;
+    uint64_t const id = (uint64_t)sqlite3_column_int64(all, 0);
+    if (id == 0 || id >= LRD_SQLITE_SPACES_MAX) continue;
+    if (id + 1 > end) end = id + 1;
+    totals.entries = (uint64_t)sqlite3_column_int64(all, 1);
+    totals.tombstones = (uint64_t)sqlite3_column_int64(all, 2);
+    totals.bytes = (uint64_t)sqlite3_column_int64(all, 3);
+    totals.payload = (uint64_t)sqlite3_column_int64(all, 4);
+    lrd_sqlite_totals_write(tier, (uint32_t)id, &totals);
+  }
+  (void)sqlite3_finalize(all);
+  atomic_store(&tier->board->spaces_end, end);
+  return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* What only who is alone does: verify, take over the totals. Writes nothing, for the disk may be full or read-only. */
+static larder_err first_open(sqlite_tier *tier, sqlite3 *db, larder_error *err) {
+  int64_t clean = 0;
+  int rc = lrd_sqlite_meta_get(db, "clean", &clean);
+  if (rc != SQLITE_OK) clean = 0;
+  if (atomic_load(&tier->board->damaged))
+    return lrd_fail(err, LARDER_ECORRUPT, 0, "sqlite", "%s was found damaged while in use", tier->path);
+  if (clean != 1) {
+    larder_err const checked = quick_check(tier, db, err);
+    if (checked != LARDER_OK) return checked;
+  }
+  sqlite_board *board = tier->board;
+  atomic_store(&board->totals_valid, 0);
+  rc = totals_from_spaces(tier, db);
+  if (rc != SQLITE_OK)
+    return lrd_fail(err, lrd_sqlite_err_of(db, rc), 0, "sqlite", "cannot read %s: %s", tier->path, sqlite3_errmsg(db));
+  atomic_store(&board->totals_valid, clean == 1);
+  atomic_store(&board->commits, 2);
+  atomic_store(&board->synced, clean == 1 ? 2 : 0);
+  atomic_store(&board->marked, clean != 1);
+  return LARDER_OK;
+}
+
+/* After each COMMIT: how long the log is now. */
+static int log_grew(void *context, sqlite3 *db, const char *name, int frames) {
+  sqlite_tier *tier = context;
+  (void)db;
+  (void)name;
+  uint64_t const before = atomic_exchange(&tier->board->wal_frames, (uint64_t)frames);
+  uint64_t const step = LRD_SQLITE_CHECKPOINT_FRAMES;
+  if ((uint64_t)frames / step > before / step && tier->ticker != NULL) lrd_ticker_wake(tier->ticker);
+  return SQLITE_OK;
+}
+
+/* On media that cannot hold a -shm, a database whose log is empty needs none. */
+static void immutable_if_closed(sqlite_tier *tier, const char *path) {
+  char *log = sqlite3_mprintf("%s-wal", path);
+  struct stat facts;
+  if (log != NULL && (lrd_fs_stat(log, &facts) != 0 ? errno == ENOENT : facts.st_size == 0)) tier->immutable = true;
+  sqlite3_free(log);
+}
+
+larder_err lrd_sqlite_writer_open(sqlite_tier *tier, larder_error *err) {
+  if (tier->read_only) immutable_if_closed(tier, tier->path);
+  int const flags = tier->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  sqlite3 *db = NULL;
+  int rc = lrd_sqlite_connect(tier, tier->path, flags, &db);
+  tier->writer.db = db;
+  if (rc != SQLITE_OK)
+    return lrd_fail(err, lrd_sqlite_err_of(db, rc), sqlite3_system_errno(db), "sqlite", "cannot open %s: %s", tier->path,
+                    db == NULL ? "out of memory" : sqlite3_errmsg(db));
+  int64_t version = 0;
+  larder_err result = identify(tier, db, &version, err);
+  if (result == LARDER_MISS) {
+    if (tier->read_only) return lrd_fail(err, LARDER_EACCES, 0, "sqlite", "%s is empty and cannot be written", tier->path);
+    rc = create(tier, db);
+    if (rc != SQLITE_OK)
+      return lrd_fail(err, lrd_sqlite_err_of(db, rc), sqlite3_system_errno(db), "sqlite", "cannot make %s: %s", tier->path,
+                      sqlite3_errmsg(db));
+    result = LARDER_OK;
+  } else if (result == LARDER_OK && version < LRD_SQLITE_FORMAT) {
+    result = tier->read_only
+                 ? lrd_fail(err, LARDER_EACCES, 0, "sqlite", "%s needs a migration and cannot be written", tier->path)
+                 : migrate(tier, db, version, err);
+  }
+  if (result != LARDER_OK) return result;
+  int64_t seed = 0;
+  rc = lrd_sqlite_meta_get(db, "seed", &seed);
+  if (rc == SQLITE_NOTFOUND) return lrd_fail(err, LARDER_ECORRUPT, 0, "sqlite", "%s has lost its seed", tier->path);
+  if (rc == SQLITE_OK && (uint64_t)seed != tier->seed)
+    return lrd_fail(err, LARDER_EFORMAT, 0, "sqlite", "%s belongs to another root: its keys are hashed with another seed",
+                    tier->path);
+  if (rc == SQLITE_OK && !tier->read_only)
+    rc = sqlite3_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;", NULL, NULL,
+                      NULL);
+  if (rc == SQLITE_OK && tier->first) {
+    result = first_open(tier, db, err);
+    if (result != LARDER_OK) return result;
+  }
+  (void)sqlite3_wal_hook(db, log_grew, tier);
+  for (int i = 0; rc == SQLITE_OK && i < W_STATEMENTS; i++)
+    rc = lrd_sqlite_prepare(db, writer_sql[i], &tier->writer.statement[i]);
+  if (rc == SQLITE_OK) return LARDER_OK;
+  return lrd_fail(err, lrd_sqlite_err_of(db, rc), sqlite3_system_errno(db), "sqlite", "cannot prepare %s: %s", tier->path,
+                  sqlite3_errmsg(db));
+}
+
+void lrd_sqlite_writer_close(sqlite_writer *writer) {
+  for (int i = 0; i < W_STATEMENTS; i++) {
+    (void)sqlite3_finalize(writer->statement[i]);
+    writer->statement[i] = NULL;
+  }
+  (void)sqlite3_close(writer->db);
+  writer->db = NULL;
+}
+
+/* By the totals of this boot, before a fresh database resets them; 0 when they are not known. */
+static uint64_t entries_on_board(const sqlite_board *board) {
+  uint64_t entries = 0;
+  for (uint32_t i = 0; atomic_load(&board->totals_valid) && i < LRD_SQLITE_SPACES_MAX; i++)
+    entries += atomic_load(&board->totals[i].word[0]);
+  return entries;
+}
+
+/* Opens the database; a damaged one goes to quarantine and what can be read of it comes into a fresh one. */
+larder_err lrd_sqlite_schema_open(sqlite_tier *tier, larder_error *err) {
+  larder_err result = lrd_sqlite_writer_open(tier, err);
+  if (result != LARDER_ECORRUPT) return result;
+  if (tier->writer.db != NULL) (void)sqlite3_db_config(tier->writer.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+  lrd_sqlite_writer_close(&tier->writer);
+  if (!tier->first || tier->read_only) return result;
+  char *moved = NULL;
+  uint64_t const expected = entries_on_board(tier->board);
+  result = lrd_sqlite_quarantine(tier, &moved, err);
+  if (result == LARDER_OK) atomic_store(&tier->board->damaged, 0);
+  if (result == LARDER_OK) result = lrd_sqlite_writer_open(tier, err);
+  if (result == LARDER_OK) lrd_sqlite_salvage(tier, moved, expected);
+  lrd_dealloc(moved);
+  return result;
+}

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tier's face: options, open and close, binding of spaces, faults, and the table of operations.
+ *
+ * Order of opening: queue file and its locks (who is alone?), the database (verified, migrated, or quarantined), readers,
+ * ticker. Closing mirrors it; who is last writes the totals into the database, marks it clean and truncates the log.
+ */
+#include "sqlite_inner.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+sqlite_tier *lrd_sqlite_tier_of(void *self) {
+  sqlite_tier *tier = self;
+  LRD_ASSERT(tier != NULL && tier->magic == LRD_SQLITE_TIER_MAGIC);
+  return tier;
+}
+
+void lrd_sqlite_log(const sqlite_tier *tier, int level, const char *id, const char *format, ...) {
+  if (tier->host.log == NULL) return;
+  char text[400];
+  va_list args;
+  va_start(args, format);
+  (void)vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  tier->host.log(tier->host.context, level, id, text);
+}
+
+void lrd_sqlite_distrust(sqlite_tier *tier, larder_err why, const char *message) {
+  if (atomic_exchange(&tier->away, true)) return;
+  if (why == LARDER_ECORRUPT && tier->board != NULL) atomic_store(&tier->board->damaged, 1);
+  lrd_sqlite_log(tier, LRD_LOG_ERROR, "sqlite.distrusted", "%s: %s", tier->path, message);
+  if (tier->host.distrust != NULL) tier->host.distrust(tier->host.context, why, message);
+}
+
+larder_err lrd_sqlite_err_of(sqlite3 *db, int rc) {
+  int const os_errno = db == NULL ? 0 : sqlite3_system_errno(db);
+  switch (rc & 0xff) {
+  case SQLITE_OK:
+  case SQLITE_ROW:
+  case SQLITE_DONE:
+    return LARDER_OK;
+  case SQLITE_BUSY:
+  case SQLITE_LOCKED:
+  case SQLITE_PROTOCOL:
+    return LARDER_EBUSY;
+  case SQLITE_NOMEM:
+    return LARDER_ENOMEM;
+  case SQLITE_FULL:
+    return LARDER_ENOSPC;
+  case SQLITE_READONLY:
+  case SQLITE_PERM:
+  case SQLITE_AUTH:
+    return LARDER_EACCES;
+  case SQLITE_CORRUPT:
+  case SQLITE_NOTADB:
+    return LARDER_ECORRUPT;
+  case SQLITE_TOOBIG:
+    return LARDER_ETOOBIG;
+  case SQLITE_CANTOPEN:
+    return os_errno != 0 ? lrd_err_from_errno(os_errno) : LARDER_EACCES;
+  case SQLITE_IOERR:
+    if (rc == SQLITE_IOERR_NOMEM) return LARDER_ENOMEM;
+    if (rc == SQLITE_IOERR_CORRUPTFS) return LARDER_ECORRUPT;
+    if (os_errno == ENOSPC || os_errno == EDQUOT) return LARDER_ENOSPC;
+    return LARDER_EIO;
+  default:
+    return LARDER_EIO;
+  }
+}
+
+larder_err lrd_sqlite_fault(sqlite_tier *tier, sqlite3 *db, int rc) {
+  larder_err const err = lrd_sqlite_err_of(db, rc);
+  if (err == LARDER_ECORRUPT) {
+    lrd_sqlite_distrust(tier, LARDER_ECORRUPT, "SQLite found the database damaged");
+    return LARDER_EAWAY;
+  }
+  if (rc == SQLITE_READONLY_DBMOVED) {
+    lrd_sqlite_distrust(tier, LARDER_EAWAY, "the database file was moved under us");
+    return LARDER_EAWAY;
+  }
+  return err;
+}
+
+/* One `name=value` line. */
+static bool option_set(sqlite_options *options, const char *name, size_t name_len, const char *value, size_t value_len) {
+  if (name_len == 3 && memcmp(name, "vfs", 3) == 0 && value_len < sizeof options->vfs) {
+    memcpy(options->vfs, value, value_len);
+    options->vfs[value_len] = 0;
+    return true;
+  }
+  char text[32];
+  if (value_len == 0 || value_len >= sizeof text || strspn(value, "0123456789") < value_len) return false;
+  memcpy(text, value, value_len);
+  text[value_len] = 0;
+  errno = 0;
+  unsigned long long const number = strtoull(text, NULL, 10);
+  if (errno != 0) return false;
+#define OPTION_MATCH(field, def, least, most, what)                                                                            \
+  if (name_len == sizeof #field - 1 && memcmp(name, #field, name_len) == 0) {                                                  \
+    if (number + 1 < (unsigned long long)(least) + 1 || number > (most)) return false;                                         \
+    options->field = number;                                                                                                   \
+    return true;                                                                                                               \
+  }
+  LRD_SQLITE_OPTIONS(OPTION_MATCH)
+#undef OPTION_MATCH
+  return false;
+}
+
+static larder_err options_parse(sqlite_options *options, const char *text, larder_error *err) {
+#define OPTION_DEFAULT(field, def, least, most, what) options->field = (def);
+  LRD_SQLITE_OPTIONS(OPTION_DEFAULT)
+#undef OPTION_DEFAULT
+  for (const char *line = text; line != NULL && *line != 0;) {
+    size_t const len = strcspn(line, "\n");
+    const char *equals = memchr(line, '=', len);
+    if (len != 0) {
+      size_t const name_len = equals == NULL ? len : (size_t)(equals - line);
+      if (equals == NULL || !option_set(options, line, name_len, equals + 1, len - name_len - 1))
+        return lrd_fail(err, LARDER_EINVAL, 0, "sqlite", "option \"%.*s\" is unknown or out of range", (int)len, line);
+    }
+    line += len + (line[len] == '\n');
+  }
+  if (options->wal_bytes_hard < options->wal_bytes_max) options->wal_bytes_hard = options->wal_bytes_max;
+  return LARDER_OK;
+}
+
+/* blobs/ beside larder.db; blobs-NAME/ beside a database of another name, so that two in one folder stay apart. */
+static larder_err paths_make(sqlite_tier *tier, const larder_tier_params *params) {
+  tier->path = lrd_strdup(params->path);
+  tier->root = lrd_strdup(params->root != NULL ? params->root : params->path);
+  lrd_buf name = {0};
+  larder_err err = lrd_buf_printf(&name, "%s.queue", params->path);
+  if (err == LARDER_OK) err = lrd_buf_terminate(&name);
+  if (err == LARDER_OK) tier->queue_path = lrd_strdup((char *)name.data);
+  lrd_buf_clear(&name);
+  const char *base = strrchr(params->path, '/') + 1;
+  int const folder = (int)(base - params->path);
+  if (params->root == NULL && tier->root != NULL) tier->root[folder > 1 ? folder - 1 : 1] = 0;
+  if (err == LARDER_OK)
+    err = strcmp(base, "larder.db") == 0 ? lrd_buf_printf(&name, "%.*sblobs", folder, params->path)
+                                         : lrd_buf_printf(&name, "%.*sblobs-%s", folder, params->path, base);
+  if (err == LARDER_OK) err = lrd_buf_terminate(&name);
+  if (err == LARDER_OK) tier->blobs_path = lrd_strdup((char *)name.data);
+  lrd_buf_fini(&name);
+  if (err == LARDER_OK && (!tier->path || !tier->root || !tier->queue_path || !tier->blobs_path)) err = LARDER_ENOMEM;
+  return err;
+}
+
+static void tier_free(sqlite_tier *tier) {
+  lrd_dealloc(tier->path);
+  lrd_dealloc(tier->root);
+  lrd_dealloc(tier->queue_path);
+  lrd_dealloc(tier->blobs_path);
+  lrd_dealloc(tier->txn.unlinks);
+  lrd_dealloc(tier->txn.taken);
+  lrd_mutex_fini(&tier->queue);
+  lrd_mutex_fini(&tier->pool);
+  lrd_mutex_fini(&tier->syncing);
+  lrd_mutex_fini(&tier->leaving);
+  lrd_cond_fini(&tier->pool_free);
+  tier->magic = 0;
+  lrd_dealloc(tier);
+}
+
+static sqlite_tier *tier_new(const larder_tier_params *params) {
+  sqlite_tier *tier = lrd_alloc_zero(1, sizeof *tier);
+  if (tier == NULL) return NULL;
+  tier->magic = LRD_SQLITE_TIER_MAGIC;
+  tier->host = params->host;
+  tier->seed = params->seed;
+  tier->bytes_max = params->bytes_max;
+  tier->entries_max = params->entries_max;
+  tier->generation = params->generation;
+  tier->queue_fd = -1;
+  tier->tail = &tier->head;
+  tier->txn.totals_at = UINT64_MAX;
+  lrd_mutex_init(&tier->queue);
+  lrd_mutex_init(&tier->pool);
+  lrd_mutex_init(&tier->syncing);
+  lrd_mutex_init(&tier->leaving);
+  lrd_cond_init(&tier->pool_free);
+  return tier;
+}
+
+/*
+ * Closing the last connection to a log copies it into the database and removes it, by name. Not when the files are no
+ * longer those we opened, or damaged: what lies there now is somebody else's, or evidence.
+ */
+static void connections_leave_files(sqlite_tier *tier) {
+  sqlite3 *all[2 + 64] = {tier->writer.db, tier->syncer};
+  for (uint64_t i = 0; tier->readers != NULL && i < tier->options.readers_max; i++) all[2 + i] = tier->readers[i].db;
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+    if (all[i] != NULL) (void)sqlite3_db_config(all[i], SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+}
+
+/* Everything open() holds, in reverse; accepts half of it. */
+static void tier_release(sqlite_tier *tier) {
+  lrd_ticker_stop(tier->ticker);
+  tier->ticker = NULL;
+  if (atomic_load(&tier->away)) connections_leave_files(tier);
+  lrd_sqlite_readers_close(tier);
+  (void)sqlite3_close(tier->syncer);
+  tier->syncer = NULL;
+  lrd_sqlite_writer_close(&tier->writer);
+  lrd_sqlite_board_close(tier);
+  tier_free(tier);
+}
+
+static larder_err tier_start(sqlite_tier *tier, larder_error *err) {
+  larder_err code = lrd_sqlite_board_open(tier, err);
+  if (code == LARDER_OK && !tier->read_only && lrd_fs_mkdirs(tier->blobs_path, 0700) != 0 &&
+      lrd_err_from_errno(errno) != LARDER_EACCES && lrd_err_from_errno(errno) != LARDER_ENOSPC)
+    code = lrd_fail(err, lrd_err_from_errno(errno), errno, "sqlite", "cannot make %s", tier->blobs_path);
+  if (code == LARDER_OK) code = lrd_sqlite_schema_open(tier, err);
+  if (code != LARDER_OK) return code;
+  struct stat facts;
+  if (lrd_fs_stat(tier->path, &facts) != 0)
+    return lrd_fail(err, lrd_err_from_errno(errno), errno, "sqlite", "cannot look at %s", tier->path);
+  tier->db_dev = facts.st_dev;
+  tier->db_ino = facts.st_ino;
+  code = lrd_sqlite_readers_open(tier);
+  int64_t const period_ns = (int64_t)tier->options.sync_ms * 1000000;
+  if (code == LARDER_OK) code = lrd_ticker_start(&tier->ticker, "larder-sqlite", period_ns, lrd_sqlite_tick, tier);
+  if (code != LARDER_OK) return lrd_fail(err, code, 0, "sqlite", "no memory or thread for %s", tier->path);
+  lrd_sqlite_board_opened(tier);
+  return LARDER_OK;
+}
+
+static larder_err tier_open(const larder_tier_params *params, void **self_out, larder_error *err) {
+  if (params->path == NULL || params->path[0] != '/')
+    return lrd_fail(err, LARDER_EINVAL, 0, "sqlite", "the sqlite tier needs an absolute path");
+  sqlite_tier *tier = tier_new(params);
+  if (tier == NULL) return lrd_fail(err, LARDER_ENOMEM, ENOMEM, "sqlite", "out of memory");
+  larder_err code = options_parse(&tier->options, params->options, err);
+  if (code == LARDER_OK) {
+    code = paths_make(tier, params);
+    if (code != LARDER_OK) (void)lrd_fail(err, code, ENOMEM, "sqlite", "out of memory");
+  }
+  if (code == LARDER_OK) code = tier_start(tier, err);
+  if (code == LARDER_OK)
+    *self_out = tier;
+  else
+    tier_release(tier);
+  return code;
+}
+
+/* Totals and the mark of an orderly stop, by who is last; then the log is emptied so that the folder can be copied. */
+static void leave_clean(sqlite_tier *tier) {
+  sqlite_request request;
+  if (lrd_sqlite_turn_begin(tier, &request) != LARDER_OK) return;
+  sqlite3_stmt *s = NULL;
+  sqlite3 *db = tier->writer.db;
+  int rc = sqlite3_prepare_v2(db, "UPDATE spaces SET entries = ?2, tombstones = ?3, bytes = ?4, payload = ?5 WHERE id = ?1", -1,
+                              &s, NULL);
+  uint32_t const end = (uint32_t)atomic_load(&tier->board->spaces_end);
+  for (uint32_t space = 1; space < end && rc == SQLITE_OK; space++) {
+    const sqlite_totals *totals = &tier->txn.totals[space];
+    uint64_t const number[5] = {space, totals->entries, totals->tombstones, totals->bytes, totals->payload};
+    for (int i = 0; i < 5 && rc == SQLITE_OK; i++) rc = sqlite3_bind_int64(s, i + 1, (sqlite3_int64)number[i]);
+    if (rc == SQLITE_OK && sqlite3_step(s) != SQLITE_DONE) rc = SQLITE_ERROR;
+    (void)sqlite3_reset(s);
+  }
+  (void)sqlite3_finalize(s);
+  if (rc == SQLITE_OK) rc = lrd_sqlite_meta_set(db, "clean", 1);
+  tier->txn.changed = true;
+  (void)lrd_sqlite_turn_finish(tier, &request, rc == SQLITE_OK);
+}
+
+static void tier_close(void *self) {
+  sqlite_tier *tier = lrd_sqlite_tier_of(self);
+  lrd_ticker_stop(tier->ticker);
+  tier->ticker = NULL;
+  if (!atomic_load(&tier->away) && !tier->read_only) {
+    (void)lrd_sqlite_access_flush(tier);
+    if (lrd_sqlite_board_closing(tier) && atomic_load(&tier->board->marked)) leave_clean(tier);
+    (void)lrd_sqlite_sync_upto(tier, atomic_load(&tier->board->commits) + 1);
+  }
+  tier_release(tier);
+}
+
+/*
+ * In a forked child. SQLite forbids to use, even to close, a connection across fork: closing may checkpoint and remove the
+ * log, so the connections and what they hold are leaked on purpose. Our own descriptor is only the child's copy of it.
+ */
+static void tier_abandon(void *self) {
+  sqlite_tier *tier = lrd_sqlite_tier_of(self);
+  lrd_ticker_abandon(tier->ticker);
+  tier->ticker = NULL;
+  memset(&tier->writer, 0, sizeof tier->writer);
+  tier->syncer = NULL;
+  lrd_dealloc(tier->readers);
+  tier->readers = NULL;
+  lrd_sqlite_board_close(tier);
+  tier_free(tier);
+}
+
+/* The number of a space, made when it has none. Under a turn. */
+static int space_number(sqlite_tier *tier, const char *name, int64_t *out) {
+  sqlite3 *db = tier->writer.db;
+  sqlite3_stmt *s = NULL;
+  int rc = sqlite3_prepare_v2(db, "INSERT OR IGNORE INTO spaces(name) VALUES(?1)", -1, &s, NULL);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
+  if (rc == SQLITE_OK) rc = sqlite3_step(s);
+  (void)sqlite3_finalize(s);
+  if (rc != SQLITE_DONE) return rc;
+  s = NULL;
+  rc = sqlite3_prepare_v2(db, "SELECT id FROM spaces WHERE name = ?1", -1, &s, NULL);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
+  if (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+    *out = sqlite3_column_int64(s, 0);
+    rc = SQLITE_OK;
+  }
+  (void)sqlite3_finalize(s);
+  return rc;
+}
+
+/* The number by a reader alone: an existing space, or LARDER_MISS. */
+static larder_err space_known(sqlite_tier *tier, const char *name, int64_t *out) {
+  sqlite_reader *reader = NULL;
+  larder_err err = lrd_sqlite_reader_claim(tier, &reader);
+  if (err != LARDER_OK) return err;
+  sqlite3_stmt *s = NULL;
+  int rc = sqlite3_prepare_v2(reader->db, "SELECT id FROM spaces WHERE name = ?1", -1, &s, NULL);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
+  if (rc == SQLITE_OK) rc = sqlite3_step(s);
+  if (rc == SQLITE_ROW)
+    *out = sqlite3_column_int64(s, 0);
+  else
+    err = rc == SQLITE_DONE ? LARDER_MISS : lrd_sqlite_fault(tier, reader->db, rc);
+  (void)sqlite3_finalize(s);
+  lrd_sqlite_reader_return(tier, reader);
+  return err;
+}
+
+static larder_err tier_bind(void *self, const larder_tier_space *space, uint32_t *space_out) {
+  sqlite_tier *tier = lrd_sqlite_tier_of(self);
+  if (atomic_load(&tier->away)) return LARDER_EAWAY;
+  int64_t id = 0;
+  larder_err err = space_known(tier, space->name, &id);
+  if (err == LARDER_MISS) {
+    sqlite_request request;
+    err = lrd_sqlite_turn_begin(tier, &request);
+    if (err != LARDER_OK) return err;
+    int const rc = space_number(tier, space->name, &id);
+    err = rc == SQLITE_OK ? LARDER_OK : lrd_sqlite_fault(tier, tier->writer.db, rc);
+    if (err == LARDER_OK && (id <= 0 || id >= LRD_SQLITE_SPACES_MAX)) err = LARDER_ETOOBIG;
+    tier->txn.changed = true;
+    larder_err const kept = lrd_sqlite_turn_finish(tier, &request, err == LARDER_OK);
+    if (err == LARDER_OK) err = kept;
+  }
+  if (err != LARDER_OK) return err;
+  if (id <= 0 || id >= LRD_SQLITE_SPACES_MAX) return LARDER_ETOOBIG;
+  uint64_t end = atomic_load(&tier->board->spaces_end);
+  while (end < (uint64_t)id + 1 && !atomic_compare_exchange_weak(&tier->board->spaces_end, &end, (uint64_t)id + 1)) {
+  }
+  sqlite_space *bound = &tier->spaces[id];
+  atomic_store(&bound->bytes_max, space->bytes_max);
+  atomic_store(&bound->entries_max, space->entries_max);
+  atomic_store(&bound->bound, true);
+  *space_out = (uint32_t)id;
+  return LARDER_OK;
+}
+
+static larder_err tier_spaces(void *self, bool (*visit)(void *context, uint32_t space, const char *name), void *context) {
+  sqlite_tier *tier = lrd_sqlite_tier_of(self);
+  if (atomic_load(&tier->away)) return LARDER_EAWAY;
+  for (int64_t after = 0;;) {
+    sqlite_reader *reader = NULL;
+    larder_err err = lrd_sqlite_reader_claim(tier, &reader);
+    if (err != LARDER_OK) return err;
+    sqlite3_stmt *s = NULL;
+    char *name = NULL;
+    int rc = sqlite3_prepare_v2(reader->db, "SELECT id, name FROM spaces WHERE id > ?1 ORDER BY id LIMIT 1", -1, &s, NULL);
+    if (rc == SQLITE_OK) rc = sqlite3_bind_int64(s, 1, after);
+    if (rc == SQLITE_OK) rc = sqlite3_step(s);
+    if (rc == SQLITE_ROW) {
+      const char *text = (const char *)sqlite3_column_text(s, 1);
+      after = sqlite3_column_int64(s, 0);
+      name = text == NULL ? NULL : lrd_strdup(text);
+      if (name == NULL) err = LARDER_ENOMEM;
+    } else if (rc != SQLITE_DONE) {
+      err = lrd_sqlite_fault(tier, reader->db, rc);
+    }
+    (void)sqlite3_finalize(s);
+    lrd_sqlite_reader_return(tier, reader);
+    if (err != LARDER_OK || name == NULL) return err;
+    bool const go_on = after <= 0 || after >= LRD_SQLITE_SPACES_MAX || visit(context, (uint32_t)after, name);
+    lrd_dealloc(name);
+    if (!go_on) return LARDER_OK;
+  }
+}
+
+const larder_tier_ops lrd_sqlite_tier = {
+    .name = "sqlite",
+    .version = LARDER_TIER_VERSION,
+    .capabilities =
+        LARDER_TIER_DURABLE | LARDER_TIER_SHARED | LARDER_TIER_ENUMERABLE | LARDER_TIER_TOMBSTONES | LARDER_TIER_TAGS,
+    .open = tier_open,
+    .close = tier_close,
+    .abandon = tier_abandon,
+    .bind = tier_bind,
+    .get = lrd_sqlite_get,
+    .release = lrd_sqlite_release,
+    .write = lrd_sqlite_write,
+    .scan = lrd_sqlite_scan,
+    .scan_tag = lrd_sqlite_scan_tag,
+    .forget_range = lrd_sqlite_forget_range,
+    .sweep = lrd_sqlite_sweep,
+    .flush = lrd_sqlite_flush,
+    .usage = lrd_sqlite_usage,
+    .check = lrd_sqlite_check,
+    .spaces = tier_spaces,
+};

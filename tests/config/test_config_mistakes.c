@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Awkward configurations and, word for word, what is said about them. `{what it is, the file, all that is told}`; an empty
+ * third text means that nothing is.
+ */
+#include "support/support.h"
+
+#include "config/yaml_tree.h"
+#include "config_texts.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct awkward {
+  const char *name;
+  const char *text;
+  const char *told;
+} awkward;
+
+static const awkward cases[] = {
+    {"an unknown key", "cache:\n  memroy: {size_mb: 5}\n",
+     "2:3: cache: found the unknown key \"memroy\"; expected one of its keys; the nearest is memory\n"},
+    {"an unknown key without a near name", "cache: {breaker: {colour: red}}\n",
+     "1:19: cache.breaker: found the unknown key \"colour\"; expected one of failures, retry\n"},
+    {"an unknown key in a section within a section", "cache: {namespaces: {a: {tl: 5}}}\n",
+     "1:26: cache.namespaces.a: found the unknown key \"tl\"; expected one of its keys; the nearest is ttl\n"},
+    {"a key with capitals", "cache: {Memory: {}}\n",
+     "1:9: cache: found the unknown key \"Memory\"; expected one of its keys; the nearest is memory\n"},
+    {"enable of the main section only", "cache: {namespaces: {a: {tiers: [{sqlite: {path: x.db, enable: true}}]}}}\n",
+     "1:56: cache.namespaces.a.tiers.sqlite: found the unknown key \"enable\"; expected one of path, max_mb, max_bytes, "
+     "max_entries, mmap, blob_threshold, wal_max, readers, busy_timeout\n"},
+    {"a key twice", "cache:\n  slots: 1024\n  slots: 2048\n",
+     "3:3: cache: found \"slots\", which line 2 gives already as slots; expected one of them\n"},
+    {"both spellings", "cache: {memory: {enable: true, enabled: false}}\n",
+     "1:32: cache.memory: found \"enabled\", which line 1 gives already as enable; expected one of them\n"},
+    {"two units of one setting", "cache: {sqlite: {max_mb: 5, max_bytes: 5MiB}}\n",
+     "1:29: cache.sqlite: found \"max_bytes\", which line 1 gives already as max_mb; expected one of them\n"},
+    {"the section twice", "cache: {}\nother: 1\ncache: {}\n",
+     "3:1: the file: found \"cache\", which line 1 gives already as cache; expected one of them\n"},
+    {"a list for a mapping", "cache: {memory: [1]}\n", "1:17: cache.memory: found a list; expected a mapping\n"},
+    {"a list for the section", "cache: [[1], 2]\n", "1:8: cache: found a list; expected a mapping\n"},
+    {"lists for tiers", "cache: {namespaces: {a: {tiers: [{sqlite: [1]}, {memory: [1]}]}}}\n",
+     "1:43: cache.namespaces.a.tiers.sqlite: found a list; expected a mapping\n"
+     "1:49: cache.namespaces.a.tiers: found memory below sqlite; expected memory first\n"
+     "1:58: cache.namespaces.a.tiers.memory: found a list; expected a mapping\n"},
+    {"a value for a mapping", "cache: yes\n", "1:8: cache: found a value; expected a mapping\n"},
+    {"a list for the file", "- cache\n", "1:1: found a list; expected a mapping with the section cache\n"},
+    {"a mapping for a value", "cache: {slots: {a: 1}}\n",
+     "1:16: cache.slots: found a mapping; expected a power of two from 1024 to 268435456\n"},
+    {"a mapping as a key", "cache: {{a: 1}: 2}\n", "1:9: cache: found a mapping as a key; expected a name\n"},
+    {"a text for a switch", "cache: {graceful_mode: maybe}\n",
+     "1:24: cache.graceful_mode: found \"maybe\"; expected true or false\n"},
+    {"a text for a number", "cache: {breaker: {failures: three}}\n",
+     "1:29: cache.breaker.failures: found \"three\"; expected a whole number from 1 to 1000\n"},
+    {"a fraction for a whole number", "cache: {breaker: {failures: 2.5}}\n",
+     "1:29: cache.breaker.failures: found \"2.5\"; expected a whole number from 1 to 1000\n"},
+    {"a negative number", "cache: {breaker: {failures: -1}}\n",
+     "1:29: cache.breaker.failures: found \"-1\"; expected a whole number from 1 to 1000\n"},
+    {"a number beyond 64 bits", "cache: {breaker: {failures: 99999999999999999999}}\n",
+     "1:29: cache.breaker.failures: found \"99999999999999999999\"; expected a whole number from 1 to 1000\n"},
+    {"a number below the limit", "cache: {redis: {port: 0}}\n",
+     "1:23: cache.redis.port: found \"0\"; expected a whole number from 1 to 65535\n"},
+    {"a number above the limit", "cache: {redis: {port: 65536}}\n",
+     "1:23: cache.redis.port: found \"65536\"; expected a whole number from 1 to 65535\n"},
+    {"no power of two", "cache: {slots: 3000}\n",
+     "1:16: cache.slots: found \"3000\"; expected a power of two from 1024 to 268435456\n"},
+    {"a bad size", "cache: {memory: {size_mb: 12 parsecs}}\n",
+     "1:27: cache.memory.size_mb: found \"12 parsecs\"; expected a size from 64KiB to 1TiB (a bare number is MiB)\n"},
+    {"a size of nothing", "cache: {memory: {size_mb: 0}}\n",
+     "1:27: cache.memory.size_mb: found \"0\"; expected a size from 64KiB to 1TiB (a bare number is MiB)\n"},
+    {"a bad duration", "cache: {sweep_interval: soon}\n",
+     "1:25: cache.sweep_interval: found \"soon\"; expected a duration such as 90s, 1h or 7d, from 100ms to 1d (a bare number "
+     "is seconds)\n"},
+    {"a duration without a length", "cache: {defaults: {ttl: 0}}\n",
+     "1:25: cache.defaults.ttl: found \"0\"; expected a duration such as 90s, 1h or 7d, or never, from 1ms to 36500d (a bare "
+     "number is seconds)\n"},
+    {"never where that is not allowed", "cache: {sweep_interval: never}\n",
+     "1:25: cache.sweep_interval: found \"never\"; expected a duration such as 90s, 1h or 7d, from 100ms to 1d (a bare number "
+     "is seconds)\n"},
+    {"a bad lifetime in ttl_policies", "cache: {ttl_policies: {a: 1 fortnight}}\n",
+     "1:27: cache.ttl_policies.a: found \"1 fortnight\"; expected a duration such as 90s, 1h or 7d, or never, from 1ms to "
+     "36500d (a bare number is days)\n"},
+    {"a list as a lifetime", "cache: {ttl_policies: {a: [1d]}}\n",
+     "1:27: cache.ttl_policies.a: found a list; expected a duration such as 90s, 1h or 7d, or never, from 1ms to 36500d (a "
+     "bare number is days)\n"},
+    {"a part above the limit", "cache: {defaults: {jitter: 80%}}\n",
+     "1:28: cache.defaults.jitter: found \"80%\"; expected a part from 0 to 0.5, or as a percentage up to 50%\n"},
+    {"a part that is none", "cache: {monitoring: {alert_on_low_hit_rate: 1.5}}\n",
+     "1:45: cache.monitoring.alert_on_low_hit_rate: found \"1.5\"; expected a part from 0 to 1, or as a percentage up to "
+     "100%\n"},
+    {"hexadecimal and infinity are no numbers",
+     "cache: {monitoring: {alert_on_high_latency_ms: 0x10}, prefetch: {nearby_radius_miles: .inf}}\n",
+     "1:48: cache.monitoring.alert_on_high_latency_ms: found \"0x10\"; expected a number from 0 to 3600000\n1:87: "
+     "cache.prefetch.nearby_radius_miles: found \".inf\"; expected a number from 0 to 12500\n"},
+    {"a choice mistyped", "cache: {memory: {policy: s3fifo}}\n",
+     "1:26: cache.memory.policy: found \"s3fifo\"; expected one of s3-fifo, lru, lfu, fifo, sieve, w-tinylfu, adaptive; the "
+     "nearest is s3-fifo\n"},
+    {"a choice without a near name", "cache: {defaults: {durability: never}}\n",
+     "1:32: cache.defaults.durability: found \"never\"; expected one of commit, sync, behind\n"},
+    {"an empty path", "cache: {root: ''}\n", "1:15: cache.root: found \"\"; expected a path\n"},
+    {"a level that the codec has not", "cache: {compression: {enable: true, codec: lz4, level: 12}}\n",
+     "1:56: cache.compression.level: found 12; expected 0 to 9 with the codec lz4\nnotice 1:31: cache.compression.enable: "
+     "compression needs the codec, which this build does not have: values are stored plain\n"},
+    {"a name too long",
+     "cache: {ttl_policies: "
+     "{nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+     "nnnnnnnnn: 1d}}\n",
+     "1:24: cache.ttl_policies: found the name \"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn...\"; expected 1 "
+     "to 128 bytes\n"},
+    {"an empty name", "cache: {namespaces: {'': {}}}\n",
+     "1:22: cache.namespaces: found the name \"\"; expected 1 to 128 bytes\n"},
+    {"an unset variable", "cache:\n  sqlite:\n    path: data-${LARDER_TEST_UNSET}.db\n",
+     "3:16: cache.sqlite.path: the environment variable LARDER_TEST_UNSET is not set; expected it set, or a default as in "
+     "${LARDER_TEST_UNSET:-default}\n"},
+    {"an unset variable between quotes", "cache: {sqlite: {path: \"x${LARDER_TEST_UNSET}\"}}\n",
+     "1:26: cache.sqlite.path: the environment variable LARDER_TEST_UNSET is not set; expected it set, or a default as in "
+     "${LARDER_TEST_UNSET:-default}\n"},
+    {"an unset variable where escapes hide the column", "cache: {sqlite: {path: \"\\x41${LARDER_TEST_UNSET}\"}}\n",
+     "1:24: cache.sqlite.path: the environment variable LARDER_TEST_UNSET is not set; expected it set, or a default as in "
+     "${LARDER_TEST_UNSET:-default}\n"},
+    {"an unset variable in a disabled section",
+     "cache: {redis: {enable: false, host: \"${LARDER_TEST_UNSET}\", port: \"${LARDER_TEST_UNSET}\"}}\n", ""},
+    {"a wrong value in a disabled section all the same", "cache: {redis: {enable: false, port: many}}\n",
+     "1:38: cache.redis.port: found \"many\"; expected a whole number from 1 to 65535\n"},
+    {"a variable not closed", "cache:\n  root: ${HOME\n",
+     "2:9: cache.root: found \"${HOME\"; expected ${VAR} or ${VAR:-default}, and $${ for a literal ${\n"},
+    {"a variable without a name", "cache: {root: \"/x/${}\"}\n",
+     "1:19: cache.root: found \"${}\"; expected ${VAR} or ${VAR:-default}, and $${ for a literal ${\n"},
+    {"a variable with another operator", "cache: {root: \"${HOME:?x}\"}\n",
+     "1:16: cache.root: found \"${HOME:?x}\"; expected ${VAR} or ${VAR:-default}, and $${ for a literal ${\n"},
+    {"what a variable holds is not shown", "cache: {slots: \"${LARDER_TEST_SECRET}\"}\n",
+     "1:16: cache.slots: found \"${LARDER_TEST_SECRET}\"; expected a power of two from 1024 to 268435456\n"},
+    {"a secret is not shown", "cache: {redis: {password: [hunter2]}}\n",
+     "1:27: cache.redis.password: found a list; expected a text\n"},
+    {"a tag", "cache: {root: !!python/object/apply:os.system [echo]}\n",
+     "1:47: cache.root: found a tag (!...); expected a plain value\n"},
+    {"a tag of a section", "cache: {memory: !mine {size_mb: 5}}\n",
+     "1:23: cache.memory: found a tag (!...); expected a plain value\n"},
+    {"a NUL", "cache: {root: \"a\\0b\"}\n", "1:16: found a NUL character in a value; expected text without it\n"},
+    {"control characters are shown as such", "cache: {slots: \"1\\e[31m\"}\n",
+     "1:16: cache.slots: found \"1\\x1b[31m\"; expected a power of two from 1024 to 268435456\n"},
+    {"a chain of no tier", "cache: {namespaces: {a: {tiers: []}}}\n",
+     "1:33: cache.namespaces.a.tiers: found a chain without a tier; expected at least one\n"},
+    {"a chain that is no list", "cache: {namespaces: {a: {tiers: memory}}}\n",
+     "1:33: cache.namespaces.a.tiers: found a value; expected a list of tiers such as [memory, sqlite]\n"},
+    {"an unknown tier", "cache: {namespaces: {a: {tiers: [memory, sqlit]}}}\n",
+     "1:42: cache.namespaces.a.tiers: found the unknown tier \"sqlit\"; expected memory, sqlite or one that the application "
+     "registers; the nearest is sqlite\n"},
+    {"a tier that this build lacks", "cache: {namespaces: {a: {tiers: [memory, files]}}}\n",
+     "1:42: cache.namespaces.a.tiers: needs files, which this build does not have\n"},
+    {"redis, switched on", "cache:\n  redis: {enable: true}\n  namespaces: {a: {tiers: [redis]}}\n",
+     "2:11: cache.redis.enable: needs redis, which this build does not have\n3:28: cache.namespaces.a.tiers: needs redis, "
+     "which this build does not have\n"},
+    {"redis in a chain, without its section", "cache: {namespaces: {a: {tiers: [memory, redis]}}}\n",
+     "1:42: cache.namespaces.a.tiers: needs redis, which this build does not have\n"},
+    {"memory below", "cache: {namespaces: {a: {tiers: [sqlite, memory]}}}\n",
+     "1:42: cache.namespaces.a.tiers: found memory below sqlite; expected memory first\n"},
+    {"memory twice", "cache: {namespaces: {a: {tiers: [memory, memory]}}}\n",
+     "1:42: cache.namespaces.a.tiers: found memory twice; expected each tier once\n"},
+    {"one database twice in a chain", "cache: {namespaces: {a: {tiers: [sqlite, {sqlite: {path: ./b/../larder.db}}]}}}\n",
+     "1:42: cache.namespaces.a.tiers: found sqlite twice; expected each tier once\n"},
+    {"one database described twice",
+     "cache:\n  namespaces:\n    a: {tiers: [{sqlite: {path: w.db, max_entries: 5}}]}\n    b: {tiers: [{sqlite: {path: w.db, "
+     "max_entries: 6}}]}\n",
+     "4:17: cache.namespaces.b.tiers.sqlite: found other settings for sqlite:w.db than at line 3; expected them in one place "
+     "only\n"},
+    {"the main database described in a chain", "cache: {namespaces: {a: {tiers: [{sqlite: {path: larder.db, readers: 2}}]}}}\n",
+     "1:34: cache.namespaces.a.tiers.sqlite: found other settings for the database of cache.sqlite; expected them there\n"},
+    {"more tiers than a chain has",
+     "cache: {namespaces: {a: {tiers: [{sqlite: {path: 0.db}}, {sqlite: {path: 1.db}}, {sqlite: {path: 2.db}}, {sqlite: {path: "
+     "3.db}}, {sqlite: {path: 4.db}}, {sqlite: {path: 5.db}}, {sqlite: {path: 6.db}}, {sqlite: {path: 7.db}}, {sqlite: {path: "
+     "8.db}}]}}}\n",
+     "1:226: cache.namespaces.a.tiers: found more than 8 tiers; expected at most 8\n"},
+    {"an element of several keys", "cache: {namespaces: {a: {tiers: [{sqlite: {}, memory: {}}]}}}\n",
+     "1:34: cache.namespaces.a.tiers: found a mapping of several keys; expected the name of a tier, or one pair of name and "
+     "mapping\n"},
+    {"an element that is a list", "cache: {namespaces: {a: {tiers: [[memory]]}}}\n",
+     "1:34: cache.namespaces.a.tiers: found a list; expected the name of a tier, or one pair of name and mapping\n"},
+    {"no tier left", "cache: {memory: {enable: false}, sqlite: {enable: false}}\n",
+     "1:8: cache: found neither memory nor sqlite enabled; expected at least one tier\n"},
+    {"a limit of a tier that is not in the chain", "cache: {namespaces: {a: {tiers: [memory], limits: {sqlite: 5}}}}\n",
+     "1:52: cache.namespaces.a.limits: found \"sqlite\", which names no one tier of the chain; expected a tier of it\n"},
+    {"a limit of two tiers at once",
+     "cache: {namespaces: {a: {tiers: [{sqlite: {path: a.db}}, {sqlite: {path: b.db}}], limits: {sqlite: 5}}}}\n",
+     "1:92: cache.namespaces.a.limits: found \"sqlite\", which names no one tier of the chain; expected a tier of it\n"},
+    {"a limit that is no number", "cache: {namespaces: {a: {limits: {memory: lots}}}}\n",
+     "1:43: cache.namespaces.a.limits.memory: found \"lots\"; expected a whole number from 0 to 1000000000000 of entries, or a "
+     "mapping\n"},
+    {"a key of a limit", "cache: {namespaces: {a: {limits: {memory: {max_entires: 5}}}}}\n",
+     "1:44: cache.namespaces.a.limits.memory: found the unknown key \"max_entires\"; expected one of its keys; the nearest is "
+     "max_entries\n"},
+    {"parts that this build lacks",
+     "cache:\n  files: {}\n  namespaces:\n    a:\n      health: {failures: 3}\n      seal: fernet\n      negative_ttl: 5s\n    "
+     "  maker: {command: [make, it]}\n",
+     "2:3: cache.files: needs files, which this build does not have\n5:7: cache.namespaces.a.health: needs health, which this "
+     "build does not have\n6:7: cache.namespaces.a.seal: needs sealing, which this build does not have\n7:7: "
+     "cache.namespaces.a.negative_ttl: needs makers, which this build does not have\n8:15: cache.namespaces.a.maker.command: "
+     "needs the command maker, which this build does not have\n"},
+    {"a maker of nothing", "cache: {namespaces: {a: {maker: {rate: 5/s}}}}\n",
+     "1:33: cache.namespaces.a.maker: found no http, command or recipe; expected one of them\n"},
+    {"a maker mistyped", "cache: {namespaces: {a: {maker: {htpp: x}}}}\n",
+     "1:34: cache.namespaces.a.maker: found the unknown key \"htpp\"; expected one of its keys; the nearest is http\n"},
+    {"what is accepted but not carried out",
+     "cache:\n  memory: {policy: adaptive}\n  compression: {enable: true}\n  prefetch: {enabled: on}\n",
+     "notice 2:20: cache.memory.policy: needs the adaptive policy, which this build does not have: s3-fifo is used\nnotice "
+     "3:25: cache.compression.enable: compression needs the codec, which this build does not have: values are stored "
+     "plain\nnotice 4:23: cache.prefetch.enable: prefetch needs prediction, which this build does not have: nothing is fetched "
+     "ahead\n"},
+    {"a file without the section", "other: {cache: 1}\n",
+     "notice 1:1: the file has no section cache: the defaults are in force\n"},
+    {"a file with nearly the section", "caches: {}\n",
+     "notice 1:1: the file has no section cache: the defaults are in force (is this one meant?)\n"},
+    {"an empty file", "", "notice 1:1: the file has no section cache: the defaults are in force\n"},
+    {"an empty section", "cache:\n", ""},
+    {"a key without a value", "cache:\n  root:\n  memory:\n  namespaces:\n    a:\n      ttl:\n", ""},
+    {"broken YAML", "cache:\n  memory: {size_mb: 5\n  sqlite: {}\n",
+     "3:9: found text that is not YAML (missing comma in flow mapping); expected valid YAML 1.2\n"},
+    {"a tab", "cache:\n\tmemory: {}\n",
+     "2:1: found text that is not YAML (tab character may not be used as indentation); expected valid YAML 1.2\n"},
+    {"a quote not closed", "cache: {root: \"x\n",
+     "1:16: found text that is not YAML (double-quoted scalar without closing quote); expected valid YAML 1.2\n"},
+    {"an alias of nothing", "cache: *nowhere\n",
+     "1:9: found the alias \"nowhere\" of no anchor; expected one of an anchor that stands complete before it\n"},
+    {"an alias within its anchor", "cache: &a {b: *a}\n",
+     "1:16: found the alias \"a\" within its own anchor; expected one of an anchor that stands complete before it\n"},
+    {"two documents", "cache: {}\n---\ncache: {}\n", "2:1: found a second document; expected one per file\n"},
+    {"bytes that are no UTF-8", "cache:\n  root: ab\377\n", "2:11: found the byte 0xff; expected text in UTF-8\n"},
+    {"deep nesting", "cache: [[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]\n",
+     "1:23: found more than 16 levels of nesting; expected at most 16\n"},
+    {"a merge of a value", "cache: {memory: {<<: 5}}\n",
+     "1:22: found a value after <<; expected a mapping or a list of mappings\n"},
+    {"several at once, in the file's order", "cache:\n  namespaces: {a: {ttl: x}}\n  slots: y\n  zzz: 1\n",
+     "2:25: cache.namespaces.a.ttl: found \"x\"; expected a duration such as 90s, 1h or 7d, or never, from 1ms to 36500d (a "
+     "bare number is seconds)\n3:10: cache.slots: found \"y\"; expected a power of two from 1024 to 268435456\n4:3: cache: "
+     "found the unknown key \"zzz\"; expected one of root, shared_filesystem, slots, graceful_mode, statistics, checksums, "
+     "sweep_interval, memory, sqlite, files, jsonl, redis, compression, breaker, prefetch, monitoring, defaults, ttl_policies, "
+     "namespaces\n"},
+};
+
+static void each_mistake_is_told_word_for_word(void **state) {
+  (void)state;
+  unsetenv("LARDER_TEST_UNSET");
+  setenv("LARDER_TEST_SECRET", "hunter2", 1);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char *told = config_complaints(cases[i].text);
+    if (strcmp(told, cases[i].told) != 0) print_error("%s:\n%s\n", cases[i].name, cases[i].text);
+    assert_string_equal(told, cases[i].told);
+    free(told);
+  }
+}
+
+static void the_designs_example_is_understood_but_for_parts_that_are_missing(void **state) {
+  (void)state;
+  unsetenv("REDIS_PASSWORD");
+  char *told = config_complaints(config_text_design);
+  assert_string_equal(
+      told, "17:15: cache.namespaces.bls_ces.maker.http: needs the http maker, which this build does not have\n"
+            "18:55: cache.namespaces.fractional_kernels.tiers: needs files, which this build does not have\n"
+            "18:71: cache.namespaces.fractional_kernels.maker.recipe: needs the recipe maker, which this build does not have\n"
+            "19:43: cache.namespaces.proxies.tiers: needs jsonl, which this build does not have\n"
+            "19:82: cache.namespaces.proxies.limits: needs jsonl, which this build does not have\n"
+            "19:105: cache.namespaces.proxies.health: needs health, which this build does not have\n"
+            "19:128: cache.namespaces.proxies.seal: needs sealing, which this build does not have\n"
+            "notice 3:53: cache.memory.policy: needs the adaptive policy, which this build does not have: s3-fifo is used\n"
+            "notice 5:25: cache.compression.enable: compression needs the codec, which this build does not have: values are "
+            "stored plain\n"
+            "notice 9:26: cache.prefetch.enable: prefetch needs prediction, which this build does not have: nothing is fetched "
+            "ahead\n"
+            "notice 13:31: cache.namespaces.bls_ces.tiers: redis is switched off: the chain goes on without it\n");
+  free(told);
+}
+
+static char *repeated(const char *before, const char *each, size_t times, const char *after) {
+  size_t len = 0;
+  char *text = NULL;
+  FILE *stream = open_memstream(&text, &len);
+  assert_non_null(stream);
+  fputs(before, stream);
+  for (size_t i = 0; i < times; i++) fputs(each, stream);
+  fputs(after, stream);
+  fclose(stream);
+  return text;
+}
+
+static void expect_told(char *text, const char *wanted) {
+  char *told = config_complaints(text);
+  assert_string_equal(told, wanted);
+  free(told);
+  free(text);
+}
+
+static void a_text_over_one_mebibyte_is_refused(void **state) {
+  (void)state;
+  expect_told(repeated("cache: {}\n", "#", LRD_YAML_BYTES_MAX - 11, "\n"), "");
+  expect_told(repeated("cache: {}\n", "#", LRD_YAML_BYTES_MAX - 10, "\n"),
+              "1:1: found 1048577 bytes; expected at most 1 MiB\n");
+}
+
+static void a_file_over_one_mebibyte_is_refused_unread(void **state) {
+  char *path = support_path(*state, "large.yaml");
+  char *text = repeated("cache: {}\n", "#", LRD_YAML_BYTES_MAX, "\n");
+  support_file_write(path, text, strlen(text));
+  lrd_config *config = NULL;
+  larder_error err = {0};
+  assert_err(lrd_config_load(&(lrd_config_source){.file = path}, &config, &err), LARDER_ECONFIG);
+  assert_memory_equal(err.message, path, strlen(path));
+  assert_string_equal(err.message + strlen(path), ":1:1: found more than 1 MiB; expected at most 1 MiB");
+  free(text);
+  free(path);
+}
+
+static void aliases_that_multiply_are_refused_before_they_do(void **state) {
+  (void)state;
+  char *bomb = strdup("a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+                      "b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"
+                      "c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
+                      "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n"
+                      "e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n"
+                      "cache: {}\n");
+  expect_told(bomb, "4:7: the file comes to more than 100000 values once its aliases are followed; expected fewer\n");
+}
+
+static void more_than_64_aliases_are_refused(void **state) {
+  (void)state;
+  expect_told(repeated("base: &b {a: 1}\nlist: [", "*b, ", LRD_YAML_ALIASES_MAX, "]\ncache: {}\n"), "");
+  expect_told(repeated("base: &b {a: 1}\nlist: [", "*b, ", LRD_YAML_ALIASES_MAX + 1, "]\ncache: {}\n"),
+              "2:265: found more than 64 aliases; expected at most 64\n");
+}
+
+static void many_values_are_refused(void **state) {
+  (void)state;
+  expect_told(repeated("list: [", "1, ", LRD_YAML_WEIGHT_MAX - 10, "]\ncache: {}\n"), "");
+  expect_told(repeated("list: [", "1, ", LRD_YAML_WEIGHT_MAX + 10, "]\ncache: {}\n"),
+              "1:300005: the file comes to more than 100000 values once its aliases are followed; expected fewer\n");
+}
+
+static void many_keys_are_refused(void **state) {
+  (void)state;
+  expect_told(repeated("cache: {}\nother: {", "a, ", LRD_YAML_KEYS_MAX, "}\n"), "");
+  expect_told(repeated("cache: {}\nother: {", "a, ", LRD_YAML_KEYS_MAX + 1, "}\n"),
+              "2:12297: found more than 4096 keys in a mapping; expected at most 4096\n");
+}
+
+static void mistakes_beyond_a_hundred_are_counted_only(void **state) {
+  (void)state;
+  char *text = repeated("cache:\n", "  zzzzz: 1\n", 150, "");
+  lrd_config *config = NULL;
+  larder_error err = {0};
+  assert_err(lrd_config_load(&(lrd_config_source){.text = text, .root = "/srv/larder"}, &config, &err), LARDER_ECONFIG);
+  assert_non_null(strstr(err.message, "(and 149 more)"));
+  char *told = config_complaints(text);
+  size_t lines = 0;
+  for (const char *at = told; *at != '\0'; at++) lines += *at == '\n';
+  assert_int_equal(lines, LRD_MISTAKES_MAX);
+  free(told);
+  free(text);
+}
+
+static void distances_count_changes(void **state) {
+  (void)state;
+  assert_int_equal(lrd_edit_distance("memory", "memory", 3), 0);
+  assert_int_equal(lrd_edit_distance("memory", "MEMORY", 3), 0);
+  assert_int_equal(lrd_edit_distance("memroy", "memory", 3), 1);
+  assert_int_equal(lrd_edit_distance("mmory", "memory", 3), 1);
+  assert_int_equal(lrd_edit_distance("memoryy", "memory", 3), 1);
+  assert_int_equal(lrd_edit_distance("mamory", "memory", 3), 1);
+  assert_int_equal(lrd_edit_distance("", "memory", 9), 6);
+  assert_int_equal(lrd_edit_distance("sqlite", "memory", 3), 4);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(each_mistake_is_told_word_for_word),
+      cmocka_unit_test(the_designs_example_is_understood_but_for_parts_that_are_missing),
+      cmocka_unit_test(a_text_over_one_mebibyte_is_refused),
+      SUPPORT_DIR_TEST(a_file_over_one_mebibyte_is_refused_unread),
+      cmocka_unit_test(aliases_that_multiply_are_refused_before_they_do),
+      cmocka_unit_test(more_than_64_aliases_are_refused),
+      cmocka_unit_test(many_values_are_refused),
+      cmocka_unit_test(many_keys_are_refused),
+      cmocka_unit_test(mistakes_beyond_a_hundred_are_counted_only),
+      cmocka_unit_test(distances_count_changes),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

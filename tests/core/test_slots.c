@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The coherence map between threads' and processes' owners. Proves: a slot is never owned twice, a dead owner's slot is
+ * moved on and a living one's is not, a reused row owns nothing, dirty marks and distrust are seen by everybody, a damaged
+ * or deleted map is made anew with versions that no old token equals, and a lost root stops everything.
+ */
+#include "support/support.h"
+
+#include "core/slots.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SLOTS 1024u
+
+static const char *const tiers[] = {"warm", "cold"};
+
+static lrd_slots *join(const char *root) {
+  lrd_slots *slots = NULL;
+  larder_error err = {0};
+  lrd_slots_params params = {.root = root, .slots = SLOTS, .clock = lrd_clock_real(), .tiers = tiers, .tiers_len = 2};
+  assert_ok(lrd_slots_open(&params, &slots, &err));
+  lrd_slots_joined(slots);
+  return slots;
+}
+
+static void an_owned_slot_gives_no_token_and_moves_when_released(void **state) {
+  lrd_slots *slots = join(*state);
+  uint64_t before = lrd_slot_token(slots, 5);
+  uint64_t version;
+  assert_ok(lrd_slot_own(slots, 5, 0, &version));
+  assert_int_equal(version, before);
+  assert_true(lrd_slot_token(slots, 5) == LRD_TOKEN_NONE);
+  assert_false(lrd_slot_own_unmoved(slots, 5, before));
+  assert_err(lrd_slot_own(slots, 5, 1000000, &version), LARDER_EBUSY);
+  assert_int_equal(lrd_slot_release(slots, 5, true), before + 1);
+  assert_int_equal(lrd_slot_token(slots, 5), before + 1);
+  assert_false(lrd_slot_own_unmoved(slots, 5, before));
+  assert_true(lrd_slot_own_unmoved(slots, 5, before + 1));
+  assert_int_equal(lrd_slot_release(slots, 5, false), before + 1);
+  assert_int_equal(lrd_slot_token(slots, 6), before); /* neighbours stay */
+  lrd_slots_close(slots);
+}
+
+static void ranges_of_slots_cover_every_hash_once(void **state) {
+  lrd_slots *slots = join(*state);
+  uint64_t next = 0;
+  for (uint64_t slot = 0; slot < lrd_slot_count(slots); slot++) {
+    uint64_t first;
+    uint64_t last;
+    lrd_slot_range(slots, slot, &first, &last);
+    assert_int_equal(first, next);
+    assert_int_equal(lrd_slot_of(slots, first), slot);
+    assert_int_equal(lrd_slot_of(slots, last), slot);
+    next = last + 1;
+  }
+  assert_int_equal(next, 0);
+  lrd_slots_close(slots);
+}
+
+/* A child that owns slot 7, says so, and waits to be killed. */
+static pid_t child_owning(const char *root, int *said) {
+  int fds[2];
+  assert_int_equal(pipe(fds), 0);
+  pid_t pid = fork();
+  if (pid == 0) {
+    uint64_t version;
+    lrd_slots *slots = join(root);
+    if (lrd_slot_own(slots, 7, 0, &version) != LARDER_OK) {
+      _exit(1);
+    }
+    lrd_slot_mark_dirty(slots, 1, 9);
+    (void)!write(fds[1], "o", 1);
+    for (;;) {
+      pause();
+    }
+  }
+  close(fds[1]);
+  char c;
+  assert_int_equal(read(fds[0], &c, 1), 1);
+  *said = fds[0];
+  return pid;
+}
+
+static void a_living_owner_is_waited_for_and_a_dead_one_replaced(void **state) {
+  int said;
+  lrd_slots *slots = join(*state);
+  uint64_t before = lrd_slot_token(slots, 7);
+  pid_t pid = child_owning(*state, &said);
+  uint64_t version;
+  assert_err(lrd_slot_own(slots, 7, 5000000, &version), LARDER_EBUSY);
+  assert_int_equal(kill(pid, SIGSTOP), 0); /* stopped is not dead */
+  assert_err(lrd_slot_own(slots, 7, 5000000, &version), LARDER_EBUSY);
+  assert_true(lrd_slot_token(slots, 7) == LRD_TOKEN_NONE);
+  assert_int_equal(kill(pid, SIGKILL), 0);
+  assert_int_equal(waitpid(pid, NULL, 0), pid);
+  assert_ok(lrd_slot_own(slots, 7, 1000000000, &version));
+  assert_int_equal(version, before + 1); /* what the dead one knew counts no more */
+  (void)lrd_slot_release(slots, 7, true);
+  assert_true(lrd_slot_dirty(slots, 1, 9)); /* marks outlive their maker */
+  close(said);
+  lrd_slots_close(slots);
+}
+
+static void a_reader_frees_a_dead_owners_slot(void **state) {
+  int said;
+  lrd_slots *slots = join(*state);
+  uint64_t before = lrd_slot_token(slots, 7);
+  pid_t pid = child_owning(*state, &said);
+  assert_int_equal(kill(pid, SIGKILL), 0);
+  assert_int_equal(waitpid(pid, NULL, 0), pid);
+  assert_true(lrd_slot_token(slots, 7) == LRD_TOKEN_NONE); /* this snapshot may have begun before */
+  assert_int_equal(lrd_slot_token(slots, 7), before + 1);
+  close(said);
+  lrd_slots_close(slots);
+}
+
+static void a_reused_row_owns_nothing(void **state) {
+  int said;
+  lrd_slots *first = join(*state);
+  pid_t pid = child_owning(*state, &said);
+  assert_int_equal(kill(pid, SIGKILL), 0);
+  assert_int_equal(waitpid(pid, NULL, 0), pid);
+  lrd_slots *second = join(*state);
+  assert_int_equal(lrd_slots_row(second), 1); /* the dead child's */
+  uint64_t token = lrd_slot_token(second, 7);
+  assert_true(token != LRD_TOKEN_NONE);
+  assert_true(lrd_slot_own_unmoved(first, 7, token));
+  (void)lrd_slot_release(first, 7, true);
+  close(said);
+  lrd_slots_close(second);
+  lrd_slots_close(first);
+}
+
+static void rows_live_as_long_as_their_holder(void **state) {
+  lrd_slots *first = join(*state);
+  lrd_slots *second = join(*state);
+  unsigned row = lrd_slots_row(second);
+  assert_int_not_equal(row, lrd_slots_row(first));
+  assert_true(lrd_slots_row_alive(first, row));
+  lrd_slots_close(second);
+  assert_false(lrd_slots_row_alive(first, row));
+  assert_false(lrd_slots_row_alive(first, LRD_ROWS_MAX));
+  lrd_slots_close(first);
+}
+
+static void dirty_marks_are_found_in_order_and_cleared(void **state) {
+  static const uint64_t marked[] = {0, 63, 64, 500, SLOTS - 1};
+  lrd_slots *slots = join(*state);
+  for (size_t i = 0; i < 5; i++) {
+    lrd_slot_mark_dirty(slots, 0, marked[i]);
+  }
+  lrd_slot_mark_dirty(slots, 0, 63);
+  assert_int_equal(lrd_slots_dirty_count(slots, 0), 5);
+  assert_int_equal(lrd_slots_dirty_count(slots, 1), 0);
+  assert_false(lrd_slot_dirty(slots, 1, 63));
+  uint64_t slot = 0;
+  for (size_t i = 0; i < 5; i++, slot++) {
+    assert_true(lrd_slots_dirty_next(slots, 0, slot, &slot));
+    assert_int_equal(slot, marked[i]);
+  }
+  assert_false(lrd_slots_dirty_next(slots, 0, slot, &slot));
+  lrd_slots *other = join(*state);
+  assert_true(lrd_slot_dirty(other, 0, 500));
+  assert_int_equal(lrd_slots_dirty_count(other, 0), 5);
+  for (size_t i = 0; i < 5; i++) {
+    lrd_slot_clear_dirty(other, 0, marked[i]);
+  }
+  lrd_slot_clear_dirty(other, 0, 500);
+  assert_int_equal(lrd_slots_dirty_count(slots, 0), 0);
+  lrd_slots_close(other);
+  lrd_slots_close(slots);
+}
+
+static void a_broken_tier_comes_back_through_one_who_is_alone(void **state) {
+  lrd_slots *first = join(*state);
+  lrd_slots *second = join(*state);
+  uint64_t generation;
+  uint64_t token = lrd_slot_token(first, 3);
+  assert_true(lrd_slots_tier_enter(first, 1, false));
+  assert_true(lrd_slots_tier_enter(second, 1, false));
+  lrd_slots_distrust(first, 1);
+  assert_int_equal(lrd_slots_trust(second, 1, &generation), LRD_TRUST_BROKEN);
+  assert_int_equal(lrd_slots_trust(second, 0, NULL), LRD_TRUST_OK);
+  lrd_slots_tier_leave(first, 1);
+  assert_false(lrd_slots_tier_enter(first, 1, true)); /* the other still has it open */
+  lrd_slots_tier_leave(second, 1);
+  assert_true(lrd_slots_tier_enter(first, 1, true));
+  assert_false(lrd_slots_tier_enter(second, 1, true));
+  lrd_slot_mark_dirty(first, 1, 20);
+  lrd_slots_tier_replaced(first, 1);
+  uint64_t after;
+  assert_int_equal(lrd_slots_trust(second, 1, &after), LRD_TRUST_OK);
+  assert_int_equal(after, generation + 1);
+  assert_int_equal(lrd_slots_dirty_count(second, 1), 1);  /* what was salvaged may hold what the mark is about */
+  assert_int_equal(lrd_slot_token(second, 3), token + 1); /* no memory copy of the old content counts */
+  lrd_slots_close(second);
+  lrd_slots_close(first);
+}
+
+static void the_seed_outlives_the_map_and_new_versions_are_strange(void **state) {
+  char *map = support_path(*state, "coherence.map");
+  lrd_slots *slots = join(*state);
+  uint64_t seed = lrd_slots_seed(slots);
+  uint64_t token = lrd_slot_token(slots, 1);
+  char id[40];
+  (void)snprintf(id, sizeof id, "%s", lrd_slots_root_id(slots));
+  lrd_slots_close(slots);
+  assert_int_equal(unlink(map), 0);
+  slots = join(*state);
+  assert_int_equal(lrd_slots_seed(slots), seed);
+  assert_string_equal(lrd_slots_root_id(slots), id);
+  assert_int_not_equal(lrd_slot_token(slots, 1), token);
+  lrd_slots_close(slots);
+  free(map);
+}
+
+static void a_damaged_head_makes_a_new_map(void **state) {
+  char *map = support_path(*state, "coherence.map");
+  for (size_t at = 0; at < 72; at += 3) {
+    lrd_slots_close(join(*state));
+    FILE *file = fopen(map, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
+    int byte = fgetc(file);
+    assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
+    (void)fputc(byte ^ 0x10, file);
+    assert_int_equal(fclose(file), 0);
+    lrd_slots *slots = join(*state);
+    assert_int_equal(lrd_slot_count(slots), SLOTS);
+    lrd_slots_close(slots);
+  }
+  free(map);
+}
+
+static void a_map_deleted_under_us_is_joined_anew(void **state) {
+  char *map = support_path(*state, "coherence.map");
+  lrd_slots *slots = join(*state);
+  uint64_t token = lrd_slot_token(slots, 1);
+  assert_true(lrd_slots_still_there(slots));
+  assert_int_equal(unlink(map), 0);
+  assert_true(lrd_slots_still_there(slots));
+  assert_int_not_equal(lrd_slot_token(slots, 1), token);
+  lrd_slots *other = join(*state); /* both in the new map now */
+  uint64_t version;
+  assert_ok(lrd_slot_own(other, 1, 0, &version));
+  assert_true(lrd_slot_token(slots, 1) == LRD_TOKEN_NONE);
+  (void)lrd_slot_release(other, 1, true);
+  lrd_slots_distrust(other, 1);
+  assert_int_equal(lrd_slots_trust(slots, 1, NULL), LRD_TRUST_BROKEN); /* and agree on the tiers' places */
+  assert_int_equal(lrd_slots_trust(slots, 0, NULL), LRD_TRUST_OK);
+  lrd_slots_close(other);
+  lrd_slots_close(slots);
+  free(map);
+}
+
+static void a_root_taken_away_stops_everything(void **state) {
+  char *lock = support_path(*state, "LOCK");
+  lrd_slots *slots = join(*state);
+  uint64_t version;
+  assert_int_equal(unlink(lock), 0);
+  assert_false(lrd_slots_still_there(slots));
+  assert_true(lrd_slot_token(slots, 1) == LRD_TOKEN_NONE);
+  assert_err(lrd_slot_own(slots, 1, 0, &version), LARDER_EAWAY);
+  lrd_slots_close(slots);
+  free(lock);
+}
+
+static void a_clock_far_ahead_is_set_right_and_rises_otherwise(void **state) {
+  lrd_slots *slots = join(*state);
+  int64_t now_ms = lrd_wall_ms(lrd_clock_real());
+  atomic_store(lrd_slots_clock(slots), lrd_stamp_from_wall_ms(now_ms + INT64_C(400) * 86400000));
+  lrd_slots_close(slots);
+  slots = join(*state);
+  lrd_stamp stamp = lrd_stamp_next(lrd_slots_clock(slots), now_ms, 0);
+  assert_in_range(lrd_stamp_wall_ms(stamp), now_ms - 10000, now_ms + 60000);
+  assert_true(lrd_stamp_next(lrd_slots_clock(slots), now_ms - 100000, 0) > stamp);
+  lrd_slots_close(slots);
+}
+
+static void opening_survives_every_failed_allocation_and_file_operation(void **state) {
+  for (uint64_t n = 1;; n++) {
+    lrd_slots *slots = NULL;
+    lrd_slots_params params = {.root = *state, .slots = SLOTS, .clock = lrd_clock_real(), .tiers = tiers, .tiers_len = 2};
+    int64_t live = support_alloc_live();
+    support_alloc_fail_at(n);
+    larder_err result = lrd_slots_open(&params, &slots, NULL);
+    bool failed = support_alloc_end() >= n;
+    if (result == LARDER_OK) {
+      lrd_slots_close(slots);
+    }
+    assert_int_equal(support_alloc_live(), live);
+    if (!failed) {
+      break;
+    }
+  }
+  char *map = support_path(*state, "coherence.map");
+  for (uint64_t n = 1;; n++) {
+    lrd_slots *slots = NULL;
+    larder_error err = {0};
+    lrd_slots_params params = {.root = *state, .slots = SLOTS, .clock = lrd_clock_real(), .tiers = tiers, .tiers_len = 2};
+    (void)unlink(map);
+    support_fs_fail_at(SUPPORT_ANY_OP, n, ENOSPC);
+    larder_err result = lrd_slots_open(&params, &slots, &err);
+    bool failed = support_fs_end() >= n;
+    if (result == LARDER_OK) {
+      lrd_slots_close(slots);
+    }
+    if (!failed) {
+      break;
+    }
+    if (result != LARDER_OK) {
+      assert_true(err.message[0] != 0);
+    }
+  }
+  lrd_slots_close(join(*state));
+  free(map);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      SUPPORT_DIR_TEST(an_owned_slot_gives_no_token_and_moves_when_released),
+      SUPPORT_DIR_TEST(ranges_of_slots_cover_every_hash_once),
+      SUPPORT_DIR_TEST(a_living_owner_is_waited_for_and_a_dead_one_replaced),
+      SUPPORT_DIR_TEST(a_reader_frees_a_dead_owners_slot),
+      SUPPORT_DIR_TEST(a_reused_row_owns_nothing),
+      SUPPORT_DIR_TEST(rows_live_as_long_as_their_holder),
+      SUPPORT_DIR_TEST(dirty_marks_are_found_in_order_and_cleared),
+      SUPPORT_DIR_TEST(a_broken_tier_comes_back_through_one_who_is_alone),
+      SUPPORT_DIR_TEST(the_seed_outlives_the_map_and_new_versions_are_strange),
+      SUPPORT_DIR_TEST(a_damaged_head_makes_a_new_map),
+      SUPPORT_DIR_TEST(a_map_deleted_under_us_is_joined_anew),
+      SUPPORT_DIR_TEST(a_root_taken_away_stops_everything),
+      SUPPORT_DIR_TEST(a_clock_far_ahead_is_set_right_and_rises_otherwise),
+      SUPPORT_DIR_TEST(opening_survives_every_failed_allocation_and_file_operation),
+  };
+  return cmocka_run_group_tests_name("slots", tests, NULL, NULL);
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The judge judged: with each mutation of core/mutation.h switched on in the real code, the race or a scenario that leads
+ * straight to the point must show something old. A mutation that goes unnoticed is a failure here.
+ *
+ * The scenarios run on a moved clock, without background threads: several handles on one root stand for processes. Each is
+ * run twice, broken and whole, so that it can fail both ways.
+ */
+#include "support/support.h"
+
+#include "core/mutation.h"
+#include "larder_testing.h"
+#include "race.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MEMORY_SQLITE "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1h}\n"
+#define WARM_COLD                                                                                                              \
+  "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n:\n      ttl: 1h\n      tiers: [memory, "                               \
+  "{sqlite: {path: warm.db, max_entries: %u}}, {sqlite: {path: cold.db}}]\n"
+
+/* --- found by the race -------------------------------------------------------------------------------------------------- */
+
+static void race_must_find(void **state, race_plan plan) {
+  plan.until_violation = true;
+  plan.seconds = 20;
+  race_result result = race_run(&plan, *state);
+  race_print(&plan, &result);
+  assert_true(result.stale > 0);
+}
+
+static void a_hit_that_ignores_the_owner_is_found(void **state) {
+  race_must_find(state, (race_plan){.name = "hit ignores owner",
+                                    .config = MEMORY_SQLITE,
+                                    .keys = 2,
+                                    .write_part = 10,
+
+                                    .mutation = LRD_MUTATE_HIT_IGNORES_OWNER});
+}
+
+static void a_hit_that_ignores_the_version_is_found(void **state) {
+  race_must_find(
+      state, (race_plan){.name = "hit ignores version", .config = MEMORY_SQLITE, .mutation = LRD_MUTATE_HIT_IGNORES_VERSION});
+}
+
+static void an_unchecked_fill_is_found(void **state) {
+  race_must_find(
+      state, (race_plan){.name = "fill unchecked", .config = MEMORY_SQLITE, .keys = 2, .mutation = LRD_MUTATE_FILL_UNCHECKED});
+}
+
+static void an_unmoved_slot_is_found(void **state) {
+  race_must_find(state, (race_plan){.name = "slot unmoved", .config = MEMORY_SQLITE, .mutation = LRD_MUTATE_NO_SLOT_MOVE});
+}
+
+static void a_stolen_slot_is_found(void **state) {
+  race_must_find(
+      state,
+      (race_plan){
+          .name = "owner stolen", .config = MEMORY_SQLITE, .keys = 2, .write_part = 50, .mutation = LRD_MUTATE_OWNER_STOLEN});
+}
+
+/* --- scenarios ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct scene {
+  char *root;
+  lrd_clock_moved clock;
+  larder *cache[3];
+  larder_ns *ns[3];
+} scene;
+
+static void scene_open(scene *s, const char *root, const char *config, unsigned handles, unsigned mutation) {
+  memset(s, 0, sizeof *s);
+  s->root = support_path(root, mutation ? "broken" : "whole");
+  lrd_clock_moved_init(&s->clock, INT64_C(1700000000000));
+  larder_options options = {.size = sizeof options, .root = s->root, .config_text = config};
+  for (unsigned i = 0; i < handles; i++) {
+    assert_ok(lrd_larder_open_with_clock(&options, &s->clock.clock, &s->cache[i], NULL));
+    assert_ok(larder_ns_open(s->cache[i], "n", &s->ns[i], NULL));
+  }
+  atomic_store(&lrd_mutations, mutation);
+}
+
+static void scene_close(scene *s) {
+  atomic_store(&lrd_mutations, 0);
+  for (unsigned i = 0; i < 3; i++)
+    if (s->cache[i]) (void)larder_close(&s->cache[i]);
+  free(s->root);
+}
+
+static void put_ok(larder_ns *ns, const char *key, const char *value, larder_err wanted) {
+  assert_err(larder_put(ns, key, strlen(key), value, strlen(value), NULL), wanted);
+}
+
+/* Whether a get shows exactly this. */
+static bool shows(larder_ns *ns, const char *key, const char *value) {
+  char room[64];
+  size_t len = 0;
+  return larder_get_into(ns, key, strlen(key), room, sizeof room, &len) == LARDER_OK && len == strlen(value) &&
+         memcmp(room, value, len) == 0;
+}
+
+/* The upper tier has the old value, the lower one commits the new one; a third party reads from above. */
+static bool upper_keeps_old(const char *root, unsigned mutation) {
+  scene s;
+  char config[400];
+  (void)snprintf(config, sizeof config, WARM_COLD, 100u);
+  scene_open(&s, root, config, 2, 0);
+  put_ok(s.ns[0], "k", "old", LARDER_OK);
+  assert_true(shows(s.ns[1], "k", "old"));
+  atomic_store(&lrd_mutations, mutation);
+  put_ok(s.ns[0], "k", "new", LARDER_OK);
+  bool old_shown = shows(s.ns[1], "k", "old");
+  scene_close(&s);
+  return old_shown;
+}
+
+static void an_upper_tier_that_does_not_forget_is_found(void **state) {
+  assert_true(upper_keeps_old(*state, LRD_MUTATE_UPPER_NOT_FORGOTTEN));
+  assert_false(upper_keeps_old(*state, 0));
+}
+
+/* The disk is full for one put and has room again: the value in memory is new, the one on disk old. */
+static bool disk_keeps_old(const char *root, unsigned mutation) {
+  scene s;
+  scene_open(&s, root, MEMORY_SQLITE, 2, mutation);
+  put_ok(s.ns[0], "k", "old", LARDER_OK);
+  support_fs_fail_from(LRD_FS_WRITE, 1, ENOSPC);
+  put_ok(s.ns[0], "k", "new", LARDER_DEGRADED);
+  (void)support_fs_end();
+  bool old_shown = shows(s.ns[1], "k", "old") || shows(s.ns[0], "k", "old");
+  for (int i = 0; i < 10; i++) {
+    lrd_clock_moved_advance_ms(&s.clock, 1000);
+    lrd_larder_tick(s.cache[0]);
+    lrd_larder_tick(s.cache[1]);
+    old_shown = old_shown || shows(s.ns[1], "k", "old");
+  }
+  put_ok(s.ns[1], "k", "third", LARDER_OK); /* it works again */
+  assert_true(shows(s.ns[0], "k", "third"));
+  scene_close(&s);
+  return old_shown;
+}
+
+static void a_missing_dirty_mark_is_found(void **state) {
+  assert_true(disk_keeps_old(*state, LRD_MUTATE_NO_DIRTY_MARK));
+  assert_false(disk_keeps_old(*state, 0));
+}
+
+/* Process 0 has a put queued; process 1 queues and writes a newer one. */
+static bool queue_shows_old(const char *root, unsigned mutation) {
+  scene s;
+  scene_open(&s, root,
+             "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1h, durability: behind}\n",
+             2, mutation);
+  put_ok(s.ns[0], "k", "old", LARDER_OK);
+  assert_true(shows(s.ns[0], "k", "old"));
+  put_ok(s.ns[1], "k", "new", LARDER_OK);
+  lrd_larder_tick(s.cache[1]); /* its queue is written */
+  bool old_shown = shows(s.ns[0], "k", "old");
+  assert_true(shows(s.ns[1], "k", "new"));
+  lrd_larder_tick(s.cache[0]); /* the older one loses */
+  assert_true(shows(s.ns[0], "k", "new") && shows(s.ns[1], "k", "new"));
+  scene_close(&s);
+  return old_shown;
+}
+
+static void a_pending_value_over_a_moved_slot_is_found(void **state) {
+  assert_true(queue_shows_old(*state, LRD_MUTATE_PENDING_UNCHECKED));
+  assert_false(queue_shows_old(*state, 0));
+}
+
+/* A queued put and a newer delete by another process: nothing may be shown. */
+static void a_delete_elsewhere_beats_what_is_queued(void **state) {
+  scene s;
+  scene_open(&s, *state,
+             "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1h, durability: behind}\n",
+             2, 0);
+  put_ok(s.ns[1], "k", "first", LARDER_OK);
+  assert_ok(larder_flush(s.cache[1]));
+  put_ok(s.ns[0], "k", "old", LARDER_OK);
+  assert_ok(larder_delete(s.ns[1], "k", 1));
+  assert_false(shows(s.ns[0], "k", "old"));
+  lrd_larder_tick(s.cache[0]);
+  assert_false(shows(s.ns[0], "k", "old"));
+  assert_false(shows(s.ns[1], "k", "old"));
+  scene_close(&s);
+}
+
+/* A queued put, and a newer value elsewhere that has come and gone before the queue is written. */
+static void what_was_swept_does_not_let_an_older_put_in(void **state) {
+  scene s;
+  scene_open(&s, *state,
+             "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1h, durability: behind}\n",
+             2, 0);
+  put_ok(s.ns[0], "k", "old", LARDER_OK);
+  larder_put_options brief = {.size = sizeof brief, .ttl_ms = 20};
+  assert_ok(larder_put(s.ns[1], "k", 1, "new", 3, &brief));
+  assert_ok(larder_flush(s.cache[1]));
+  assert_true(shows(s.ns[0], "k", "new"));
+  lrd_clock_moved_advance_ms(&s.clock, 30);
+  assert_ok(larder_sweep(s.cache[1], NULL));
+  lrd_larder_tick(s.cache[0]);
+  assert_false(shows(s.ns[0], "k", "old"));
+  assert_false(shows(s.ns[1], "k", "old"));
+  scene_close(&s);
+}
+
+static void push_out(larder_ns *ns) {
+  char name[32];
+  for (unsigned i = 0; i < 40; i++) {
+    (void)snprintf(name, sizeof name, "filler-%u", i);
+    put_ok(ns, name, "filler", LARDER_OK);
+  }
+}
+
+/*
+ * Process 0 reads the old value from the cold tier and means to hand it to the warm one. Before it comes to that, process
+ * 1 writes a newer value, and the warm tier of two entries loses it again: there is nothing there to lose against.
+ */
+static bool late_hand_over_brings_old_back(const char *root, unsigned mutation) {
+  scene s;
+  char config[400];
+  (void)snprintf(config, sizeof config, WARM_COLD, 2u);
+  scene_open(&s, root, config, 3, mutation);
+  put_ok(s.ns[1], "k", "old", LARDER_OK);
+  push_out(s.ns[1]);
+  assert_true(shows(s.ns[0], "k", "old"));
+  put_ok(s.ns[1], "k", "new", LARDER_OK);
+  push_out(s.ns[1]);
+  lrd_larder_tick(s.cache[0]);
+  bool old_shown = shows(s.ns[2], "k", "old");
+  scene_close(&s);
+  return old_shown;
+}
+
+static void an_unowned_hand_over_is_found(void **state) {
+  assert_true(late_hand_over_brings_old_back(*state, LRD_MUTATE_DEMOTE_UNCHECKED));
+  assert_false(late_hand_over_brings_old_back(*state, 0));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      SUPPORT_DIR_TEST(a_hit_that_ignores_the_owner_is_found),
+      SUPPORT_DIR_TEST(a_hit_that_ignores_the_version_is_found),
+      SUPPORT_DIR_TEST(an_unchecked_fill_is_found),
+      SUPPORT_DIR_TEST(an_unmoved_slot_is_found),
+      SUPPORT_DIR_TEST(a_stolen_slot_is_found),
+      SUPPORT_DIR_TEST(an_upper_tier_that_does_not_forget_is_found),
+      SUPPORT_DIR_TEST(a_missing_dirty_mark_is_found),
+      SUPPORT_DIR_TEST(a_pending_value_over_a_moved_slot_is_found),
+      SUPPORT_DIR_TEST(a_delete_elsewhere_beats_what_is_queued),
+      SUPPORT_DIR_TEST(what_was_swept_does_not_let_an_older_put_in),
+      SUPPORT_DIR_TEST(an_unowned_hand_over_is_found),
+  };
+  return cmocka_run_group_tests_name("race_mutations", tests, NULL, NULL);
+}
