@@ -186,16 +186,24 @@ static char *fs_parent(const char *path) {
   return slash == path ? lrd_strdup("/") : lrd_strndup(path, (size_t)(slash - path));
 }
 
-static int fs_write_new(const char *path, const void *data, size_t len, mode_t mode, bool sync) {
-  int fd = lrd_fs_open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+/* How a file is published. */
+typedef struct fs_publishing {
+  mode_t mode;
+  bool exactly; /* the mode is not the umask's business */
+  bool sync;
+} fs_publishing;
+
+static int fs_write_new(const char *path, const void *data, size_t len, fs_publishing how) {
+  int fd = lrd_fs_open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, how.mode);
   if (fd < 0) return -1;
   int result = lrd_fs_write_full(fd, path, data, len, 0);
-  if (!result && sync) result = lrd_fs_sync(fd, path);
+  if (!result && how.exactly) result = fchmod(fd, how.mode);
+  if (!result && how.sync) result = lrd_fs_sync(fd, path);
   lrd_fs_close(fd);
   return result;
 }
 
-int lrd_fs_publish(const char *path, const void *data, size_t len, mode_t mode, bool sync) {
+static int fs_publish(const char *path, const void *data, size_t len, fs_publishing how) {
   int result = -1;
   lrd_buf temporary = {0};
   char *parent = NULL;
@@ -207,7 +215,7 @@ int lrd_fs_publish(const char *path, const void *data, size_t len, mode_t mode, 
     goto out;
   }
   const char *name = (const char *)temporary.data;
-  result = fs_write_new(name, data, len, mode, sync);
+  result = fs_write_new(name, data, len, how);
   if (!result) result = lrd_fs_rename(name, path);
   if (result) {
     int saved = errno;
@@ -215,13 +223,21 @@ int lrd_fs_publish(const char *path, const void *data, size_t len, mode_t mode, 
     errno = saved;
     goto out;
   }
-  if (sync) result = lrd_fs_sync_dir(parent);
+  if (how.sync) result = lrd_fs_sync_dir(parent);
 out:;
   int saved = errno;
   lrd_buf_fini(&temporary);
   lrd_dealloc(parent);
   errno = saved;
   return result;
+}
+
+int lrd_fs_publish(const char *path, const void *data, size_t len, mode_t mode, bool sync) {
+  return fs_publish(path, data, len, (fs_publishing){.mode = mode, .sync = sync});
+}
+
+int lrd_fs_publish_as(const char *path, const void *data, size_t len, mode_t mode) {
+  return fs_publish(path, data, len, (fs_publishing){.mode = mode, .exactly = true});
 }
 
 int lrd_fs_slurp(const char *path, size_t limit, char **out, size_t *len_out) {

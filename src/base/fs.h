@@ -63,6 +63,8 @@ void lrd_fs_unmap(void *at, size_t len);
  * when `sync`. The old file or the new one is there at every moment.
  */
 int lrd_fs_publish(const char *path, const void *data, size_t len, mode_t mode, bool sync);
+/* The same without syncing, and with exactly this mode, whatever the umask says. */
+int lrd_fs_publish_as(const char *path, const void *data, size_t len, mode_t mode);
 /* Reads a whole file of at most `limit` bytes into an allocated buffer; EFBIG above it. *out is NUL-terminated. */
 int lrd_fs_slurp(const char *path, size_t limit, char **out, size_t *len_out);
 

@@ -4,8 +4,8 @@
  * characters is cut to a readable front and a digest of the whole.
  */
 #include "base/bytes.h"
+#include "base/sha256.h"
 #include <larder/larder.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 
 #define KEY_TEXT_MAX   200u
@@ -69,8 +69,8 @@ static larder_err join_params(lrd_buf *text, const larder_param *params, size_t 
 /* The text as it is, or its front, a mark and `digits` hex digits of its SHA-256. */
 static larder_err key_write(const lrd_buf *text, size_t front, char mark, unsigned digits, char *out, size_t room,
                             size_t *len_out) {
-  static const char hex[] = "0123456789abcdef";
-  unsigned char digest[SHA256_DIGEST_LENGTH];
+  uint8_t digest[LRD_SHA256_LEN];
+  char hex[LRD_SHA256_HEX_LEN + 1];
   if (room < ROOM_MIN) {
     return LARDER_ETOOBIG;
   }
@@ -80,12 +80,11 @@ static larder_err key_write(const lrd_buf *text, size_t front, char mark, unsign
     *len_out = text->len;
     return LARDER_OK;
   }
-  (void)SHA256(text->data, text->len, digest);
+  lrd_sha256_of(text->data, text->len, digest);
+  lrd_sha256_hex(digest, hex);
   memcpy(out, text->data, front);
   out[front] = mark;
-  for (unsigned i = 0; i < digits; i++) {
-    out[front + 1 + i] = hex[(digest[i / 2] >> (i % 2 ? 0 : 4)) & 15];
-  }
+  memcpy(out + front + 1, hex, digits);
   out[front + 1 + digits] = 0;
   *len_out = front + 1 + digits;
   return LARDER_OK;

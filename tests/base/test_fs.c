@@ -241,6 +241,20 @@ static void publishing_and_slurping_survive_every_failed_allocation(void **state
   free(path);
 }
 
+static void an_exact_mode_is_not_the_umasks_business(void **state) {
+  char *path = support_path(*state, "published");
+  struct stat found;
+  mode_t before = umask(077);
+  assert_int_equal(lrd_fs_publish_as(path, "old", 3, 0755), 0);
+  assert_int_equal(lrd_fs_publish_as(path, "newer", 5, 0666), 0);
+  umask(before);
+  assert_int_equal(stat(path, &found), 0);
+  assert_int_equal(found.st_mode & 07777, 0666);
+  assert_int_equal(found.st_size, 5);
+  assert_int_equal(count_files(*state), 1);
+  free(path);
+}
+
 static void slurping_has_a_limit(void **state) {
   char *path = support_path(*state, "file");
   char *data = calloc(1, 20000);
@@ -361,6 +375,7 @@ int main(void) {
       SUPPORT_DIR_TEST(publishing_leaves_the_old_or_the_new_whatever_fails),
       SUPPORT_DIR_TEST(publishing_leaves_the_old_or_the_new_after_a_crash),
       SUPPORT_DIR_TEST(publishing_and_slurping_survive_every_failed_allocation),
+      SUPPORT_DIR_TEST(an_exact_mode_is_not_the_umasks_business),
       SUPPORT_DIR_TEST(slurping_has_a_limit),
       SUPPORT_DIR_TEST(maps_share_what_is_written),
       SUPPORT_DIR_TEST(locks_exclude_between_descriptors_and_vanish_with_them),
