@@ -25,7 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC      UINT64_C(0x31726564646c6f66)
+#define MAGIC      UINT64_C(0x32726564646c6f66)
 #define SPACES_MAX 200u
 #define PATH_ROOM  4096
 
@@ -41,7 +41,8 @@ typedef struct entry_head {
   uint32_t version_len;
   uint32_t meta_len;
   uint32_t tags_len;
-  uint32_t zero;
+  uint32_t framed;
+  uint64_t raw_len;
 } entry_head;
 
 typedef struct count {
@@ -89,6 +90,8 @@ static void image_facts(const image *i, larder_facts *out) {
                         .expires_hard_ms = h->hard_ms,
                         .value_len = h->value_len,
                         .kind = (larder_kind)h->kind,
+                        .framed = h->framed != 0,
+                        .raw_len = h->framed ? h->raw_len : h->value_len,
                         .version = h->version_len > 0 ? at : NULL,
                         .version_len = h->version_len,
                         .meta = h->meta_len > 0 ? at + h->version_len : NULL,
@@ -352,7 +355,9 @@ static larder_err image_make(const larder_tier_write *item, image *out) {
                      .key_len = (uint32_t)item->key.len,
                      .version_len = (uint32_t)facts->version_len,
                      .meta_len = (uint32_t)facts->meta_len,
-                     .tags_len = (uint32_t)facts->tags_len};
+                     .tags_len = (uint32_t)facts->tags_len,
+                     .framed = facts->framed,
+                     .raw_len = facts->raw_len};
   const struct {
     const void *data;
     size_t len;

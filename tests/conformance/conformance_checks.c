@@ -48,6 +48,45 @@ static void what_is_put_comes_back_with_its_facts(const larder_tier_ops *ops, co
   rig_close(&r);
 }
 
+static bool frame_see(void *context, const larder_tier_key *key, const larder_facts *facts, const void *value) {
+  unsigned *seen = context;
+  (void)key;
+  (void)value;
+  if (facts->framed) *seen += facts->raw_len == 70000;
+  return true;
+}
+
+/* Private tiers are given none, and say of all they have that it is none. */
+static void a_frame_keeps_its_mark_and_raw_length(const larder_tier_ops *ops, const char *root) {
+  rig r;
+  larder_tier_entry entry;
+  rig_open(&r, ops, root);
+  REQUIRE(rig_put(&r, "plain", "value", 10) == LARDER_OK);
+  larder_tier_write item = {.key = rig_key(&r, "frame"), .value = "packed", .facts = rig_facts(10, 6)};
+  larder_tier_write touch = {.verb = LARDER_TIER_TOUCH, .key = item.key, .facts = rig_facts(20, 0)};
+  item.facts.framed = true;
+  item.facts.raw_len = 70000;
+  if (rig_shared(&r)) REQUIRE(rig_write(&r, &item) == LARDER_OK && rig_write(&r, &touch) == LARDER_OK);
+  if (rig_can(&r, LARDER_TIER_DURABLE)) rig_reopen(&r);
+  REQUIRE(rig_get(&r, "plain", &entry) == LARDER_OK);
+  REQUIRE(!entry.facts.framed && entry.facts.raw_len == 5);
+  ops->release(r.self, &entry);
+  for (int facts_only = 0; facts_only < 2 && rig_shared(&r); facts_only++) {
+    item.key = rig_key(&r, "frame");
+    REQUIRE(ops->get(r.self, &item.key, facts_only, NULL, &entry) == LARDER_OK);
+    REQUIRE(entry.facts.framed && entry.facts.raw_len == 70000 && entry.facts.value_len == 6 && entry.facts.stamp == 20);
+    ops->release(r.self, &entry);
+  }
+  unsigned seen = 0;
+  larder_tier_cursor cursor = {0};
+  if (rig_can(&r, LARDER_TIER_ENUMERABLE) && rig_shared(&r))
+    REQUIRE(ops->scan(r.self, r.space, &cursor, 100, false, frame_see, &seen) == LARDER_END && seen == 1);
+  REQUIRE(rig_put(&r, "frame", "value", 30) == LARDER_OK && rig_get(&r, "frame", &entry) == LARDER_OK);
+  REQUIRE(!entry.facts.framed && entry.facts.raw_len == 5);
+  ops->release(r.self, &entry);
+  rig_close(&r);
+}
+
 static void keys_and_values_of_every_size_are_kept(const larder_tier_ops *ops, const char *root) {
   static const size_t sizes[] = {0, 1, 63, 4096, 65535, 65536, 300000};
   rig r;
@@ -766,6 +805,7 @@ static void every_file_operation_may_fail(const larder_tier_ops *ops, const char
   { #function, function }
 const conformance_check conformance_checks[] = {
     CHECK(what_is_put_comes_back_with_its_facts),
+    CHECK(a_frame_keeps_its_mark_and_raw_length),
     CHECK(keys_and_values_of_every_size_are_kept),
     CHECK(the_newest_stamp_wins),
     CHECK(a_delete_is_told_and_remembered),

@@ -143,6 +143,8 @@ static void row_set(row *r, const larder_tier_write *item) {
     facts = (larder_facts){.stamp = item->facts.stamp, .tombstone = true};
   }
   if (BROKEN(FACTS_LOST)) facts.meta_len = 0;
+  if (BROKEN(FRAME_UNMARKED)) facts.framed = false;
+  if (!facts.framed || BROKEN(RAW_LENGTH_LOST)) facts.raw_len = facts.value_len;
   size_t size = item->key.len + facts.value_len + facts.version_len + facts.meta_len + facts.tags_len;
   bool in_place = BROKEN(OVERWRITES_IN_PLACE) && r->used && size <= r->size;
   uint8_t *bytes = in_place ? r->bytes : malloc(size + 1);

@@ -41,6 +41,8 @@
   X(EVICTS_UNOWNED)                                                                                                            \
   X(EVICTION_UNCOUNTED)                                                                                                        \
   X(SLOT_KEPT)                                                                                                                 \
+  X(FRAME_UNMARKED)                                                                                                            \
+  X(RAW_LENGTH_LOST)                                                                                                           \
   X(FACTS_LOST)                                                                                                                \
   X(VALUE_WITH_FACTS_ONLY)                                                                                                     \
   X(TOUCH_KEEPS_STAMP)                                                                                                         \

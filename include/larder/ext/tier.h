@@ -56,6 +56,8 @@ typedef struct larder_facts {
   uint64_t value_len;
   larder_kind kind;
   bool tombstone;      /* remembers a delete, holds no value; a tier's get answers LARDER_MISS for it */
+  bool framed;         /* the value is a frame (compressed or sealed); shared tiers keep it, private ones are given none */
+  uint64_t raw_len;    /* of what a frame holds; kept with it. Not framed: ignored when given, value_len when given back */
   const char *version; /* not NUL-terminated; NULL when version_len is 0 */
   size_t version_len;
   const void *meta;

@@ -146,6 +146,7 @@ void lrd_record_facts(const lrd_record *record, larder_facts *out) {
       .stamp = record->stamp,
       .expires_hard_ms = lrd_record_hard_ms(record),
       .value_len = lrd_record_value(record).len,
+      .raw_len = lrd_record_value(record).len,
       .kind = (larder_kind)(record->shape >> LRD_SHAPE_KIND & 7),
       .version = extras.version.data,
       .version_len = extras.version.len,

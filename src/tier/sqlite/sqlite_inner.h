@@ -28,7 +28,8 @@
 
 #define LRD_SQLITE_TIER_MAGIC        0x5173716c69746531ull
 #define LRD_SQLITE_APP_ID            0x4c726472 /* "Lrdr" */
-#define LRD_SQLITE_FORMAT            2          /* user_version; 1 had no checksum of the facts */
+#define LRD_SQLITE_FORMAT            3          /* user_version; 1 had no checksum of the facts, 2 no frames */
+#define LRD_SQLITE_FORMAT_READABLE   2          /* every row of this one means the same in the present one */
 #define LRD_SQLITE_PAGE_BYTES        8192
 #define LRD_SQLITE_SPACES_MAX        1024u
 #define LRD_SQLITE_RING_SIZE         1024u
@@ -43,8 +44,9 @@
 #define LRD_SQLITE_VICTIMS_MAX       16u
 #define LRD_SQLITE_CHECKPOINT_FRAMES 1000u
 
-/* entries.flags */
-enum { ROW_KIND_MASK = 0xff, ROW_TOMBSTONE = 1 << 8, ROW_BLOB = 1 << 9, ROW_TAGGED = 1 << 10 };
+/* entries.flags; of a frame, the bits from ROW_RAW_SHIFT on are the length of what it holds */
+enum { ROW_KIND_MASK = 0xff, ROW_TOMBSTONE = 1 << 8, ROW_BLOB = 1 << 9, ROW_TAGGED = 1 << 10, ROW_FRAMED = 1 << 11 };
+#define ROW_RAW_SHIFT 16
 
 typedef struct sqlite_options {
 #define LRD_SQLITE_OPTION_FIELD(name, def, least, most, what) uint64_t name;
@@ -215,7 +217,7 @@ typedef struct sqlite_row {
   uint64_t stamp;
   int64_t soft_ms;
   int64_t hard_ms;
-  uint32_t flags;
+  uint64_t flags;
   int64_t used_ms;
   uint64_t uses;
   uint64_t sum;

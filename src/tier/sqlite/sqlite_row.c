@@ -54,7 +54,7 @@ void lrd_sqlite_row_from_statement(sqlite3_stmt *s, sqlite_row *row) {
   row->stamp = (uint64_t)sqlite3_column_int64(s, 2);
   row->soft_ms = sqlite3_column_int64(s, 3);
   row->hard_ms = sqlite3_column_int64(s, 4);
-  row->flags = (uint32_t)sqlite3_column_int64(s, 5);
+  row->flags = (uint64_t)sqlite3_column_int64(s, 5);
   row->used_ms = sqlite3_column_int64(s, 6);
   row->uses = (uint64_t)sqlite3_column_int64(s, 7);
   row->sum = (uint64_t)sqlite3_column_int64(s, 8);
@@ -123,6 +123,8 @@ bool lrd_sqlite_row_facts(const sqlite_row *row, larder_facts *facts) {
                           .value_len = row->value_len,
                           .kind = (larder_kind)(row->flags & ROW_KIND_MASK),
                           .tombstone = (row->flags & ROW_TOMBSTONE) != 0,
+                          .framed = (row->flags & ROW_FRAMED) != 0,
+                          .raw_len = row->flags & ROW_FRAMED ? row->flags >> ROW_RAW_SHIFT : row->value_len,
                           .access_count = row->uses,
                           .accessed_ms = row->used_ms};
   return lrd_sqlite_row_head_unpack(row->head, row->head_len, facts);

@@ -188,7 +188,8 @@ void lrd_sqlite_salvage(sqlite_tier *tier, const char *moved, uint64_t expected)
   if (rc == SQLITE_OK) rc = sqlite3_exec(job.from, "PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0", NULL, NULL, NULL);
   if (rc == SQLITE_OK) rc = lrd_sqlite_meta_get(job.from, "seed", &seed);
   if (rc == SQLITE_OK) rc = lrd_sqlite_meta_get(job.from, "format", &format);
-  if (rc == SQLITE_OK && (format != LRD_SQLITE_FORMAT || (uint64_t)seed != tier->seed)) rc = SQLITE_MISMATCH;
+  if (rc == SQLITE_OK && (format < LRD_SQLITE_FORMAT_READABLE || format > LRD_SQLITE_FORMAT || (uint64_t)seed != tier->seed))
+    rc = SQLITE_MISMATCH;
   if (rc == SQLITE_OK) rc = sqlite3_exec(to, "BEGIN IMMEDIATE", NULL, NULL, NULL);
   if (rc == SQLITE_OK) rc = spaces_save(&job);
   if (rc == SQLITE_OK)

@@ -175,7 +175,7 @@ static void row_sum_function(sqlite3_context *context, int count, sqlite3_value 
                     .stamp = (uint64_t)sqlite3_value_int64(v[2]),
                     .soft_ms = sqlite3_value_int64(v[3]),
                     .hard_ms = sqlite3_value_int64(v[4]),
-                    .flags = (uint32_t)sqlite3_value_int64(v[5]),
+                    .flags = (uint64_t)sqlite3_value_int64(v[5]),
                     .value_sum = (uint64_t)sqlite3_value_int64(v[6]),
                     .value_len = (uint64_t)sqlite3_value_int64(v[7]),
                     .blob_stamp = (uint64_t)sqlite3_value_int64(v[8])};
@@ -212,21 +212,26 @@ static int migrate_1_to_2(sqlite3 *db) {
   return rc;
 }
 
+/*
+ * 2 → 3 changes no row: the new format has frames, which an older build would hand out as values, so the number alone
+ * keeps it away. That is why it needs no backup, and why media that cannot be written are read as they are.
+ */
 static larder_err migrate(sqlite_tier *tier, sqlite3 *db, int64_t version, larder_error *err) {
   if (!tier->first)
     return lrd_fail(err, LARDER_EBUSY, 0, "sqlite", "%s needs its migration from format %lld, but others have it open",
                     tier->path, (long long)version);
-  int rc = backup(tier, db, version);
+  bool const rows_change = version < LRD_SQLITE_FORMAT_READABLE;
+  int rc = rows_change ? backup(tier, db, version) : SQLITE_OK;
   if (rc == SQLITE_OK) rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-  if (rc == SQLITE_OK) rc = migrate_1_to_2(db);
+  if (rc == SQLITE_OK && rows_change) rc = migrate_1_to_2(db);
   if (rc == SQLITE_OK) rc = lrd_sqlite_meta_set(db, "format", LRD_SQLITE_FORMAT);
-  if (rc == SQLITE_OK) rc = lrd_sqlite_meta_set(db, "clean", 0);
+  if (rc == SQLITE_OK && rows_change) rc = lrd_sqlite_meta_set(db, "clean", 0);
   char sql[64];
   (void)snprintf(sql, sizeof sql, "PRAGMA user_version = %d; COMMIT", LRD_SQLITE_FORMAT);
   if (rc == SQLITE_OK) rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
   if (rc == SQLITE_OK) {
-    lrd_sqlite_log(tier, LRD_LOG_INFO, "sqlite.migrated", "%s went from format %lld to %d; a backup lies beside it", tier->path,
-                   (long long)version, LRD_SQLITE_FORMAT);
+    lrd_sqlite_log(tier, LRD_LOG_INFO, "sqlite.migrated", "%s went from format %lld to %d%s", tier->path, (long long)version,
+                   LRD_SQLITE_FORMAT, rows_change ? "; a backup lies beside it" : "");
     return LARDER_OK;
   }
   larder_err const code = lrd_sqlite_err_of(db, rc);
@@ -370,7 +375,7 @@ larder_err lrd_sqlite_writer_open(sqlite_tier *tier, larder_error *err) {
       return lrd_fail(err, lrd_sqlite_err_of(db, rc), sqlite3_system_errno(db), "sqlite", "cannot make %s: %s", tier->path,
                       sqlite3_errmsg(db));
     result = LARDER_OK;
-  } else if (result == LARDER_OK && version < LRD_SQLITE_FORMAT) {
+  } else if (result == LARDER_OK && version < (tier->read_only ? LRD_SQLITE_FORMAT_READABLE : LRD_SQLITE_FORMAT)) {
     result = tier->read_only
                  ? lrd_fail(err, LARDER_EACCES, 0, "sqlite", "%s needs a migration and cannot be written", tier->path)
                  : migrate(tier, db, version, err);

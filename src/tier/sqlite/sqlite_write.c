@@ -67,7 +67,7 @@ static larder_err row_put(sqlite_tier *tier, sqlite_row *row, const void *value,
                               (int64_t)row->stamp,
                               row->soft_ms,
                               row->hard_ms,
-                              row->flags,
+                              (int64_t)row->flags,
                               row->used_ms,
                               (int64_t)row->uses,
                               (int64_t)row->sum,
@@ -118,7 +118,7 @@ static larder_err put(sqlite_tier *tier, larder_tier_write *item, const sqlite_p
                     .stamp = facts->stamp,
                     .soft_ms = facts->expires_soft_ms,
                     .hard_ms = facts->expires_hard_ms,
-                    .flags = (uint32_t)facts->kind & ROW_KIND_MASK,
+                    .flags = (uint64_t)facts->kind & ROW_KIND_MASK,
                     .used_ms = sqlite_wall_ms(tier),
                     .value_sum = prep->value_sum,
                     .value_len = facts->value_len,
@@ -131,6 +131,7 @@ static larder_err put(sqlite_tier *tier, larder_tier_write *item, const sqlite_p
     row.blob_stamp = facts->stamp;
   }
   if (facts->tags_len != 0) row.flags |= ROW_TAGGED;
+  if (facts->framed) row.flags |= ROW_FRAMED | facts->raw_len << ROW_RAW_SHIFT;
   larder_err err = row_put(tier, &row, item->value, prep->blob ? 0 : (size_t)facts->value_len);
   if (err != LARDER_OK) return err;
   if (prep->blob) err = lrd_sqlite_ring_push(tier, row.hash, row.blob_stamp);

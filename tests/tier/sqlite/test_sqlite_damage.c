@@ -398,6 +398,45 @@ static void version_1_is_migrated_with_a_backup(void **state) {
   rig_assert_value(rig, "one", "value");
 }
 
+/* What version 2 wrote means the same now: only the number tells it apart. */
+static void version_2_is_taken_over_as_it_is(void **state) {
+  sqlite_rig *rig = *state;
+  rig_must_open(rig);
+  rig_put(rig, "k", 1, "v");
+  rig_close(rig);
+  assert_int_equal(rig_sql(rig->path, "PRAGMA user_version = 2; UPDATE meta SET value = 2 WHERE name = 'format'"), 0);
+  rig_must_open(rig);
+  rig_assert_value(rig, "k", "v");
+  rig_close(rig);
+  char copy[600];
+  beside(rig, ".v2-backup", copy);
+  assert_int_not_equal(access(copy, F_OK), 0);
+  assert_int_equal(rig_sql(rig->path, "PRAGMA user_version"), LRD_SQLITE_FORMAT);
+  assert_int_equal(rig_sql(rig->path, "SELECT value FROM meta WHERE name = 'format'"), LRD_SQLITE_FORMAT);
+}
+
+static void a_frame_is_salvaged_as_one(void **state) {
+  sqlite_rig *rig = *state;
+  rig_must_open(rig);
+  larder_tier_write item = rig_write(rig, LARDER_TIER_PUT, "k", 5, "packed", 6);
+  item.facts.framed = true;
+  item.facts.raw_len = LARDER_VALUE_MAX;
+  assert_ok(rig_do(rig, &item, LARDER_DURABILITY_COMMIT));
+  item.facts.raw_len = LARDER_VALUE_MAX + 1;
+  item.facts.stamp = 6;
+  assert_err(rig_do(rig, &item, LARDER_DURABILITY_COMMIT), LARDER_ETOOBIG);
+  rig_close(rig);
+  /* A damaged header: quarantined, and what it held comes over. */
+  assert_int_equal(rig_sql(rig->path, "PRAGMA user_version = 1"), 0);
+  rig_must_open(rig);
+  larder_tier_entry entry;
+  assert_ok(lrd_sqlite_tier.get(rig->tier, &item.key, false, NULL, &entry));
+  assert_true(entry.facts.framed);
+  assert_int_equal(entry.facts.raw_len, LARDER_VALUE_MAX);
+  assert_int_equal(entry.facts.value_len, 6);
+  lrd_sqlite_tier.release(rig->tier, &entry);
+}
+
 static void a_migration_that_fails_leaves_version_1(void **state) {
   sqlite_rig *rig = *state;
   golden_v1(rig);
@@ -524,6 +563,8 @@ int main(void) {
       TEST(a_newer_format_is_refused_untouched),
       TEST(somebody_elses_database_is_refused_untouched),
       TEST(version_1_is_migrated_with_a_backup),
+      TEST(version_2_is_taken_over_as_it_is),
+      TEST(a_frame_is_salvaged_as_one),
       TEST(a_migration_that_fails_leaves_version_1),
       TEST(files_come_and_go_with_their_rows),
       TEST(a_lost_or_spoilt_file_is_a_counted_miss),
