@@ -49,8 +49,8 @@ static bool is_stale(const larder_facts *facts, int64_t now_ms) {
   return facts->expires_soft_ms > 0 && facts->expires_soft_ms <= now_ms;
 }
 
-static void entry_json(cli_json *json, const char *ns, const void *key, size_t key_len, const larder_facts *facts,
-                       const void *value, const char *tier, int64_t now_ms) {
+static void entry_json(const larder *cache, cli_json *json, const char *ns, const void *key, size_t key_len,
+                       const larder_facts *facts, const void *value, const char *tier, int64_t now_ms) {
   const char *how = NULL;
   cli_buf preview = {0};
   cli_json_text(json, "ns", ns);
@@ -65,7 +65,7 @@ static void entry_json(cli_json *json, const char *ns, const void *key, size_t k
   }
   cli_json_bool(json, "near_expiry", near_expiry(facts, now_ms));
   cli_json_bool(json, "stale", is_stale(facts, now_ms));
-  cli_preview(&preview, value, value != NULL ? (size_t)facts->value_len : 0, facts->kind, 200, &how);
+  cli_preview(cache, &preview, value, value != NULL ? (size_t)facts->value_len : 0, facts->kind, 200, &how);
   cli_json_text(json, "preview", cli_buf_str(&preview));
   cli_json_text(json, "preview_as", how);
   cli_buf_fini(&preview);
@@ -75,6 +75,7 @@ static void entry_json(cli_json *json, const char *ns, const void *key, size_t k
 
 typedef struct looking {
   const cli_call *call;
+  const larder *cache;
   const inspect_args *args;
   const char *ns;
   cli_json json;
@@ -116,7 +117,8 @@ static void row_add(looking *l, const larder_listed *entry) {
   left_add(l, facts);
   cli_table_add(&l->table, cli_count_text(facts->access_count, text, sizeof text));
   cli_buf_clear(&cell);
-  cli_preview(&cell, entry->value, entry->value != NULL ? (size_t)facts->value_len : 0, facts->kind, l->preview_columns, NULL);
+  cli_preview(l->cache, &cell, entry->value, entry->value != NULL ? (size_t)facts->value_len : 0, facts->kind,
+              l->preview_columns, NULL);
   cli_table_add_styled(&l->table, cli_buf_str(&cell), CLI_DIM);
   cli_buf_fini(&cell);
 }
@@ -130,7 +132,7 @@ static bool entry_visit(void *context, const larder_listed *entry) {
   l->shown++;
   if (l->call->globals->json) {
     cli_json_object(&l->json, NULL);
-    entry_json(&l->json, l->ns, entry->key, entry->key_len, facts, entry->value, entry->tier, l->now_ms);
+    entry_json(l->cache, &l->json, l->ns, entry->key, entry->key_len, facts, entry->value, entry->tier, l->now_ms);
     cli_json_object_end(&l->json);
   } else {
     row_add(l, entry);
@@ -180,8 +182,12 @@ static size_t terminal_columns(void) {
 }
 
 static cli_exit inspect_many(const cli_call *call, larder *cache, const inspect_args *args, const char *ns) {
-  looking l = {
-      .call = call, .args = args, .now_ms = cli_wall_ms(), .preview_columns = terminal_columns(), .one_ns = ns != NULL};
+  looking l = {.call = call,
+               .cache = cache,
+               .args = args,
+               .now_ms = cli_wall_ms(),
+               .preview_columns = terminal_columns(),
+               .one_ns = ns != NULL};
   cli_json_init(&l.json, stdout);
   cli_json_object(&l.json, NULL);
   cli_json_array(&l.json, "entries");
@@ -200,9 +206,9 @@ static void line(const char *name, const char *value) {
   printf("%s%-10s%s %s\n", cli_style_on(stdout, CLI_DIM), name, cli_style_off(stdout), value);
 }
 
-static void line_escaped(const char *name, const void *data, size_t len) {
+static void line_escaped(const larder *cache, const char *name, const void *data, size_t len) {
   cli_buf text = {0};
-  cli_redact(&text, data, len, false);
+  cli_redact(cache, &text, data, len, false);
   cli_buf shown = {0};
   cli_escape(&shown, cli_buf_str(&text), text.len);
   line(name, cli_buf_str(&shown));
@@ -225,8 +231,8 @@ static void line_time(const char *name, int64_t wall_ms, int64_t now_ms, const c
   line(name, text);
 }
 
-static void entry_print(const inspect_args *args, const char *ns, const cli_key *key, const larder_stat *found,
-                        const larder_value *value, int64_t now_ms) {
+static void entry_print(const larder *cache, const inspect_args *args, const char *ns, const cli_key *key,
+                        const larder_stat *found, const larder_value *value, int64_t now_ms) {
   const larder_facts *facts = &found->facts;
   char text[CLI_SHORT];
   char stamp[CLI_SHORT];
@@ -246,33 +252,33 @@ static void entry_print(const inspect_args *args, const char *ns, const cli_key 
             : near_expiry(facts, now_ms) ? "  near expiry !"
                                          : "");
   line_time("kept till", facts->expires_hard_ms, now_ms, "");
-  if (facts->version_len > 0) line_escaped("version", facts->version, facts->version_len);
+  if (facts->version_len > 0) line_escaped(cache, "version", facts->version, facts->version_len);
   cli_tags_text(facts, &tags);
   if (tags.len > 0) line("tags", cli_buf_str(&tags));
-  if (facts->meta_len > 0) line_escaped("meta", facts->meta, facts->meta_len);
+  if (facts->meta_len > 0) line_escaped(cache, "meta", facts->meta, facts->meta_len);
   snprintf(stamp, sizeof stamp, "%" PRIu64, facts->stamp);
   line("stamp", stamp);
   line("reads", cli_count_text(facts->access_count, text, sizeof text));
   if (facts->accessed_ms > 0) line_time("last read", facts->accessed_ms, now_ms, "");
   line("tier", found->tier != NULL ? found->tier : "-");
-  cli_preview(&preview, value->data, value->len, facts->kind, 600, NULL);
+  cli_preview(cache, &preview, value->data, value->len, facts->kind, 600, NULL);
   line("preview", cli_buf_str(&preview));
   cli_buf_fini(&tags);
   cli_buf_fini(&preview);
 }
 
-static void entry_document(const char *ns, const cli_key *key, const larder_stat *found, const larder_value *value,
-                           int64_t now_ms) {
+static void entry_document(const larder *cache, const char *ns, const cli_key *key, const larder_stat *found,
+                           const larder_value *value, int64_t now_ms) {
   cli_json json;
   cli_buf meta = {0};
   larder_facts facts = found->facts;
   facts.value_len = value->len;
   cli_json_init(&json, stdout);
   cli_json_object(&json, NULL);
-  entry_json(&json, ns, key->data, key->len, &facts, value->data, found->tier, now_ms);
+  entry_json(cache, &json, ns, key->data, key->len, &facts, value->data, found->tier, now_ms);
   cli_json_uint(&json, "stamp", facts.stamp);
   if (facts.meta_len > 0 && cli_utf8_valid(facts.meta, facts.meta_len)) {
-    cli_redact(&meta, facts.meta, facts.meta_len, false);
+    cli_redact(cache, &meta, facts.meta, facts.meta_len, false);
     cli_json_bytes(&json, "meta", "meta_encoding", cli_buf_str(&meta), meta.len);
   } else if (facts.meta_len > 0) {
     cli_json_bytes(&json, "meta", "meta_encoding", facts.meta, facts.meta_len);
@@ -299,9 +305,9 @@ static cli_exit inspect_one(const cli_call *call, larder *cache, const inspect_a
   if (result == LARDER_OK) {
     result = larder_get(ns, key.data, key.len, &how, &value);
     if (result == LARDER_OK && call->globals->json) {
-      entry_document(ns_name, &key, &found, &value, now_ms);
+      entry_document(cache, ns_name, &key, &found, &value, now_ms);
     } else if (result == LARDER_OK) {
-      entry_print(args, ns_name, &key, &found, &value, now_ms);
+      entry_print(cache, args, ns_name, &key, &found, &value, now_ms);
     }
     larder_value_release(&value);
     larder_stat_free(&found);
@@ -328,7 +334,9 @@ const cli_command cli_command_inspect = {
     .summary = "Look at entries: age, time left, reads, a preview.",
     .text =
         "An exclamation mark stands at what has a tenth of its lifetime left or less. What looks like a secret is hidden in "
-        "previews: fields named like password, token, secret or key, and passwords in URLs. Looking at one entry reads its "
+        "previews: fields named like password, token, secret or api_key (more by `secrets` in the configuration), and "
+        "passwords in "
+        "URLs. Looking at one entry reads its "
         "value, which counts as a get.",
     .options = options,
     .operands = operands,

@@ -11,6 +11,7 @@
 #include "base/fail.h"
 #include "base/fs.h"
 #include "base/hash.h"
+#include "base/redact.h"
 #include "core/cache.h"
 #include "core/care.h"
 #include "larder_testing.h"
@@ -78,7 +79,12 @@ static larder_err config_load(larder *cache, const larder_options *options, lard
                               .root = options->root,
                               .memory_bytes_max = options->memory_bytes_max,
                               .extra_types = extra_names};
-  return lrd_config_load(&source, &cache->config, err);
+  larder_err result = lrd_config_load(&source, &cache->config, err);
+  if (result == LARDER_OK && lrd_secrets_make(cache->config->secrets, &cache->secrets) != LARDER_OK) {
+    result = lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "out of memory");
+  }
+  cache->log.secrets = cache->secrets;
+  return result;
 }
 
 static larder_err root_prepare(larder *cache, larder_error *err) {
@@ -300,7 +306,7 @@ larder_err lrd_larder_open_with_clock(const larder_options *options, const lrd_c
   }
   cache->magic = CACHE_MAGIC;
   cache->clock = clock;
-  cache->log = (lrd_log){options->log, options->log_context, (lrd_log_level)options->log_level};
+  cache->log = (lrd_log){.sink = options->log, .context = options->log_context, .level_max = (lrd_log_level)options->log_level};
   lrd_mutex_init(&cache->ns_mutex);
   larder_err result = open_all(cache, options, clock == lrd_clock_real(), err);
   list_add(cache);
@@ -340,6 +346,7 @@ static void cache_free(larder *cache) {
   lrd_dealloc(cache->instances);
   lrd_config_free(cache->config);
   lrd_dealloc(cache->root);
+  lrd_dealloc(cache->secrets);
   lrd_mutex_fini(&cache->ns_mutex);
   cache->magic = 0;
   lrd_dealloc(cache);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The log sink. The library never prints: it hands each event to the sink of its cache, with a level, a stable message
- * id ("sqlite.quarantined") and one line of text. A NULL sink drops it.
+ * id ("sqlite.quarantined") and one line of text, its secrets hidden. A NULL sink drops it.
  */
 #ifndef LRD_BASE_LOG_H
 #define LRD_BASE_LOG_H
@@ -15,6 +15,7 @@ typedef struct lrd_log {
                const char *message); /* any thread; must not call back into the cache */
   void *context;
   lrd_log_level level_max;
+  const char *secrets; /* names of secrets for redact.h; NULL: the built-in ones */
 } lrd_log;
 
 LARDER_PRINTF(4, 5) void lrd_log_write(const lrd_log *log, lrd_log_level level, const char *id, const char *format, ...);

@@ -189,6 +189,7 @@ static lrd_config *config_make(lrd_config_look *look, const lrd_config_source *s
                          .graceful_mode = cache->graceful_mode,
                          .statistics = cache->statistics,
                          .checksums = cache->checksums,
+                         .secrets = cache->secrets,
                          .own = settings};
   if (cache->monitoring.enable) {
     config->log_cache_hits = cache->monitoring.log_cache_hits;

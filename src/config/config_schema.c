@@ -116,6 +116,16 @@ static void chain_write(writer *w) {
   lrd_writer_map_close(w);
 }
 
+static void names_write(writer *w) {
+  lrd_writer_map_open(w, NULL, true);
+  lrd_writer_string(w, "type", "array");
+  lrd_writer_map_open(w, "items", true);
+  lrd_writer_string(w, "type", "string");
+  lrd_writer_string(w, "pattern", "[A-Za-z0-9]");
+  lrd_writer_map_close(w);
+  lrd_writer_map_close(w);
+}
+
 /* The alternatives of a value, within an open `anyOf`. */
 static void alternatives_write(writer *w, const lrd_option *row) {
   switch (row->type) {
@@ -163,6 +173,9 @@ static void alternatives_write(writer *w, const lrd_option *row) {
     break;
   case LRD_OPTION_PAIRS:
     named_write(w, text_write, row);
+    break;
+  case LRD_OPTION_NAMES:
+    names_write(w);
     break;
   case LRD_OPTION_CHAIN:
     chain_write(w);

@@ -65,6 +65,23 @@ static void pairs_show(shower *s, const lrd_option *row, const void *section) {
   lrd_writer_map_close(w);
 }
 
+static void names_show(shower *s, const lrd_option *row, const void *section) {
+  lrd_config_writer *w = &s->writer;
+  const char *lines = *(const char *const *)((const char *)section + row->offset);
+  if (lines == NULL) return;
+  lrd_writer_list_open(w, row->name);
+  for (size_t len; *lines != '\0' && w->err == LARDER_OK; lines += len + 1) {
+    lrd_buf name = {0};
+    len = strcspn(lines, "\n");
+    w->err = lrd_buf_append(&name, lines, len);
+    if (w->err == LARDER_OK) w->err = escape_variables(&name);
+    if (w->err == LARDER_OK) w->err = lrd_buf_terminate(&name);
+    if (w->err == LARDER_OK) lrd_writer_string(w, NULL, (const char *)name.data);
+    lrd_buf_fini(&name);
+  }
+  lrd_writer_list_close(w);
+}
+
 static void chain_show(shower *s, const lrd_option *row, const lrd_settings_policy *policy) {
   lrd_config_writer *w = &s->writer;
   lrd_writer_list_open(w, row->name);
@@ -138,6 +155,9 @@ static void row_show(shower *s, const lrd_option *row, const void *section) {
     break;
   case LRD_OPTION_LIMITS:
     limits_show(s, row, section);
+    break;
+  case LRD_OPTION_NAMES:
+    names_show(s, row, section);
     break;
   case LRD_OPTION_PAIRS:
     pairs_show(s, row, section);

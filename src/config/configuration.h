@@ -63,6 +63,7 @@ typedef struct lrd_config {
   double alert_on_low_hit_rate; /* 0: no alert */
   double alert_on_high_latency_ms;
   double alert_on_high_eviction_rate; /* evictions a minute for want of room */
+  const char *secrets;                /* names for base/redact.h beside the built-in ones, a name a line, or NULL */
   const char **notices;               /* worth a warning in the log, each a sentence with its FILE:LINE:COLUMN */
   size_t notices_len;
   void *own; /* config's own */

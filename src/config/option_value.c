@@ -184,6 +184,9 @@ const char *lrd_option_expected(const lrd_option *row, char out[LRD_EXPECTED_MAX
   case LRD_OPTION_CHAIN:
     snprintf(out, LRD_EXPECTED_MAX, "a list of tiers such as [memory, sqlite]");
     break;
+  case LRD_OPTION_NAMES:
+    snprintf(out, LRD_EXPECTED_MAX, "a list of names");
+    break;
   case LRD_OPTION_ANY:
     snprintf(out, LRD_EXPECTED_MAX, "anything");
     break;
@@ -195,7 +198,9 @@ const char *lrd_option_expected(const lrd_option *row, char out[LRD_EXPECTED_MAX
 }
 
 bool lrd_option_unset(const lrd_option *row, const void *section) {
-  if (row->type != LRD_OPTION_TEXT && row->type != LRD_OPTION_PATH && row->type != LRD_OPTION_PAIRS) return false;
+  if (row->type != LRD_OPTION_TEXT && row->type != LRD_OPTION_PATH && row->type != LRD_OPTION_PAIRS &&
+      row->type != LRD_OPTION_NAMES)
+    return false;
   return *(const char *const *)row_at_const(row, section) == NULL;
 }
 

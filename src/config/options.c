@@ -61,6 +61,11 @@ const lrd_option lrd_options[] = {
      .sentence = "Verify the checksum of what is read from a tier on disk."},
     {ROW(CACHE, "sweep_interval", DURATION), .offset = AT(sweep_interval_ms), .fallback = "60s",
      TIME_IN("seconds", SECOND, 100, DAY), .sentence = "How often expired entries are removed in the background."},
+    {ROW(CACHE, "secrets", NAMES), .offset = AT(secrets),
+     .sentence =
+         "Names of fields whose values are hidden in logs, previews and exports, beside the built-in ones (password, "
+         "token, api_key and their like). Whole words count, whatever the case and the separators. `=name`: only as the "
+         "whole name; `-name`: takes a built-in one out."},
     {ROW(CACHE, "memory", SECTION), .inside = LRD_SCOPE_MEMORY, .offset = AT(memory), .sentence = "The memory tier."},
     {ROW(CACHE, "sqlite", SECTION), .inside = LRD_SCOPE_SQLITE, .offset = AT(sqlite), .sentence = "The SQLite tier."},
     {ROW(CACHE, "files", ANY), .needs = "files", .sentence = "The tier of one ordinary file per entry."},

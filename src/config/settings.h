@@ -120,6 +120,7 @@ typedef struct lrd_settings_cache {
   bool statistics;
   bool checksums;
   int64_t sweep_interval_ms;
+  const char *secrets; /* a name a line */
   lrd_settings_memory memory;
   lrd_settings_sqlite sqlite;
   lrd_settings_compression compression;

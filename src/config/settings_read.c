@@ -178,6 +178,9 @@ static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
   case LRD_OPTION_LIMITS:
     lrd_chain_limits_read(reader, item->value, section, &here);
     break;
+  case LRD_OPTION_NAMES:
+    lrd_names_read(reader, row, item->value, section, &here);
+    break;
   case LRD_OPTION_PAIRS:
     lrd_pairs_read(reader, row, item->value, section, &here);
     break;

@@ -5,6 +5,7 @@
  */
 #include "config/value_read.h"
 
+#include "base/redact.h"
 #include "config/interpolate.h"
 #include "config/option_value.h"
 #include <stdio.h>
@@ -200,6 +201,30 @@ void lrd_pairs_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_no
       continue;
     }
     lines = lrd_config_arena_printf(&reader->settings->arena, "%s%s=%s\n", lines, item->key->text, text);
+  }
+  if (lines == NULL)
+    reader->out_of_memory = true;
+  else
+    *(const char **)((char *)section + row->offset) = lines;
+}
+
+void lrd_names_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_node *list, void *section,
+                    const lrd_trail *trail) {
+  if (list->kind != LRD_YAML_LIST) {
+    lrd_unexpected_kind(reader, list, trail, "a list of names");
+    return;
+  }
+  const char *lines = "";
+  for (const lrd_yaml_item *item = list->first; item != NULL && lines != NULL; item = item->next) {
+    const char *text = lrd_scalar_text(reader, item->value, trail, "a name");
+    if (text == NULL) continue;
+    if (!lrd_secret_given_valid(text, strlen(text)) || strpbrk(text, "\r\n") != NULL) {
+      char where[LRD_TRAIL_MAX], quoted[LRD_QUOTED_MAX];
+      lrd_mistake_add(reader->mistakes, item->value->place, "%s: found %s; expected a name with letters or digits",
+                      lrd_trail_text(trail, where), lrd_quote(text, strlen(text), quoted));
+      continue;
+    }
+    lines = lrd_config_arena_printf(&reader->settings->arena, "%s%s\n", lines, text);
   }
   if (lines == NULL)
     reader->out_of_memory = true;

@@ -33,5 +33,8 @@ void lrd_scalar_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
                      const lrd_trail *trail);
 /* A mapping of names to texts, as `name=value` lines. */
 void lrd_pairs_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_node *map, void *section, const lrd_trail *trail);
+/* A list of names of secrets (base/redact.h), as lines. */
+void lrd_names_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_node *list, void *section,
+                    const lrd_trail *trail);
 
 #endif

@@ -70,6 +70,7 @@ struct larder {
   const lrd_clock *clock;
   lrd_log log;
   lrd_config *config;
+  char *secrets; /* what log.secrets points to; NULL: the built-in names */
   char *root;
   lrd_slots *slots;           /* NULL: no root, memory only */
   _Atomic uint64_t own_clock; /* stamps without a map */

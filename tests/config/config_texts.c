@@ -76,6 +76,7 @@ const char config_text_everything[] =
     "  statistics: false\n"
     "  checksums: false\n"
     "  sweep_interval: 90s\n"
+    "  secrets: [licence_number, '=pin', '-token', '$${x']\n"
     "  memory: {size_mb: 64, max_entries: 1000, policy: lru}\n"
     "  sqlite: {path: main.db, max_bytes: 512MiB, max_entries: 70000, mmap: 0, blob_threshold: 128KiB, wal_max: 32MiB, "
     "readers: 4, busy_timeout: 2s}\n"

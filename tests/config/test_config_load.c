@@ -51,6 +51,7 @@ static void without_a_file_it_is_memory_over_sqlite_in_the_users_cache(void **st
   lrd_config *config = load(&(lrd_config_source){.search = true});
   char *root = support_path(*state, ".cache/larder"), *db = support_path(root, "larder.db");
   assert_null(config->file);
+  assert_null(config->secrets);
   assert_string_equal(config->root, root);
   assert_int_equal(config->tiers_len, 2);
   assert_string_equal(config->tiers[0].type, "memory");

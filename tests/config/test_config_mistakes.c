@@ -48,6 +48,12 @@ static const awkward cases[] = {
     {"a mapping for a value", "cache: {slots: {a: 1}}\n",
      "1:16: cache.slots: found a mapping; expected a power of two from 1024 to 268435456\n"},
     {"a mapping as a key", "cache: {{a: 1}: 2}\n", "1:9: cache: found a mapping as a key; expected a name\n"},
+    {"a value for a list of names", "cache: {secrets: licence}\n",
+     "1:18: cache.secrets: found a value; expected a list of names\n"},
+    {"a name without a letter", "cache: {secrets: [licence, '--', \"a\\nb\", [x]]}\n",
+     "1:28: cache.secrets: found \"--\"; expected a name with letters or digits\n"
+     "1:34: cache.secrets: found \"a\\x0ab\"; expected a name with letters or digits\n"
+     "1:42: cache.secrets: found a list; expected a name\n"},
     {"a text for a switch", "cache: {graceful_mode: maybe}\n",
      "1:24: cache.graceful_mode: found \"maybe\"; expected true or false\n"},
     {"a text for a number", "cache: {breaker: {failures: three}}\n",
@@ -233,7 +239,8 @@ static const awkward cases[] = {
      "2:25: cache.namespaces.a.ttl: found \"x\"; expected a duration such as 90s, 1h or 7d, or never, from 1ms to 36500d (a "
      "bare number is seconds)\n3:10: cache.slots: found \"y\"; expected a power of two from 1024 to 268435456\n4:3: cache: "
      "found the unknown key \"zzz\"; expected one of root, shared_filesystem, slots, graceful_mode, statistics, checksums, "
-     "sweep_interval, memory, sqlite, files, jsonl, redis, compression, breaker, prefetch, monitoring, defaults, ttl_policies, "
+     "sweep_interval, secrets, memory, sqlite, files, jsonl, redis, compression, breaker, prefetch, monitoring, defaults, "
+     "ttl_policies, "
      "namespaces\n"},
 };
 

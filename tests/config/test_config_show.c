@@ -54,6 +54,7 @@ static void show_says_what_is_in_force(void **state) {
       "  memory:\n    enable: true\n    size_mb: 64MiB\n    max_entries: 1000\n    policy: lru\n",
       "    password: \"(hidden)\"\n",
       "    ttl_default: never\n",
+      "  secrets: [\"licence_number\", \"=pin\", \"-token\", \"$${x\"]\n",
       "    min_probability: 0.4\n",
       "      ttl: 1h\n",
       "\"/mnt/$${cold}.db\"",

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hiding secrets in text of any format: what stands behind a name that speaks of a password, token or key, and the
+ * password of a URL, becomes `***`.
+ *
+ * A list of names is text, a name a line, made by lrd_secrets_make; NULL is the built-in list everywhere. A name matches
+ * as a run of whole words of a field's name, whatever the case and the separators: `api_key` finds `X-API-Key`, `apiKey`
+ * and `my.apikeys`, but not `keyboard_api`.
+ */
+#ifndef LRD_BASE_REDACT_H
+#define LRD_BASE_REDACT_H
+
+#include "bytes.h"
+
+#define LRD_REDACTED "***"
+
+/* What was hidden, and what would have been if it had not been `***` already. */
+typedef struct lrd_hidden {
+  uint64_t now;
+  uint64_t before;
+} lrd_hidden;
+
+/*
+ * The built-in names, and `given`: names a line each, more of them; `-name` takes a built-in one out, `=name` is only the
+ * whole of a name. Own; NULL stays NULL. LARDER_EINVAL for a name without a letter or digit.
+ */
+LARDER_MUST_CHECK larder_err lrd_secrets_make(const char *given, char **out);
+bool lrd_secret_name(const char *secrets, const char *name, size_t len);
+/* Whether a line of `given` may stand there. */
+bool lrd_secret_given_valid(const char *name, size_t len);
+
+/* Appends text with its secrets hidden. `cut`: it goes on behind its end, so that what is cut off there is hidden too. */
+LARDER_MUST_CHECK larder_err lrd_redact_text(const char *secrets, const char *text, size_t len, bool cut, lrd_buf *out,
+                                             lrd_hidden *hidden);
+
+#endif
