@@ -73,11 +73,8 @@ static void events_tally(lrd_events *events, uint32_t space, larder_evict_reason
   events->tallies[i].bytes += bytes;
 }
 
-void lrd_shard_drain(lrd_memory *memory, lrd_shard *shard) {
-  (void)memory;
-  uint32_t head = atomic_load_explicit(&shard->log_head, memory_order_acquire);
-  if (head == shard->log_tail) return;
-  /* The whole ring from the tail on: a reader that was overtaken may have written behind it. */
+/* The whole ring from the tail on: a reader that was overtaken may have written behind it. */
+static void log_take(lrd_shard *shard, uint32_t head) {
   for (uint32_t i = 0; i < LRD_LOG_LEN; i++) {
     _Atomic uint32_t *cell = &shard->log[(shard->log_tail + i) % LRD_LOG_LEN];
     if (atomic_load_explicit(cell, memory_order_relaxed) == 0) continue;
@@ -88,6 +85,12 @@ void lrd_shard_drain(lrd_memory *memory, lrd_shard *shard) {
     if (policy->ops->access) policy->ops->access(policy, handle);
   }
   shard->log_tail = head;
+}
+
+void lrd_shard_drain(lrd_memory *memory, lrd_shard *shard) {
+  (void)memory;
+  uint32_t head = atomic_load_explicit(&shard->log_head, memory_order_acquire);
+  if (head != shard->log_tail) log_take(shard, head);
 }
 
 static void list_push(lrd_shard *shard, lrd_block_list *list, uint32_t handle) {
@@ -166,7 +169,8 @@ uint32_t lrd_shard_reclaim(lrd_memory *memory, lrd_shard *shard, bool wait) {
       lrd_epoch_wait(shard->waiting_epoch);
     else if (!lrd_epoch_passed(shard->waiting_epoch))
       break;
-    lrd_shard_drain(memory, shard);
+    /* Also with no new place taken: who took one before the last draining may have written into it only since. */
+    log_take(shard, atomic_load_explicit(&shard->log_head, memory_order_acquire));
     lrd_block_list waiting = shard->waiting;
     shard->waiting = (lrd_block_list){0};
     freed += shard_free_list(memory, shard, waiting);

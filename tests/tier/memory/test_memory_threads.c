@@ -146,6 +146,27 @@ static void four_threads_of_everything_leave_it_consistent(void **state) {
   }
 }
 
+/* A reader between taking its place in the log and writing to it, while a writer drains, drops and frees. */
+static void a_reading_that_is_logged_late_names_nothing_freed(void **state) {
+  (void)state;
+  fixture fix;
+  fixture_open(&fix, &(fixture_options){.policy = "lru", .options = "shards=1"});
+  assert_int_equal(fixture_put(&fix, "key", "value"), LARDER_OK);
+  lrd_shard *shard = &fix.memory->shards[0];
+  larder_tier_key key = fixture_key(&fix, "key");
+  lrd_place place;
+  lrd_lock(&shard->lock);
+  assert_true(lrd_index_find(&fix.memory->index, &shard->arena, key.hash, key.space, key.data, key.len, &place));
+  uint32_t at = atomic_fetch_add(&shard->log_head, 1) % LRD_LOG_LEN;
+  lrd_shard_drain(fix.memory, shard);
+  atomic_store(&shard->log[at], place.handle);
+  lrd_shard_drop(fix.memory, shard, place.handle, false);
+  assert_int_equal(lrd_shard_reclaim(fix.memory, shard, true), 1);
+  assert_int_equal(atomic_load(&shard->log[at]), 0);
+  lrd_unlock(&shard->lock);
+  fixture_close(&fix);
+}
+
 /* More threads than rows take turns; each holds its value over the exit of others. */
 static void *pin_and_leave(void *context) {
   crowd *c = context;
@@ -225,6 +246,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_present_is_found_while_the_index_grows_and_values_are_replaced),
       cmocka_unit_test(four_threads_of_everything_leave_it_consistent),
+      cmocka_unit_test(a_reading_that_is_logged_late_names_nothing_freed),
       cmocka_unit_test(rows_of_threads_are_given_back),
       cmocka_unit_test(threads_beyond_the_rows_are_served_too),
   };
