@@ -100,7 +100,10 @@ larder_err lrd_ticker_start(lrd_ticker **out, const char *name, int64_t period_n
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
+  lrd_lock(&ticker->mutex); /* the thread begins with it: a tick finds *out written */
   int failed = pthread_create(&ticker->thread, NULL, ticker_run, ticker);
+  if (!failed) *out = ticker;
+  lrd_unlock(&ticker->mutex);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (failed) {
     lrd_cond_fini(&ticker->cond);
@@ -108,7 +111,6 @@ larder_err lrd_ticker_start(lrd_ticker **out, const char *name, int64_t period_n
     lrd_dealloc(ticker);
     return LARDER_ENOMEM;
   }
-  *out = ticker;
   return LARDER_OK;
 }
 
