@@ -252,10 +252,11 @@ typedef struct sqlite_tier {
   sqlite_board *board_private; /* where the map is not to be had (read-only media) */
   dev_t db_dev;
   ino_t db_ino;
-  int64_t looked_ns;      /* ticker: when the inode was last looked at */
-  uint64_t checkpoint_at; /* frames at which the leader checkpoints next */
-  int64_t restart_ns;     /* under a turn: not to try restarting the log again before this */
-  int64_t access_ns;      /* ticker: when accesses were last written */
+  _Atomic uint64_t ticks;    /* ended ones, for who waits for the ticker */
+  _Atomic int64_t looked_ns; /* ticker: when the inode was last looked at */
+  uint64_t checkpoint_at;    /* frames at which the leader checkpoints next */
+  int64_t restart_ns;        /* under a turn: not to try restarting the log again before this */
+  int64_t access_ns;         /* ticker: when accesses were last written */
 
   lrd_mutex queue;
   sqlite_request *head;

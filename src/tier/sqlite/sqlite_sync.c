@@ -145,13 +145,11 @@ static void damaged_remove(sqlite_tier *tier) {
   }
 }
 
-/* Every sync_ms, and when woken. */
-void lrd_sqlite_tick(void *context) {
-  sqlite_tier *tier = lrd_sqlite_tier_of(context);
+static void tick(sqlite_tier *tier) {
   if (atomic_load(&tier->away)) return;
   int64_t const now_ns = lrd_mono_ns(lrd_clock_real());
-  if (now_ns - tier->looked_ns >= LOOK_NS) {
-    tier->looked_ns = now_ns;
+  if (now_ns - atomic_load(&tier->looked_ns) >= LOOK_NS) {
+    atomic_store(&tier->looked_ns, now_ns);
     if (replaced(tier)) {
       lrd_sqlite_distrust(tier, LARDER_EAWAY, "the database file was replaced or removed under us");
       return;
@@ -170,4 +168,11 @@ void lrd_sqlite_tick(void *context) {
     tier->access_ns = now_ns;
     (void)lrd_sqlite_access_flush(tier);
   }
+}
+
+/* Every sync_ms, and when woken; by the ticker alone. */
+void lrd_sqlite_tick(void *context) {
+  sqlite_tier *tier = lrd_sqlite_tier_of(context);
+  tick(tier);
+  atomic_fetch_add(&tier->ticks, 1);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sqlite_rig.h"
 
-#include <sqlite3.h>
+#include "tier/sqlite/sqlite_inner.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int64_t host_wall_ms(void *context) {
@@ -183,6 +184,16 @@ larder_tier_usage rig_usage(sqlite_rig *rig) {
   larder_tier_usage usage;
   assert_ok(lrd_sqlite_tier.usage(rig->tier, LARDER_TIER_ALL_SPACES, &usage));
   return usage;
+}
+
+void rig_tick(sqlite_rig *rig) {
+  sqlite_tier *tier = rig->tier;
+  uint64_t const wanted = atomic_load(&tier->ticks) + 2; /* the first to end may have begun before */
+  for (int i = 0; i < 120000 && atomic_load(&tier->ticks) < wanted; i++) {
+    lrd_ticker_wake(tier->ticker);
+    (void)nanosleep(&(struct timespec){0, 1000 * 1000}, NULL);
+  }
+  assert_true(atomic_load(&tier->ticks) >= wanted);
 }
 
 int64_t rig_sql(const char *path, const char *sql) {

@@ -26,7 +26,7 @@ typedef struct sqlite_rig {
   _Atomic larder_err distrust_why;
   _Atomic uint64_t owned; /* slots owned now */
   _Atomic uint64_t owned_ever;
-  bool refuse_all;
+  _Atomic bool refuse_all;
   uint64_t held[RIG_HELD_MAX]; /* hashes whose slot somebody else holds */
   size_t held_count;
   larder_error error;
@@ -65,6 +65,8 @@ larder_err rig_get_err(sqlite_rig *rig, const char *key);
 void rig_assert_value(sqlite_rig *rig, const char *key, const char *text);
 void rig_assert_miss(sqlite_rig *rig, const char *key);
 larder_tier_usage rig_usage(sqlite_rig *rig);
+/* Returns when a tick has begun and ended since the call. It is the ticker's: nobody else may tick. */
+void rig_tick(sqlite_rig *rig);
 /* Opens the database beside the tier and runs SQL; the first integer it answers, or -1. In a child: POSIX locks. */
 int64_t rig_sql(const char *path, const char *sql);
 /* A value of len bytes that depends on seed alone; own (free). */

@@ -298,8 +298,8 @@ static void a_replaced_database_is_distrusted(void **state) {
   beside(rig, ".away", moved);
   assert_int_equal(rename(rig->path, moved), 0);
   support_file_write(rig->path, "", 0);
-  tier->looked_ns = INT64_MIN / 2;
-  lrd_sqlite_tick(tier);
+  atomic_store(&tier->looked_ns, INT64_MIN / 2);
+  rig_tick(rig);
   assert_int_equal(atomic_load(&rig->distrusts), 1);
   assert_err(rig_get_err(rig, "k"), LARDER_EAWAY);
   /* Closing leaves alone what lies there now. */
@@ -476,7 +476,7 @@ static void files_come_and_go_with_their_rows(void **state) {
   rig_assert_value(rig, "a", large); /* the file keeps its name */
   assert_ok(rig_put_result(rig, "a", 20, large, 70000));
   assert_int_equal(access(first, F_OK), 0); /* the commit could be lost yet */
-  lrd_sqlite_tick(rig->tier);
+  rig_tick(rig);
   assert_int_not_equal(access(first, F_OK), 0);
   assert_err(rig_put_result(rig, "a", 11, large, 70000), LARDER_OLDER);
   assert_err(rig_put_result(rig, "a", 20, large, 70000), LARDER_OLDER); /* must not take the stored one's file along */
@@ -505,7 +505,7 @@ static void a_lost_or_spoilt_file_is_a_counted_miss(void **state) {
     rig_assert_miss(rig, keys[i]);
     assert_int_equal(atomic_load(&rig->evicted[LARDER_EVICT_CORRUPTION]), i + 1);
   }
-  lrd_sqlite_tick(rig->tier); /* removes the rows */
+  rig_tick(rig); /* removes the rows */
   assert_int_equal(rig_usage(rig).entries, 0);
   free(large);
 }

@@ -101,7 +101,7 @@ static void campaign(sqlite_rig *rig, uint64_t seed, uint64_t sync_share, const 
     b->latest = stamp;
     if (sync) b->sure = stamp;
     if (support_random_below(&random, 12) == 0) {
-      lrd_sqlite_tick(rig->tier);
+      rig_tick(rig);
       for (int k = 0; k < KEYS; k++) beliefs[k].sure = beliefs[k].latest;
     }
     something_to_lose += power_cut_unsynced() != 0;
