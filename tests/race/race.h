@@ -18,6 +18,7 @@
 
 #define RACE_KEYS_MAX      256
 #define RACE_PROCESSES_MAX 8
+#define RACE_ENOUGH        100 /* hits, and writes, without which a race has shown nothing */
 
 typedef struct race_plan {
   const char *name;
@@ -26,7 +27,7 @@ typedef struct race_plan {
   unsigned threads;     /* default 4 */
   unsigned keys;        /* default 8 */
   unsigned value_len;   /* least; default 24 */
-  double seconds;       /* how long */
+  double seconds;       /* how long; longer where the machine is too busy to show anything in that time */
   unsigned mutation;    /* of core/mutation.h */
   unsigned write_part;  /* percent of operations that change something; default 30 */
   uint64_t ops_max;     /* ends when that many are done; 0: no limit */

@@ -15,7 +15,7 @@ static void run(const race_plan *plan, void **state) {
   race_result result = race_run(plan, *state);
   race_print(plan, &result);
   assert_int_equal(race_violations(&result), 0);
-  assert_true(result.hits > 100 && result.writes > 100);
+  assert_true(result.hits > RACE_ENOUGH && result.writes > RACE_ENOUGH);
 }
 
 #define CHAIN_TWO "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1h}\n"
