@@ -102,10 +102,12 @@ static bool value_read(const cli_option *option, const char *name, const char *t
                        "%s cannot be '%s'", name, text);
   case CLI_LIST: {
     cli_list *list = field;
-    if (list->count == CLI_LIST_MAX) return mistake_set(mistake, "16 are the most", "%s is given too often", name);
+    if (list->count == CLI_LIST_MAX) return mistake_set(mistake, "256 are the most", "%s is given too often", name);
     list->items[list->count++] = text;
     return true;
   }
+  case CLI_REST: /* taken at once, by rest_take */
+    break;
   case CLI_REFUSED:
     return mistake_set(mistake, option->summary, "%s is not in this build", name);
   }
@@ -191,9 +193,24 @@ static bool option_take(parse *p) {
   return option_read(option, value, args, p->mistake);
 }
 
+/* Everything from here on, where the next operand is one that takes it. */
+static bool rest_take(parse *p) {
+  const cli_operand *operand = p->command->operands != NULL ? &p->command->operands[p->operands] : NULL;
+  if (operand == NULL || operand->name == NULL || operand->kind != CLI_REST || p->at >= p->argc) return false;
+  *(cli_rest *)((char *)p->args + operand->at) = (cli_rest){.items = p->argv + p->at, .count = (size_t)(p->argc - p->at)};
+  p->operands++;
+  p->at = p->argc;
+  return true;
+}
+
 static bool operand_take(parse *p, const char *text) {
   size_t count = 0;
   while (p->command->operands != NULL && p->command->operands[count].name != NULL) count++;
+  if (p->operands < count && p->command->operands[p->operands].kind == CLI_REST) {
+    char hint[480];
+    snprintf(hint, sizeof hint, "write `larder %s [OPTIONS] -- %s`", p->command->name, text);
+    return mistake_set(p->mistake, hint, "what is run stands behind --, so that its options are its own");
+  }
   if (p->operands >= count) {
     char hint[480];
     snprintf(hint, sizeof hint, "`larder %s --help` shows the form; quote what has blanks in it", p->command->name);
@@ -230,6 +247,7 @@ bool cli_parse(const cli_command *command, int argc, char **argv, cli_globals *g
     if (!options_over && strcmp(argument, "--") == 0) {
       options_over = true;
       p.at++;
+      (void)rest_take(&p);
     } else if (!options_over && argument[0] == '-' && argument[1] != '\0') {
       ok = option_take(&p);
     } else {

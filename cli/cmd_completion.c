@@ -139,6 +139,10 @@ static void write_zsh(void) {
     options_zsh(cli_global_options);
     options_zsh((*c)->options);
     for (const cli_operand *o = (*c)->operands; o != NULL && o->name != NULL; o++) {
+      if (o->kind == CLI_REST) {
+        printf(" \\\n        '*::%s:_normal'", o->name);
+        continue;
+      }
       printf(" \\\n        '%s", o->optional ? ":" : "");
       value_zsh(o->kind, o->name, o->choices);
       putchar('\'');

@@ -69,6 +69,7 @@ static cli_exit value_read(const cli_call *call, const char *file, cli_buf *out)
 static cli_exit limits_check(const cli_call *call, const put_args *args) {
   if (args->version != NULL && strlen(args->version) > LARDER_VERSION_MAX)
     return cli_refuse(call, CLI_USAGE, "shorten it", "--version holds at most %u bytes", LARDER_VERSION_MAX);
+  if (args->tags.count > LARDER_TAGS_MAX) return cli_refuse(call, CLI_USAGE, "16 are the most", "--tag is given too often");
   for (size_t i = 0; i < args->tags.count; i++) {
     size_t len = strlen(args->tags.items[i]);
     if (len == 0 || len > LARDER_TAG_MAX)

@@ -35,15 +35,21 @@ typedef enum cli_kind {
   CLI_DURATION, /* int64_t, milliseconds; LARDER_TTL_NEVER for `never` where `choices` is "never" */
   CLI_DATE,     /* int64_t, wall milliseconds */
   CLI_LIST,     /* cli_list; may be given several times */
+  CLI_REST,     /* cli_rest: the last operand, everything behind `--` as it stands */
   CLI_REFUSED   /* known, but not in this build: `summary` says why; not listed anywhere */
 } cli_kind;
 
-#define CLI_LIST_MAX 16u
+#define CLI_LIST_MAX 256u
 
 typedef struct cli_list {
   const char *items[CLI_LIST_MAX];
   size_t count;
 } cli_list;
+
+typedef struct cli_rest {
+  char *const *items; /* ended by NULL */
+  size_t count;
+} cli_rest;
 
 typedef struct cli_option {
   const char *name;    /* without the dashes */

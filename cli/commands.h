@@ -15,6 +15,7 @@ extern const cli_command cli_command_stats;
 extern const cli_command cli_command_validate;
 extern const cli_command cli_command_purge;
 extern const cli_command cli_command_clear_expired;
+extern const cli_command cli_command_memo;
 extern const cli_command cli_command_config;
 extern const cli_command cli_command_bench;
 extern const cli_command cli_command_tour;

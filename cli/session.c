@@ -95,6 +95,16 @@ void cli_log_line(void *context, int level, const char *id, const char *message)
   cli_note(call, "larder: %s%s [%s]", level == LARDER_LOG_WARN ? "warning: " : "", message, id);
 }
 
+static larder_options options_of(const cli_call *call) {
+  return (larder_options){.size = sizeof(larder_options),
+                          .root = call->globals->root,
+                          .config_file = call->globals->config,
+                          .log = cli_log_line,
+                          .log_context = (void *)call,
+                          .log_level = LARDER_LOG_WARN,
+                          .memory_bytes_max = CLI_MEMORY_BYTES};
+}
+
 cli_exit cli_open(const cli_call *call, cli_use use, larder **out) {
   struct stat info;
   const char *root = call->globals->root;
@@ -106,16 +116,19 @@ cli_exit cli_open(const cli_call *call, cli_use use, larder **out) {
     return cli_refuse(call, CLI_FAILED, "--root names a folder", "%s is no folder", root);
   }
   larder_error error = {0};
-  larder_options options = {.size = sizeof options,
-                            .root = root,
-                            .config_file = call->globals->config,
-                            .log = cli_log_line,
-                            .log_context = (void *)call,
-                            .log_level = LARDER_LOG_WARN,
-                            .memory_bytes_max = CLI_MEMORY_BYTES};
+  larder_options options = options_of(call);
   larder_err result = larder_open(&options, out, &error);
   if (result != LARDER_OK) return cli_refuse_result(call, result, &error, "cannot open the cache");
   return CLI_DONE;
+}
+
+larder *cli_open_or_without(const cli_call *call) {
+  larder *cache = NULL;
+  larder_error error = {0};
+  larder_options options = options_of(call);
+  if (larder_open(&options, &cache, &error) == LARDER_OK) return cache;
+  cli_note(call, "larder: warning: going on without the cache: %s", error.message);
+  return NULL;
 }
 
 cli_exit cli_close(const cli_call *call, larder **cache, cli_exit code) {

@@ -26,6 +26,8 @@ typedef enum cli_use {
 } cli_use;
 /* CLI_DONE and an open cache to cli_close, or another code, told already. */
 cli_exit cli_open(const cli_call *call, cli_use use, larder **out);
+/* The same for who can do without: NULL, and a remark that says why. The root is made. */
+larder *cli_open_or_without(const cli_call *call);
 /* Closes; a flush that fails turns CLI_DONE into CLI_FAILED. Returns the code to leave with. */
 cli_exit cli_close(const cli_call *call, larder **cache, cli_exit code);
 /* A namespace to write to, of any valid name. */

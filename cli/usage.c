@@ -12,10 +12,16 @@ const char *const cli_exit_texts[5] = {"done", "not found, or looked at and foun
 
 void cli_synopsis(const cli_command *command, cli_buf *out) {
   cli_buf_printf(out, "larder %s", command->name);
+  const char *rest = NULL;
   for (const cli_operand *o = command->operands; o != NULL && o->name != NULL; o++) {
-    cli_buf_printf(out, o->optional ? " [%s]" : " %s", o->name);
+    if (o->kind == CLI_REST) {
+      rest = o->name;
+    } else {
+      cli_buf_printf(out, o->optional ? " [%s]" : " %s", o->name);
+    }
   }
   if (cli_option_next(command->options, NULL) != NULL) cli_buf_text(out, " [OPTIONS]");
+  if (rest != NULL) cli_buf_printf(out, " -- %s", rest);
 }
 
 void cli_option_form(const cli_option *option, cli_buf *out) {

@@ -23,7 +23,7 @@ void lrd_sha256_add(lrd_sha256 *sum, const void *data, size_t len) {
 void lrd_sha256_end(lrd_sha256 *sum, uint8_t out[LRD_SHA256_LEN]) { (void)SHA256_Final(out, context_of(sum)); }
 
 void lrd_sha256_of(const void *data, size_t len, uint8_t out[LRD_SHA256_LEN]) {
-  lrd_sha256 sum;
+  lrd_sha256 sum = {0};
   lrd_sha256_begin(&sum);
   lrd_sha256_add(&sum, data, len);
   lrd_sha256_end(&sum, out);

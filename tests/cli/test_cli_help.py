@@ -10,7 +10,7 @@ import unittest
 
 from cli_support import CONFIG, DONE, USAGE, CliCase, fits, larder_bare, shapes
 
-COMMANDS = ["get", "put", "del", "exists", "ls", "inspect", "stats", "validate", "purge", "clear-expired", "config", "bench",
+COMMANDS = ["get", "put", "del", "exists", "ls", "inspect", "stats", "validate", "purge", "clear-expired", "memo", "config", "bench",
             "tour", "completion", "help", "version"]
 
 
@@ -46,7 +46,7 @@ class Help(unittest.TestCase):
             examples = larder_bare(command, "--help").out.split("Examples", 1)[1]
             for line in re.findall(r"^  (?:echo .* \| )?larder (.*)$", examples, re.M):
                 words = re.split(r" [|>&]", line)[0].split()
-                ran = larder_bare(*words, "--help")
+                ran = larder_bare(words[0], "--help", *words[1:])
                 self.assertEqual(ran.code, DONE, ran)
 
     def test_no_command_is_wrong_usage(self):

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Signals that are meant for what this program runs: they become bytes of a pipe, which the library reads. */
+#ifndef CLI_CHILD_SIGNALS_H
+#define CLI_CHILD_SIGNALS_H
+
+/* From now on INT, TERM, HUP, QUIT, USR1 and USR2 go there. A descriptor, or 0 when there is no pipe to be had. */
+int cli_signals_catch(void);
+
+#endif

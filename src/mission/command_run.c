@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * _Fork rather than fork: the handlers of pthread_atfork would shut a cache down in a child that only wants to become
+ * another program; and rather than posix_spawn, which knows no parent-death signal. Between _Fork and exec the child makes
+ * system calls only. What hinders exec comes back through a pipe that exec closes.
+ *
+ * One loop polls both outputs, the child's end, and what may interrupt it. The child stays a zombie until the loop is over,
+ * so that its group's number cannot have passed to strangers when the group is signalled.
+ */
+#include "mission/command_run.h"
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHUNK   65536u
+#define TICK_MS 20 /* where the kernel has no pidfd */
+
+extern char **environ;
+
+typedef enum watched { WATCH_OUT, WATCH_ERR, WATCH_CHILD, WATCH_STOP, WATCH_SIGNAL, WATCH_COUNT } watched;
+
+typedef struct running {
+  const lrd_command *command;
+  const char **environment; /* ours and the command's, with the names that it replaces left out */
+  pid_t pid;
+  int in; /* /dev/null */
+  int out[2];
+  int err[2];
+  int exec_failed[2];
+  int pidfd;
+  int signal_fd; /* -1 once nothing more comes */
+  bool exited;
+  bool killed;        /* the group has been ended the hard way */
+  int64_t kill_at_ns; /* 0: it has not been asked to end */
+  int64_t timeout_at_ns;
+  lrd_command_end asked; /* why it was asked */
+  uint8_t *chunk;
+} running;
+
+static int64_t now_ns(void) { return lrd_mono_ns(lrd_clock_real()); }
+
+/* Descriptors here are above the standard streams, so that they can be put there in any order. */
+static int raised(int fd) {
+  if (fd < 0 || fd > STDERR_FILENO) return fd;
+  int above = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  lrd_fs_close(fd);
+  return above;
+}
+
+static int pipe_make(int ends[2]) {
+  int low[2];
+  if (pipe2(low, O_CLOEXEC)) return -1;
+  ends[0] = raised(low[0]);
+  ends[1] = raised(low[1]);
+  return ends[0] >= 0 && ends[1] >= 0 ? 0 : -1;
+}
+
+static bool same_name(const char *a, const char *b) {
+  size_t len = strcspn(a, "=");
+  return strncmp(a, b, len + 1) == 0;
+}
+
+static larder_err environment_make(running *r) {
+  size_t ours = 0, added = 0, len = 0;
+  const char *const *more = r->command->environment;
+  while (environ && environ[ours]) ours++;
+  while (more && more[added]) added++;
+  r->environment = lrd_alloc((ours + added + 1) * sizeof *r->environment);
+  if (!r->environment) return LARDER_ENOMEM;
+  for (size_t i = 0; i < ours; i++) {
+    bool replaced = false;
+    for (size_t j = 0; j < added; j++) replaced |= same_name(more[j], environ[i]);
+    if (!replaced) r->environment[len++] = environ[i];
+  }
+  for (size_t j = 0; j < added; j++) r->environment[len++] = more[j];
+  r->environment[len] = NULL;
+  return LARDER_OK;
+}
+
+/* --- the child ---------------------------------------------------------------------------------------------------------- */
+
+/* Handlers must not run here, and a broken pipe must end the command as it does everywhere. */
+static void child_signals_reset(void) {
+  for (int number = 1; number < NSIG; number++) {
+    struct sigaction found;
+    if (sigaction(number, NULL, &found) || (found.sa_handler == SIG_IGN && number != SIGPIPE)) continue;
+    found.sa_handler = SIG_DFL;
+    found.sa_flags = 0;
+    (void)sigaction(number, &found, NULL);
+  }
+  sigset_t none;
+  sigemptyset(&none);
+  (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static _Noreturn void child_become(const running *r, pid_t parent) {
+  (void)setpgid(0, 0);
+  /* The parent may have gone before it could be followed. */
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent && dup2(r->in, STDIN_FILENO) >= 0 &&
+      dup2(r->out[1], STDOUT_FILENO) >= 0 && dup2(r->err[1], STDERR_FILENO) >= 0 &&
+      (!r->command->folder || chdir(r->command->folder) == 0)) {
+    child_signals_reset();
+    (void)execvpe(r->command->argv[0], (char *const *)(void *)r->command->argv, (char *const *)(void *)r->environment);
+  }
+  int failure = errno;
+  ssize_t written = write(r->exec_failed[1], &failure, sizeof failure);
+  (void)written;
+  _exit(127);
+}
+
+/* --- the parent --------------------------------------------------------------------------------------------------------- */
+
+static void group_signal(const running *r, int number) { (void)kill(-r->pid, number); }
+
+static void close_end(int *fd) {
+  lrd_fs_close(*fd);
+  *fd = -1;
+}
+
+/* Starts the child; errno and its code when there is none, *exec_errno when it became nothing. */
+static int child_start(running *r, int *exec_errno) {
+  sigset_t all, before;
+  pid_t parent = getpid();
+  sigfillset(&all);
+  (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+  r->pid = _Fork();
+  if (r->pid == 0) child_become(r, parent);
+  int failure = errno;
+  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  errno = failure;
+  if (r->pid < 0) return -1;
+  (void)setpgid(r->pid, r->pid); /* the child does so too: whoever is first */
+  close_end(&r->in);
+  close_end(&r->out[1]);
+  close_end(&r->err[1]);
+  close_end(&r->exec_failed[1]);
+  ssize_t got;
+  do {
+    got = read(r->exec_failed[0], exec_errno, sizeof *exec_errno);
+  } while (got < 0 && errno == EINTR);
+  if (got != (ssize_t)sizeof *exec_errno) *exec_errno = 0;
+  return 0;
+}
+
+static void ask_to_end(running *r, lrd_command_end why) {
+  if (r->kill_at_ns) return;
+  r->asked = why;
+  r->kill_at_ns = now_ns() + LRD_COMMAND_GRACE_NS;
+  group_signal(r, SIGTERM);
+}
+
+static void stream_read(running *r, int *fd, int stream) {
+  ssize_t got = read(*fd, r->chunk, CHUNK);
+  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
+  if (got <= 0 || !r->command->take(r->command->context, stream, r->chunk, (size_t)got)) close_end(fd);
+}
+
+static void signals_pass(running *r) {
+  uint8_t numbers[16];
+  ssize_t got = read(r->signal_fd, numbers, sizeof numbers);
+  if (got == 0) r->signal_fd = -1;
+  for (ssize_t i = 0; i < got; i++) group_signal(r, numbers[i]);
+}
+
+static void exit_look(running *r) {
+  siginfo_t info = {0};
+  if (r->exited) return;
+  int result = waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT);
+  /* No such child: the application lets the kernel reap its children. */
+  r->exited = (result == 0 && info.si_pid == r->pid) || (result < 0 && errno == ECHILD);
+}
+
+static int wait_ms(const running *r) {
+  int64_t at_ns = r->kill_at_ns && !r->killed ? r->kill_at_ns : r->kill_at_ns ? 0 : r->timeout_at_ns;
+  int64_t left_ms = at_ns == 0 ? -1 : (at_ns - now_ns()) / 1000000 + 1;
+  if (at_ns && left_ms < 0) left_ms = 0;
+  if (!r->exited && r->pidfd < 0 && (left_ms < 0 || left_ms > TICK_MS)) left_ms = TICK_MS;
+  if (r->killed && !r->exited) left_ms = TICK_MS;
+  return left_ms > 60000 ? 60000 : (int)left_ms;
+}
+
+static void time_look(running *r) {
+  int64_t now = now_ns();
+  if (r->timeout_at_ns && now >= r->timeout_at_ns) ask_to_end(r, LRD_COMMAND_TIMED_OUT);
+  if (!r->kill_at_ns || r->killed || now < r->kill_at_ns) return;
+  group_signal(r, SIGKILL);
+  r->killed = true;
+}
+
+static void child_follow(running *r) {
+  /* Who left the group and still holds the output is not waited for once the group was ended. */
+  while (!r->exited || ((r->out[0] >= 0 || r->err[0] >= 0) && !r->killed)) {
+    struct pollfd fds[WATCH_COUNT] = {
+        [WATCH_OUT] = {.fd = r->out[0], .events = POLLIN},
+        [WATCH_ERR] = {.fd = r->err[0], .events = POLLIN},
+        [WATCH_CHILD] = {.fd = r->exited ? -1 : r->pidfd, .events = POLLIN},
+        [WATCH_STOP] = {.fd = r->kill_at_ns ? -1 : r->command->stop_fd, .events = POLLIN},
+        [WATCH_SIGNAL] = {.fd = r->signal_fd, .events = POLLIN},
+    };
+    int ready = poll(fds, WATCH_COUNT, wait_ms(r));
+    if (ready > 0) {
+      if (fds[WATCH_OUT].revents) stream_read(r, &r->out[0], STDOUT_FILENO);
+      if (fds[WATCH_ERR].revents) stream_read(r, &r->err[0], STDERR_FILENO);
+      if (fds[WATCH_STOP].revents) ask_to_end(r, LRD_COMMAND_STOPPED);
+      if (fds[WATCH_SIGNAL].revents) signals_pass(r);
+    }
+    exit_look(r);
+    time_look(r);
+  }
+  if (r->kill_at_ns && !r->killed) group_signal(r, SIGKILL); /* whoever of the group closed its output and stayed */
+}
+
+static void result_of(const running *r, int exec_errno, lrd_command_result *out) {
+  int status = 0;
+  pid_t got;
+  do {
+    got = waitpid(r->pid, &status, 0);
+  } while (got < 0 && errno == EINTR);
+  if (exec_errno) {
+    *out = (lrd_command_result){LRD_COMMAND_NOT_STARTED, exec_errno};
+  } else if (r->kill_at_ns) {
+    *out = (lrd_command_result){r->asked, 0};
+  } else if (got != r->pid) {
+    *out = (lrd_command_result){LRD_COMMAND_SIGNALLED, SIGCHLD}; /* its end is not known, so it is no success */
+  } else if (WIFSIGNALED(status)) {
+    *out = (lrd_command_result){LRD_COMMAND_SIGNALLED, WTERMSIG(status)};
+  } else {
+    *out = (lrd_command_result){LRD_COMMAND_EXITED, WEXITSTATUS(status)};
+  }
+}
+
+static void running_fini(running *r) {
+  int before = errno;
+  int *all[] = {&r->in, &r->out[0], &r->out[1], &r->err[0], &r->err[1], &r->exec_failed[0], &r->exec_failed[1], &r->pidfd};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) close_end(all[i]);
+  lrd_dealloc(r->environment);
+  lrd_dealloc(r->chunk);
+  errno = before;
+}
+
+larder_err lrd_command_run(const lrd_command *command, lrd_command_result *out) {
+  running r = {.command = command, .in = -1, .out = {-1, -1}, .err = {-1, -1}, .exec_failed = {-1, -1}, .pidfd = -1};
+  r.signal_fd = command->signal_fd;
+  int exec_errno = 0;
+  larder_err result = environment_make(&r);
+  if (result == LARDER_OK && !(r.chunk = lrd_alloc(CHUNK))) result = LARDER_ENOMEM;
+  if (result != LARDER_OK) goto out;
+  result = LARDER_EIO;
+  r.in = raised(lrd_fs_open("/dev/null", O_RDONLY, 0));
+  if (r.in < 0 || pipe_make(r.out) || pipe_make(r.err) || pipe_make(r.exec_failed)) goto out;
+  if (child_start(&r, &exec_errno)) goto out;
+  if (command->timeout_ms > 0) r.timeout_at_ns = now_ns() + command->timeout_ms * 1000000;
+  r.pidfd = pidfd_open(r.pid, 0);
+  child_follow(&r);
+  result_of(&r, exec_errno, out);
+  result = LARDER_OK;
+out:
+  running_fini(&r);
+  return result;
+}

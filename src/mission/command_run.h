@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs one command in a process group of its own, without a shell, its standard input empty, and hands out what it writes
+ * as it comes. Blocks until the command has ended and nobody holds its output any more.
+ *
+ * The command does not outlive its runner: the kernel kills it when the thread that called ends.
+ */
+#ifndef LRD_MISSION_COMMAND_RUN_H
+#define LRD_MISSION_COMMAND_RUN_H
+
+#include <larder/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LRD_COMMAND_GRACE_NS INT64_C(2000000000) /* between asking the group to end and ending it */
+
+typedef struct lrd_command {
+  const char *const *argv;        /* ended by NULL; argv[0] is searched in PATH when it has no slash */
+  const char *folder;             /* where it runs; NULL: the working directory */
+  const char *const *environment; /* `NAME=value` besides what we have, ended by NULL; or NULL */
+  int64_t timeout_ms;             /* 0: none */
+  int stop_fd;                    /* readable: end the group; -1: none */
+  int signal_fd;                  /* each byte is a signal for the group; -1: none */
+  /* stream is 1 or 2. False: nobody wants more of it, and the command is told so by a broken pipe. */
+  bool (*take)(void *context, int stream, const void *data, size_t len);
+  void *context;
+} lrd_command;
+
+typedef enum lrd_command_end {
+  LRD_COMMAND_EXITED,     /* code: its exit code */
+  LRD_COMMAND_SIGNALLED,  /* code: the signal */
+  LRD_COMMAND_TIMED_OUT,  /* the group was ended */
+  LRD_COMMAND_STOPPED,    /* likewise, because of stop_fd */
+  LRD_COMMAND_NOT_STARTED /* code: errno */
+} lrd_command_end;
+
+typedef struct lrd_command_result {
+  lrd_command_end end;
+  int code;
+} lrd_command_result;
+
+/* LARDER_ENOMEM or LARDER_EIO when there was no process to be had, with errno; else LARDER_OK and *out. */
+LARDER_MUST_CHECK larder_err lrd_command_run(const lrd_command *command, lrd_command_result *out);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One making of a key at a time on the host: a lock on a byte of `<root>/FLIGHTS`, chosen by 62 bits of the key. The file
+ * stays empty; locks reach beyond its end. The kernel lets go when the holder dies. Keys that share a byte would only wait
+ * for each other.
+ *
+ * What a command makes may itself ask for keys, so a command is told which keys are being made above it (LARDER_MAKING),
+ * and asking for one of those is refused instead of waiting for ever.
+ */
+#ifndef LRD_MISSION_FLIGHT_LOCK_H
+#define LRD_MISSION_FLIGHT_LOCK_H
+
+#include "mission/job.h"
+#include <larder/larder.h>
+
+#define LRD_FLIGHTS_FILE    "FLIGHTS"
+#define LRD_MAKING_VARIABLE "LARDER_MAKING"
+
+typedef struct lrd_flight {
+  int fd; /* -1: no lock was to be had, and everybody makes for himself */
+} lrd_flight;
+
+/* What may end the waiting: descriptors that become readable; -1: none. */
+typedef struct lrd_flight_wait {
+  int stop_fd;
+  int signal_fd;
+} lrd_flight_wait;
+
+/*
+ * Takes the key's lock, polling while somebody else has it. *waited (may be NULL) tells whether somebody had. LARDER_OK also
+ * where the root takes no lock file; LARDER_ECLOSED when stop_fd or signal_fd became readable meanwhile; LARDER_EBUSY when
+ * a process above this one is making the key.
+ */
+LARDER_MUST_CHECK larder_err lrd_flight_take(larder_ns *ns, const lrd_job_key *key, lrd_flight_wait wait, lrd_flight *out,
+                                             bool *waited);
+void lrd_flight_end(lrd_flight *flight);
+/* `LARDER_MAKING=` and the keys above this process and this one; own, NULL when out of memory. */
+char *lrd_flight_environment(const lrd_job_key *key);
+
+#endif

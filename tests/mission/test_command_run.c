@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands as they run: exit codes, both streams byte for byte, what they inherit, and how their group is ended. */
+#include "mission_fixture.h"
+
+#include "mission/command_run.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static lrd_command command_of(fixture *f, const char *const *argv) {
+  fixture_forget_seen(f);
+  return (lrd_command){.argv = argv, .folder = f->dir, .stop_fd = -1, .signal_fd = -1, .take = fixture_take, .context = f};
+}
+
+static void expect(const lrd_command *command, lrd_command_end end, int code) {
+  lrd_command_result result = {0};
+  assert_ok(lrd_command_run(command, &result));
+  assert_int_equal(result.end, end);
+  assert_int_equal(result.code, code);
+}
+
+static void exit_codes_and_signals_are_told(void **state) {
+  FIXTURE_SCRIPT(zero, "exit 0");
+  FIXTURE_SCRIPT(seven, "exit 7");
+  FIXTURE_SCRIPT(killed, "kill -9 $$");
+  const char *const absent[] = {"larder-no-such-program", NULL};
+  const char *const folder[] = {"/tmp", NULL};
+  lrd_command command = command_of(*state, zero);
+  expect(&command, LRD_COMMAND_EXITED, 0);
+  command.argv = seven;
+  expect(&command, LRD_COMMAND_EXITED, 7);
+  command.argv = killed;
+  expect(&command, LRD_COMMAND_SIGNALLED, SIGKILL);
+  command.argv = absent;
+  expect(&command, LRD_COMMAND_NOT_STARTED, ENOENT);
+  command.argv = folder;
+  expect(&command, LRD_COMMAND_NOT_STARTED, EACCES);
+  command.argv = zero;
+  command.folder = "/nonexistent";
+  expect(&command, LRD_COMMAND_NOT_STARTED, ENOENT);
+}
+
+static void both_streams_come_byte_for_byte(void **state) {
+  fixture *f = *state;
+  FIXTURE_SCRIPT(script, "printf 'a\\000b\\377'; head -c 300000 /dev/zero; printf end >&2");
+  lrd_command command = command_of(f, script);
+  expect(&command, LRD_COMMAND_EXITED, 0);
+  assert_int_equal(f->seen[0].len, 300004);
+  assert_memory_equal(f->seen[0].data, "a\0b\377\0\0", 6);
+  assert_int_equal(f->seen[1].len, 3);
+  assert_memory_equal(f->seen[1].data, "end", 3);
+}
+
+static void what_a_command_inherits(void **state) {
+  fixture *f = *state;
+  const char *const added[] = {"LARDER_TEST_ADDED=new", "LARDER_TEST_OURS=theirs", NULL};
+  FIXTURE_SCRIPT(script, "cat; echo $LARDER_TEST_ADDED $LARDER_TEST_OURS $LARDER_TEST_KEPT; pwd");
+  lrd_command command = command_of(f, script);
+  command.environment = added;
+  assert_int_equal(setenv("LARDER_TEST_OURS", "ours", 1), 0);
+  assert_int_equal(setenv("LARDER_TEST_KEPT", "kept", 1), 0);
+  expect(&command, LRD_COMMAND_EXITED, 0);
+  char *real = realpath(f->dir, NULL);
+  char wanted[400];
+  (void)snprintf(wanted, sizeof wanted, "new theirs kept\n%s\n", real);
+  assert_string_equal((char *)f->seen[0].data, wanted); /* and nothing from standard input */
+  free(real);
+}
+
+static void a_broken_pipe_ends_a_command_even_where_we_ignore_it(void **state) {
+  FIXTURE_SCRIPT(script, "kill -PIPE $$; exit 0");
+  lrd_command command = command_of(*state, script);
+  void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+  expect(&command, LRD_COMMAND_SIGNALLED, SIGPIPE);
+  (void)signal(SIGPIPE, before);
+}
+
+static bool take_none(void *context, int stream, const void *data, size_t len) {
+  (void)context;
+  (void)data;
+  (void)len;
+  return stream == 2;
+}
+
+static void output_that_nobody_wants_ends_the_command(void **state) {
+  const char *const endless[] = {"yes", NULL};
+  lrd_command command = command_of(*state, endless);
+  command.take = take_none;
+  expect(&command, LRD_COMMAND_SIGNALLED, SIGPIPE);
+}
+
+/* The group is a shell that waits and a sleeper that holds the output: only ending both ends the reading. */
+static FIXTURE_SCRIPT(sleepers, "sleep 1000 & echo $!; wait");
+
+static bool is_zombie(long pid) {
+  char path[64];
+  char text[256] = "";
+  (void)snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return true;
+  ssize_t got = read(fd, text, sizeof text - 1);
+  close(fd);
+  return got > 0 && strstr(text, ") Z") != NULL;
+}
+
+/* Until whoever inherits it looks, what has ended is a zombie. */
+static void expect_gone(const fixture *f) {
+  long pid = strtol((const char *)f->seen[0].data, NULL, 10);
+  assert_true(pid > 1);
+  for (int i = 0; kill((pid_t)pid, 0) == 0 && !is_zombie(pid); i++)
+    if (i > 1000000) fail_msg("process %ld is still there", pid);
+}
+
+static void a_time_limit_ends_the_whole_group(void **state) {
+  fixture *f = *state;
+  lrd_command command = command_of(f, sleepers);
+  command.timeout_ms = 300;
+  expect(&command, LRD_COMMAND_TIMED_OUT, 0);
+  expect_gone(f);
+}
+
+typedef struct telling {
+  fixture *f;
+  int ends[2];
+} telling;
+
+static bool take_and_tell(void *context, int stream, const void *data, size_t len) {
+  telling *t = context;
+  uint8_t number = SIGINT;
+  (void)fixture_take(t->f, stream, data, len);
+  return write(t->ends[1], &number, 1) == 1;
+}
+
+/* What the command writes is answered through the pipe, so it is running by then. */
+static void run_and_tell(fixture *f, const char *const *argv, bool stop, lrd_command_end end, int code) {
+  telling t = {.f = f};
+  lrd_command command = command_of(f, argv);
+  assert_int_equal(pipe(t.ends), 0);
+  command.take = take_and_tell;
+  command.context = &t;
+  if (stop) {
+    command.stop_fd = t.ends[0];
+  } else {
+    command.signal_fd = t.ends[0];
+  }
+  expect(&command, end, code);
+  close(t.ends[0]);
+  close(t.ends[1]);
+  expect_gone(f);
+}
+
+static void stopping_ends_the_whole_group(void **state) { run_and_tell(*state, sleepers, true, LRD_COMMAND_STOPPED, 0); }
+
+static void signals_are_passed_on(void **state) {
+  FIXTURE_SCRIPT(script, "trap 'kill $!; exit 42' INT; sleep 1000 & echo $!; wait");
+  run_and_tell(*state, script, false, LRD_COMMAND_EXITED, 42);
+}
+
+static void who_ignores_being_asked_is_ended(void **state) {
+  FIXTURE_SCRIPT(stubborn, "trap '' TERM; while :; do sleep 1000; done");
+  lrd_command command = command_of(*state, stubborn);
+  command.timeout_ms = 100;
+  expect(&command, LRD_COMMAND_TIMED_OUT, 0);
+}
+
+static void any_allocation_may_fail(void **state) {
+  FIXTURE_SCRIPT(script, "exit 3");
+  lrd_command command = command_of(*state, script);
+  for (uint64_t n = 1;; n++) {
+    lrd_command_result result = {0};
+    int64_t live = support_alloc_live();
+    support_alloc_fail_at(n);
+    larder_err err = lrd_command_run(&command, &result);
+    bool failed = support_alloc_end() >= n;
+    assert_err(err, failed ? LARDER_ENOMEM : LARDER_OK);
+    assert_int_equal(support_alloc_live(), live);
+    if (!failed) break;
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      FIXTURE_TEST(exit_codes_and_signals_are_told),
+      FIXTURE_TEST(both_streams_come_byte_for_byte),
+      FIXTURE_TEST(what_a_command_inherits),
+      FIXTURE_TEST(a_broken_pipe_ends_a_command_even_where_we_ignore_it),
+      FIXTURE_TEST(output_that_nobody_wants_ends_the_command),
+      FIXTURE_TEST(a_time_limit_ends_the_whole_group),
+      FIXTURE_TEST(stopping_ends_the_whole_group),
+      FIXTURE_TEST(signals_are_passed_on),
+      FIXTURE_TEST(who_ignores_being_asked_is_ended),
+      FIXTURE_TEST(any_allocation_may_fail),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
