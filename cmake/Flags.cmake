@@ -20,7 +20,8 @@ set(CMAKE_C_FLAGS_RELEASE "-O2 -g -DNDEBUG -fno-tree-slp-vectorize")
 
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(LARDER_NEEDS REQUIRED IMPORTED_TARGET sqlite3>=3.40 libxxhash>=0.8 libfyaml>=0.7 libcrypto>=3.0 libdeflate>=1.14)
+pkg_check_modules(LARDER_NEEDS REQUIRED IMPORTED_TARGET sqlite3>=3.40 libxxhash>=0.8 libfyaml>=0.7 libcrypto>=3.0
+  libdeflate>=1.14 libzstd>=1.5 liblz4>=1.9)
 
 # Everything that every target of ours is compiled with.
 add_library(larder_flags INTERFACE)

@@ -53,7 +53,8 @@ typedef enum larder_err_class {
   X(LARDER_EFORMAT, -12, PERMANENT, "the format on disk is unknown or newer than this build")                                  \
   X(LARDER_EAWAY, -13, RETRY, "the tier is away")                                                                              \
   X(LARDER_EUNKNOWN, -14, RETRY, "the outcome is not known")                                                                   \
-  X(LARDER_ECLOSED, -15, MISUSE, "closed")
+  X(LARDER_ECLOSED, -15, MISUSE, "closed")                                                                                     \
+  X(LARDER_EKEY, -16, PERMANENT, "sealed, and the key is not here")
 
 typedef enum larder_err {
 #define LARDER_ERR_ENUM(name, number, class, text) name = number,
