@@ -149,6 +149,7 @@ larder_err larder_put_many(larder_ns *ns, larder_item *items, size_t count) {
     larder_item *item = &items[i];
     lrd_change *change = &batch->changes[batch->len];
     if (ns->behind || above_max_entry(ns, item->value_len)) {
+      batch_write(ns, items, batch); /* of one key the later item counts */
       item->result = larder_put(ns, item->key, item->key_len, item->value, item->value_len, item->options);
       continue;
     }

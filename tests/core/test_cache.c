@@ -394,6 +394,12 @@ static void max_entry_hands_nothing_old_back(void **state) {
   assert_err(larder_put(f->ns, "k", 1, big, sizeof big, NULL), LARDER_NOT_KEPT);
   expect(f->ns, "k", NULL);
   assert_ok(larder_put(f->ns, "k", 1, big, 1024, NULL));
+  larder_item items[] = {{.key = "k", .key_len = 1, .value = "two", .value_len = 3},
+                         {.key = "k", .key_len = 1, .value = big, .value_len = sizeof big}};
+  assert_ok(larder_put_many(f->ns, items, 2));
+  assert_ok(items[0].result);
+  assert_err(items[1].result, LARDER_NOT_KEPT);
+  expect(f->ns, "k", NULL);
 }
 
 /* --- several handles ------------------------------------------------------------------------------------------------ */
