@@ -160,7 +160,7 @@ static larder_err check_totals(sqlite_tier *tier, bool repair, larder_tier_repor
   if (err == LARDER_OK) {
     int const rc = lrd_sqlite_totals_recount(tier, counted);
     if (rc != SQLITE_OK) err = lrd_sqlite_fault(tier, tier->writer.db, rc);
-    uint32_t const end = (uint32_t)atomic_load(&tier->board->spaces_end);
+    uint32_t const end = sqlite_spaces_end(tier);
     for (uint32_t space = 1; err == LARDER_OK && space < end; space++) {
       if (memcmp(&counted[space], &tier->txn.totals[space], sizeof counted[space]) == 0) continue;
       report->damaged++;

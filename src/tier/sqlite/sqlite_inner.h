@@ -43,6 +43,7 @@
 #define LRD_SQLITE_REFUSED_MAX       64u
 #define LRD_SQLITE_VICTIMS_MAX       16u
 #define LRD_SQLITE_CHECKPOINT_FRAMES 1000u
+#define LRD_SQLITE_PAUSE_NS          (250ll * 1000000) /* longest that readers wait for a restart of the log */
 
 /* entries.flags; of a frame, the bits from ROW_RAW_SHIFT on are the length of what it holds */
 enum { ROW_KIND_MASK = 0xff, ROW_TOMBSTONE = 1 << 8, ROW_BLOB = 1 << 9, ROW_TAGGED = 1 << 10, ROW_FRAMED = 1 << 11 };
@@ -252,6 +253,7 @@ typedef struct sqlite_tier {
   sqlite_board *board_private; /* where the map is not to be had (read-only media) */
   dev_t db_dev;
   ino_t db_ino;
+  ino_t queue_ino;           /* 0: there is none */
   _Atomic uint64_t ticks;    /* ended ones, for who waits for the ticker */
   _Atomic int64_t looked_ns; /* ticker: when the inode was last looked at */
   uint64_t checkpoint_at;    /* frames at which the leader checkpoints next */
@@ -288,6 +290,11 @@ static inline int64_t key64_of(uint64_t hash) { return (int64_t)(hash ^ (1ull <<
 static inline uint64_t hash_of(int64_t key64) { return (uint64_t)key64 ^ (1ull << 63); }
 static inline int64_t sqlite_boot_ns(void) { return lrd_boot_ns(lrd_clock_real()); }
 static inline int64_t sqlite_wall_ms(const sqlite_tier *tier) { return tier->host.wall_ms(tier->host.context); }
+/* Above every space's number. The board is only a file: whatever it says, no further than our tables. */
+static inline uint32_t sqlite_spaces_end(const sqlite_tier *tier) {
+  uint64_t const end = atomic_load(&tier->board->spaces_end);
+  return end < LRD_SQLITE_SPACES_MAX ? (uint32_t)end : LRD_SQLITE_SPACES_MAX;
+}
 static inline bool sqlite_expired(int64_t hard_ms, int64_t now_ms) { return hard_ms != 0 && now_ms >= hard_ms; }
 
 /* sqlite_tier.c */

@@ -80,7 +80,8 @@ static void pause_wait(const sqlite_tier *tier) {
   struct timespec const nap = {0, 100 * 1000};
   for (;;) {
     int64_t const until = atomic_load_explicit(&tier->board->paused_until_ns, memory_order_acquire);
-    if (until == 0 || until <= sqlite_boot_ns()) return;
+    int64_t const now = sqlite_boot_ns();
+    if (until <= now || until - now > LRD_SQLITE_PAUSE_NS) return; /* over, or a damaged word */
     (void)nanosleep(&nap, NULL);
   }
 }

@@ -15,15 +15,18 @@
 
 #include <errno.h>
 
-#define PAUSE_NS (250ll * 1000000)
-#define LOOK_NS  (1000ll * 1000000)
+#define LOOK_NS (1000ll * 1000000)
 
 /* Syncs files on the ring up to its head. */
 static larder_err ring_sync(sqlite_tier *tier) {
   sqlite_board *board = tier->board;
   uint64_t at = atomic_load(&board->ring_synced);
   uint64_t const head = atomic_load(&board->ring_head);
-  if (at > head) at = head;
+  /* No more lies between the two than the ring holds; else a word is damaged, and what is in the ring is synced once more. */
+  if (head - at > LRD_SQLITE_RING_SIZE) {
+    at = head > LRD_SQLITE_RING_SIZE ? head - LRD_SQLITE_RING_SIZE : 0;
+    atomic_store(&board->ring_synced, at);
+  }
   for (; at < head; at++) {
     sqlite_ring_slot *slot = &board->ring[at % LRD_SQLITE_RING_SIZE];
     if (lrd_sqlite_blob_sync(tier, atomic_load(&slot->hash), atomic_load(&slot->stamp)) != 0) return lrd_err_from_errno(errno);
@@ -107,8 +110,8 @@ void lrd_sqlite_checkpoint(sqlite_tier *tier) {
 void lrd_sqlite_wal_restart(sqlite_tier *tier) {
   int in_log = 0, done = 0;
   sqlite3 *db = tier->writer.db;
-  lrd_sqlite_readers_pause(tier, PAUSE_NS);
-  (void)sqlite3_busy_timeout(db, (int)(PAUSE_NS / 1000000));
+  lrd_sqlite_readers_pause(tier, LRD_SQLITE_PAUSE_NS);
+  (void)sqlite3_busy_timeout(db, (int)(LRD_SQLITE_PAUSE_NS / 1000000));
   int const rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &in_log, &done);
   (void)sqlite3_busy_timeout(db, (int)tier->options.busy_ms);
   lrd_sqlite_readers_resume(tier);
@@ -129,7 +132,9 @@ larder_err lrd_sqlite_flush(void *self) {
 static bool replaced(const sqlite_tier *tier) {
   struct stat now;
   if (lrd_fs_stat(tier->path, &now) != 0) return errno == ENOENT;
-  return now.st_dev != tier->db_dev || now.st_ino != tier->db_ino;
+  if (now.st_dev != tier->db_dev || now.st_ino != tier->db_ino) return true;
+  if (tier->queue_ino == 0) return false;
+  return lrd_fs_stat(tier->queue_path, &now) != 0 ? errno == ENOENT : now.st_ino != tier->queue_ino;
 }
 
 static void damaged_remove(sqlite_tier *tier) {

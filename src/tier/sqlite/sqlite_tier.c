@@ -222,6 +222,7 @@ static larder_err tier_start(sqlite_tier *tier, larder_error *err) {
     return lrd_fail(err, lrd_err_from_errno(errno), errno, "sqlite", "cannot look at %s", tier->path);
   tier->db_dev = facts.st_dev;
   tier->db_ino = facts.st_ino;
+  if (tier->queue_fd >= 0 && fstat(tier->queue_fd, &facts) == 0) tier->queue_ino = facts.st_ino;
   code = lrd_sqlite_readers_open(tier);
   int64_t const period_ns = (int64_t)tier->options.sync_ms * 1000000;
   if (code == LARDER_OK) code = lrd_ticker_start(&tier->ticker, "larder-sqlite", period_ns, lrd_sqlite_tick, tier);
@@ -256,7 +257,7 @@ static void leave_clean(sqlite_tier *tier) {
   sqlite3 *db = tier->writer.db;
   int rc = sqlite3_prepare_v2(db, "UPDATE spaces SET entries = ?2, tombstones = ?3, bytes = ?4, payload = ?5 WHERE id = ?1", -1,
                               &s, NULL);
-  uint32_t const end = (uint32_t)atomic_load(&tier->board->spaces_end);
+  uint32_t const end = sqlite_spaces_end(tier);
   for (uint32_t space = 1; space < end && rc == SQLITE_OK; space++) {
     const sqlite_totals *totals = &tier->txn.totals[space];
     uint64_t const number[5] = {space, totals->entries, totals->tombstones, totals->bytes, totals->payload};

@@ -19,7 +19,7 @@ static larder_err totals_load(sqlite_tier *tier) {
   uint64_t commits = atomic_load(&board->commits);
   bool const valid = (commits & 1) == 0 && atomic_load(&board->totals_valid);
   if (valid && txn->totals_at == commits) return LARDER_OK;
-  uint32_t const end = (uint32_t)atomic_load(&board->spaces_end);
+  uint32_t const end = sqlite_spaces_end(tier);
   if (!valid) {
     int const rc = lrd_sqlite_totals_recount(tier, txn->totals);
     if (rc != SQLITE_OK) return lrd_sqlite_fault(tier, tier->writer.db, rc);
@@ -29,12 +29,11 @@ static larder_err totals_load(sqlite_tier *tier) {
     atomic_store(&board->totals_valid, 1);
     lrd_sqlite_log(tier, LRD_LOG_INFO, "sqlite.recounted", "the totals were counted anew: the last stop was not orderly");
   } else {
-    for (uint32_t space = 0; space < end && space < LRD_SQLITE_SPACES_MAX; space++)
-      lrd_sqlite_totals_read(tier, space, &txn->totals[space]);
+    for (uint32_t space = 0; space < end; space++) lrd_sqlite_totals_read(tier, space, &txn->totals[space]);
   }
   txn->totals_at = commits;
   memset(&txn->all, 0, sizeof txn->all);
-  for (uint32_t space = 0; space < end && space < LRD_SQLITE_SPACES_MAX; space++) {
+  for (uint32_t space = 0; space < end; space++) {
     txn->all.entries += txn->totals[space].entries;
     txn->all.tombstones += txn->totals[space].tombstones;
     txn->all.bytes += txn->totals[space].bytes;

@@ -313,6 +313,48 @@ static void a_replaced_database_is_distrusted(void **state) {
   rig_assert_miss(rig, "k");
 }
 
+static void a_replaced_queue_file_is_distrusted(void **state) {
+  sqlite_rig *rig = *state;
+  rig_must_open(rig);
+  char queue[600];
+  beside(rig, ".queue", queue);
+  assert_int_equal(unlink(queue), 0); /* who opens now would not queue behind us */
+  atomic_store(&((sqlite_tier *)rig->tier)->looked_ns, INT64_MIN / 2);
+  rig_tick(rig);
+  assert_int_equal(atomic_load(&rig->distrusts), 1);
+  rig_close(rig);
+  rig_must_open(rig);
+  rig_put(rig, "k", 1, "v");
+}
+
+/* Under an alarm, since what goes wrong here would go on for ever. */
+static void live_with_a_damaged_board(void *context) {
+  sqlite_rig *rig = context;
+  (void)alarm(60);
+  rig_must_open(rig);
+  char *large = rig_value(1, 70000);
+  sqlite_board *board = ((sqlite_tier *)rig->tier)->board;
+  assert_ok(rig_put_result(rig, "a", 10, large, 70000));
+  atomic_store(&board->paused_until_ns, INT64_MAX);
+  rig_assert_value(rig, "a", large);
+  atomic_fetch_add(&board->ring_head, UINT64_C(1) << 50);
+  assert_ok(lrd_sqlite_tier.flush(rig->tier));
+  atomic_fetch_add(&board->ring_synced, UINT64_C(1) << 51);
+  assert_ok(lrd_sqlite_tier.flush(rig->tier));
+  assert_ok(rig_put_result(rig, "a", 20, large, 70000));
+  atomic_store(&board->spaces_end, UINT64_C(1) << 31);
+  larder_tier_report report = {0};
+  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL));
+  rig_assert_value(rig, "a", large);
+  rig_close(rig);
+  free(large);
+  _exit(7);
+}
+
+static void a_damaged_board_neither_hangs_nor_crashes(void **state) {
+  assert_int_equal(support_in_child(live_with_a_damaged_board, *state), 7);
+}
+
 static void a_newer_format_is_refused_untouched(void **state) {
   sqlite_rig *rig = *state;
   rig_must_open(rig);
@@ -560,6 +602,8 @@ int main(void) {
       TEST(flips_in_the_log_cost_what_a_power_cut_may),
       TEST(what_a_killed_process_committed_is_there),
       TEST(a_replaced_database_is_distrusted),
+      TEST(a_replaced_queue_file_is_distrusted),
+      TEST(a_damaged_board_neither_hangs_nor_crashes),
       TEST(a_newer_format_is_refused_untouched),
       TEST(somebody_elses_database_is_refused_untouched),
       TEST(version_1_is_migrated_with_a_backup),
