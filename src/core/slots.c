@@ -53,9 +53,30 @@ bool lrd_slots_row_alive(lrd_slots *slots, unsigned row) {
   return row < LRD_ROWS_MAX && lrd_fs_lock_held(slots->lock_fd, LOCK_ROWS_AT + row, 1);
 }
 
+/* First one more, then an attempt, then the swap: names_us_wrongly looks at them in between, the other way round. */
+static bool own_by_swap(lrd_slots *slots, uint64_t slot, uint64_t word) {
+  atomic_fetch_add(&slots->owned, 1);
+  atomic_fetch_add(&slots->attempts, 1);
+  if (atomic_compare_exchange_strong(&slots->words[slot], &word, word_owned_by(word & LRD_SLOT_VERSION_MASK, slots->row))) {
+    return true;
+  }
+  atomic_fetch_sub(&slots->owned, 1);
+  return false;
+}
+
+/*
+ * A word that names us although none of our threads can have written it: nothing was owned, nobody tried since, and there it
+ * still is. The map was damaged, and nobody would ever give the slot back, for its owner lives.
+ */
+static bool names_us_wrongly(lrd_slots *slots, uint64_t slot, uint64_t word) {
+  uint64_t attempts = atomic_load(&slots->attempts);
+  return word_owner(word) - 1 == slots->row && atomic_load(&slots->owned) == 0 && atomic_load(&slots->words[slot]) == word &&
+         atomic_load(&slots->attempts) == attempts;
+}
+
 /* Whether the word's owner was dead and the slot has been moved on (by us or by another who met it). */
 static bool replace_if_dead(lrd_slots *slots, uint64_t slot, uint64_t word) {
-  if (lrd_slots_row_alive(slots, word_owner(word) - 1)) {
+  if (lrd_slots_row_alive(slots, word_owner(word) - 1) && !names_us_wrongly(slots, slot, word)) {
     return false;
   }
   if (atomic_compare_exchange_strong(&slots->words[slot], &word, word_next(word))) {
@@ -106,9 +127,8 @@ larder_err lrd_slot_own(lrd_slots *slots, uint64_t slot, int64_t wait_ns, uint64
     }
     uint64_t word = atomic_load_explicit(&slots->words[slot], memory_order_relaxed);
     if (word_owner(word) == 0 || LRD_MUTATED(LRD_MUTATE_OWNER_STOLEN)) {
-      uint64_t version = word & LRD_SLOT_VERSION_MASK;
-      if (atomic_compare_exchange_weak(&slots->words[slot], &word, word_owned_by(version, slots->row))) {
-        *version_out = version;
+      if (own_by_swap(slots, slot, word)) {
+        *version_out = word & LRD_SLOT_VERSION_MASK;
         return LARDER_OK;
       }
       continue;
@@ -136,7 +156,7 @@ bool lrd_slot_own_unmoved(lrd_slots *slots, uint64_t slot, uint64_t token) {
   if (token == LRD_TOKEN_NONE || word_owner(token) != 0 || atomic_load(&slots->lost)) {
     return false;
   }
-  return atomic_compare_exchange_strong(&slots->words[slot], &token, word_owned_by(token, slots->row));
+  return own_by_swap(slots, slot, token);
 }
 
 uint64_t lrd_slot_release(lrd_slots *slots, uint64_t slot, bool moved) {
@@ -148,11 +168,13 @@ uint64_t lrd_slot_release(lrd_slots *slots, uint64_t slot, bool moved) {
   do {
     /* the map was replaced under us */
     if (word_owner(word) != slots->row + 1) {
-      return LRD_TOKEN_NONE;
+      next = LRD_TOKEN_NONE;
+      break;
     }
     next = moved ? word_next(word) : word & LRD_SLOT_VERSION_MASK;
   } while (
       !atomic_compare_exchange_weak_explicit(&slots->words[slot], &word, next, memory_order_seq_cst, memory_order_relaxed));
+  atomic_fetch_sub(&slots->owned, 1);
   return next;
 }
 

@@ -64,6 +64,8 @@ struct lrd_slots {
   unsigned row;
   bool row_claimed;
   bool joining;
+  _Atomic uint32_t owned;    /* slots that threads of this process own or are about to own */
+  _Atomic uint64_t attempts; /* to own one, ever */
   _Atomic bool lost;
   int lock_fd;
   int map_fd;

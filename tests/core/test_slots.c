@@ -45,6 +45,20 @@ static void an_owned_slot_gives_no_token_and_moves_when_released(void **state) {
   lrd_slots_close(slots);
 }
 
+static void a_word_that_names_us_by_damage_is_set_right(void **state) {
+  unsigned shift;
+  uint64_t version;
+  lrd_slots *slots = join(*state);
+  _Atomic uint64_t *words = lrd_slots_base(slots, &shift);
+  atomic_fetch_or(&words[5], (uint64_t)(lrd_slots_row(slots) + 1) << LRD_SLOT_VERSION_BITS);
+  assert_ok(lrd_slot_own(slots, 6, 0, &version));
+  assert_err(lrd_slot_own(slots, 5, 1000000, &version), LARDER_EBUSY); /* it may be the other thread's */
+  (void)lrd_slot_release(slots, 6, true);
+  assert_ok(lrd_slot_own(slots, 5, 1000000, &version));
+  assert_int_equal(lrd_slot_release(slots, 5, true), version + 1);
+  lrd_slots_close(slots);
+}
+
 static void ranges_of_slots_cover_every_hash_once(void **state) {
   lrd_slots *slots = join(*state);
   uint64_t next = 0;
@@ -323,6 +337,7 @@ static void opening_survives_every_failed_allocation_and_file_operation(void **s
 int main(void) {
   const struct CMUnitTest tests[] = {
       SUPPORT_DIR_TEST(an_owned_slot_gives_no_token_and_moves_when_released),
+      SUPPORT_DIR_TEST(a_word_that_names_us_by_damage_is_set_right),
       SUPPORT_DIR_TEST(ranges_of_slots_cover_every_hash_once),
       SUPPORT_DIR_TEST(a_living_owner_is_waited_for_and_a_dead_one_replaced),
       SUPPORT_DIR_TEST(a_reader_frees_a_dead_owners_slot),
