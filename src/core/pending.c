@@ -24,8 +24,8 @@ struct pending_entry {
   larder_facts facts; /* pointers into bytes */
   size_t key_len;
   size_t size;
-  bool writing;
-  uint8_t bytes[]; /* key, value, version, meta, tags */
+  uint64_t busy_round; /* the flush in which its slot was not to be had */
+  uint8_t bytes[];     /* key, value, version, meta, tags */
 };
 
 struct lrd_pending {
@@ -36,6 +36,7 @@ struct lrd_pending {
   _Atomic size_t count;
   size_t bytes;
   uint64_t serial;
+  uint64_t round; /* of flushes; under flush_mutex */
 };
 
 larder_err lrd_pending_new(larder *cache, lrd_pending **out) {
@@ -229,14 +230,17 @@ static void batch_sift(lrd_pending *pending, flush_batch *batch) {
   batch->len = kept;
 }
 
-/* Takes up to a batch of entries that arrived by `serial_max`, all of the namespace of the first one met. */
+/*
+ * Takes up to a batch of entries that arrived by `serial_max`, all of the namespace of the first one met. Those whose slot
+ * was not to be had in this flush are left: each batch that has one waits for it, while all the others wait behind.
+ */
 static larder_err batch_fill(lrd_pending *pending, flush_batch *batch, uint64_t serial_max) {
   larder_err result = LARDER_OK;
   larder_ns *ns = NULL;
   lrd_lock(&pending->mutex);
   for (size_t b = 0; b < BUCKETS && batch->len < LRD_BATCH_MAX && batch->bytes < BYTES_MAX / 8; b++) {
     for (pending_entry *entry = pending->buckets[b]; entry && batch->len < LRD_BATCH_MAX; entry = entry->next) {
-      if (entry->serial > serial_max || (ns && entry->ns != ns)) {
+      if (entry->serial > serial_max || entry->busy_round == pending->round || (ns && entry->ns != ns)) {
         continue;
       }
       ns = entry->ns;
@@ -251,25 +255,33 @@ out:
   return batch->len > 0 ? LARDER_OK : result;
 }
 
-/* Those that were written, and lost to a newer stamp, leave; those whose slot was not to be had stay for the next round. */
-static bool batch_settle(lrd_pending *pending, flush_batch *batch, larder_err result) {
-  bool progress = false;
+/*
+ * Those that were written, and lost to a newer stamp, leave; the others stay for the next flush. What the first failure
+ * was, or LARDER_OK.
+ */
+static larder_err batch_settle(lrd_pending *pending, flush_batch *batch, larder_err result) {
+  larder_err failure = result;
   for (size_t i = 0; i < batch->len; i++) {
     lrd_change *change = &batch->changes[i];
-    if (result == LARDER_OK && change->result >= 0) {
-      lrd_lock(&pending->mutex);
-      pending_entry **place = place_of(pending, change->op.ns, change->op.hash, change->op.key, change->op.key_len);
-      if (*place && (*place)->facts.stamp == batch->stamps[i]) {
+    bool written = result == LARDER_OK && change->result >= 0;
+    lrd_lock(&pending->mutex);
+    pending_entry **place = place_of(pending, change->op.ns, change->op.hash, change->op.key, change->op.key_len);
+    if (*place && (*place)->facts.stamp == batch->stamps[i]) {
+      if (written) {
         unlink_at(pending, place);
+      } else {
+        (*place)->busy_round = pending->round;
       }
-      lrd_unlock(&pending->mutex);
-      progress = true;
+    }
+    lrd_unlock(&pending->mutex);
+    if (!written && failure == LARDER_OK) {
+      failure = change->result;
     }
     lrd_dealloc(batch->copies[i]);
   }
   batch->len = 0;
   batch->bytes = 0;
-  return progress;
+  return failure;
 }
 
 larder_err lrd_pending_flush(lrd_pending *pending) {
@@ -283,8 +295,10 @@ larder_err lrd_pending_flush(lrd_pending *pending) {
   lrd_lock(&pending->flush_mutex);
   lrd_lock(&pending->mutex);
   uint64_t serial_max = pending->serial;
+  pending->round++;
   lrd_unlock(&pending->mutex);
   larder_err result = LARDER_OK;
+  larder_err failure = LARDER_OK;
   for (;;) {
     result = batch_fill(pending, batch, serial_max);
     if (result != LARDER_OK || batch->len == 0) {
@@ -296,14 +310,15 @@ larder_err lrd_pending_flush(lrd_pending *pending) {
       continue;
     }
     result = lrd_write_batch(batch->changes[0].op.ns, batch->changes, batch->len);
-    if (!batch_settle(pending, batch, result)) {
-      if (result == LARDER_OK) {
-        result = LARDER_EBUSY;
-      }
+    larder_err left = batch_settle(pending, batch, result);
+    if (failure == LARDER_OK) {
+      failure = left;
+    }
+    if (result != LARDER_OK) {
       break;
     }
   }
   lrd_unlock(&pending->flush_mutex);
   lrd_dealloc(batch);
-  return result;
+  return result != LARDER_OK ? result : failure;
 }

@@ -5,6 +5,8 @@
  */
 #include "support/support.h"
 
+#include "base/hash.h"
+#include "core/cache.h"
 #include "larder_testing.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -547,6 +549,13 @@ static void behind_is_seen_here_at_once_and_there_when_written(void **state) {
   assert_ok(larder_close(&second));
 }
 
+/* What another process finds. */
+static uint64_t listed_below(larder *cache) {
+  larder_ns *ns;
+  assert_ok(larder_ns_open(cache, "n", &ns, NULL));
+  return listed(ns, NULL);
+}
+
 static void a_full_queue_writes_through(void **state) {
   fixture *f = *state;
   char big[60000] = {0};
@@ -556,6 +565,24 @@ static void a_full_queue_writes_through(void **state) {
     assert_ok(larder_put(f->ns, key, strlen(key), big, sizeof big, NULL));
   }
   assert_int_equal(listed(f->ns, NULL), 600);
+}
+
+static void a_slot_that_is_not_to_be_had_keeps_no_other_put_waiting(void **state) {
+  fixture *f = *state;
+  larder *second = open_on(f);
+  uint64_t version;
+  uint64_t slot = lrd_slot_of(second->slots, lrd_hash64("held", 4, f->ns->seed));
+  fill(f->ns, 0, 1000, NULL);
+  assert_ok(put(f->ns, "held", "v", NULL));
+  assert_ok(lrd_slot_own(second->slots, slot, 0, &version));
+  int64_t began_ns = lrd_mono_ns(&f->clock.clock);
+  assert_err(larder_flush(f->cache), LARDER_EBUSY);
+  assert_true(lrd_mono_ns(&f->clock.clock) - began_ns < 2 * LRD_SLOT_WAIT_NS); /* once for all five batches */
+  assert_in_range(listed_below(second), 990, 1000); /* all but what lies in that slot, too, by chance */
+  (void)lrd_slot_release(second->slots, slot, false);
+  assert_ok(larder_flush(f->cache));
+  assert_int_equal(listed_below(second), 1001);
+  assert_ok(larder_close(&second));
 }
 
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -594,6 +621,7 @@ static int run_on(const char *name, const char *tiers, bool shared) {
       EACH(closing_loses_nothing),
       EACH(behind_is_seen_here_at_once_and_there_when_written),
       EACH(a_full_queue_writes_through),
+      EACH(a_slot_that_is_not_to_be_had_keeps_no_other_put_waiting),
   };
   chain = tiers;
   extra = "";
