@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli_table.h"
 #include "commands.h"
+#include "parts.h"
 #include "preview.h"
 #include "session.h"
 
@@ -50,7 +51,7 @@ static bool is_stale(const larder_facts *facts, int64_t now_ms) {
 }
 
 static void entry_json(const larder *cache, cli_json *json, const char *ns, const void *key, size_t key_len,
-                       const larder_facts *facts, const void *value, const char *tier, int64_t now_ms) {
+                       const larder_facts *facts, const void *value, const char *tier, int64_t now_ms, uint64_t figures_max) {
   const char *how = NULL;
   cli_buf preview = {0};
   cli_json_text(json, "ns", ns);
@@ -65,9 +66,10 @@ static void entry_json(const larder *cache, cli_json *json, const char *ns, cons
   }
   cli_json_bool(json, "near_expiry", near_expiry(facts, now_ms));
   cli_json_bool(json, "stale", is_stale(facts, now_ms));
-  cli_preview(cache, &preview, value, value != NULL ? (size_t)facts->value_len : 0, facts->kind, 200, &how);
+  cli_preview(cache, &preview, value, value != NULL ? (size_t)facts->value_len : 0, facts->kind, 200, figures_max, &how);
   cli_json_text(json, "preview", cli_buf_str(&preview));
   cli_json_text(json, "preview_as", how);
+  cli_parts_json(json, value, value != NULL ? (size_t)facts->value_len : 0, facts->kind, figures_max);
   cli_buf_fini(&preview);
 }
 
@@ -118,7 +120,7 @@ static void row_add(looking *l, const larder_listed *entry) {
   cli_table_add(&l->table, cli_count_text(facts->access_count, text, sizeof text));
   cli_buf_clear(&cell);
   cli_preview(l->cache, &cell, entry->value, entry->value != NULL ? (size_t)facts->value_len : 0, facts->kind,
-              l->preview_columns, NULL);
+              l->preview_columns, CLI_FIGURES_LISTED, NULL);
   cli_table_add_styled(&l->table, cli_buf_str(&cell), CLI_DIM);
   cli_buf_fini(&cell);
 }
@@ -132,7 +134,8 @@ static bool entry_visit(void *context, const larder_listed *entry) {
   l->shown++;
   if (l->call->globals->json) {
     cli_json_object(&l->json, NULL);
-    entry_json(l->cache, &l->json, l->ns, entry->key, entry->key_len, facts, entry->value, entry->tier, l->now_ms);
+    entry_json(l->cache, &l->json, l->ns, entry->key, entry->key_len, facts, entry->value, entry->tier, l->now_ms,
+               CLI_FIGURES_LISTED);
     cli_json_object_end(&l->json);
   } else {
     row_add(l, entry);
@@ -261,8 +264,13 @@ static void entry_print(const larder *cache, const inspect_args *args, const cha
   line("reads", cli_count_text(facts->access_count, text, sizeof text));
   if (facts->accessed_ms > 0) line_time("last read", facts->accessed_ms, now_ms, "");
   line("tier", found->tier != NULL ? found->tier : "-");
-  cli_preview(cache, &preview, value->data, value->len, facts->kind, 600, NULL);
-  line("preview", cli_buf_str(&preview));
+  const char *how = "text";
+  if (cli_parts_text(&preview, value->data, value->len, facts->kind, CLI_FIGURES_ONE, 100, "\n           ", &how)) {
+    line(how, cli_buf_str(&preview));
+  } else {
+    cli_preview(cache, &preview, value->data, value->len, facts->kind, 600, CLI_FIGURES_ONE, NULL);
+    line("preview", cli_buf_str(&preview));
+  }
   cli_buf_fini(&tags);
   cli_buf_fini(&preview);
 }
@@ -275,7 +283,7 @@ static void entry_document(const larder *cache, const char *ns, const cli_key *k
   facts.value_len = value->len;
   cli_json_init(&json, stdout);
   cli_json_object(&json, NULL);
-  entry_json(cache, &json, ns, key->data, key->len, &facts, value->data, found->tier, now_ms);
+  entry_json(cache, &json, ns, key->data, key->len, &facts, value->data, found->tier, now_ms, CLI_FIGURES_ONE);
   cli_json_uint(&json, "stamp", facts.stamp);
   if (facts.meta_len > 0 && cli_utf8_valid(facts.meta, facts.meta_len)) {
     cli_redact(cache, &meta, facts.meta, facts.meta_len, false);

@@ -3,6 +3,7 @@
 #include "file_io.h"
 #include "session.h"
 
+#include <larder/kind.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@ typedef struct put_args {
   const char *version;
   cli_list tags;
   const char *meta;
+  const char *meta_json;
   bool hex;
 } put_args;
 
@@ -28,6 +30,8 @@ static const cli_option options[] = {
     {"version", 0, CLI_TEXT, AT(version), "TEXT", NULL, NULL, "the version of the value, such as an ETag"},
     {"tag", 0, CLI_LIST, AT(tags), "TAG", NULL, NULL, "a tag; may be given up to 16 times"},
     {"meta", 0, CLI_TEXT, AT(meta), "TEXT", NULL, NULL, "a note kept with the value, at most 4 KiB; @FILE reads it from FILE"},
+    {"meta-json", 0, CLI_TEXT, AT(meta_json), "TEXT", NULL, NULL,
+     "the same, and refused unless it is a JSON object: of a checkpoint say its epoch, loss, optimizer"},
     {"key-hex", 0, CLI_FLAG, AT(hex), NULL, NULL, NULL, "KEY is given in hexadecimal"},
     {0}};
 
@@ -41,12 +45,17 @@ static const cli_example examples[] = {
     {"larder put bls_ces payrolls:2026-10 payrolls.json --kind json", "keeps a file"},
     {"echo hello | larder put demo greeting --ttl 1h", "keeps what is piped in, for an hour"},
     {"larder put kernels k1 k1.npy --kind array --tag run7 --version 3", "with a tag and a version"},
+    {"larder put models net:12 net.pt --kind model --meta-json @net.json", "a checkpoint, checked, with its epoch and loss"},
     {0}};
 
 /* Text as it stands, or the content of @FILE. */
-static cli_exit meta_read(const cli_call *call, const char *given, cli_buf *out) {
+static cli_exit meta_read(const cli_call *call, const put_args *args, cli_buf *out) {
   char why[256];
+  larder_error broken = {0};
+  const char *given = args->meta_json != NULL ? args->meta_json : args->meta;
   if (given == NULL) return CLI_DONE;
+  if (args->meta != NULL && args->meta_json != NULL)
+    return cli_refuse(call, CLI_USAGE, "leave one of them out", "--meta and --meta-json are both given");
   if (given[0] != '@') {
     cli_buf_text(out, given);
   } else if (!cli_file_read(given + 1, LARDER_META_MAX + 1, out, why, sizeof why)) {
@@ -54,6 +63,11 @@ static cli_exit meta_read(const cli_call *call, const char *given, cli_buf *out)
   }
   if (out->len > LARDER_META_MAX)
     return cli_refuse(call, CLI_USAGE, "put what is larger into the value", "--meta holds at most %u bytes", LARDER_META_MAX);
+  if (args->meta_json == NULL) return CLI_DONE;
+  if (larder_kind_check(LARDER_KIND_JSON, out->data, out->len, NULL, &broken) != LARDER_OK)
+    return cli_refuse(call, CLI_USAGE, "mend it, or give it as --meta", "--meta-json: %s", broken.message);
+  if (out->data[strspn(out->data, " \t\r\n")] != '{')
+    return cli_refuse(call, CLI_USAGE, "such as {\"epoch\": 12, \"loss\": 0.031}", "--meta-json is a JSON object");
   return CLI_DONE;
 }
 
@@ -107,6 +121,18 @@ static cli_exit lasting_check(const cli_call *call, larder_ns *ns) {
                     "%s is kept in memory only, which would end with this command", larder_ns_name(ns));
 }
 
+/* What larder_put says by its code only. */
+static cli_exit broken_told(const cli_call *call, const put_args *args, larder_ns *ns, const cli_buf *value) {
+  larder_policy policy = {0};
+  larder_error why = {0};
+  larder_ns_policy(ns, &policy);
+  larder_kind kind = cli_kind_of(args->kind);
+  if (kind == LARDER_KIND_BYTES) kind = policy.kind;
+  larder_err result = larder_kind_check(kind, cli_buf_str(value), value->len, NULL, &why);
+  return cli_refuse(call, CLI_FAILED, "mend the value, or put it as another --kind", "not kept, since it is no whole %s: %s",
+                    cli_kind_name(kind), result == LARDER_OK ? larder_err_text(LARDER_EFORMAT) : why.message);
+}
+
 static cli_exit value_put(const cli_call *call, const put_args *args, larder_ns *ns, const cli_key *key, const cli_buf *value,
                           const cli_buf *meta) {
   larder_put_options how = {.size = sizeof how,
@@ -129,6 +155,7 @@ static cli_exit value_put(const cli_call *call, const put_args *args, larder_ns 
                       cli_size_text(policy.max_entry_bytes, most, sizeof most));
   }
   if (result > 0) return cli_refuse(call, CLI_FAILED, "try again", "not kept: %s", larder_err_text(result));
+  if (result == LARDER_EFORMAT) return broken_told(call, args, ns, value);
   return cli_refuse_result(call, result, NULL, "cannot put the value");
 }
 
@@ -141,7 +168,7 @@ static cli_exit run(const cli_call *call, void *given) {
   cli_buf meta = {0};
   cli_exit code = cli_key_read(call, args->key, args->hex, &key);
   if (code == CLI_DONE) code = limits_check(call, args);
-  if (code == CLI_DONE) code = meta_read(call, args->meta, &meta);
+  if (code == CLI_DONE) code = meta_read(call, args, &meta);
   if (code == CLI_DONE) code = value_read(call, args->file, &value);
   if (code == CLI_DONE) code = cli_open(call, CLI_CHANGES, &cache);
   if (code == CLI_DONE) code = cli_ns(call, cache, args->ns, &ns);
@@ -152,12 +179,15 @@ static cli_exit run(const cli_call *call, void *given) {
   return cli_close(call, &cache, code);
 }
 
-const cli_command cli_command_put = {.name = "put",
-                                     .summary = "Keep a value.",
-                                     .text = "When the command returns, the value is kept as durably as the namespace's "
-                                             "configuration promises, and no process sees an older one any more.",
-                                     .options = options,
-                                     .operands = operands,
-                                     .examples = examples,
-                                     .args_size = sizeof(put_args),
-                                     .run = run};
+const cli_command cli_command_put = {
+    .name = "put",
+    .summary = "Keep a value.",
+    .text = "When the command returns, the value is kept as durably as the namespace's "
+            "configuration promises, and no process sees an older one any more.\n\nA value of kind "
+            "json, array or model is checked first, and refused with the place where it is "
+            "broken. Nothing in a model is executed or unpickled.",
+    .options = options,
+    .operands = operands,
+    .examples = examples,
+    .args_size = sizeof(put_args),
+    .run = run};

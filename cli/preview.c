@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "preview.h"
+#include "parts.h"
 
 #include <larder/config.h>
 #include <larder/redact.h>
@@ -22,34 +23,21 @@ static void preview_hex(cli_buf *out, const unsigned char *bytes, size_t len, si
   if (shown < len) cli_buf_text(out, " …");
 }
 
-/* numpy's own header says type and shape: `{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }` */
-static bool preview_npy(cli_buf *out, const unsigned char *bytes, size_t len) {
-  if (len < 12 || memcmp(bytes, "\x93NUMPY", 6) != 0) return false;
-  size_t start = bytes[6] >= 2 ? 12 : 10;
-  size_t header = (size_t)bytes[8] | (size_t)bytes[9] << 8;
-  if (start + header > len || !cli_printable(bytes + start, header)) return false;
-  while (header > 0 && strchr(" \n", bytes[start + header - 1]) != NULL) header--;
-  cli_buf_text(out, "npy ");
-  cli_escape(out, bytes + start, header);
-  return true;
-}
-
 void cli_preview(const larder *cache, cli_buf *out, const void *value, size_t len, larder_kind kind, size_t columns,
-                 const char **how_out) {
+                 uint64_t figures_max, const char **how_out) {
   size_t seen = len < CLI_PREVIEW_WINDOW ? len : CLI_PREVIEW_WINDOW;
   const unsigned char *bytes = value;
   const char *how = "text";
   while (seen > 0 && seen < len && (bytes[seen] & 0xc0) == 0x80) seen--; /* no character cut in two */
-  bool text = kind == LARDER_KIND_TEXT || kind == LARDER_KIND_JSON || cli_printable(bytes, seen);
-  if (text) {
+  bool told = (kind == LARDER_KIND_TEXT || kind == LARDER_KIND_JSON) && cli_utf8_valid(bytes, seen);
+  if (told || cli_printable(bytes, seen)) {
     cli_buf plain = {0};
     cli_redact(cache, &plain, value, seen, seen < len);
     cli_escape(out, cli_buf_str(&plain), plain.len);
     if (seen < len) cli_buf_text(out, "…");
     cli_buf_fini(&plain);
     cli_shorten(out, columns);
-  } else if (preview_npy(out, bytes, seen)) {
-    how = "array";
+  } else if (cli_parts_text(out, value, len, kind, figures_max, 8, "; ", &how)) {
     cli_shorten(out, columns);
   } else {
     how = "hex";

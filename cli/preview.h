@@ -13,10 +13,11 @@
 void cli_redact(const larder *cache, cli_buf *out, const char *text, size_t len, bool cut);
 
 /*
- * Adds a preview of a value: text and JSON redacted and escaped, an array's header, else hexadecimal. `columns` 0: no
- * limit but the window. *how_out says which: "text", "array", "hex".
+ * Adds a preview of a value: text and JSON redacted and escaped, the parts of an array or a model, else hexadecimal.
+ * `columns` 0: no limit but the window. `figures_max`: see cli_parts_text. *how_out says which: "text", "array", "model",
+ * "hex".
  */
 void cli_preview(const larder *cache, cli_buf *out, const void *value, size_t len, larder_kind kind, size_t columns,
-                 const char **how_out);
+                 uint64_t figures_max, const char **how_out);
 
 #endif

@@ -50,7 +50,7 @@ typedef enum larder_err_class {
   X(LARDER_ETOOBIG, -9, MISUSE, "larger than the limit")                                                                       \
   X(LARDER_EFORKED, -10, MISUSE, "this handle was opened before fork; open a new one in the child")                            \
   X(LARDER_EUNSUPPORTED, -11, PERMANENT, "not supported here")                                                                 \
-  X(LARDER_EFORMAT, -12, PERMANENT, "the format on disk is unknown or newer than this build")                                  \
+  X(LARDER_EFORMAT, -12, PERMANENT, "the format is broken, unknown or newer than this build")                                  \
   X(LARDER_EAWAY, -13, RETRY, "the tier is away")                                                                              \
   X(LARDER_EUNKNOWN, -14, RETRY, "the outcome is not known")                                                                   \
   X(LARDER_ECLOSED, -15, MISUSE, "closed")                                                                                     \

@@ -18,7 +18,7 @@ larder_err larder_array_put(larder_ns *ns, const void *key, size_t key_len, cons
   if (result != LARDER_OK) return result;
   if (options && options->put) how = *options->put;
   how.kind = LARDER_KIND_ARRAY;
-  result = larder_put(ns, key, key_len, built, len, &how);
+  result = lrd_put_whole(ns, key, key_len, built, len, &how);
   larder_array_free(built);
   return result < 0 ? lrd_fail(err, result, 0, ROOM, "the array can't be put: %s", larder_err_text(result)) : result;
 }

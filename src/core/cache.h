@@ -163,6 +163,13 @@ bool lrd_instance_clean(lrd_instance *instance, uint64_t slot, bool *cleaned);
 /* Carries out changes of one namespace; each has its result. At most LRD_BATCH_MAX. */
 larder_err lrd_write_batch(larder_ns *ns, lrd_change *changes, size_t count);
 
+/* --- put_delete.c ----------------------------------------------------------------------------------------------------------
+ */
+
+/* As larder_put, of a value that is known to be whole. */
+LARDER_MUST_CHECK larder_err lrd_put_whole(larder_ns *ns, const void *key, size_t key_len, const void *value, size_t len,
+                                           const larder_put_options *options);
+
 /* --- entry.c: options into facts ------------------------------------------------------------------------------------------ */
 
 /* Checks and turns a put's options into facts; tags are encoded into tags_room (LARDER_TAGS_MAX * (1 + LARDER_TAG_MAX)). */

@@ -341,7 +341,8 @@ void larder_ns_policy(const larder_ns *ns, larder_policy *out) {
                          .max_entry_bytes = ns->policy.max_entry_bytes,
                          .durability = ns->links_len > 0 ? ns->policy.durability : LARDER_DURABILITY_COMMIT,
                          .tiers = ns->tiers_text,
-                         .memory_policy = ns->memory ? ns->policy.memory_policy : NULL};
+                         .memory_policy = ns->memory ? ns->policy.memory_policy : NULL,
+                         .kind = ns->policy.kind};
 }
 
 const char *larder_root(const larder *cache) { return cache ? cache->root : NULL; }

@@ -4,6 +4,8 @@
 #include "base/fail.h"
 #include "cache.h"
 
+#include <larder/kind.h>
+
 #define TAGS_ROOM (LARDER_TAGS_MAX * (1 + LARDER_TAG_MAX))
 
 /* A `behind` put waits in the queue; where that is full, it is written like any other. */
@@ -31,6 +33,23 @@ static larder_err put_refused(lrd_change *change) {
   return result < 0 ? result : LARDER_NOT_KEPT;
 }
 
+/* Refuses what is not what its kind says. A pickle can't be checked, and is let pass with a warning. */
+static larder_err kind_check(const larder_ns *ns, const lrd_change *change, size_t len) {
+  larder_kind kind = change->facts.kind;
+  larder_format format = LARDER_FORMAT_BYTES;
+  if (kind != LARDER_KIND_JSON && kind != LARDER_KIND_ARRAY && kind != LARDER_KIND_MODEL) {
+    return LARDER_OK;
+  }
+  larder_err result = larder_kind_check(kind, change->value, len, &format, NULL);
+  if (result == LARDER_OK && format == LARDER_FORMAT_PICKLE) {
+    lrd_log_write(&ns->cache->log, LRD_LOG_WARN, "kind.pickle",
+                  "a model put into %s is a bare pickle: its bytes are kept, but nothing in it can be checked, and whoever "
+                  "loads it runs what it says; save it as .safetensors or in PyTorch's zip format",
+                  ns->name);
+  }
+  return result;
+}
+
 static larder_err put_prepare(larder_ns *ns, const void *key, size_t key_len, const void *value, size_t len,
                               const larder_put_options *options, uint8_t *tags_room, lrd_change *out) {
   *out = (lrd_change){.verb = LRD_CHANGE_PUT, .value = value};
@@ -52,11 +71,14 @@ static bool above_max_entry(const larder_ns *ns, size_t len) {
   return ns->policy.max_entry_bytes > 0 && len > ns->policy.max_entry_bytes;
 }
 
-larder_err larder_put(larder_ns *ns, const void *key, size_t key_len, const void *value, size_t len,
-                      const larder_put_options *options) {
+static larder_err put_one(larder_ns *ns, const void *key, size_t key_len, const void *value, size_t len,
+                          const larder_put_options *options, bool whole) {
   uint8_t tags_room[TAGS_ROOM];
   lrd_change change;
   larder_err result = put_prepare(ns, key, key_len, value, len, options, tags_room, &change);
+  if (result == LARDER_OK && !whole) {
+    result = kind_check(ns, &change, len);
+  }
   if (result != LARDER_OK) {
     return result;
   }
@@ -78,6 +100,16 @@ larder_err larder_put(larder_ns *ns, const void *key, size_t key_len, const void
   }
   result = lrd_write_batch(ns, &change, 1);
   return result == LARDER_OK ? change.result : result;
+}
+
+larder_err larder_put(larder_ns *ns, const void *key, size_t key_len, const void *value, size_t len,
+                      const larder_put_options *options) {
+  return put_one(ns, key, key_len, value, len, options, false);
+}
+
+larder_err lrd_put_whole(larder_ns *ns, const void *key, size_t key_len, const void *value, size_t len,
+                         const larder_put_options *options) {
+  return put_one(ns, key, key_len, value, len, options, true);
 }
 
 static larder_err change_one(larder_ns *ns, const void *key, size_t key_len, lrd_change_verb verb, int64_t ttl_ms) {
@@ -155,6 +187,9 @@ larder_err larder_put_many(larder_ns *ns, larder_item *items, size_t count) {
     }
     item->result =
         put_prepare(ns, item->key, item->key_len, item->value, item->value_len, item->options, batch->tags[batch->len], change);
+    if (item->result == LARDER_OK) {
+      item->result = kind_check(ns, change, item->value_len);
+    }
     if (item->result != LARDER_OK) {
       continue;
     }

@@ -96,7 +96,7 @@ larder_err larder_array_view(const void *value, size_t len, const char *name, bo
   }
   larder_err result = lrd_zip_open(&zip, value, len, err);
   if (result == LARDER_OK) result = member_pick(&zip, name, &member, err);
-  if (result == LARDER_OK) result = lrd_array_member_view(member, verify, out, err);
+  if (result == LARDER_OK && member) result = lrd_array_member_view(member, verify, out, err);
   lrd_zip_fini(&zip);
   return result;
 }

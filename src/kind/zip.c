@@ -88,29 +88,34 @@ static const uint8_t *end_find(const archive *in) {
 /* The zip64 end, which its locator right before the plain end leads to. */
 static larder_err end64_read(const archive *in, const uint8_t *end, directory *out, uint64_t *end_at) {
   size_t at = (size_t)(end - in->data);
-  if (at < LOCATOR64_LEN + END64_LEN || lrd_get_u32(end - LOCATOR64_LEN) != LOCATOR64_MAGIC)
-    return broken(in, "its end speaks of a zip64 end that is not there");
   uint64_t where = lrd_get_u64(end - LOCATOR64_LEN + 8);
-  if (where > at - LOCATOR64_LEN - END64_LEN || lrd_get_u32(in->data + where) != END64_MAGIC)
+  if (at < LOCATOR64_LEN + END64_LEN || where > at - LOCATOR64_LEN - END64_LEN || lrd_get_u32(in->data + where) != END64_MAGIC)
     return broken(in, "its zip64 end is not where it should be");
   const uint8_t *record = in->data + where;
   if (lrd_get_u32(record + 16) != 0 || lrd_get_u32(record + 20) != 0 || lrd_get_u64(record + 24) != lrd_get_u64(record + 32))
     return broken(in, "it is one of several volumes");
-  *out = (directory){.at = lrd_get_u64(record + 48), .len = lrd_get_u64(record + 40), .entries = lrd_get_u64(record + 32)};
+  directory wide = {.at = lrd_get_u64(record + 48), .len = lrd_get_u64(record + 40), .entries = lrd_get_u64(record + 32)};
+  if ((out->at != UINT32_MAX && out->at != wide.at) || (out->len != UINT32_MAX && out->len != wide.len) ||
+      (out->entries != UINT16_MAX && out->entries != wide.entries))
+    return broken(in, "its two ends say different things");
+  *out = wide;
   *end_at = where;
   return LARDER_OK;
 }
 
+/* Some writers, PyTorch's among them, add the zip64 end where the plain one would do: both are read, and have to agree. */
 static larder_err directory_find(const archive *in, directory *out) {
   const uint8_t *end = end_find(in);
   if (!end) return broken(in, "its end is missing; it was cut, or is none");
   uint64_t end_at = (uint64_t)(end - in->data);
   *out = (directory){.at = lrd_get_u32(end + 16), .len = lrd_get_u32(end + 12), .entries = lrd_get_u16(end + 10)};
-  if (out->at == UINT32_MAX || out->len == UINT32_MAX || out->entries == UINT16_MAX) {
+  if (lrd_get_u16(end + 4) != 0 || lrd_get_u16(end + 6) != 0 || lrd_get_u16(end + 8) != out->entries)
+    return broken(in, "it is one of several volumes");
+  if (end_at >= LOCATOR64_LEN && lrd_get_u32(end - LOCATOR64_LEN) == LOCATOR64_MAGIC) {
     larder_err result = end64_read(in, end, out, &end_at);
     if (result != LARDER_OK) return result;
-  } else if (lrd_get_u16(end + 4) != 0 || lrd_get_u16(end + 6) != 0 || lrd_get_u16(end + 8) != out->entries) {
-    return broken(in, "it is one of several volumes");
+  } else if (out->at == UINT32_MAX || out->len == UINT32_MAX || out->entries == UINT16_MAX) {
+    return broken(in, "its end speaks of a zip64 end that is not there");
   }
   if (out->at > end_at || out->len != end_at - out->at) return broken(in, "its directory is not where its end says");
   if (out->entries > out->len / CENTRAL_LEN) return broken(in, "its directory is too short for its members");

@@ -291,20 +291,21 @@ class Inspect(CliCase):
             self.put("demo", "long", shift + "\u0436".encode() * 3000)
             self.assertEqual(self.document("inspect", "demo", "long")["preview_as"], "text")
 
-    def test_an_array_shows_its_header(self):
+    def test_an_array_shows_its_type_shape_and_figures(self):
         header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }".ljust(117) + b"\n"
         array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(16)
         self.put("demo", "a", array, "--kind", "array")
         document = self.document("inspect", "demo", "a")
         self.assertEqual(document["preview_as"], "array")
-        self.assertIn("'shape': (2,)", document["preview"])
+        self.assertEqual(document["preview"], "npy float64 (2,), min 0, max 0, mean 0")
 
     def test_a_terminal_is_not_disturbed(self):
-        self.put("demo", "esc", b"\x1b]0;owned\x07 text \x9b", "--kind", "text")
+        self.put("demo", "esc", b"\x1b]0;owned\x07 text \xc2\x9b", "--kind", "text")
         for args in (["inspect", "demo", "esc"], ["inspect", "demo"]):
             raw = self.expect(DONE, *args).raw
             self.assertNotIn(b"\x1b", raw)
             self.assertIn(b"\\x1b]0;owned\\x07 text", raw)
+            self.assertNotIn(b"\xc2\x9b", raw)
 
     def test_secrets_are_hidden(self):
         self.put("demo", "s", SECRET_JSON, "--kind", "json", "--meta", "password=hunter2 ok")

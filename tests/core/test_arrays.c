@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Arrays put into a namespace and got as views that stay, from memory and from below. */
+/* Arrays put into a namespace and got as views that stay, from memory and from below; what a put refuses by its kind. */
 #include "support/support.h"
 
 #include "base/clock.h"
 #include "larder_testing.h"
 #include <larder/array.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +13,15 @@ typedef struct fixture {
   char *root;
   lrd_clock_moved clock;
   larder *cache;
-  larder_ns *both, *below;
+  larder_ns *both, *below, *queued;
+  char warned[64];
 } fixture;
+
+static void warning_note(void *context, int level, const char *id, const char *message) {
+  fixture *f = context;
+  (void)message;
+  if (level == LARDER_LOG_WARN) (void)snprintf(f->warned, sizeof f->warned, "%s", id);
+}
 
 static int setup(void **state) {
   fixture *f = calloc(1, sizeof *f);
@@ -21,11 +29,16 @@ static int setup(void **state) {
   lrd_clock_moved_init(&f->clock, INT64_C(1700000000000));
   larder_options options = {.size = sizeof options,
                             .root = f->root,
+                            .log = warning_note,
+                            .log_context = f,
+                            .log_level = LARDER_LOG_WARN,
                             .config_text = "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    both: {kind: array}\n"
-                                           "    below: {tiers: [sqlite]}\n"};
+                                           "    below: {tiers: [sqlite]}\n"
+                                           "    queued: {kind: json, durability: behind}\n"};
   assert_ok(lrd_larder_open_with_clock(&options, &f->clock.clock, &f->cache, NULL));
   assert_ok(larder_ns_open(f->cache, "both", &f->both, NULL));
   assert_ok(larder_ns_open(f->cache, "below", &f->below, NULL));
+  assert_ok(larder_ns_open(f->cache, "queued", &f->queued, NULL));
   *state = f;
   return 0;
 }
@@ -122,12 +135,47 @@ static void what_is_no_array_is_told(void **state) {
   assert_err(larder_array_get(f->both, "k", 1, NULL, NULL, &err), LARDER_EINVAL);
 }
 
+static void a_put_refuses_what_is_not_what_its_kind_says_and_changes_nothing(void **state) {
+  fixture *f = *state;
+  larder_put_options json = {.size = sizeof json, .kind = LARDER_KIND_JSON};
+  larder_value value = {0};
+  larder_ns *spaces[] = {f->below, f->queued};
+  for (size_t i = 0; i < 2; i++) {
+    assert_ok(larder_put(spaces[i], "k", 1, "[1]", 3, &json));
+    assert_err(larder_put(spaces[i], "k", 1, "[1", 2, i ? NULL : &json), LARDER_EFORMAT);
+    larder_item items[3] = {{.key = "a", .key_len = 1, .value = "{}", .value_len = 2, .options = &json},
+                            {.key = "k", .key_len = 1, .value = "{", .value_len = 1, .options = &json},
+                            {.key = "b", .key_len = 1, .value = "true", .value_len = 4, .options = &json}};
+    assert_ok(larder_put_many(spaces[i], items, 3));
+    assert_ok(items[0].result);
+    assert_err(items[1].result, LARDER_EFORMAT);
+    assert_ok(items[2].result);
+    assert_ok(larder_get(spaces[i], "k", 1, NULL, &value));
+    assert_int_equal(value.len, 3);
+    larder_value_release(&value);
+  }
+  assert_err(larder_put(f->both, "k", 1, "no array", 8, NULL), LARDER_EFORMAT);
+  larder_policy policy = {0};
+  larder_ns_policy(f->queued, &policy);
+  assert_int_equal(policy.kind, LARDER_KIND_JSON);
+}
+
+static void a_pickle_is_kept_with_a_warning(void **state) {
+  fixture *f = *state;
+  larder_put_options model = {.size = sizeof model, .kind = LARDER_KIND_MODEL};
+  assert_ok(larder_put(f->below, "k", 1, "\x80\x02}.", 4, &model));
+  assert_string_equal(f->warned, "kind.pickle");
+  assert_err(larder_put(f->below, "k", 1, "GIF89a", 6, &model), LARDER_EFORMAT);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(an_array_comes_back_from_every_tier_where_it_can_be_read, setup, teardown),
       cmocka_unit_test_setup_teardown(a_large_array_is_not_copied_out_of_memory, setup, teardown),
       cmocka_unit_test_setup_teardown(members_are_got_by_name_with_the_options_of_the_put, setup, teardown),
       cmocka_unit_test_setup_teardown(what_is_no_array_is_told, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_put_refuses_what_is_not_what_its_kind_says_and_changes_nothing, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_pickle_is_kept_with_a_warning, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

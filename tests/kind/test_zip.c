@@ -220,7 +220,7 @@ static void members_above_and_behind_4_gib_are_found_by_zip64(void **state) {
   memcpy(entry + 56, "PK\x06\x07", 4);
   lrd_put_u64(entry + 64, central + 150), lrd_put_u32(entry + 72, 1);
   memcpy(entry + 76, "PK\x05\x06", 4);
-  memset(entry + 84, 0xff, 12);
+  memset(entry + 84, 0xff, 12); /* entries, length and place: all in the zip64 end */
   lrd_zip zip = {0};
   larder_error err = {0};
   size_t len = (size_t)(entry + 98 - at);
