@@ -9,7 +9,7 @@
 #endif
 
 /* What a chain may name in this build; the test compares it with the configuration's schema. */
-static const char *const tiers[] = {"memory", "sqlite"};
+static const char *const tiers[] = {"memory", "sqlite", "files"};
 
 static const cli_example examples[] = {{"larder version", "for a report of a mistake"}, {0}};
 

@@ -15,6 +15,7 @@
 #include "core/cache.h"
 #include "core/care.h"
 #include "larder_testing.h"
+#include "tier/files/files_tier.h"
 #include "tier/sqlite/sqlite_tier.h"
 #include <errno.h>
 
@@ -112,6 +113,9 @@ static bool is_memory(const lrd_config_tier *tier) { return strcmp(tier->type, "
 static const larder_tier_ops *ops_of(const larder_options *options, const char *type) {
   if (strcmp(type, "sqlite") == 0) {
     return &lrd_sqlite_tier;
+  }
+  if (strcmp(type, "files") == 0) {
+    return &lrd_files_tier;
   }
   for (size_t i = 0; options->extra_tiers && options->extra_tiers[i]; i++) {
     if (strcmp(options->extra_tiers[i]->name, type) == 0) {

@@ -58,6 +58,14 @@ int lrd_fs_truncate(int fd, const char *path, int64_t len);
 void *lrd_fs_map(int fd, const char *path, size_t len, bool writable); /* MAP_SHARED; NULL and errno */
 void lrd_fs_unmap(void *at, size_t len);
 
+/* By a name within an open folder; the gate sees the name alone. */
+int lrd_fs_open_at(int folder, const char *name, int flags, mode_t mode); /* O_CLOEXEC is always added */
+/* With `exchange` the two files trade names at once; ENOENT when either is missing. */
+int lrd_fs_rename_at(int folder, const char *from, const char *to, bool exchange);
+int lrd_fs_unlink_at(int folder, const char *name);
+int lrd_fs_mkdir_at(int folder, const char *name, mode_t mode); /* 0 also when the name is taken already */
+int lrd_fs_sync_all(int fd, const char *path);                  /* syncfs: all that the file system of fd has not written */
+
 /*
  * Publishes data at path: a temporary file beside it, written, synced when `sync`, renamed over it, the directory synced
  * when `sync`. The old file or the new one is there at every moment.

@@ -25,6 +25,7 @@ static bool type_check(lrd_reader *reader, const char *type, lrd_place place, co
   const lrd_settings_cache *cache = &reader->settings->cache;
   lrd_trail_text(trail, where);
   *skip = (equals(type, "memory") && !cache->memory.enable) || (equals(type, "sqlite") && !cache->sqlite.enable) ||
+          (equals(type, "files") && !cache->files.enable) ||
           (equals(type, "redis") && reader->settings->redis_given && !cache->redis.enable && !extra_is(reader, type));
   if (*skip || extra_is(reader, type)) return true;
   lrd_nearest nearest;
@@ -41,7 +42,7 @@ static bool type_check(lrd_reader *reader, const char *type, lrd_place place, co
   for (const char *const *extra = reader->extra_types; extra != NULL && *extra != NULL; extra++)
     lrd_nearest_try(&nearest, *extra);
   lrd_mistake_add(reader->mistakes, place,
-                  "%s: found the unknown tier %s; expected memory, sqlite or one that the application "
+                  "%s: found the unknown tier %s; expected memory, sqlite, files or one that the application "
                   "registers%s%s",
                   where, lrd_quote(type, strlen(type), quoted), nearest.name != NULL ? "; the nearest is " : "",
                   nearest.name != NULL ? nearest.name : "");
@@ -75,7 +76,8 @@ static bool path_same(lrd_reader *reader, const char *a, const char *b) {
 }
 
 static const char *instance_path(const lrd_settings_instance *instance) {
-  return equals(instance->type, "sqlite") ? instance->sqlite.path : instance->extra.path;
+  if (equals(instance->type, "sqlite")) return instance->sqlite.path;
+  return equals(instance->type, "files") ? instance->files.path : instance->extra.path;
 }
 
 static const char *instance_name(lrd_reader *reader, const lrd_settings_instance *instance) {
@@ -98,13 +100,13 @@ static bool instances_reserve(lrd_reader *reader) {
   return true;
 }
 
-/* Whether two sqlite sections say the same, path aside. */
-static bool sqlite_same(const lrd_settings_sqlite *a, const lrd_settings_sqlite *b) {
-  for (const lrd_option *row = lrd_option_next(LRD_SCOPE_SQLITE, NULL); row != NULL;
-       row = lrd_option_next(LRD_SCOPE_SQLITE, row)) {
+/* Whether two sections of a tier say the same, path aside. */
+static bool section_same(lrd_scope scope, const void *a, const void *b) {
+  for (const lrd_option *row = lrd_option_next(scope, NULL); row != NULL; row = lrd_option_next(scope, row)) {
     const char *x = (const char *)a + row->offset, *y = (const char *)b + row->offset;
     bool number = row->type == LRD_OPTION_UINT || row->type == LRD_OPTION_SIZE || row->type == LRD_OPTION_DURATION;
     if (number && memcmp(x, y, sizeof(uint64_t)) != 0) return false;
+    if (row->type == LRD_OPTION_CHOICE && memcmp(x, y, sizeof(uint32_t)) != 0) return false;
   }
   return true;
 }
@@ -119,20 +121,23 @@ static void instance_again(lrd_reader *reader, lrd_settings_instance *old, const
                            const lrd_trail *trail) {
   char where[LRD_TRAIL_MAX];
   if (!wanted->detailed) return;
-  bool same = sqlite_same(&old->sqlite, &wanted->sqlite) && extra_same(&old->extra, &wanted->extra);
+  bool same = section_same(LRD_SCOPE_SQLITE, &old->sqlite, &wanted->sqlite) &&
+              section_same(LRD_SCOPE_FILES, &old->files, &wanted->files) && extra_same(&old->extra, &wanted->extra);
   if (!old->main && !old->detailed) {
     const char *path = instance_path(old);
     old->sqlite = wanted->sqlite;
+    old->files = wanted->files;
     old->extra = wanted->extra;
     old->detailed = true;
     if (equals(old->type, "sqlite"))
       old->sqlite.path = path;
+    else if (equals(old->type, "files"))
+      old->files.path = path;
     else
       old->extra.path = path;
   } else if (!same && old->main) {
-    lrd_mistake_add(reader->mistakes, wanted->place,
-                    "%s: found other settings for the database of cache.sqlite; expected them there",
-                    lrd_trail_text(trail, where));
+    lrd_mistake_add(reader->mistakes, wanted->place, "%s: found other settings for the %s of cache.%s; expected them there",
+                    lrd_trail_text(trail, where), equals(old->type, "sqlite") ? "database" : "folder", old->type);
   } else if (!same) {
     lrd_mistake_add(reader->mistakes, wanted->place,
                     "%s: found other settings for %s than at line %d; expected them in one place only",
@@ -171,7 +176,9 @@ static size_t instance_take(lrd_reader *reader, const lrd_settings_instance *wan
 static lrd_settings_instance instance_bare(lrd_reader *reader, const char *type, lrd_place place) {
   lrd_settings_instance one = {.type = type, .place = place, .main = !extra_is(reader, type)};
   one.sqlite = reader->settings->cache.sqlite;
+  one.files = reader->settings->cache.files;
   if (!equals(type, "sqlite")) one.sqlite.path = NULL;
+  if (!equals(type, "files")) one.files.path = NULL;
   lrd_option_set_defaults(LRD_SCOPE_EXTRA, &one.extra);
   return one;
 }
@@ -194,6 +201,8 @@ static void details_read(lrd_reader *reader, const lrd_yaml_node *map, lrd_setti
   }
   if (extra)
     lrd_scope_read(reader, LRD_SCOPE_EXTRA, map, &instance->extra, 0, trail);
+  else if (equals(instance->type, "files"))
+    lrd_scope_read(reader, LRD_SCOPE_FILES, map, &instance->files, LRD_OPTION_MAIN, trail);
   else
     lrd_scope_read(reader, LRD_SCOPE_SQLITE, map, &instance->sqlite, LRD_OPTION_MAIN, trail);
   const lrd_settings_instance bare = instance_bare(reader, instance->type, instance->place);

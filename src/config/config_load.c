@@ -131,6 +131,13 @@ static const char *sqlite_options(lrd_config_arena *arena, const lrd_settings_sq
                                  (unsigned long long)sqlite->readers_max, (long long)sqlite->busy_ms, checksums);
 }
 
+/* By the names of tier/files. */
+static const char *files_options(lrd_config_arena *arena, const lrd_settings_files *files) {
+  return lrd_config_arena_printf(arena, "mmap_bytes_min=%llu\nverify_sha256=%d\nshard=%llu\n",
+                                 (unsigned long long)files->mmap_bytes_min, files->verify == 1,
+                                 (unsigned long long)files->shard);
+}
+
 static bool tiers_fill(lrd_config *config, lrd_settings *settings) {
   config->tiers_len = settings->instances_len;
   config->tiers = lrd_config_arena_alloc(&settings->arena, (settings->instances_len + 1) * sizeof *config->tiers);
@@ -148,6 +155,13 @@ static bool tiers_fill(lrd_config *config, lrd_settings *settings) {
       tier->bytes_max = sqlite->bytes_max;
       tier->entries_max = sqlite->entries_max;
       tier->options = sqlite_options(&settings->arena, sqlite, settings->cache.checksums);
+      if (tier->options == NULL) return false;
+    } else if (strcmp(one->type, "files") == 0) {
+      const lrd_settings_files *files = &one->files;
+      tier->path = files->path;
+      tier->bytes_max = files->bytes_max;
+      tier->entries_max = files->entries_max;
+      tier->options = files_options(&settings->arena, files);
       if (tier->options == NULL) return false;
     } else {
       tier->path = one->extra.path;

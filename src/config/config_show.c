@@ -87,15 +87,16 @@ static void chain_show(shower *s, const lrd_option *row, const lrd_settings_poli
   lrd_writer_list_open(w, row->name);
   for (size_t i = 0; i < policy->chain_len; i++) {
     const lrd_settings_instance *one = &s->settings->instances[policy->chain[i].instance];
-    bool sqlite = strcmp(one->type, "sqlite") == 0;
     if (one->main) {
       lrd_writer_string(w, NULL, one->type);
       continue;
     }
     lrd_writer_map_open(w, NULL, true);
     lrd_writer_map_open(w, one->type, true);
-    if (sqlite)
+    if (strcmp(one->type, "sqlite") == 0)
       scope_show(s, LRD_SCOPE_SQLITE, &one->sqlite, LRD_OPTION_MAIN);
+    else if (strcmp(one->type, "files") == 0)
+      scope_show(s, LRD_SCOPE_FILES, &one->files, LRD_OPTION_MAIN);
     else
       scope_show(s, LRD_SCOPE_EXTRA, &one->extra, 0);
     lrd_writer_map_close(w);

@@ -18,6 +18,7 @@
 #define AT(field)     offsetof(lrd_settings_cache, field)
 #define MEMORY(field) offsetof(lrd_settings_memory, field)
 #define SQLITE(field) offsetof(lrd_settings_sqlite, field)
+#define FILES(field)  offsetof(lrd_settings_files, field)
 #define EXTRA(field)  offsetof(lrd_settings_extra, field)
 #define PACK(field)   offsetof(lrd_settings_compression, field)
 #define REDIS(field)  offsetof(lrd_settings_redis, field)
@@ -40,7 +41,7 @@ const lrd_scope_info lrd_scope_infos[LRD_SCOPE_COUNT] = {
 };
 
 const lrd_tier_type lrd_tier_types[] = {
-    {"memory", NULL}, {"sqlite", NULL}, {"files", "files"}, {"jsonl", "jsonl"}, {"redis", "redis"},
+    {"memory", NULL}, {"sqlite", NULL}, {"files", NULL}, {"jsonl", "jsonl"}, {"redis", "redis"},
 };
 const size_t lrd_tier_types_len = sizeof lrd_tier_types / sizeof *lrd_tier_types;
 
@@ -68,7 +69,8 @@ const lrd_option lrd_options[] = {
          "whole name; `-name`: takes a built-in one out."},
     {ROW(CACHE, "memory", SECTION), .inside = LRD_SCOPE_MEMORY, .offset = AT(memory), .sentence = "The memory tier."},
     {ROW(CACHE, "sqlite", SECTION), .inside = LRD_SCOPE_SQLITE, .offset = AT(sqlite), .sentence = "The SQLite tier."},
-    {ROW(CACHE, "files", ANY), .needs = "files", .sentence = "The tier of one ordinary file per entry."},
+    {ROW(CACHE, "files", SECTION), .inside = LRD_SCOPE_FILES, .offset = AT(files),
+     .sentence = "The tier of one ordinary file per entry."},
     {ROW(CACHE, "jsonl", ANY), .needs = "jsonl", .sentence = "The tier of JSON Lines files."},
     {ROW(CACHE, "redis", SECTION), .inside = LRD_SCOPE_REDIS, .offset = AT(redis), .sentence = "The Redis tier."},
     {ROW(CACHE, "compression", SECTION), .inside = LRD_SCOPE_COMPRESSION, .offset = AT(compression),
@@ -122,6 +124,26 @@ const lrd_option lrd_options[] = {
      .fallback = "1s",
      .sentence =
          "How long a write waits for a program that is not Larder and holds the database. Larder's own processes queue."},
+
+    {ROW(FILES, "enable", BOOL), .other = "enabled", .flags = LRD_OPTION_SWITCH | LRD_OPTION_MAIN, .offset = FILES(enable),
+     .fallback = "true", .sentence = "Whether the tier is used; a chain that names it goes on without it otherwise."},
+    {ROW(FILES, "path", PATH), .offset = FILES(path),
+     .sentence = "The folder in which each namespace has its own. Relative to the root; without it the root itself."},
+    {ROW(FILES, "max_mb", SIZE), .other = "size_mb", SIZE_IN("MiB", MIB, 64 * KIB, 1024 * TIB), .offset = FILES(bytes_max),
+     .fallback = "16GiB", .sentence = "Bytes it may hold, in whole blocks of its files, a hard limit."},
+    {ROW(FILES, "max_bytes", SIZE), .flags = LRD_OPTION_SAME, SIZE_IN("bytes", 1, 64 * KIB, 1024 * TIB),
+     .offset = FILES(bytes_max), .sentence = "The same in bytes."},
+    {ROW(FILES, "max_entries", UINT), .offset = FILES(entries_max), .fallback = "0", .max = 1e12,
+     .sentence = "Entries it may hold; 0: no limit of its own."},
+    {ROW(FILES, "verify", CHOICE), .offset = FILES(verify), .choices = "xxh3 sha256", .fallback = "xxh3",
+     .sentence = "What a file is compared with when it is read: its XXH3-128, or its SHA-256 too once that is known. "
+                 "`larder validate` compares both."},
+    {ROW(FILES, "mmap_threshold", SIZE), .other = "mmap", SIZE_IN("bytes", 1, 0, 2048 * MIB), .offset = FILES(mmap_bytes_min),
+     .fallback = "64KiB",
+     .sentence = "Values from this size on are mapped and not copied. 0 maps none: slower, but a file that somebody truncates "
+                 "by hand while it is in use is an error then and not the signal SIGBUS."},
+    {ROW(FILES, "shard", UINT), .offset = FILES(shard), .fallback = "0", .max = 3,
+     .sentence = "Levels of sub-folders, 256 to a level, for namespaces of very many files. What is stored stays where it is."},
 
     {ROW(EXTRA, "path", PATH), .offset = EXTRA(path), .sentence = "Its file or folder. Relative to the root."},
     {ROW(EXTRA, "max_mb", SIZE), SIZE_IN("MiB", MIB, 0, 1024 * TIB), .offset = EXTRA(bytes_max), .fallback = "0",

@@ -16,6 +16,7 @@
   X(CACHE, "cache", "The whole of Larder's part of the file.")                                                                 \
   X(MEMORY, "memory", "The memory tier: one per process, always the uppermost of its chain.")                                  \
   X(SQLITE, "sqlite", "The SQLite tier; in a chain, `{sqlite: {path: …}}` makes a further one with the same keys.")            \
+  X(FILES, "files", "One ordinary file per entry; in a chain, `{files: {path: …}}` makes a further one with the same keys.")   \
   X(EXTRA, "extra", "In a chain, `{NAME: {…}}` for a tier that the application registers.")                                    \
   X(COMPRESSION, "compression", "Compression of stored values.")                                                               \
   X(REDIS, "redis", "The Redis tier, shared by several hosts.")                                                                \

@@ -28,6 +28,16 @@ typedef struct lrd_settings_sqlite {
   int64_t busy_ms;
 } lrd_settings_sqlite;
 
+typedef struct lrd_settings_files {
+  bool enable;
+  const char *path;
+  uint64_t bytes_max;
+  uint64_t entries_max;
+  uint32_t verify;
+  uint64_t shard;
+  uint64_t mmap_bytes_min;
+} lrd_settings_files;
+
 /* A tier of the application's own, named in a chain. */
 typedef struct lrd_settings_extra {
   const char *path;
@@ -105,10 +115,11 @@ typedef struct lrd_settings_policy {
 typedef struct lrd_settings_instance {
   const char *type;
   const char *name;
-  bool main;     /* the one that the section `sqlite` or `memory` describes */
+  bool main;     /* the one that the section `memory`, `sqlite` or `files` describes */
   bool detailed; /* a chain gave more than type and path */
   lrd_place place;
   lrd_settings_sqlite sqlite;
+  lrd_settings_files files;
   lrd_settings_extra extra;
 } lrd_settings_instance;
 
@@ -123,6 +134,7 @@ typedef struct lrd_settings_cache {
   const char *secrets; /* a name a line */
   lrd_settings_memory memory;
   lrd_settings_sqlite sqlite;
+  lrd_settings_files files;
   lrd_settings_compression compression;
   lrd_settings_redis redis;
   lrd_settings_breaker breaker;

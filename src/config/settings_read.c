@@ -147,6 +147,7 @@ static void cache_before_row(lrd_reader *reader, const lrd_option *row, lrd_plac
   if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_POLICY) {
     cache->defaults.memory_policy = cache->memory.policy;
     cache->sqlite.path = lrd_config_path(reader, cache->root, cache->sqlite.path);
+    cache->files.path = cache->files.path == NULL ? cache->root : lrd_config_path(reader, cache->root, cache->files.path);
     if (reader->out_of_memory) return;
     lrd_chain_default(reader, &cache->defaults, place);
   }

@@ -65,7 +65,7 @@ class Help(unittest.TestCase):
     def test_tiers_of_version_are_those_the_configuration_takes(self):
         for tier in larder_bare("--json", "version").document["tiers"]:
             self.assertEqual(self.tier_check(tier).code, DONE, tier)
-        for tier in ("files", "jsonl", "redis"):
+        for tier in ("jsonl", "redis"):
             self.assertEqual(self.tier_check(tier).code, CONFIG, tier)
 
     @staticmethod

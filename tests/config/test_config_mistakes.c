@@ -150,10 +150,10 @@ static const awkward cases[] = {
     {"a chain that is no list", "cache: {namespaces: {a: {tiers: memory}}}\n",
      "1:33: cache.namespaces.a.tiers: found a value; expected a list of tiers such as [memory, sqlite]\n"},
     {"an unknown tier", "cache: {namespaces: {a: {tiers: [memory, sqlit]}}}\n",
-     "1:42: cache.namespaces.a.tiers: found the unknown tier \"sqlit\"; expected memory, sqlite or one that the application "
-     "registers; the nearest is sqlite\n"},
-    {"a tier that this build lacks", "cache: {namespaces: {a: {tiers: [memory, files]}}}\n",
-     "1:42: cache.namespaces.a.tiers: needs files, which this build does not have\n"},
+     "1:42: cache.namespaces.a.tiers: found the unknown tier \"sqlit\"; expected memory, sqlite, files or one that the "
+     "application registers; the nearest is sqlite\n"},
+    {"a tier that this build lacks", "cache: {namespaces: {a: {tiers: [memory, jsonl]}}}\n",
+     "1:42: cache.namespaces.a.tiers: needs jsonl, which this build does not have\n"},
     {"redis, switched on", "cache:\n  redis: {enable: true}\n  namespaces: {a: {tiers: [redis]}}\n",
      "2:11: cache.redis.enable: needs redis, which this build does not have\n3:28: cache.namespaces.a.tiers: needs redis, "
      "which this build does not have\n"},
@@ -196,9 +196,9 @@ static const awkward cases[] = {
      "1:44: cache.namespaces.a.limits.memory: found the unknown key \"max_entires\"; expected one of its keys; the nearest is "
      "max_entries\n"},
     {"parts that this build lacks",
-     "cache:\n  files: {}\n  namespaces:\n    a:\n      health: {failures: 3}\n      seal: fernet\n      negative_ttl: 5s\n    "
+     "cache:\n  jsonl: {}\n  namespaces:\n    a:\n      health: {failures: 3}\n      seal: fernet\n      negative_ttl: 5s\n    "
      "  maker: {command: [make, it]}\n",
-     "2:3: cache.files: needs files, which this build does not have\n5:7: cache.namespaces.a.health: needs health, which this "
+     "2:3: cache.jsonl: needs jsonl, which this build does not have\n5:7: cache.namespaces.a.health: needs health, which this "
      "build does not have\n6:7: cache.namespaces.a.seal: needs sealing, which this build does not have\n7:7: "
      "cache.namespaces.a.negative_ttl: needs makers, which this build does not have\n8:15: cache.namespaces.a.maker.command: "
      "needs the command maker, which this build does not have\n"},
@@ -262,7 +262,6 @@ static void the_designs_example_is_understood_but_for_parts_that_are_missing(voi
   char *told = config_complaints(config_text_design);
   assert_string_equal(
       told, "17:15: cache.namespaces.bls_ces.maker.http: needs the http maker, which this build does not have\n"
-            "18:55: cache.namespaces.fractional_kernels.tiers: needs files, which this build does not have\n"
             "18:71: cache.namespaces.fractional_kernels.maker.recipe: needs the recipe maker, which this build does not have\n"
             "19:43: cache.namespaces.proxies.tiers: needs jsonl, which this build does not have\n"
             "19:82: cache.namespaces.proxies.limits: needs jsonl, which this build does not have\n"

@@ -6,6 +6,7 @@
 #include "conformance.h"
 #include "faulty_tier.h"
 #include "support/support.h"
+#include "tier/files/files_tier.h"
 #include "tier/memory/memory.h"
 #include "tier/sqlite/sqlite_tier.h"
 #include <stdio.h>
@@ -28,6 +29,11 @@ static void the_memory_tier_keeps_the_contract(void **state) {
 static void the_sqlite_tier_keeps_the_contract(void **state) {
   (void)state;
   stands_every_check(&lrd_sqlite_tier);
+}
+
+static void the_files_tier_keeps_the_contract(void **state) {
+  (void)state;
+  stands_every_check(&lrd_files_tier);
 }
 
 static void the_whole_fake_keeps_the_contract(void **state) {
@@ -60,10 +66,9 @@ static void every_broken_fake_is_caught(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_whole_fake_keeps_the_contract),
-      cmocka_unit_test(every_broken_fake_is_caught),
-      cmocka_unit_test(the_memory_tier_keeps_the_contract),
-      cmocka_unit_test(the_sqlite_tier_keeps_the_contract),
+      cmocka_unit_test(the_whole_fake_keeps_the_contract),  cmocka_unit_test(every_broken_fake_is_caught),
+      cmocka_unit_test(the_memory_tier_keeps_the_contract), cmocka_unit_test(the_sqlite_tier_keeps_the_contract),
+      cmocka_unit_test(the_files_tier_keeps_the_contract),
   };
   return cmocka_run_group_tests_name("conformance", tests, NULL, NULL);
 }

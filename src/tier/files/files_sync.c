@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bringing to the disk what was committed.
+ *
+ * A `sync` write has its file on the disk before it is published; then it waits until the folder and the log are, which one
+ * flush does for all who wait. What `commit` writes published is followed every sync_ms: a few files one by one, many, or
+ * those of other processes, by one syncfs. Until then the file that each of them replaced stays under its temporary name,
+ * so that a power cut finds the one or the other.
+ */
+#include "files_inner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define LOOK_NS   (1000ll * 1000000)
+#define SHA_BYTES (32u << 20) /* of files read for their SHA-256 in one tick */
+#define SHA_IDLE  20u         /* ticks after which what another process has left undone is done */
+#define LOG_SLACK (1u << 20)
+
+bool lrd_files_leave(files_tier *tier, uint32_t space, const char *name, uint64_t bytes, uint64_t state) {
+  lrd_lock(&tier->leaving);
+  bool const waits = tier->leaves_len < LRD_FILES_LEAVES_MAX && tier->leaves_bytes + bytes <= LRD_FILES_LEAVES_BYTES;
+  char *path = waits ? lrd_path_join(tier->index.spaces[space].folder, name) : NULL;
+  if (path != NULL) {
+    tier->leaves[tier->leaves_len++] = (files_leave){path, bytes, state};
+    tier->leaves_bytes += bytes;
+  }
+  lrd_unlock(&tier->leaving);
+  return path != NULL;
+}
+
+void lrd_files_left(files_tier *tier, uint64_t synced) {
+  lrd_lock(&tier->leaving);
+  size_t kept = 0;
+  for (size_t i = 0; i < tier->leaves_len; i++) {
+    if (tier->leaves[i].state > synced) {
+      tier->leaves[kept++] = tier->leaves[i];
+      continue;
+    }
+    tier->leaves_bytes -= tier->leaves[i].bytes;
+    (void)lrd_fs_unlink(tier->leaves[i].path);
+    lrd_dealloc(tier->leaves[i].path);
+  }
+  tier->leaves_len = kept;
+  lrd_unlock(&tier->leaving);
+}
+
+/* Under the turn: a file was published and is perhaps not on the disk. */
+void lrd_files_fresh(files_tier *tier, const files_entry *entry) {
+  lrd_lock(&tier->leaving);
+  char *path = NULL;
+  if (!tier->fresh_lost && tier->fresh_len < LRD_FILES_FRESH_MAX)
+    path = lrd_path_join(tier->index.spaces[entry->space].folder, files_name(entry));
+  if (path != NULL)
+    tier->fresh[tier->fresh_len++] = path;
+  else
+    tier->fresh_lost = true;
+  lrd_unlock(&tier->leaving);
+}
+
+/* A file and the folders above it, any of which may be new; one that is gone by now needs no sync. */
+static int file_sync(const files_tier *tier, char *path) {
+  int const fd = lrd_fs_open(path, O_RDONLY | O_NOFOLLOW, 0);
+  if (fd < 0) return errno == ENOENT ? 0 : -1;
+  int rc = lrd_fs_sync(fd, path);
+  lrd_fs_close(fd);
+  size_t const least = strlen(tier->path);
+  for (char *slash = strrchr(path, '/'); rc == 0 && (size_t)(slash - path) >= least; slash = strrchr(path, '/')) {
+    *slash = 0;
+    rc = lrd_fs_sync_dir(path);
+    if (rc != 0 && errno == ENOENT) rc = 0;
+  }
+  return rc;
+}
+
+/* What this process has published since the last time: taken over by the caller. */
+static size_t fresh_take(files_tier *tier, char **out, bool *lost) {
+  lrd_lock(&tier->leaving);
+  size_t const len = tier->fresh_len;
+  memcpy(out, tier->fresh, len * sizeof *out);
+  *lost = tier->fresh_lost;
+  tier->fresh_len = 0;
+  tier->fresh_lost = false;
+  lrd_unlock(&tier->leaving);
+  return len;
+}
+
+/* A sync that failed has to be repeated, as a whole. */
+static void fresh_failed(files_tier *tier) {
+  lrd_lock(&tier->leaving);
+  tier->fresh_lost = true;
+  lrd_unlock(&tier->leaving);
+}
+
+static void raise_to(_Atomic uint64_t *word, uint64_t value) {
+  uint64_t seen = atomic_load(word);
+  while (seen < value && !atomic_compare_exchange_weak(word, &seen, value)) continue;
+}
+
+/* The log up to `state`, through the descriptor of whoever has it. */
+static larder_err log_sync(files_tier *tier) {
+  pthread_rwlock_rdlock(&tier->lock);
+  int const fd = tier->log.fd < 0 ? -1 : fcntl(tier->log.fd, F_DUPFD_CLOEXEC, 0);
+  pthread_rwlock_unlock(&tier->lock);
+  if (fd < 0) return lrd_err_from_errno(errno);
+  larder_err const err = lrd_fs_sync(fd, tier->log_path) == 0 ? LARDER_OK : lrd_err_from_errno(errno);
+  lrd_fs_close(fd);
+  return err;
+}
+
+/*
+ * Returns when the log up to `state` is on the disk and, with `everything`, the files that it names. Without it only the
+ * folders: the caller's own files are there already, and `synced` stays where it is.
+ */
+larder_err lrd_files_sync_upto(files_tier *tier, uint64_t state, bool everything) {
+  files_board *board = tier->board;
+  _Atomic uint64_t *mark = everything ? &board->synced : &tier->flushed;
+  larder_err err = LARDER_OK;
+  lrd_lock(&tier->syncing);
+  if (atomic_load(mark) < state) {
+    char *fresh[LRD_FILES_FRESH_MAX];
+    bool lost = false;
+    uint64_t const before = atomic_load(&board->synced);
+    pthread_rwlock_rdlock(&tier->lock);
+    uint64_t const now = atomic_load(&board->state); /* all of it is done to the files, since the turn publishes last */
+    uint64_t const applied = atomic_load(&tier->applied);
+    uint64_t const foreign = tier->foreign;
+    pthread_rwlock_unlock(&tier->lock);
+    size_t const len = fresh_take(tier, fresh, &lost);
+    bool const others = everything && (applied != now || foreign > before);
+    bool const whole = lost || others;
+    if (whole && lrd_fs_sync_all(tier->folder_fd, tier->path) != 0) err = lrd_err_from_errno(errno);
+    for (size_t i = 0; i < len; i++) {
+      if (!whole && err == LARDER_OK && file_sync(tier, fresh[i]) != 0) err = lrd_err_from_errno(errno);
+      lrd_dealloc(fresh[i]);
+    }
+    if (err == LARDER_OK) err = log_sync(tier);
+    if (err == LARDER_OK) {
+      raise_to(&tier->flushed, now);
+      if (whole || everything || foreign <= before) raise_to(&board->synced, now);
+    } else {
+      fresh_failed(tier);
+    }
+  }
+  lrd_unlock(&tier->syncing);
+  lrd_files_left(tier, atomic_load(&board->synced));
+  return err;
+}
+
+larder_err lrd_files_flush(void *self) {
+  files_tier *tier = lrd_files_tier_of(self);
+  if (atomic_load(&tier->away)) return LARDER_EAWAY;
+  if (tier->read_only) return LARDER_OK;
+  larder_err err = lrd_files_access_flush(tier);
+  if (err == LARDER_OK) err = lrd_files_sha_all(tier);
+  if (err == LARDER_OK) err = lrd_files_views(tier, true);
+  larder_err const synced = lrd_files_sync_upto(tier, atomic_load(&tier->board->state), true);
+  return err == LARDER_OK ? synced : err;
+}
+
+/* Whether the folder of the tier, or what processes share about it, is another one than was opened. */
+static bool replaced(const files_tier *tier) {
+  struct stat now;
+  if (lrd_fs_stat(tier->board_path, &now) != 0) return errno == ENOENT;
+  return now.st_ino != tier->board_ino;
+}
+
+static void damaged_remove(files_tier *tier) {
+  for (size_t i = 0; i < LRD_FILES_DAMAGED_MAX; i++) {
+    uint64_t const hash = atomic_load(&tier->damaged[i]);
+    bool removed = false;
+    if (hash == 0) continue;
+    if (tier->host.slot_try_own != NULL && !tier->host.slot_try_own(tier->host.context, hash)) continue;
+    larder_err const err = lrd_files_remove_damaged(tier, hash, tier->options.verify_sha256 != 0, &removed);
+    if (tier->host.slot_release != NULL) tier->host.slot_release(tier->host.context, hash);
+    if (err == LARDER_OK) atomic_store(&tier->damaged[i], 0);
+  }
+}
+
+static void compact_when_due(files_tier *tier) {
+  pthread_rwlock_rdlock(&tier->lock);
+  uint64_t const length = files_state_length(atomic_load(&tier->board->state));
+  bool const due = tier->log_damaged || length > LOG_SLACK + 4 * tier->index.log_bytes;
+  pthread_rwlock_unlock(&tier->lock);
+  if (!due) return;
+  larder_err err = lrd_files_turn_begin(tier);
+  if (err != LARDER_OK) return;
+  err = lrd_files_compact(tier);
+  if (err != LARDER_OK) lrd_files_log(tier, LRD_LOG_WARN, "files.log_grows", "cannot write %s anew", tier->log_path);
+  lrd_ignore(lrd_files_turn_finish(tier, LARDER_OK)); /* an empty transaction */
+}
+
+/* The views follow at leisure: at least a second apart, and a twentieth of the time at most. A flush does not wait. */
+static void views_when_due(files_tier *tier, int64_t now_ns) {
+  bool missing = false;
+  if (lrd_files_sha_behind(tier, SHA_BYTES, &missing) != LARDER_OK) return;
+  tier->sha_idle = missing ? tier->sha_idle + 1 : 0;
+  if (tier->sha_idle >= SHA_IDLE) lrd_ignore(lrd_files_sha_all(tier)); /* tried again */
+  if (missing || now_ns - tier->viewed_ns < LOOK_NS + 20 * tier->view_took_ns) return;
+  lrd_ignore(lrd_files_views(tier, false)); /* tried again */
+  tier->viewed_ns = lrd_mono_ns(lrd_clock_real());
+  tier->view_took_ns = tier->viewed_ns - now_ns;
+}
+
+/* Every sync_ms. */
+void lrd_files_tick(void *context) {
+  files_tier *tier = lrd_files_tier_of(context);
+  if (atomic_load(&tier->away)) return;
+  int64_t const now_ns = lrd_mono_ns(lrd_clock_real());
+  if (tier->read_only) return;
+  if (now_ns - tier->looked_ns >= LOOK_NS) {
+    tier->looked_ns = now_ns;
+    if (replaced(tier)) {
+      lrd_files_distrust(tier, LARDER_EAWAY, "its folder was replaced or removed under us");
+      return;
+    }
+  }
+  uint64_t const state = atomic_load(&tier->board->state);
+  if (atomic_load(&tier->board->synced) < state)
+    lrd_ignore(lrd_files_sync_upto(tier, state, true)); /* the next tick tries again */
+  else
+    lrd_files_left(tier, state);
+  damaged_remove(tier);
+  if (now_ns - tier->access_ns >= (int64_t)tier->options.access_ms * 1000000) {
+    tier->access_ns = now_ns;
+    lrd_ignore(lrd_files_access_flush(tier)); /* counts are a hint */
+  }
+  compact_when_due(tier);
+  views_when_due(tier, now_ns);
+}
