@@ -40,7 +40,7 @@ typedef struct lrd_slots_params {
 } lrd_slots_params;
 
 /*
- * Joins the root: makes map and LOCK where they are absent, claims a row. Blocks while another process is joining (10 s,
+ * Joins the root: makes map and LOCK where they are absent, claims a row. Blocks while another process is joining (60 s,
  * then LARDER_EBUSY). After it returns the caller holds the joining lock, so that tiers can be opened or migrated by one
  * process at a time; lrd_slots_joined gives it back.
  */

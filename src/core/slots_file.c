@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define ROOM               "coherence"
-#define JOIN_WAIT_NS       INT64_C(10000000000)
+#define JOIN_WAIT_S        60 /* whoever opens after an unclean stop may check for 10 s and salvage for 10 more */
 #define JOIN_NAP_NS        2000000
 #define CLOCK_AHEAD_MS_MAX (24 * 3600 * 1000)
 #define LOCK_TEXT          "larder root %32s seed %16llx\n"
@@ -29,9 +29,10 @@ static larder_err lock_joining(lrd_slots *slots, larder_error *err) {
     if (errno != EAGAIN && errno != EACCES) {
       return lrd_fail(err, lrd_err_from_errno(errno), errno, ROOM, "%s can't be locked", slots->lock_path);
     }
-    if (lrd_mono_ns(slots->clock) - began_ns > JOIN_WAIT_NS) {
+    if (lrd_mono_ns(slots->clock) - began_ns > JOIN_WAIT_S * INT64_C(1000000000)) {
       return lrd_fail(err, LARDER_EBUSY, 0, ROOM,
-                      "%s: another process has been opening this root for more than 10 s; end it or wait", slots->lock_path);
+                      "%s: another process has been opening this root for more than %d s; end it or wait", slots->lock_path,
+                      JOIN_WAIT_S);
     }
     slots->clock->sleep_ns(slots->clock, JOIN_NAP_NS);
   }

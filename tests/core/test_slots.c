@@ -59,6 +59,23 @@ static void a_word_that_names_us_by_damage_is_set_right(void **state) {
   lrd_slots_close(slots);
 }
 
+static void who_joins_waits_for_a_check_after_an_unclean_stop(void **state) {
+  lrd_clock_moved clock;
+  lrd_slots *first = NULL;
+  lrd_slots *second = NULL;
+  larder_error err = {0};
+  lrd_clock_moved_init(&clock, INT64_C(1700000000000));
+  lrd_slots_params params = {.root = *state, .slots = SLOTS, .clock = &clock.clock, .tiers = tiers, .tiers_len = 2};
+  assert_ok(lrd_slots_open(&params, &first, &err)); /* and checks, and salvages, before lrd_slots_joined */
+  int64_t began_ns = lrd_mono_ns(&clock.clock);
+  assert_err(lrd_slots_open(&params, &second, &err), LARDER_EBUSY);
+  assert_in_range(lrd_mono_ns(&clock.clock) - began_ns, INT64_C(30000000000), INT64_C(90000000000));
+  lrd_slots_joined(first);
+  assert_ok(lrd_slots_open(&params, &second, &err));
+  lrd_slots_close(second);
+  lrd_slots_close(first);
+}
+
 static void ranges_of_slots_cover_every_hash_once(void **state) {
   lrd_slots *slots = join(*state);
   uint64_t next = 0;
@@ -338,6 +355,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       SUPPORT_DIR_TEST(an_owned_slot_gives_no_token_and_moves_when_released),
       SUPPORT_DIR_TEST(a_word_that_names_us_by_damage_is_set_right),
+      SUPPORT_DIR_TEST(who_joins_waits_for_a_check_after_an_unclean_stop),
       SUPPORT_DIR_TEST(ranges_of_slots_cover_every_hash_once),
       SUPPORT_DIR_TEST(a_living_owner_is_waited_for_and_a_dead_one_replaced),
       SUPPORT_DIR_TEST(a_reader_frees_a_dead_owners_slot),

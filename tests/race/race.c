@@ -308,10 +308,10 @@ static void nap_ms(unsigned ms) {
   nanosleep(&nap, NULL);
 }
 
-/* Waits for a worker that was told to stop; one that hangs for 60 s is killed and counts as abnormal. */
+/* Waits for a worker that was told to stop; one that hangs for minutes is killed and counts as abnormal. */
 static bool reap(pid_t child) {
   int status = 0;
-  for (unsigned waited = 0; waited < 60000; waited += 5) {
+  for (unsigned waited = 0; waited < 240000; waited += 5) {
     if (waitpid(child, &status, WNOHANG) == child) return WIFEXITED(status) && WEXITSTATUS(status) == 0;
     nap_ms(5);
   }
