@@ -9,7 +9,7 @@
 #define LOG_LINE_MAX 1024
 
 void lrd_log_write(const lrd_log *log, lrd_log_level level, const char *id, const char *format, ...) {
-  if (!log || !log->sink || level > log->level_max) return;
+  if (!lrd_log_wants(log, level)) return;
   char line[LOG_LINE_MAX];
   va_list args;
   va_start(args, format);

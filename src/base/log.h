@@ -7,6 +7,7 @@
 #define LRD_BASE_LOG_H
 
 #include <larder/error.h>
+#include <stdbool.h>
 
 typedef enum lrd_log_level { LRD_LOG_ERROR, LRD_LOG_WARN, LRD_LOG_INFO, LRD_LOG_DEBUG } lrd_log_level;
 
@@ -18,6 +19,10 @@ typedef struct lrd_log {
   const char *secrets; /* names of secrets for redact.h; NULL: the built-in ones */
 } lrd_log;
 
+/* Whether anybody would see an event of this level. */
+static inline bool lrd_log_wants(const lrd_log *log, lrd_log_level level) {
+  return log && log->sink && level <= log->level_max;
+}
 LARDER_PRINTF(4, 5) void lrd_log_write(const lrd_log *log, lrd_log_level level, const char *id, const char *format, ...);
 
 #endif

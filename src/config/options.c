@@ -249,11 +249,11 @@ const lrd_option lrd_options[] = {
     {ROW(MONITORING, "enable", BOOL), SWITCHES, .offset = WATCH(enable), .fallback = "true",
      .sentence = "Whether anything of this section is done."},
     {ROW(MONITORING, "log_cache_hits", BOOL), .offset = WATCH(log_cache_hits), .fallback = "false",
-     .sentence = "Log every hit, at level debug."},
+     .sentence = "Log every hit, with its key and tier, at level debug."},
     {ROW(MONITORING, "alert_on_low_hit_rate", PART), .offset = WATCH(alert_on_low_hit_rate), .fallback = "0", .max = 1,
      .sentence = "Warn when fewer lookups than this part are hits; 0: never."},
     {ROW(MONITORING, "alert_on_high_latency_ms", REAL), .offset = WATCH(alert_on_high_latency_ms), .fallback = "0",
-     .max = 3.6e6, .sentence = "Warn when the 99th percentile of a tier's get is above it; 0: never."},
+     .max = 3.6e6, .sentence = "Warn when the 95th percentile of all lookups is above it; 0: never."},
     {ROW(MONITORING, "alert_on_high_eviction_rate", REAL), .offset = WATCH(alert_on_high_eviction_rate), .fallback = "0",
      .max = 1e9, .sentence = "Warn when more entries than this are evicted a minute for want of room; 0: never."},
 };

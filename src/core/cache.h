@@ -54,6 +54,7 @@ struct larder_ns {
   unsigned shift;
   uint32_t memory_space;
   bool behind;
+  bool log_hits; /* each hit is told to the log, so none is answered by the straight look into memory */
   lrd_stats_cell *memory_cell;
   lrd_stats_cell *cell; /* lookups as the caller sees them */
 

@@ -105,6 +105,12 @@ static larder_err hand_out(larder_ns *ns, lrd_found *found, bool allow_stale, la
   return LARDER_OK;
 }
 
+/* For `monitoring.log_cache_hits`. A long key keeps its front. */
+static __attribute__((noinline)) void log_hit(const lrd_op *op, const char *tier) {
+  lrd_log_write(&op->ns->cache->log, LRD_LOG_DEBUG, "cache.hit", "%.*s in %s, from %s",
+                (int)(op->key_len < 256 ? op->key_len : 256), (const char *)op->key, op->ns->name, tier);
+}
+
 static bool something_queued(const larder_ns *ns) { return ns->behind && lrd_pending_any(ns->cache->pending); }
 
 /* What is queued for the key, or what is stored where that is newer. *queued_out: the answer is final, also a miss. */
@@ -117,7 +123,13 @@ static larder_err get_queued(const lrd_op *op, bool allow_stale, larder_value *o
   }
   *queued_out = true;
   larder_err result = newer_of_pending(op, found, token, &found);
-  return result == LARDER_OK ? hand_out(op->ns, found, allow_stale, out) : result;
+  if (result == LARDER_OK) {
+    result = hand_out(op->ns, found, allow_stale, out);
+  }
+  if (op->ns->log_hits && result == LARDER_OK) {
+    log_hit(op, out->tier);
+  }
+  return result;
 }
 
 static larder_err get_below(const lrd_op *op, bool allow_stale, larder_value *out) {
@@ -128,7 +140,13 @@ static larder_err get_below(const lrd_op *op, bool allow_stale, larder_value *ou
   int64_t began_ns = lrd_mono_ns(op->ns->cache->clock);
   larder_err result = lrd_read_below(op, false, &found);
   lrd_stats_time(op->ns->cell, LRD_OP_GET, lrd_mono_ns(op->ns->cache->clock) - began_ns);
-  return result == LARDER_OK ? hand_out(op->ns, found, allow_stale, out) : result;
+  if (result == LARDER_OK) {
+    result = hand_out(op->ns, found, allow_stale, out);
+  }
+  if (op->ns->log_hits && result == LARDER_OK) {
+    log_hit(op, out->tier);
+  }
+  return result;
 }
 
 static void value_from_memory(larder_ns *ns, const lrd_memory_pin *pin, larder_value *out) {
@@ -177,6 +195,9 @@ static larder_err memory_get(const lrd_op *op, bool allow_stale, bool timed, lar
     lrd_stats_add(ns->cell, LRD_STAT_STALE_HITS, 1);
   }
   lrd_stats_add_hit(ns->memory_cell, ns->cell);
+  if (unlikely(ns->log_hits)) {
+    log_hit(op, "memory");
+  }
   return LARDER_OK;
 }
 
@@ -264,7 +285,7 @@ larder_err larder_get_into(larder_ns *ns, const void *key, size_t key_len, void 
   }
   larder_tier_key memory_key = {key, key_len, lrd_hash64_inline(key, key_len, ns->seed), ns->memory_space};
   bool sampled = ns->memory && lrd_stats_sampled(ns->memory_cell);
-  if (unlikely(!ns->memory || something_queued(ns) || sampled)) {
+  if (unlikely(!ns->memory || ns->log_hits || something_queued(ns) || sampled)) {
     return get_into_slowly(&memory_key, ns, sampled ? LOOK_TIMED : LOOK, out, room, len_out);
   }
   _Atomic uint64_t scratch;
@@ -349,7 +370,7 @@ larder_err larder_get_many(larder_ns *ns, larder_item *items, size_t count, cons
   if (atomic_load_explicit(&ns->cache->forked, memory_order_relaxed)) {
     return LARDER_EFORKED;
   }
-  bool together = ns->memory && !something_queued(ns) && !wants_fresh(options);
+  bool together = ns->memory && !ns->log_hits && !something_queued(ns) && !wants_fresh(options);
   for (size_t i = 0; i < count; i++) {
     if (!together) {
       items[i].result = larder_get(ns, items[i].key, items[i].key_len, options, &items[i].found);

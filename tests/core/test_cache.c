@@ -515,6 +515,50 @@ static void a_stepped_clock_removes_nothing(void **state) {
   expect(f->ns, "k", NULL);
 }
 
+static void count_hits(void *context, int level, const char *id, const char *message) {
+  int *hits = context;
+  if (strcmp(id, "cache.hit") != 0) return;
+  assert_int_equal(level, LARDER_LOG_DEBUG);
+  assert_non_null(strstr(message, "a key"));
+  *hits += strstr(message, *hits == 0 ? "from sqlite" : "from memory") != NULL;
+}
+
+static void hits_are_logged_where_that_is_asked_for(void **state) {
+  static const char *const configs[] = {"cache:\n  monitoring: {log_cache_hits: true}\n", "cache: {}\n"};
+  const char *root = *state;
+  for (int i = 0; i < 2; i++) {
+    int hits = 0;
+    char room[8];
+    size_t len;
+    larder *cache = NULL;
+    larder_ns *ns = NULL;
+    larder_value value = {0};
+    larder_item item = {.key = "a key", .key_len = 5};
+    larder_options options = {.size = sizeof options,
+                              .root = root,
+                              .config_text = configs[i],
+                              .log = count_hits,
+                              .log_context = &hits,
+                              .log_level = LARDER_LOG_DEBUG};
+    assert_ok(larder_open(&options, &cache, NULL));
+    assert_ok(larder_ns_open(cache, "n", &ns, NULL));
+    if (i == 0) assert_ok(put(ns, "a key", "v", NULL));
+    assert_ok(larder_close(&cache));
+    assert_ok(larder_open(&options, &cache, NULL));
+    assert_ok(larder_ns_open(cache, "n", &ns, NULL));
+    assert_err(larder_get(ns, "absent", 6, NULL, &value), LARDER_MISS);
+    for (int k = 0; k < 2; k++) {
+      assert_ok(larder_get(ns, "a key", 5, NULL, &value));
+      larder_value_release(&value);
+    }
+    assert_ok(larder_get_into(ns, "a key", 5, room, sizeof room, &len));
+    assert_ok(larder_get_many(ns, &item, 1, NULL));
+    larder_value_release(&item.found);
+    assert_int_equal(hits, i == 0 ? 4 : 0);
+    assert_ok(larder_close(&cache));
+  }
+}
+
 /* --- behind ----------------------------------------------------------------------------------------------------------- */
 
 static void behind_is_seen_here_at_once_and_there_when_written(void **state) {
@@ -639,7 +683,9 @@ static int run_on(const char *name, const char *tiers, bool shared) {
 }
 
 int main(void) {
-  int failed = run_on("cache: memory", "memory", false);
+  const struct CMUnitTest logged[] = {SUPPORT_DIR_TEST(hits_are_logged_where_that_is_asked_for)};
+  int failed = cmocka_run_group_tests_name("cache: the log", logged, NULL, NULL);
+  failed += run_on("cache: memory", "memory", false);
   failed += run_on("cache: sqlite", "sqlite", true);
   failed += run_on("cache: memory over sqlite", "memory, sqlite", true);
   failed += run_on("cache: memory over warm over cold", "memory, {sqlite: {path: warm.db}}, {sqlite: {path: cold.db}}", true);
