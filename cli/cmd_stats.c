@@ -67,7 +67,9 @@ static void rates_print(const larder_stats *stats) {
 
 static bool row_wanted(const larder_stats_row *row, const char *ns) {
   if (ns != NULL) return row->ns != NULL && strcmp(row->ns, ns) == 0;
-  return true;
+  /* Larder's own row is there always and says something seldom. */
+  bool const other = row->ns != NULL && strcmp(row->ns, "(other)") == 0;
+  return !other || row->hits + row->misses + row->puts + row->deletes + row->evictions + row->entries != 0;
 }
 
 static void count_add(cli_table *table, uint64_t count) {

@@ -195,7 +195,12 @@ static larder_err stats_start(larder *cache, larder_error *err) {
     params.row_lives = row_lives;
     params.context = cache;
   }
-  return lrd_stats_open(&params, &cache->stats, err);
+  larder_err result = lrd_stats_open(&params, &cache->stats, err);
+  for (size_t i = 0; i < cache->instances_len && result == LARDER_OK; i++) {
+    lrd_tier *tier = &cache->instances[i].tier;
+    tier->cell = lrd_stats_cell_of(cache->stats, LRD_STATS_OTHER, tier->name);
+  }
+  return result;
 }
 
 static larder_err memory_start(larder *cache, larder_error *err) {
@@ -218,6 +223,7 @@ static larder_err memory_start(larder *cache, larder_error *err) {
                                .entries_max = tier->entries_max,
                                .options = tier->options,
                                .host = lrd_host_of(cache, NULL)};
+  cache->memory_tier.cell = lrd_stats_cell_of(cache->stats, LRD_STATS_OTHER, "memory");
   result = lrd_tier_open(&cache->memory_tier, &params, err);
   if (result == LARDER_OK) {
     cache->memory = cache->memory_tier.self;
@@ -390,6 +396,7 @@ larder_err larder_close(larder **handle) {
     result = LARDER_OK;
   }
   if (cache->slots && cache->stats && cache->errands) {
+    lrd_keeper_count_replaced(cache);
     lrd_care_fold_row(cache, lrd_slots_row(cache->slots));
   }
   list_remove(cache);

@@ -217,6 +217,8 @@ void lrd_errands_run(lrd_errands *errands);
  * --------------------------------------------------------------------------------------------------- */
 
 void lrd_keeper_tick(void *context); /* the cache */
+/* Owners of slots that had died, into the statistics. */
+void lrd_keeper_count_replaced(larder *cache);
 /* How full the tiers are, for the open namespaces, into the statistics. */
 void lrd_keeper_publish_gauges(larder *cache);
 /* Deletes the ranges of dirty slots in tiers that work again; at most `limit` slots. */

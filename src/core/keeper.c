@@ -163,6 +163,7 @@ static void root_is_lost(larder *cache) {
 }
 
 void lrd_keeper_publish_gauges(larder *cache) {
+  lrd_keeper_count_replaced(cache);
   for (uint32_t i = 0; i < atomic_load(&cache->spaces_len); i++) {
     larder_ns *ns = atomic_load(&cache->spaces[i]);
     larder_tier_usage usage;
@@ -180,6 +181,13 @@ void lrd_keeper_publish_gauges(larder *cache) {
       lrd_stats_set(link->cell, LRD_GAUGE_BYTES, usage.bytes);
       lrd_stats_set(link->cell, LRD_GAUGE_BYTES_MAX, usage.bytes_max);
     }
+  }
+}
+
+void lrd_keeper_count_replaced(larder *cache) {
+  uint64_t replaced = cache->slots ? lrd_slots_replaced_take(cache->slots) : 0;
+  if (replaced > 0) {
+    lrd_stats_add(lrd_stats_cell_of(cache->stats, LRD_STATS_OTHER, LRD_STATS_ALL), LRD_STAT_OWNERS_REPLACED, replaced);
   }
 }
 

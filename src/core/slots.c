@@ -36,6 +36,8 @@ _Atomic uint64_t *lrd_slots_clock(lrd_slots *slots) { return slots->clock_word; 
 uint64_t lrd_slot_of(const lrd_slots *slots, uint64_t hash) { return hash >> slots->shift; }
 uint64_t lrd_slot_count(const lrd_slots *slots) { return UINT64_C(1) << slots->log2; }
 
+uint64_t lrd_slots_replaced_take(lrd_slots *slots) { return atomic_exchange(&slots->replaced, 0); }
+
 void lrd_slot_range(const lrd_slots *slots, uint64_t slot, uint64_t *first_out, uint64_t *last_out) {
   *first_out = slot << slots->shift;
   *last_out = *first_out | ((UINT64_C(1) << slots->shift) - 1);
@@ -80,6 +82,7 @@ static bool replace_if_dead(lrd_slots *slots, uint64_t slot, uint64_t word) {
     return false;
   }
   if (atomic_compare_exchange_strong(&slots->words[slot], &word, word_next(word))) {
+    atomic_fetch_add(&slots->replaced, 1);
     lrd_log_write(slots->log, LRD_LOG_INFO, "slots.owner_replaced", "slot %llu: its owner had died; moved on",
                   (unsigned long long)slot);
   }

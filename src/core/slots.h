@@ -74,6 +74,8 @@ uint64_t lrd_slot_token(lrd_slots *slots, uint64_t slot);
 LARDER_MUST_CHECK larder_err lrd_slot_own(lrd_slots *slots, uint64_t slot, int64_t wait_ns, uint64_t *version_out);
 /* Owns it only if its word is still `token`; never waits. */
 bool lrd_slot_own_unmoved(lrd_slots *slots, uint64_t slot, uint64_t token);
+/* How many owners were replaced here since the last call. */
+uint64_t lrd_slots_replaced_take(lrd_slots *slots);
 /* Gives it back, one version further when moved. The token that is valid from now on, for what the owner knows. */
 uint64_t lrd_slot_release(lrd_slots *slots, uint64_t slot, bool moved);
 /* One version further for every slot, whoever owns it: all memory tiers' copies are void. */

@@ -66,6 +66,7 @@ struct lrd_slots {
   bool joining;
   _Atomic uint32_t owned;    /* slots that threads of this process own or are about to own */
   _Atomic uint64_t attempts; /* to own one, ever */
+  _Atomic uint64_t replaced; /* owners, since they were last asked for */
   _Atomic bool lost;
   int lock_fd;
   int map_fd;

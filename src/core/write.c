@@ -192,7 +192,7 @@ static void upper_takes(write_run *run, lrd_link *link) {
   for (size_t i = 0; i < len; i++) {
     /* It has forgotten the key already; only an unknown outcome can leave something there, and that is the new value. */
     if (result == LARDER_OK && run->items[i].result == LARDER_OK) {
-      lrd_stats_add(link->cell, LRD_STAT_BYTES_WRITTEN, run->items[i].facts.value_len);
+      lrd_stats_add(link->cell, LRD_STAT_BYTES_WRITTEN, run->items[i].key.len + run->items[i].facts.value_len);
     }
   }
 }
@@ -301,7 +301,7 @@ static void lowest_commits(write_run *run, lrd_link *link, larder_durability dur
       } else {
         change->result = one;
         if (one == LARDER_OK && item->verb == LARDER_TIER_PUT) {
-          lrd_stats_add(link->cell, LRD_STAT_BYTES_WRITTEN, item->facts.value_len);
+          lrd_stats_add(link->cell, LRD_STAT_BYTES_WRITTEN, item->key.len + item->facts.value_len);
         }
       }
     }

@@ -35,7 +35,7 @@
   X(OWNERS_REPLACED, "owners_replaced", "slots", debug, "Slots taken over from a process that died.")                          \
   X(DIRTY_MARKED, "dirty_marked", "slots", debug, "Slots marked because a tier missed a write.")                               \
   X(DIRTY_CLEARED, "dirty_cleared", "slots", debug, "Marked slots put in order again.")                                        \
-  X(BYTES_READ, "bytes_read", "bytes", stable, "Bytes of values handed out.")                                                  \
+  X(BYTES_READ, "bytes_read", "bytes", stable, "Bytes of values read from the tier; those found in memory are not counted.")   \
   X(BYTES_WRITTEN, "bytes_written", "bytes", stable, "Bytes of keys and values stored.")
 
 /* Gauges move both ways. */

@@ -29,6 +29,9 @@ static larder_err leave(lrd_tier *tier, larder_err result) {
   } else if (lrd_breaker_failed(&tier->breaker, lrd_mono_ns(tier->clock))) {
     lrd_log_write(tier->log, LRD_LOG_WARN, "tier.switched_off", "tier %s is switched off after failing in a row: %s",
                   tier->name, larder_err_text(result));
+    if (tier->cell) {
+      lrd_stats_add(tier->cell, LRD_STAT_BREAKER_OPENED, 1);
+    }
   }
   return result;
 }
@@ -182,7 +185,9 @@ larder_err lrd_tier_sweep(lrd_tier *tier, uint64_t limit, bool expire_physically
   if (result != LARDER_OK) {
     return result;
   }
-  return leave(tier, tier->ops->sweep ? tier->ops->sweep(tier->self, limit, expire_physically, removed_out) : LARDER_OK);
+  result = leave(tier, tier->ops->sweep ? tier->ops->sweep(tier->self, limit, expire_physically, removed_out) : LARDER_OK);
+  account(tier, tier->cell, LRD_OP_SWEEP, began_ns, result);
+  return result;
 }
 
 larder_err lrd_tier_flush(lrd_tier *tier) {

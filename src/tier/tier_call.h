@@ -23,6 +23,7 @@ typedef struct lrd_tier {
   pthread_rwlock_t gate;       /* shared for a call, exclusive to close or replace */
   _Atomic uint64_t handed_out; /* entries not yet released: the instance can't be closed */
   lrd_breaker breaker;
+  lrd_stats_cell *cell; /* for what is of the instance and of no namespace; may be NULL */
   const lrd_clock *clock;
   const lrd_log *log;
 } lrd_tier;

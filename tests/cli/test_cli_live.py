@@ -84,6 +84,7 @@ class Stats(CliCase):
         self.put("demo", "k", "v")
         self.expect(DONE, "get", "demo", "k")
         lines = self.expect(DONE, "stats", "--quiet").out.splitlines()
+        self.assertFalse([line for line in lines if line.startswith("(other)")])
         table = lines[:lines.index("")]
         self.assertTrue(table[0].startswith("NAMESPACE"))
         ends = {line.rstrip().find("  ", len(line) - 1) for line in table}

@@ -8,6 +8,8 @@
 #include "base/hash.h"
 #include "core/cache.h"
 #include "larder_testing.h"
+#include <errno.h>
+#include <larder/stats.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -559,6 +561,41 @@ static void hits_are_logged_where_that_is_asked_for(void **state) {
   }
 }
 
+/* --- figures ---------------------------------------------------------------------------------------------------------- */
+
+static uint64_t figure(larder *cache, const char *ns, const char *tier, const char *name) {
+  larder_stats *stats = NULL;
+  uint64_t found = UINT64_MAX;
+  assert_ok(larder_stats_take(cache, &stats, NULL));
+  assert_true(larder_stats_value(stats, ns, tier, name, &found));
+  larder_stats_free(&stats);
+  return found;
+}
+
+static void bytes_breakers_sweeps_and_dead_owners_are_counted(void **state) {
+  fixture *f = *state;
+  larder_stats *stats = NULL;
+  larder_stats_latency swept;
+  unsigned shift;
+  assert_ok(put(f->ns, "key", "value", NULL));
+  assert_int_equal(figure(f->cache, "n", "sqlite", "bytes_written"), 8);
+  assert_ok(larder_sweep(f->cache, NULL));
+  assert_ok(larder_stats_take(f->cache, &stats, NULL));
+  assert_true(larder_stats_latency_of(stats, NULL, "sqlite", "sweep", &swept) && swept.count == 1);
+  larder_stats_free(&stats);
+  /* An owner whose row nobody holds. */
+  _Atomic uint64_t *words = lrd_slots_base(f->cache->slots, &shift);
+  atomic_fetch_or(&words[lrd_hash64("key", 3, f->ns->seed) >> shift], UINT64_C(200) << LRD_SLOT_VERSION_BITS);
+  assert_ok(put(f->ns, "key", "value", NULL));
+  assert_int_equal(figure(f->cache, NULL, "all", "owners_replaced"), 1);
+  int degraded = 0;
+  support_fs_fail_from(LRD_FS_WRITE, 1, EIO);
+  for (int i = 0; i < 5; i++) degraded += put(f->ns, "key", "value", NULL) == LARDER_DEGRADED;
+  (void)support_fs_end();
+  assert_int_equal(degraded, 5);
+  assert_int_equal(figure(f->cache, NULL, "sqlite", "breaker_opened"), 1);
+}
+
 /* --- behind ----------------------------------------------------------------------------------------------------------- */
 
 static void behind_is_seen_here_at_once_and_there_when_written(void **state) {
@@ -684,7 +721,9 @@ static int run_on(const char *name, const char *tiers, bool shared) {
 
 int main(void) {
   const struct CMUnitTest logged[] = {SUPPORT_DIR_TEST(hits_are_logged_where_that_is_asked_for)};
+  const struct CMUnitTest figures[] = {EACH(bytes_breakers_sweeps_and_dead_owners_are_counted)};
   int failed = cmocka_run_group_tests_name("cache: the log", logged, NULL, NULL);
+  failed += cmocka_run_group_tests_name("cache: figures", figures, NULL, NULL);
   failed += run_on("cache: memory", "memory", false);
   failed += run_on("cache: sqlite", "sqlite", true);
   failed += run_on("cache: memory over sqlite", "memory, sqlite", true);
