@@ -15,7 +15,7 @@ endif
 release = cmake --preset release $(1) > build/release.log 2>&1 || { cat build/release.log; exit 1; }; \
   cmake --build build/release $(2)
 
-.PHONY: help run release test bench install fuzz model docs clean race kill soak
+.PHONY: help run release test bench install fuzz model docs clean race kill faults soak
 
 help:
 	@echo 'make run      builds Larder and shows in a minute what it does'
@@ -24,7 +24,8 @@ help:
 	@echo 'make install  PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make fuzz     runs each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make model    checks the full models of the coherence protocol'
-	@echo 'make race, make kill, make soak: the long forms of what make test runs briefly'
+	@echo 'make race, make kill, make faults: the long forms of what make test runs briefly'
+	@echo 'make soak     keeps a cache busy for SOAK_MINUTES (10) and says whether anything grew'
 	@echo 'make docs     writes the generated pages of docs/ again'
 	@echo 'make clean    removes build/'
 
@@ -60,7 +61,7 @@ model:
 	@$(call setup,model)
 	@model/check full
 
-race kill soak:
+race kill faults soak:
 	@$(call setup,test)
 	@bash tools/run-long $@
 

@@ -127,5 +127,20 @@ class Checks(unittest.TestCase):
         self.refused("check-promises", "promises 1 to 9 in order")
 
 
+class LongForms(unittest.TestCase):
+    """What make and CONTRIBUTING offer by hand is there to be run."""
+
+    def test_every_campaign_has_something_to_run(self):
+        binary = os.environ["LARDER_BINARY_DIR"]
+        with open(os.path.join(os.path.dirname(TOOLS), "Makefile"), encoding="utf-8") as file:
+            rule = next(line for line in file if line.startswith("race "))
+        named = rule.split(":")[0].split()
+        self.assertIn("soak", named)
+        listed = subprocess.run(["ctest", "--test-dir", binary, "--print-labels"], capture_output=True, text=True, check=True)
+        labels = {line.strip() for line in listed.stdout.splitlines()}
+        self.assertEqual(set(named) - labels, {"soak"})
+        self.assertTrue(os.access(os.path.join(binary, "tests", "soak"), os.X_OK))
+
+
 if __name__ == "__main__":
     unittest.main()
