@@ -209,7 +209,7 @@ static cli_exit ls_entries(const cli_call *call, larder *cache, const ls_args *a
   cli_json_bool(&l.json, "more", result == LARDER_OK);
   cli_json_object_end(&l.json);
   if (result < 0) {
-    code = cli_refuse_result(call, result, NULL, "cannot list the entries");
+    code = cli_refuse_glob(call, result, args->glob, "cannot list the entries");
   } else if (call->globals->json) {
     cli_json_end(&l.json);
   } else if (args->long_form || l.count == 0) {

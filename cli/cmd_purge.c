@@ -110,8 +110,9 @@ static cli_exit purge_ns(const cli_call *call, larder *cache, larder_ns *ns, voi
   (void)cache;
   for (size_t i = 0; i < p->patterns_len; i++) {
     larder_bulk one = {0};
-    larder_err result = one_pattern(p, ns, cli_buf_str(&p->patterns[i]), &one);
-    if (result < 0) return cli_refuse_result(call, result, NULL, p->args->confirm ? "cannot purge" : "cannot list");
+    const char *glob = cli_buf_str(&p->patterns[i]);
+    larder_err result = one_pattern(p, ns, glob, &one);
+    if (result < 0) return cli_refuse_glob(call, result, glob, p->args->confirm ? "cannot purge" : "cannot list");
     sum.entries += one.entries;
     sum.bytes += one.bytes;
     sum.failed += one.failed;

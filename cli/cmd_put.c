@@ -87,7 +87,8 @@ static cli_exit limits_check(const cli_call *call, const put_args *args) {
   for (size_t i = 0; i < args->tags.count; i++) {
     size_t len = strlen(args->tags.items[i]);
     if (len == 0 || len > LARDER_TAG_MAX)
-      return cli_refuse(call, CLI_USAGE, "shorten it", "a tag has 1 to %u bytes, this one has %zu", LARDER_TAG_MAX, len);
+      return cli_refuse(call, CLI_USAGE, len == 0 ? "name it, or leave --tag out" : "shorten it",
+                        "a tag has 1 to %u bytes, this one has %zu", LARDER_TAG_MAX, len);
   }
   return CLI_DONE;
 }

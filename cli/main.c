@@ -6,11 +6,12 @@
 #include "session.h"
 #include "usage.h"
 
-#include <errno.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const cli_command *const cli_commands[] = {&cli_command_get,
                                            &cli_command_put,
@@ -86,34 +87,38 @@ static bool json_is_wanted(int argc, char **argv) {
   return false;
 }
 
-static cli_exit start(int argc, char **argv) {
-  cli_globals globals = {0};
+static cli_exit start(cli_call *call, cli_globals *globals, int argc, char **argv) {
   cli_mistake mistake = {{0}, {0}};
-  cli_call call = {.globals = &globals, .self = argv[0]};
   int used = 0;
-  globals.json = json_is_wanted(argc, argv);
+  globals->json = json_is_wanted(argc, argv);
   if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) argv[1] = (char *)"version";
-  if (!cli_parse_globals(argc - 1, argv + 1, &globals, &used, &mistake))
-    return cli_refuse(&call, CLI_USAGE, mistake.hint, "%s", mistake.message);
+  if (!cli_parse_globals(argc - 1, argv + 1, globals, &used, &mistake))
+    return cli_refuse(call, CLI_USAGE, mistake.hint, "%s", mistake.message);
   argc -= 1 + used;
   argv += 1 + used;
   if (argc == 0) {
-    cli_help_overview(globals.help ? stdout : stderr);
-    return globals.help ? CLI_DONE : CLI_USAGE;
+    cli_help_overview(globals->help ? stdout : stderr);
+    return globals->help ? CLI_DONE : CLI_USAGE;
   }
-  call.command = cli_command_find(argv[0]);
-  if (call.command == NULL) return command_unknown(&call, argv[0]);
-  return command_run(&call, &globals, argc - 1, argv + 1);
+  call->command = cli_command_find(argv[0]);
+  if (call->command == NULL) return command_unknown(call, argv[0]);
+  return command_run(call, globals, argc - 1, argv + 1);
+}
+
+/* Whether standard output is a pipe that nobody reads any more. */
+static bool reader_has_left(void) {
+  struct pollfd out = {.fd = STDOUT_FILENO};
+  return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
 }
 
 int main(int argc, char **argv) {
   setlocale(LC_CTYPE, "");
   signal(SIGPIPE, SIG_IGN); /* a reader that leaves early must not leave the cache unflushed */
-  cli_exit code = start(argc, argv);
-  /* A reader that had enough is no failure. */
-  if ((fflush(stdout) != 0 || ferror(stdout)) && code == CLI_DONE && errno != EPIPE) {
-    fprintf(stderr, "larder: cannot write the output: %s\n", strerror(errno));
-    code = CLI_FAILED;
-  }
+  cli_globals globals = {0};
+  cli_call call = {.globals = &globals, .self = argv[0]};
+  cli_exit code = start(&call, &globals, argc, argv);
+  /* A reader that had enough is no failure. Which errno an earlier write met is not known here any more. */
+  if ((fflush(stdout) != 0 || ferror(stdout)) && code == CLI_DONE && !reader_has_left())
+    code = cli_refuse(&call, CLI_FAILED, "is there room where it goes?", "cannot write the output");
   return (int)code;
 }

@@ -80,6 +80,12 @@ cli_exit cli_refuse_result(const cli_call *call, larder_err result, const larder
   return code;
 }
 
+cli_exit cli_refuse_glob(const cli_call *call, larder_err result, const char *glob, const char *doing) {
+  if (result != LARDER_EINVAL || glob == NULL) return cli_refuse_result(call, result, NULL, doing);
+  return cli_refuse(call, CLI_USAGE, "close its bracket, and put a backslash before what is meant as it is",
+                    "'%.200s' is no pattern", glob);
+}
+
 void cli_note(const cli_call *call, const char *format, ...) {
   if (call->globals->quiet || call->globals->json) return;
   va_list args;

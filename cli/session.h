@@ -13,6 +13,8 @@
 cli_exit cli_refuse(const cli_call *call, cli_exit code, const char *hint, const char *format, ...) LARDER_PRINTF(4, 5);
 /* The same for a result of the library. `long_form` may be NULL. Returns the exit code that fits the result. */
 cli_exit cli_refuse_result(const cli_call *call, larder_err result, const larder_error *long_form, const char *doing);
+/* The same where a listing may have been refused for its pattern, which is the person's to mend. `glob` may be NULL. */
+cli_exit cli_refuse_glob(const cli_call *call, larder_err result, const char *glob, const char *doing);
 /* A remark on stderr; nothing with --quiet or --json. */
 void cli_note(const cli_call *call, const char *format, ...) LARDER_PRINTF(2, 3);
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """put, get, del, exists, ls and inspect on a real root, each with its exit codes and documents."""
 import base64
+import json
 import os
 import re
 import subprocess
@@ -135,6 +136,21 @@ class PutAndGet(CliCase):
         child.stdout.close()
         _, err = child.communicate(timeout=60)
         self.assertEqual((child.returncode, err), (DONE, b""))
+
+    def test_output_that_cannot_be_written_is_told(self):
+        self.put("demo", "k", "v")
+        for args in (["get", "demo", "k"], ["--json", "ls"]):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([LARDER, "--root", self.root, "--config", self.config_file, *args], stdout=full,
+                                      stderr=subprocess.PIPE, env=environment(), check=False)
+            self.assertEqual(done.returncode, FAILED)
+            self.assertIn(b"cannot write the output", done.stderr)
+        self.assertEqual(json.loads(done.stderr)["error"]["exit"], FAILED)
+
+    def test_a_pattern_that_is_none_is_told(self):
+        self.put("demo", "k", "v")
+        self.assertIn("'[' is no pattern", self.expect(USAGE, "ls", "demo", "--glob", "[").err)
+        self.assertIn("'[' is no pattern", self.expect(USAGE, "purge", "--ns", "demo", "--key", "[", "--confirm").err)
 
 
 class MemoryOnly(CliCase):
