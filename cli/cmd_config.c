@@ -2,7 +2,6 @@
 #include "commands.h"
 #include "session.h"
 
-#include <errno.h>
 #include <larder/config.h>
 #include <string.h>
 
@@ -122,7 +121,6 @@ static cli_exit text_write(const cli_call *call, larder_err result, char *text, 
     if (len > 0 && text[len - 1] != '\n') putchar('\n');
   }
   larder_text_free(text);
-  if (fflush(stdout) != 0) return cli_refuse(call, CLI_FAILED, "check where it goes to", "cannot write: %s", strerror(errno));
   return CLI_DONE;
 }
 

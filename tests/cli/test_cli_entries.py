@@ -131,11 +131,12 @@ class PutAndGet(CliCase):
     def test_a_reader_that_leaves_early_is_no_failure(self):
         for i in range(3):
             self.put("demo", f"{i}:" + "k" * 900, "v")
-        child = subprocess.Popen([LARDER, "--root", self.root, "--config", self.config_file, "ls", "demo"],
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
-        child.stdout.close()
-        _, err = child.communicate(timeout=60)
-        self.assertEqual((child.returncode, err), (DONE, b""))
+        for args in (["ls", "demo"], ["config", "reference"]):
+            child = subprocess.Popen([LARDER, "--root", self.root, "--config", self.config_file, *args],
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+            child.stdout.close()
+            _, err = child.communicate(timeout=60)
+            self.assertEqual((child.returncode, err), (DONE, b""))
 
     def test_output_that_cannot_be_written_is_told(self):
         self.put("demo", "k", "v")
