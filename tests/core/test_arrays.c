@@ -13,7 +13,7 @@ typedef struct fixture {
   char *root;
   lrd_clock_moved clock;
   larder *cache;
-  larder_ns *both, *below, *queued;
+  larder_ns *both, *below, *queued, *filed;
   char warned[64];
 } fixture;
 
@@ -34,11 +34,13 @@ static int setup(void **state) {
                             .log_level = LARDER_LOG_WARN,
                             .config_text = "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    both: {kind: array}\n"
                                            "    below: {tiers: [sqlite]}\n"
-                                           "    queued: {kind: json, durability: behind}\n"};
+                                           "    queued: {kind: json, durability: behind}\n"
+                                           "    filed: {tiers: [files]}\n"};
   assert_ok(lrd_larder_open_with_clock(&options, &f->clock.clock, &f->cache, NULL));
   assert_ok(larder_ns_open(f->cache, "both", &f->both, NULL));
   assert_ok(larder_ns_open(f->cache, "below", &f->below, NULL));
   assert_ok(larder_ns_open(f->cache, "queued", &f->queued, NULL));
+  assert_ok(larder_ns_open(f->cache, "filed", &f->filed, NULL));
   *state = f;
   return 0;
 }
@@ -95,6 +97,31 @@ static void a_large_array_is_not_copied_out_of_memory(void **state) {
   assert_memory_equal(one.array.data, large, array.len);
   larder_array_unpin(&one);
   larder_array_unpin(&two);
+  free(large);
+}
+
+/* Of a plain file and of a stored archive, whose members lie one behind the other. */
+static void a_large_array_in_a_file_is_mapped_and_aligned(void **state) {
+  fixture *f = *state;
+  double *large = calloc(100000, sizeof *large);
+  assert_non_null(large);
+  large[99999] = 7;
+  larder_array array = {.dtype = "<f8", .dims = 1, .shape = {100000}, .data = large, .len = 100000 * sizeof *large};
+  larder_array members[2] = {array, array};
+  members[0].name = "a";
+  members[1].name = "another";
+  assert_ok(larder_array_put(f->filed, "one", 3, &array, 1, NULL, NULL));
+  assert_ok(larder_array_put(f->filed, "two", 3, members, 2, NULL, NULL));
+  for (size_t i = 0; i < 3; i++) {
+    static const char *const names[] = {NULL, "a", "another"};
+    larder_array_pin pin = {0};
+    assert_ok(larder_array_get(f->filed, i ? "two" : "one", 3, names[i], &pin, NULL));
+    assert_string_equal(pin.value.tier, "files");
+    assert_int_equal((uintptr_t)pin.array.data % LARDER_ARRAY_ALIGNMENT, 0);
+    assert_null(pin.array.own);
+    assert_memory_equal(pin.array.data, large, array.len);
+    larder_array_unpin(&pin);
+  }
   free(large);
 }
 
@@ -172,6 +199,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(an_array_comes_back_from_every_tier_where_it_can_be_read, setup, teardown),
       cmocka_unit_test_setup_teardown(a_large_array_is_not_copied_out_of_memory, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_large_array_in_a_file_is_mapped_and_aligned, setup, teardown),
       cmocka_unit_test_setup_teardown(members_are_got_by_name_with_the_options_of_the_put, setup, teardown),
       cmocka_unit_test_setup_teardown(what_is_no_array_is_told, setup, teardown),
       cmocka_unit_test_setup_teardown(a_put_refuses_what_is_not_what_its_kind_says_and_changes_nothing, setup, teardown),

@@ -153,6 +153,19 @@ class Numpy(unittest.TestCase):
             with np.load(os.path.join(self.made, "x.npz")) as back:
                 self.same(back["b"], np.arange(1000.0), "b")
 
+    def test_numpy_opens_the_files_of_the_cache(self):
+        root, config = os.path.join(self.folder, "root"), os.path.join(self.folder, "larder.yaml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("cache:\n  namespaces:\n    fields: {tiers: [files], kind: array}\n")
+        field = random.random((20, 30))
+        np.save(os.path.join(self.given, "f.npy"), field)
+        np.savez(os.path.join(self.given, "f.npz"), a=field, b=np.arange(3))
+        for name in ("f.npy", "f.npz"):
+            subprocess.run([os.environ["LARDER_CLI"], "--quiet", "--root", root, "--config", config, "put", "fields", name[2:],
+                            os.path.join(self.given, name)], check=True)
+        self.same(np.load(os.path.join(root, "fields", "npy.npy"), mmap_mode="r"), field, "npy")
+        self.same(np.load(os.path.join(root, "fields", "npz.npz"))["a"], field, "npz")
+
     def test_sparse_matrices_of_scipy_come_back(self):
         dense = random.random((30, 40)) * (random.random((30, 40)) > 0.8)
         kinds = ["csr", "csc", "coo", "bsr", "dia"]
