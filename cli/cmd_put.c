@@ -113,15 +113,6 @@ static cli_exit told(const cli_call *call, const put_args *args, const cli_key *
   return CLI_DONE;
 }
 
-/* A namespace without a tier that outlives this process would keep nothing. */
-static cli_exit lasting_check(const cli_call *call, larder_ns *ns) {
-  larder_policy policy = {0};
-  larder_ns_policy(ns, &policy);
-  if (policy.tiers == NULL || strcmp(policy.tiers, "memory") != 0) return CLI_DONE;
-  return cli_refuse(call, CLI_FAILED, "give the namespace a lasting tier in the configuration: tiers: [memory, sqlite]",
-                    "%s is kept in memory only, which would end with this command", larder_ns_name(ns));
-}
-
 /* What larder_put says by its code only. */
 static cli_exit broken_told(const cli_call *call, const put_args *args, larder_ns *ns, const cli_buf *value) {
   larder_policy policy = {0};
@@ -173,7 +164,7 @@ static cli_exit run(const cli_call *call, void *given) {
   if (code == CLI_DONE) code = value_read(call, args->file, &value);
   if (code == CLI_DONE) code = cli_open(call, CLI_CHANGES, &cache);
   if (code == CLI_DONE) code = cli_ns(call, cache, args->ns, &ns);
-  if (code == CLI_DONE) code = lasting_check(call, ns);
+  if (code == CLI_DONE) code = cli_lasting(call, ns);
   if (code == CLI_DONE) code = value_put(call, args, ns, &key, &value, &meta);
   cli_buf_fini(&value);
   cli_buf_fini(&meta);

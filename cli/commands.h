@@ -16,6 +16,7 @@ extern const cli_command cli_command_validate;
 extern const cli_command cli_command_purge;
 extern const cli_command cli_command_clear_expired;
 extern const cli_command cli_command_memo;
+extern const cli_command cli_command_warm;
 extern const cli_command cli_command_config;
 extern const cli_command cli_command_bench;
 extern const cli_command cli_command_tour;
@@ -23,5 +24,8 @@ extern const cli_command cli_command_tour_writer;
 extern const cli_command cli_command_completion;
 extern const cli_command cli_command_help;
 extern const cli_command cli_command_version;
+
+/* Writes the recipes' parameters into the options of `warm`. Once, before any command is looked at. */
+void cli_warm_options_fill(void);
 
 #endif

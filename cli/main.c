@@ -13,25 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
-const cli_command *const cli_commands[] = {&cli_command_get,
-                                           &cli_command_put,
-                                           &cli_command_del,
-                                           &cli_command_exists,
-                                           &cli_command_ls,
-                                           &cli_command_inspect,
-                                           &cli_command_stats,
-                                           &cli_command_validate,
-                                           &cli_command_purge,
-                                           &cli_command_clear_expired,
-                                           &cli_command_memo,
-                                           &cli_command_config,
-                                           &cli_command_bench,
-                                           &cli_command_tour,
-                                           &cli_command_tour_writer,
-                                           &cli_command_completion,
-                                           &cli_command_help,
-                                           &cli_command_version,
-                                           NULL};
+const cli_command *const cli_commands[] = {
+    &cli_command_get,         &cli_command_put,        &cli_command_del,      &cli_command_exists,  &cli_command_ls,
+    &cli_command_inspect,     &cli_command_stats,      &cli_command_validate, &cli_command_purge,   &cli_command_clear_expired,
+    &cli_command_memo,        &cli_command_warm,       &cli_command_config,   &cli_command_bench,   &cli_command_tour,
+    &cli_command_tour_writer, &cli_command_completion, &cli_command_help,     &cli_command_version, NULL};
 
 #define AT(field) offsetof(cli_globals, field)
 
@@ -113,6 +99,7 @@ static bool reader_has_left(void) {
 
 int main(int argc, char **argv) {
   setlocale(LC_CTYPE, "");
+  cli_warm_options_fill();
   signal(SIGPIPE, SIG_IGN); /* a reader that leaves early must not leave the cache unflushed */
   cli_globals globals = {0};
   cli_call call = {.globals = &globals, .self = argv[0]};

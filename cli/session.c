@@ -149,6 +149,14 @@ cli_exit cli_ns(const cli_call *call, larder *cache, const char *name, larder_ns
   return cli_refuse_result(call, result, &error, "cannot open the namespace");
 }
 
+cli_exit cli_lasting(const cli_call *call, larder_ns *ns) {
+  larder_policy policy = {0};
+  larder_ns_policy(ns, &policy);
+  if (policy.tiers == NULL || strcmp(policy.tiers, "memory") != 0) return CLI_DONE;
+  return cli_refuse(call, CLI_FAILED, "give the namespace a lasting tier in the configuration: tiers: [memory, sqlite]",
+                    "%s is kept in memory only, which would end with this command", larder_ns_name(ns));
+}
+
 typedef struct known {
   cli_nearest nearest;
   bool found;

@@ -34,6 +34,8 @@ larder *cli_open_or_without(const cli_call *call);
 cli_exit cli_close(const cli_call *call, larder **cache, cli_exit code);
 /* A namespace to write to, of any valid name. */
 cli_exit cli_ns(const cli_call *call, larder *cache, const char *name, larder_ns **out);
+/* Refuses a namespace without a tier that outlives this process: it would keep nothing. */
+cli_exit cli_lasting(const cli_call *call, larder_ns *ns);
 /* A namespace that must be there: configured or with entries; the nearest name is offered where it is not. */
 cli_exit cli_ns_known(const cli_call *call, larder *cache, const char *name, larder_ns **out);
 

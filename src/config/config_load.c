@@ -113,7 +113,9 @@ static bool ns_fill(lrd_config_ns *ns, const lrd_settings_policy *policy, lrd_co
                         .durability = (larder_durability)policy->durability,
                         .max_entry_bytes = policy->max_entry_bytes,
                         .memory_policy = lrd_config_arena_copy(arena, name, strlen(name)),
-                        .kind = (larder_kind)policy->kind};
+                        .kind = (larder_kind)policy->kind,
+                        .warm = policy->warm,
+                        .warm_len = policy->warm_len};
   for (size_t i = 0; i < policy->chain_len; i++)
     ns->chain[i] = (lrd_config_link){.tier = policy->chain[i].instance,
                                      .bytes_max = policy->chain[i].limit.bytes_max,

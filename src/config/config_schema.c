@@ -126,6 +126,26 @@ static void names_write(writer *w) {
   lrd_writer_map_close(w);
 }
 
+/* Recipes: objects whose members are values or lists of them. */
+static void warm_write(writer *w) {
+  lrd_writer_map_open(w, NULL, true);
+  lrd_writer_string(w, "type", "array");
+  lrd_writer_map_open(w, "items", true);
+  lrd_writer_string(w, "type", "object");
+  lrd_writer_list_open(w, "required");
+  lrd_writer_string(w, NULL, "recipe");
+  lrd_writer_list_close(w);
+  lrd_writer_map_open(w, "additionalProperties", true);
+  lrd_writer_list_open(w, "anyOf");
+  text_write(w, NULL);
+  type_write(w, "array");
+  type_write(w, "null");
+  lrd_writer_list_close(w);
+  lrd_writer_map_close(w);
+  lrd_writer_map_close(w);
+  lrd_writer_map_close(w);
+}
+
 /* The alternatives of a value, within an open `anyOf`. */
 static void alternatives_write(writer *w, const lrd_option *row) {
   switch (row->type) {
@@ -176,6 +196,9 @@ static void alternatives_write(writer *w, const lrd_option *row) {
     break;
   case LRD_OPTION_NAMES:
     names_write(w);
+    break;
+  case LRD_OPTION_WARM:
+    warm_write(w);
     break;
   case LRD_OPTION_CHAIN:
     chain_write(w);

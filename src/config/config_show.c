@@ -46,10 +46,9 @@ static void value_show(shower *s, const lrd_option *row, const void *section) {
   lrd_buf_fini(&text);
 }
 
-static void pairs_show(shower *s, const lrd_option *row, const void *section) {
+/* `name=value` lines, as members of the map that is open. */
+static void lines_show(shower *s, const char *lines) {
   lrd_config_writer *w = &s->writer;
-  const char *lines = *(const char *const *)((const char *)section + row->offset);
-  lrd_writer_map_open(w, row->name, true);
   while (lines != NULL && *lines != '\0' && w->err == LARDER_OK) {
     size_t name_len = strcspn(lines, "="), line_len = strcspn(lines, "\n");
     char *name = lrd_strndup(lines, name_len);
@@ -62,7 +61,23 @@ static void pairs_show(shower *s, const lrd_option *row, const void *section) {
     lrd_dealloc(name);
     lines += line_len + 1;
   }
-  lrd_writer_map_close(w);
+}
+
+static void pairs_show(shower *s, const lrd_option *row, const void *section) {
+  lrd_writer_map_open(&s->writer, row->name, true);
+  lines_show(s, *(const char *const *)((const char *)section + row->offset));
+  lrd_writer_map_close(&s->writer);
+}
+
+static void warm_show(shower *s, const lrd_option *row, const lrd_settings_policy *policy) {
+  lrd_writer_list_open(&s->writer, row->name);
+  for (size_t i = 0; i < policy->warm_len; i++) {
+    lrd_writer_map_open(&s->writer, NULL, true);
+    lrd_writer_string(&s->writer, "recipe", policy->warm[i].recipe);
+    lines_show(s, policy->warm[i].params);
+    lrd_writer_map_close(&s->writer);
+  }
+  lrd_writer_list_close(&s->writer);
 }
 
 static void names_show(shower *s, const lrd_option *row, const void *section) {
@@ -160,6 +175,9 @@ static void row_show(shower *s, const lrd_option *row, const void *section) {
   case LRD_OPTION_NAMES:
     names_show(s, row, section);
     break;
+  case LRD_OPTION_WARM:
+    warm_show(s, row, section);
+    break;
   case LRD_OPTION_PAIRS:
     pairs_show(s, row, section);
     break;
@@ -172,6 +190,7 @@ static void row_show(shower *s, const lrd_option *row, const void *section) {
 static void scope_show(shower *s, lrd_scope scope, const void *section, unsigned without) {
   for (const lrd_option *row = lrd_option_next(scope, NULL); row != NULL; row = lrd_option_next(scope, row)) {
     bool hidden = (row->flags & (LRD_OPTION_SAME | without)) != 0;
+    if (row->type == LRD_OPTION_WARM) hidden = ((const lrd_settings_policy *)section)->warm_len == 0;
     if (!hidden && !lrd_option_unset(row, section)) row_show(s, row, section);
   }
 }

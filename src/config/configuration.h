@@ -28,6 +28,14 @@ typedef struct lrd_config_link {
   uint64_t entries_max;
 } lrd_config_link;
 
+/* One entry of a namespace's `warm`. */
+typedef struct lrd_config_warm {
+  const char *recipe;
+  const char *params; /* `name=value` lines; several values are parted by commas */
+  int line;           /* where it stands in the file */
+  int column;
+} lrd_config_warm;
+
 typedef struct lrd_config_ns {
   const char *name;                            /* NULL in lrd_config.defaults */
   lrd_config_link chain[LRD_CONFIG_CHAIN_MAX]; /* uppermost first */
@@ -40,6 +48,8 @@ typedef struct lrd_config_ns {
   uint64_t max_entry_bytes;
   const char *memory_policy; /* "s3-fifo", … */
   larder_kind kind;          /* the kind of puts that name none */
+  const lrd_config_warm *warm;
+  size_t warm_len;
 } lrd_config_ns;
 
 typedef struct lrd_config {

@@ -187,6 +187,9 @@ const char *lrd_option_expected(const lrd_option *row, char out[LRD_EXPECTED_MAX
   case LRD_OPTION_NAMES:
     snprintf(out, LRD_EXPECTED_MAX, "a list of names");
     break;
+  case LRD_OPTION_WARM:
+    snprintf(out, LRD_EXPECTED_MAX, "a list of recipes");
+    break;
   case LRD_OPTION_ANY:
     snprintf(out, LRD_EXPECTED_MAX, "anything");
     break;

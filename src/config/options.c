@@ -213,6 +213,10 @@ const lrd_option lrd_options[] = {
     {ROW(POLICY, "policy", CHOICE), .flags = LRD_OPTION_INHERIT, .offset = POLICY(memory_policy), .choices = MEMORY_POLICIES,
      .lacking = "adaptive", .notice = "needs the adaptive policy, which this build does not have: s3-fifo is used",
      .instead = "s3-fifo", .sentence = "Eviction policy of its entries in memory. Without it memory's."},
+    {ROW(POLICY, "warm", WARM),
+     .sentence = "What `larder warm` makes in this namespace: recipes with their parameters, of which several values stand in "
+                 "a list and are combined, such as `[{recipe: kernel, alpha: [1.5, 1.8], dt: 0.01, n: 1000}]`. Not for "
+                 "`defaults`. Names and values of parameters are checked when it is warmed."},
     {ROW(POLICY, "maker", SECTION), .inside = LRD_SCOPE_MAKER, .sentence = "How a missing entry is made."},
     {ROW(POLICY, "health", ANY), .needs = "health", .sentence = "Evict entries that their users report as failing."},
     {ROW(POLICY, "seal", ANY), .needs = "sealing", .sentence = "Encrypt values where they are stored."},

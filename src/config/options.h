@@ -57,6 +57,7 @@ typedef enum lrd_option_type {
   LRD_OPTION_LIMITS,   /* mapping: tier to number or mapping of scope `inside` */
   LRD_OPTION_PAIRS,    /* mapping of names to texts: const char * of `name=value` lines */
   LRD_OPTION_NAMES,    /* list of names: const char *, a name a line; NULL: none */
+  LRD_OPTION_WARM,     /* list of recipes with their parameters; in a namespace only */
   LRD_OPTION_ANY       /* never stored: belongs to something that is refused as a whole */
 } lrd_option_type;
 

@@ -109,6 +109,8 @@ typedef struct lrd_settings_policy {
   uint32_t kind;
   uint64_t max_entry_bytes;
   uint32_t memory_policy;
+  const lrd_config_warm *warm; /* of this namespace alone: no default is inherited */
+  size_t warm_len;
 } lrd_settings_policy;
 
 /* A tier that some chain names. */

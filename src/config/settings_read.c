@@ -10,6 +10,7 @@
 #include "config/config_find.h"
 #include "config/option_value.h"
 #include "config/value_read.h"
+#include "config/warm_read.h"
 #include <stdio.h>
 
 #define NS_NAME_BYTES_MAX 128
@@ -181,6 +182,9 @@ static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
     break;
   case LRD_OPTION_NAMES:
     lrd_names_read(reader, row, item->value, section, &here);
+    break;
+  case LRD_OPTION_WARM:
+    lrd_warm_read(reader, item->value, section, &here);
     break;
   case LRD_OPTION_PAIRS:
     lrd_pairs_read(reader, row, item->value, section, &here);
