@@ -17,6 +17,7 @@ extern const cli_command cli_command_purge;
 extern const cli_command cli_command_clear_expired;
 extern const cli_command cli_command_memo;
 extern const cli_command cli_command_warm;
+extern const cli_command cli_command_wisdom;
 extern const cli_command cli_command_config;
 extern const cli_command cli_command_bench;
 extern const cli_command cli_command_tour;

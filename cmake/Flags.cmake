@@ -23,6 +23,22 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(LARDER_NEEDS REQUIRED IMPORTED_TARGET sqlite3>=3.40 libxxhash>=0.8 libfyaml>=0.7 libcrypto>=3.0
   libdeflate>=1.14 libzstd>=1.5 liblz4>=1.9)
 
+# FFTW keeps its wisdom with us. Its threads come as libraries of their own, which pkg-config does not name.
+option(LARDER_FFTW "Build with FFTW: larder wisdom, larder/wisdom.h, the recipe wisdom" ON)
+set(LARDER_FFTW_LIBRARIES "")
+set(LARDER_FFTW_LINK "")
+if(LARDER_FFTW)
+  find_path(LARDER_FFTW_INCLUDE fftw3.h)
+  foreach(name fftw3_threads fftw3f_threads fftw3 fftw3f)
+    find_library(LARDER_${name} ${name})
+    if(NOT LARDER_${name} OR NOT LARDER_FFTW_INCLUDE)
+      message(FATAL_ERROR "lib${name} is missing: install libfftw3-dev, or configure with -DLARDER_FFTW=OFF")
+    endif()
+    list(APPEND LARDER_FFTW_LIBRARIES ${name})
+    string(APPEND LARDER_FFTW_LINK " -l${name}")
+  endforeach()
+endif()
+
 # Everything that every target of ours is compiled with.
 add_library(larder_flags INTERFACE)
 target_compile_definitions(larder_flags INTERFACE _GNU_SOURCE)

@@ -12,6 +12,7 @@ install(TARGETS larder_static EXPORT LarderStaticTargets ARCHIVE DESTINATION ${C
 install(DIRECTORY "${CMAKE_SOURCE_DIR}/include/larder" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(EXPORT LarderTargets NAMESPACE Larder:: DESTINATION ${cmake_folder})
 install(EXPORT LarderStaticTargets NAMESPACE Larder:: DESTINATION ${cmake_folder})
+string(REPLACE ";" " " LARDER_FFTW_LIBRARIES_TEXT "${LARDER_FFTW_LIBRARIES}")
 configure_package_config_file("${CMAKE_SOURCE_DIR}/packaging/LarderConfig.cmake.in" "${CMAKE_BINARY_DIR}/LarderConfig.cmake"
   INSTALL_DESTINATION ${cmake_folder})
 write_basic_package_version_file("${CMAKE_BINARY_DIR}/LarderConfigVersion.cmake" COMPATIBILITY SameMinorVersion)

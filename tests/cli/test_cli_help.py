@@ -11,7 +11,7 @@ import unittest
 from cli_support import CONFIG, DONE, USAGE, CliCase, fits, larder_bare, shapes
 
 COMMANDS = ["get", "put", "del", "exists", "ls", "inspect", "stats", "validate", "purge", "clear-expired", "memo", "warm",
-            "config", "bench", "tour", "completion", "help", "version"]
+            "wisdom", "config", "bench", "tour", "completion", "help", "version"]
 
 
 class Help(unittest.TestCase):

@@ -10,6 +10,7 @@ extern const lrd_maker lrd_recipe_laplacian;
 extern const lrd_maker lrd_recipe_echo;
 extern const lrd_maker lrd_recipe_profile;
 extern const lrd_maker lrd_recipe_sources;
+extern const lrd_maker lrd_recipe_wisdom;
 
 /* NULL behind the last. */
 const lrd_maker *lrd_recipe_at(size_t index);
