@@ -54,7 +54,8 @@ typedef enum larder_err_class {
   X(LARDER_EAWAY, -13, RETRY, "the tier is away")                                                                              \
   X(LARDER_EUNKNOWN, -14, RETRY, "the outcome is not known")                                                                   \
   X(LARDER_ECLOSED, -15, MISUSE, "closed")                                                                                     \
-  X(LARDER_EKEY, -16, PERMANENT, "sealed, and the key is not here")
+  X(LARDER_EKEY, -16, PERMANENT, "sealed, and the key is not here")                                                            \
+  X(LARDER_ECANCELLED, -17, RETRY, "cancelled by its caller")
 
 typedef enum larder_err {
 #define LARDER_ERR_ENUM(name, number, class, text) name = number,

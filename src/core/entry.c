@@ -75,7 +75,7 @@ larder_err lrd_facts_from_options(const larder_ns *ns, const larder_put_options 
     options = &defaults;
   }
   if (options->ttl_ms < 0 || options->stale_ms < -1 || (unsigned)options->kind > LARDER_KIND_WISDOM ||
-      options->meta_len > LARDER_META_MAX || (options->meta_len > 0 && !options->meta)) {
+      options->fresh_until_ms < 0 || options->meta_len > LARDER_META_MAX || (options->meta_len > 0 && !options->meta)) {
     return LARDER_EINVAL;
   }
   if (options->kind != LARDER_KIND_BYTES) {
@@ -95,6 +95,10 @@ larder_err lrd_facts_from_options(const larder_ns *ns, const larder_put_options 
     return result;
   }
   lrd_facts_set_lifetime(ns, options->ttl_ms, options->stale_ms, &facts);
+  if (options->fresh_until_ms > 0) {
+    facts.expires_soft_ms = options->fresh_until_ms;
+    facts.expires_hard_ms = options->keep_until_ms > options->fresh_until_ms ? options->keep_until_ms : options->fresh_until_ms;
+  }
   *out = facts;
   return LARDER_OK;
 }

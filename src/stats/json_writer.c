@@ -69,10 +69,23 @@ size_t lrd_utf8_char(const void *text, size_t len) {
   return size;
 }
 
+/* How much of it needs no look: ASCII that is written as it is. */
+static size_t plain_run(const char *text, size_t len) {
+  size_t run = 0;
+  while (run < len && text[run] >= 0x20 && text[run] < 0x7F && text[run] != '"' && text[run] != '\\') run++;
+  return run;
+}
+
 static void put_quoted(lrd_json *json, const void *text, size_t len) {
   const char *at = text;
   put(json, "\"", 1);
   for (size_t i = 0; i < len;) {
+    size_t run = plain_run(at + i, len - i);
+    if (run > 0) {
+      put(json, at + i, run);
+      i += run;
+      continue;
+    }
     unsigned char c = (unsigned char)at[i];
     size_t size = lrd_utf8_char(at + i, len - i);
     char escape[8];
@@ -159,3 +172,8 @@ void lrd_json_double(lrd_json *json, double value) {
 void lrd_json_bool(lrd_json *json, bool value) { put_word(json, value ? "true" : "false"); }
 
 void lrd_json_null(lrd_json *json) { put_word(json, "null"); }
+
+void lrd_json_raw(lrd_json *json, const char *text, size_t len) {
+  value_begin(json);
+  put(json, text, len);
+}

@@ -34,6 +34,8 @@ void lrd_json_i64(lrd_json *json, int64_t value);
 void lrd_json_double(lrd_json *json, double value);
 void lrd_json_bool(lrd_json *json, bool value);
 void lrd_json_null(lrd_json *json);
+/* A text that is JSON already. */
+void lrd_json_raw(lrd_json *json, const char *text, size_t len);
 
 /* Length of the well-formed UTF-8 character at the front (1-4), or 0. */
 size_t lrd_utf8_char(const void *text, size_t len);

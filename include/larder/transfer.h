@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Entries into files and back: JSON Lines, JSON and CSV, for people, other programs and other machines.
+ *
+ * An export is published whole or not at all, readable by its owner only, with secrets hidden (larder/redact.h) unless
+ * they are asked for, and with a checksum, so that an import sees what was cut short or changed. Times of expiry are kept
+ * as they are. An import reads such files and those of other programs, of any size in bounded memory, entry by entry: what
+ * is wrong with one costs that one. It remembers how far it came and can go on there.
+ *
+ * The files are described in docs/transfer.md.
+ */
+#ifndef LARDER_TRANSFER_H
+#define LARDER_TRANSFER_H
+
+#include <larder/larder.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum larder_format {
+  LARDER_FORMAT_AUTO,  /* by the ending of the path: .json, .csv, else JSON Lines; reading a stream: by its first byte */
+  LARDER_FORMAT_JSONL, /* an object a line */
+  LARDER_FORMAT_JSON,  /* one document; reading: an array of entries, or an object of values by key */
+  LARDER_FORMAT_CSV    /* RFC 4180 with a row of names */
+} larder_format;
+
+/* How far a transfer is, and what came of it. */
+typedef struct larder_transfer_counts {
+  uint64_t entries;     /* met so far */
+  uint64_t done;        /* written to the file, or stored */
+  uint64_t skipped;     /* import: there already, the same */
+  uint64_t expired;     /* import: past the time that they were to be kept */
+  uint64_t failed;      /* not transferred; each has been told */
+  uint64_t redacted;    /* export: entries of which something was hidden */
+  uint64_t bytes;       /* of the file, so far */
+  uint64_t bytes_total; /* import: of the file; 0: not known */
+  uint64_t resumed;     /* import: entries that an earlier, broken off import had dealt with */
+  bool verified;        /* import: the checksum of the export was there and right */
+} larder_transfer_counts;
+
+/* Called between batches; false ends the transfer with LARDER_ECANCELLED. */
+typedef bool (*larder_transfer_progress)(void *context, const larder_transfer_counts *counts);
+/* One entry that was not transferred. `line` is where it begins in the file, 0 in an export. Borrowed for the call. */
+typedef void (*larder_transfer_failed)(void *context, uint64_t line, const void *key, size_t key_len, const char *reason);
+
+typedef struct larder_export_options {
+  size_t size;
+  larder_format format;
+  const char *ns;            /* NULL: every namespace */
+  const larder_match *match; /* NULL: all that is fresh; borrowed */
+  bool include_secrets;      /* nothing is hidden */
+  /* Instead of a path: takes the pieces in order; false is a failure. No checksum file beside a CSV then. */
+  bool (*write)(void *context, const void *data, size_t len);
+  void *write_context;
+  larder_transfer_progress progress;
+  larder_transfer_failed failed;
+  void *context;
+} larder_export_options;
+
+/*
+ * Writes entries to the file at `path` (NULL with `write`). Blocks on disk. The file appears whole at the end, over an old
+ * one, mode 0600; on failure the old one is untouched. A CSV's checksum is `PATH.xxh128` beside it (`xxh128sum -c`).
+ * LARDER_EINVAL, LARDER_ECANCELLED, LARDER_ENOSPC and its kin. options may be NULL, counts and err too.
+ */
+LARDER_API LARDER_MUST_CHECK larder_err larder_export(larder *cache, const char *path, const larder_export_options *options,
+                                                      larder_transfer_counts *counts, larder_error *err);
+
+typedef struct larder_import_options {
+  size_t size;
+  larder_format format;
+  const char *ns;      /* where all entries go; NULL: where each says */
+  int64_t ttl_ms;      /* instead of what the entries say; LARDER_TTL_NEVER; 0: as they say */
+  const char *rejects; /* file for what was not transferred, as it stands in the input; NULL: none */
+  bool resume;         /* go on where a broken off import of the same file ended, if there was one */
+  bool dry_run;        /* read and compare, store nothing */
+  bool force;          /* go on although the file is an export that was cut short or changed */
+  /* Instead of a path: up to `room` bytes; 0 at the end, below 0 a failure. */
+  int64_t (*read)(void *context, void *out, size_t room);
+  void *read_context;
+  larder_transfer_progress progress;
+  larder_transfer_failed failed;
+  void *context;
+} larder_import_options;
+
+/*
+ * Reads entries from the file at `path` (NULL with `read`) and stores them in batches. Blocks on disk. What is there already
+ * with the same content and expiry is skipped. LARDER_OK also when entries failed: see counts. LARDER_ECORRUPT when an
+ * export was cut short or changed (nothing is stored then, save from a stream), LARDER_EFORMAT when the file as a whole is
+ * none that can be read, LARDER_ECANCELLED. After a failure `resume` goes on where it ended. options may be NULL.
+ */
+LARDER_API LARDER_MUST_CHECK larder_err larder_import(larder *cache, const char *path, const larder_import_options *options,
+                                                      larder_transfer_counts *counts, larder_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The window grows by doubling while one entry does not fit, and moves to its front when most of it is used. A file is
+ * read by offset, so that nobody else's position matters.
+ */
+#include "entry_source.h"
+
+#include "base/fail.h"
+#include "base/fs.h"
+#include <errno.h>
+
+#define READ_BYTES ((size_t)256 << 10)
+
+larder_err lrd_source_init(lrd_source *source, int fd, int64_t (*read)(void *context, void *out, size_t room), void *context) {
+  *source = (lrd_source){.fd = fd, .read = read, .read_context = context, .line = 1};
+  return fd >= 0 ? LARDER_OK : lrd_summing_new(&source->sum);
+}
+
+void lrd_source_fini(lrd_source *source) {
+  lrd_buf_fini(&source->window);
+  lrd_summing_free(source->sum);
+  *source = (lrd_source){.fd = -1};
+}
+
+void lrd_source_seek(lrd_source *source, uint64_t offset, uint64_t line) {
+  lrd_buf_clear(&source->window);
+  source->at = 0;
+  source->offset = offset;
+  source->line = line;
+  source->ended = false;
+}
+
+static void window_move(lrd_source *source) {
+  size_t left = lrd_source_left(source);
+  if (source->at == 0) return;
+  if (left > 0) memmove(source->window.data, source->window.data + source->at, left);
+  source->window.len = left;
+  source->offset += source->at;
+  source->at = 0;
+}
+
+larder_err lrd_source_more(lrd_source *source, size_t most) {
+  size_t got = 0;
+  window_move(source);
+  if (source->window.len >= most) return LARDER_ETOOBIG;
+  size_t want = source->window.len > READ_BYTES ? source->window.len : READ_BYTES;
+  larder_err err = lrd_buf_reserve(&source->window, want);
+  if (err != LARDER_OK) return err;
+  uint8_t *to = source->window.data + source->window.len;
+  if (source->fd >= 0) {
+    if (lrd_fs_read_full(source->fd, to, want, (int64_t)(source->offset + source->window.len), &got) != 0)
+      return lrd_err_from_errno(errno);
+    source->ended = got < want;
+  } else {
+    int64_t answer = source->read(source->read_context, to, want);
+    if (answer < 0 || (uint64_t)answer > want) return LARDER_EIO;
+    got = (size_t)answer;
+    source->ended = got == 0;
+  }
+  source->window.len += got;
+  return LARDER_OK;
+}
+
+void lrd_source_use(lrd_source *source, size_t len) {
+  const char *at = lrd_source_text(source), *end = at + len;
+  LRD_ASSERT(len <= lrd_source_left(source));
+  if (source->sum) lrd_summing_add(source->sum, at, len);
+  while (at < end && (at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+    source->line++;
+    at++;
+  }
+  source->at += len;
+}

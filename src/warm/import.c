@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The file is read against its checksum first, if it has one, so that nothing of a damaged export is stored. Then entries
+ * are gathered and stored batch by batch. Every so many, and when the import ends early, everything is flushed and a
+ * checkpoint is written: what it says is stored is stored. What was stored after the last one is met again when the import
+ * goes on, and skipped, since it is there already.
+ */
+#include "base/fail.h"
+#include "base/fs.h"
+#include "checkpoint.h"
+#include "core/cache.h"
+#include "file_sum.h"
+#include "import_batch.h"
+#include <errno.h>
+#include <fcntl.h>
+
+#define ROOM               "warm"
+#define CHECKPOINT_ENTRIES 16384u
+
+typedef struct import_run {
+  larder *cache;
+  const larder_import_options *options;
+  const char *path; /* NULL: from options->read */
+  larder_format format;
+  larder_transfer_counts counts;
+  int fd;
+  lrd_source source;
+  lrd_reader_file reader;
+  lrd_import_batch *batch;
+  lrd_checkpoint checkpoint;
+  char *checkpoint_path; /* NULL: none is kept */
+  uint64_t checkpoint_entries;
+  int rejects_fd;
+  uint64_t rejects_len;
+  bool exported; /* an entry of an export was met */
+  larder_error *err;
+} import_run;
+
+static larder_err failed_with(import_run *run, larder_err result, const char *doing) {
+  if (result == LARDER_ENOMEM) return lrd_fail(run->err, result, 0, ROOM, "out of memory");
+  return lrd_fail(run->err, result, errno, ROOM, "%s %s: %s", run->path ? run->path : "the stream", doing,
+                  larder_err_text(result));
+}
+
+/* --- rejects ------------------------------------------------------------------------------------------------------------- */
+
+static larder_err rejects_open(import_run *run) {
+  const char *path = run->options->rejects;
+  run->rejects_fd = lrd_fs_open(path, O_WRONLY | O_CREAT, 0600);
+  if (run->rejects_fd < 0 || lrd_fs_truncate(run->rejects_fd, path, (int64_t)run->rejects_len) != 0) {
+    int os_errno = errno;
+    return lrd_fail(run->err, lrd_err_from_errno(os_errno), os_errno, ROOM, "%s can't be written: %s", path,
+                    strerror(os_errno));
+  }
+  return LARDER_OK;
+}
+
+static larder_err rejects_add(import_run *run, lrd_span text) {
+  lrd_buf line = {0};
+  larder_err err = LARDER_OK;
+  if (run->rejects_len == 0 && run->reader.format == LARDER_FORMAT_CSV) {
+    err = lrd_buf_append(&line, run->reader.header.data, run->reader.header.len);
+    if (err == LARDER_OK) err = lrd_buf_append_byte(&line, '\n');
+  }
+  size_t at = line.len;
+  if (err == LARDER_OK) err = lrd_buf_append(&line, text.data, text.len);
+  /* An element of a document becomes a line of its own. */
+  for (size_t i = at; err == LARDER_OK && run->reader.format == LARDER_FORMAT_JSON && i < line.len; i++)
+    if (line.data[i] == '\n' || line.data[i] == '\r') line.data[i] = ' ';
+  if (err == LARDER_OK) err = lrd_buf_append_byte(&line, '\n');
+  if (err == LARDER_OK &&
+      lrd_fs_write_full(run->rejects_fd, run->options->rejects, line.data, line.len, (int64_t)run->rejects_len) != 0)
+    err = lrd_err_from_errno(errno);
+  if (err == LARDER_OK) run->rejects_len += line.len;
+  lrd_buf_fini(&line);
+  return err;
+}
+
+static larder_err entry_refused(void *context, const lrd_entry *entry) {
+  import_run *run = context;
+  if (run->options->failed)
+    run->options->failed(run->options->context, entry->line, entry->key.data, entry->key.len, entry->problem);
+  if (!run->options->rejects || !entry->raw.data) return LARDER_OK;
+  larder_err err = run->rejects_fd < 0 ? rejects_open(run) : LARDER_OK;
+  return err == LARDER_OK ? rejects_add(run, entry->raw) : err;
+}
+
+/* --- beginning ----------------------------------------------------------------------------------------------------------- */
+
+static larder_format format_of(larder_format format, const char *path) {
+  const char *dot = path ? strrchr(path, '.') : NULL;
+  if (format != LARDER_FORMAT_AUTO || !dot) return format;
+  if (strcmp(dot, ".json") == 0) return LARDER_FORMAT_JSON;
+  if (strcmp(dot, ".csv") == 0) return LARDER_FORMAT_CSV;
+  return strcmp(dot, ".jsonl") == 0 || strcmp(dot, ".ndjson") == 0 ? LARDER_FORMAT_JSONL : format;
+}
+
+static larder_err changed(import_run *run, const char *how) {
+  return lrd_fail(run->err, LARDER_ECORRUPT, 0, ROOM,
+                  "%s is an export that was %s; export it anew, or take what is there with --force",
+                  run->path ? run->path : "the stream", how);
+}
+
+/* What there is to check before the first entry. */
+static larder_err file_verify(import_run *run) {
+  lrd_file_state state = LRD_FILE_UNSUMMED;
+  larder_err err = lrd_checkpoint_identify(&run->checkpoint, run->fd, run->path);
+  if (err == LARDER_OK) err = lrd_file_check(run->fd, run->path, run->checkpoint.size, run->format, &state);
+  if (err != LARDER_OK) return failed_with(run, err, "can't be read");
+  run->counts.bytes_total = run->checkpoint.size;
+  run->counts.verified = state == LRD_FILE_WHOLE;
+  return state == LRD_FILE_CHANGED && !run->options->force ? changed(run, "changed since it was written") : LARDER_OK;
+}
+
+static larder_err file_open(import_run *run) {
+  struct stat info;
+  if (!run->path) return LARDER_OK;
+  run->fd = lrd_fs_open(run->path, O_RDONLY, 0);
+  if (run->fd < 0 || lrd_fs_stat(run->path, &info) != 0) {
+    int os_errno = errno;
+    larder_err err = os_errno == ENOENT ? LARDER_MISS : lrd_err_from_errno(os_errno);
+    return lrd_fail(run->err, err, os_errno, ROOM, "%s can't be read: %s", run->path, strerror(os_errno));
+  }
+  if (!S_ISREG(info.st_mode))
+    return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "%s is no ordinary file; pipe it in instead", run->path);
+  return file_verify(run);
+}
+
+/* Goes on where a checkpoint says. A CSV's names have been read by then. */
+static larder_err resume(import_run *run) {
+  if (!run->path || !run->cache->root || run->options->dry_run) return LARDER_OK;
+  larder_err err = lrd_checkpoint_path(run->cache->root, run->path, run->options->ns, &run->checkpoint_path);
+  if (err == LARDER_OK) err = run->options->resume ? lrd_checkpoint_load(&run->checkpoint, run->checkpoint_path) : LARDER_MISS;
+  if (err == LARDER_MISS) {
+    lrd_checkpoint_remove(run->checkpoint_path);
+    return LARDER_OK;
+  }
+  if (err != LARDER_OK) return failed_with(run, err, "can't be gone on with");
+  const lrd_checkpoint *from = &run->checkpoint;
+  larder_transfer_counts before = run->counts;
+  lrd_source_seek(&run->source, from->offset, from->line);
+  run->reader.state = from->state;
+  run->reader.first = from->first;
+  run->rejects_len = from->rejects_len;
+  run->counts = from->counts;
+  run->counts.bytes_total = before.bytes_total;
+  run->counts.verified = before.verified;
+  run->counts.resumed = from->counts.entries;
+  run->checkpoint_entries = from->counts.entries;
+  return LARDER_OK;
+}
+
+static larder_err reader_failed(import_run *run, larder_err err) {
+  if (err == LARDER_EFORMAT)
+    return lrd_fail(run->err, err, 0, ROOM, "%s: %s", run->path ? run->path : "the stream", run->reader.mistake);
+  return failed_with(run, err, "can't be read");
+}
+
+static larder_err begin(import_run *run) {
+  larder_err err = file_open(run);
+  if (err != LARDER_OK) return err;
+  err = lrd_source_init(&run->source, run->fd, run->options->read, run->options->read_context);
+  if (err != LARDER_OK) return failed_with(run, err, "can't be read");
+  lrd_reader_init(&run->reader, &run->source, run->format, run->options->rejects != NULL);
+  err = lrd_reader_begin(&run->reader);
+  if (err != LARDER_OK) return reader_failed(run, err);
+  run->batch = lrd_import_batch_new();
+  if (!run->batch) return failed_with(run, LARDER_ENOMEM, "");
+  run->batch->cache = run->cache;
+  run->batch->ns = run->options->ns;
+  run->batch->ttl_ms = run->options->ttl_ms;
+  run->batch->dry_run = run->options->dry_run;
+  run->batch->now_ms = lrd_wall_ms(run->cache->clock);
+  run->batch->counts = &run->counts;
+  run->batch->refused = entry_refused;
+  run->batch->context = run;
+  return resume(run);
+}
+
+/* --- going --------------------------------------------------------------------------------------------------------------- */
+
+/* Between batches: all that was read is stored or told. */
+static larder_err checkpoint_write(import_run *run) {
+  if (!run->checkpoint_path || run->counts.entries == run->checkpoint_entries) return LARDER_OK;
+  larder_err err = larder_flush(run->cache);
+  /* What is away has been told as degraded, and is written when it is back. */
+  if (err != LARDER_OK && err != LARDER_EAWAY) return failed_with(run, err, "is not stored durably");
+  run->checkpoint.offset = lrd_source_offset(&run->source);
+  run->checkpoint.line = run->source.line;
+  run->checkpoint.state = run->reader.state;
+  run->checkpoint.first = run->reader.first;
+  run->checkpoint.rejects_len = run->rejects_len;
+  run->checkpoint.counts = run->counts;
+  err = lrd_checkpoint_save(&run->checkpoint, run->checkpoint_path);
+  if (err != LARDER_OK) return failed_with(run, err, "could not be remembered to go on with");
+  run->checkpoint_entries = run->counts.entries;
+  return LARDER_OK;
+}
+
+static larder_err batch_store(import_run *run) {
+  larder_err err = lrd_import_batch_store(run->batch);
+  if (err != LARDER_OK) return failed_with(run, err, "can't be stored");
+  run->counts.bytes = lrd_source_offset(&run->source);
+  if (run->options->progress && !run->options->progress(run->options->context, &run->counts)) {
+    err = checkpoint_write(run);
+    return err == LARDER_OK ? lrd_fail(run->err, LARDER_ECANCELLED, 0, ROOM, "cancelled; --resume goes on here") : err;
+  }
+  return run->counts.entries - run->checkpoint_entries >= CHECKPOINT_ENTRIES ? checkpoint_write(run) : LARDER_OK;
+}
+
+static larder_err entries_read(import_run *run) {
+  uint64_t met = run->counts.entries;
+  for (;;) {
+    lrd_entry *entry = lrd_import_batch_next(run->batch);
+    larder_err err = lrd_reader_next(&run->reader, entry);
+    if (err == LARDER_END) return batch_store(run);
+    if (err != LARDER_OK) {
+      larder_err stored = batch_store(run);
+      return stored == LARDER_OK ? reader_failed(run, err) : stored;
+    }
+    if (entry->stamp != 0) run->exported = true;
+    /* A stream's end can't be seen from here; a file's has been looked at. */
+    if (run->exported && run->path && !run->counts.verified && !run->options->force && run->reader.format != LARDER_FORMAT_CSV)
+      return changed(run, "cut short");
+    err = lrd_import_batch_take(run->batch);
+    if (err != LARDER_OK) return run->err && run->err->code != LARDER_OK ? err : failed_with(run, err, "can't be imported");
+    /* A long run of what is there already, or is refused, fills no batch. */
+    if (lrd_import_batch_full(run->batch) || run->counts.entries - met >= 4 * LRD_IMPORT_BATCH) {
+      met = run->counts.entries;
+      err = batch_store(run);
+      if (err != LARDER_OK) return err;
+    }
+  }
+}
+
+/* A stream is known to be whole only at its end. */
+static larder_err stream_verify(import_run *run) {
+  const lrd_trailer *trailer = &run->reader.trailer;
+  if (run->path || run->reader.format == LARDER_FORMAT_CSV) return LARDER_OK;
+  run->counts.verified = trailer->met && strcmp(trailer->sum, trailer->sum_found) == 0;
+  if (run->counts.verified || run->options->force) return LARDER_OK;
+  if (trailer->met) return changed(run, "changed since it was written; what came of it is stored");
+  return run->exported ? changed(run, "cut short; what came of it is stored") : LARDER_OK;
+}
+
+static larder_err run_all(import_run *run) {
+  larder_err err = begin(run);
+  if (err == LARDER_OK) err = entries_read(run);
+  if (err == LARDER_OK && !run->options->dry_run) {
+    err = larder_flush(run->cache);
+    if (err == LARDER_EAWAY) err = LARDER_OK;
+    if (err != LARDER_OK) err = failed_with(run, err, "is not stored durably");
+  }
+  if (err == LARDER_OK && run->rejects_fd >= 0 && lrd_fs_sync(run->rejects_fd, run->options->rejects) != 0)
+    err = failed_with(run, lrd_err_from_errno(errno), "has rejects that could not be synced");
+  if (err == LARDER_OK && run->checkpoint_path) lrd_checkpoint_remove(run->checkpoint_path);
+  return err == LARDER_OK ? stream_verify(run) : err;
+}
+
+larder_err larder_import(larder *cache, const char *path, const larder_import_options *options, larder_transfer_counts *counts,
+                         larder_error *err) {
+  static const larder_import_options defaults = {.size = sizeof defaults};
+  larder_error own = {0};
+  if (!options) options = &defaults;
+  if (!cache || options->size != sizeof *options || (unsigned)options->format > LARDER_FORMAT_CSV || options->ttl_ms < 0 ||
+      (path != NULL) == (options->read != NULL))
+    return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "an import needs a cache, options with their size, and a path or a reader");
+  if (atomic_load(&cache->forked)) return lrd_fail(err, LARDER_EFORKED, 0, ROOM, "%s", larder_err_text(LARDER_EFORKED));
+  import_run run = {.cache = cache,
+                    .options = options,
+                    .path = path,
+                    .format = format_of(options->format, path),
+                    .fd = -1,
+                    .rejects_fd = -1,
+                    .source = {.fd = -1},
+                    .err = &own};
+  larder_err result = run_all(&run);
+  run.counts.bytes = lrd_source_offset(&run.source);
+  lrd_reader_fini(&run.reader);
+  lrd_source_fini(&run.source);
+  lrd_import_batch_free(run.batch);
+  lrd_fs_close(run.fd);
+  lrd_fs_close(run.rejects_fd);
+  lrd_dealloc(run.checkpoint_path);
+  if (counts) *counts = run.counts;
+  if (err && result != LARDER_OK) *err = own;
+  return result;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CSV as RFC 4180 has it: the first record names the columns; a field in quotes may hold commas, line ends and doubled
+ * quotes; lines end with LF or CRLF. A record with a wrong number of fields, or a quote where none may be, costs itself.
+ */
+#include "entry_file.h"
+
+/* The record in front: its length without and with its line end. Both 0 at the end of the file. */
+static larder_err record_find(lrd_source *source, size_t *len_out, size_t *end_out) {
+  bool quoted = false, begins = true; /* a field */
+  size_t at = 0;
+  for (;;) {
+    const char *text = lrd_source_text(source);
+    size_t left = lrd_source_left(source);
+    for (; at < left && (quoted || text[at] != '\n'); at++) {
+      /* A quote elsewhere is a mistake of its record, and must not take the next ones along. */
+      if (text[at] == '"' && (quoted || begins)) quoted = !quoted;
+      begins = quoted || text[at] == ',' || text[at] == '"';
+    }
+    if (at < left || source->ended) {
+      *end_out = at < left ? at + 1 : left;
+      *len_out = at > 0 && at < left && text[at - 1] == '\r' ? at - 1 : at;
+      return LARDER_OK;
+    }
+    larder_err err = lrd_source_more(source, LRD_ENTRY_TEXT_MAX);
+    if (err != LARDER_OK) return err;
+  }
+}
+
+/* Takes a field off the front of the record into the reader's cell; false behind the last one. *mistake is set when the
+ * field is none. */
+static larder_err field_take(lrd_reader_file *reader, const char **at, const char *end, bool *more, const char **mistake) {
+  lrd_buf_clear(&reader->cell);
+  if (*at < end && **at == '"') {
+    (*at)++;
+    for (;;) {
+      const char *quote = memchr(*at, '"', (size_t)(end - *at));
+      if (!quote) {
+        *mistake = "its quotes do not end";
+        return LARDER_OK;
+      }
+      bool doubled = quote + 1 < end && quote[1] == '"';
+      larder_err err = lrd_buf_append(&reader->cell, *at, (size_t)(quote - *at) + doubled);
+      if (err != LARDER_OK) return err;
+      *at = quote + 1 + doubled;
+      if (!doubled) break;
+    }
+    if (*at < end && **at != ',') *mistake = "something follows the closing quote of a field";
+  } else {
+    const char *comma = memchr(*at, ',', (size_t)(end - *at));
+    const char *stop = comma ? comma : end;
+    if (memchr(*at, '"', (size_t)(stop - *at))) *mistake = "a quote stands inside a field that does not begin with one";
+    larder_err err = lrd_buf_append(&reader->cell, *at, (size_t)(stop - *at));
+    if (err != LARDER_OK) return err;
+    *at = stop;
+  }
+  *more = *at < end;
+  if (*more) (*at)++;
+  return LARDER_OK;
+}
+
+static bool has_column(const lrd_reader_file *reader, const char *name) {
+  for (size_t i = 0; i < reader->columns_len; i++)
+    if (strcmp((const char *)reader->names.data + reader->columns[i], name) == 0) return true;
+  return false;
+}
+
+static larder_err column_add(lrd_reader_file *reader) {
+  if (reader->columns_len == LRD_FILE_FIELDS)
+    return lrd_reader_mistaken(reader, "it has more than %u columns", LRD_FILE_FIELDS);
+  if (reader->cell.len > 0 && memchr(reader->cell.data, 0, reader->cell.len))
+    return lrd_reader_mistaken(reader, "the name of column %zu holds a NUL", reader->columns_len + 1);
+  reader->columns[reader->columns_len] = (uint32_t)reader->names.len;
+  larder_err err = lrd_buf_append(&reader->names, reader->cell.data, reader->cell.len);
+  if (err == LARDER_OK) err = lrd_buf_append_byte(&reader->names, 0);
+  if (err != LARDER_OK) return err;
+  const char *name = (const char *)reader->names.data + reader->columns[reader->columns_len];
+  if (has_column(reader, name)) return lrd_reader_mistaken(reader, "two columns are named %.60s", name);
+  reader->columns_len++;
+  return LARDER_OK;
+}
+
+larder_err lrd_csv_begin(lrd_reader_file *reader) {
+  lrd_source *source = reader->source;
+  size_t len = 0, end = 0;
+  larder_err err = record_find(source, &len, &end);
+  if (err == LARDER_ETOOBIG) return lrd_reader_mistaken(reader, "the row of names is longer than 1 GiB");
+  if (err == LARDER_OK) err = lrd_buf_append(&reader->header, lrd_source_text(source), len);
+  if (err != LARDER_OK) return err;
+  const char *at = lrd_source_text(source), *stop = at + len, *mistake = NULL;
+  bool more = len > 0;
+  while (more && err == LARDER_OK) {
+    err = field_take(reader, &at, stop, &more, &mistake);
+    if (err == LARDER_OK && mistake) err = lrd_reader_mistaken(reader, "the row of names: %s", mistake);
+    if (err == LARDER_OK) err = column_add(reader);
+  }
+  if (err != LARDER_OK) return err;
+  if (!has_column(reader, "key") || !has_column(reader, "value"))
+    return lrd_reader_mistaken(reader, "the first row has to name the columns, key and value among them");
+  lrd_source_use(source, end);
+  reader->state = LRD_READ_ROWS;
+  return LARDER_OK;
+}
+
+static larder_err record_read(lrd_reader_file *reader, lrd_entry *entry, const char *text, size_t len) {
+  const char *at = text, *end = text + len, *mistake = NULL;
+  bool more = true;
+  size_t column = 0;
+  larder_err err = lrd_entry_room(entry, len);
+  while (more && err == LARDER_OK) {
+    err = field_take(reader, &at, end, &more, &mistake);
+    if (mistake) lrd_entry_problem(entry, "%s", mistake);
+    if (mistake) return err;
+    if (err == LARDER_OK && column < reader->columns_len)
+      err = lrd_entry_set_cell(entry, (const char *)reader->names.data + reader->columns[column],
+                               (const char *)reader->cell.data, reader->cell.len);
+    column++;
+  }
+  if (err == LARDER_OK && column != reader->columns_len)
+    lrd_entry_problem(entry, "it has %zu fields; there are %zu columns", column, reader->columns_len);
+  return err == LARDER_OK ? lrd_entry_finish(entry) : err;
+}
+
+larder_err lrd_csv_next(lrd_reader_file *reader, lrd_entry *entry) {
+  lrd_source *source = reader->source;
+  for (;;) {
+    size_t len = 0, end = 0;
+    larder_err err = record_find(source, &len, &end);
+    if (err == LARDER_ETOOBIG)
+      return lrd_reader_mistaken(reader, "line %llu: a record is longer than an entry may be (1 GiB); do its quotes end?",
+                                 (unsigned long long)source->line);
+    if (err != LARDER_OK) return err;
+    if (end == 0) {
+      reader->state = LRD_READ_END;
+      return LARDER_END;
+    }
+    const char *text = lrd_source_text(source);
+    entry->line = source->line;
+    if (len > 0) {
+      if (reader->keep_raw) err = lrd_entry_keep_raw(entry, text, len);
+      if (err == LARDER_OK) err = record_read(reader, entry, text, len);
+      lrd_source_use(source, end);
+      return err;
+    }
+    lrd_source_use(source, end);
+  }
+}
