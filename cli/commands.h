@@ -13,6 +13,8 @@ extern const cli_command cli_command_ls;
 extern const cli_command cli_command_inspect;
 extern const cli_command cli_command_stats;
 extern const cli_command cli_command_validate;
+extern const cli_command cli_command_export;
+extern const cli_command cli_command_import;
 extern const cli_command cli_command_purge;
 extern const cli_command cli_command_clear_expired;
 extern const cli_command cli_command_memo;

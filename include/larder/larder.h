@@ -111,7 +111,7 @@ typedef struct larder_put_options {
   size_t meta_len;
   const char *const *tags; /* tags_count strings; at most LARDER_TAGS_MAX of LARDER_TAG_MAX bytes */
   size_t tags_count;
-  uint64_t only_stamp; /* not 0: only over an entry with exactly this stamp, else LARDER_OLDER (compare-and-put) */
+  uint64_t only_stamp;    /* not 0: only over an entry with exactly this stamp, else LARDER_OLDER (compare-and-put) */
   int64_t fresh_until_ms; /* not 0: a wall time, exactly, instead of ttl_ms */
   int64_t keep_until_ms;  /* with fresh_until_ms: how long it may be served stale; below it: not at all */
 } larder_put_options;

@@ -2,7 +2,7 @@
 /*
  * Hiding secrets in what is shown: values of fields with names such as password, token, api_key or private_key, in JSON,
  * YAML, headers and `name=value`, and the password in `scheme://user:password@host`. Each becomes `***`. The names are the
- * built-in ones and those of the configuration's `secrets`. Log lines go through the same.
+ * built-in ones and those of the configuration's `secrets`. Log lines and exports go through the same.
  */
 #ifndef LARDER_REDACT_H
 #define LARDER_REDACT_H
