@@ -110,7 +110,10 @@ static cli_exit read_in(const cli_call *call, larder *cache, const import_args *
 static cli_exit run(const cli_call *call, void *given) {
   const import_args *args = given;
   larder *cache = NULL;
+  larder_ns *ns = NULL;
   cli_exit code = cli_open(call, args->dry_run ? CLI_LOOKS : CLI_CHANGES, &cache);
+  if (code == CLI_DONE && args->ns != NULL) code = cli_ns(call, cache, args->ns, &ns);
+  if (code == CLI_DONE && ns != NULL) code = cli_lasting(call, ns);
   if (code == CLI_DONE) code = read_in(call, cache, args);
   return cli_close(call, &cache, code);
 }

@@ -27,6 +27,7 @@ typedef struct export_run {
   lrd_buf page;
   lrd_summing *sum;
   const char *path; /* NULL: to options->write */
+  char *resolved;   /* what path points to, when it is a link */
   char *temporary;
   int fd;
   char **names;
@@ -41,10 +42,22 @@ static larder_err file_failed(const char *path, const char *doing, larder_error 
 
 /* --- the file ---------------------------------------------------------------------------------------------------------- */
 
+/* What is renamed over is an ordinary file or nothing: never a device, a pipe or a link. */
+static larder_err target_check(export_run *run, larder_error *err) {
+  struct stat info;
+  run->resolved = realpath(run->path, NULL);
+  if (run->resolved) run->path = run->resolved;
+  if (lrd_fs_stat(run->path, &info) != 0) return errno == ENOENT ? LARDER_OK : file_failed(run->path, "written", err);
+  if (S_ISREG(info.st_mode)) return LARDER_OK;
+  return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "%s is no ordinary file; export to standard output instead", run->path);
+}
+
 static larder_err file_open(export_run *run, larder_error *err) {
   uint64_t mark;
   lrd_buf name = {0};
   if (!run->path) return LARDER_OK;
+  larder_err fits = target_check(run, err);
+  if (fits != LARDER_OK) return fits;
   if (lrd_random(&mark, sizeof mark) != 0) return lrd_fail(err, LARDER_EIO, errno, ROOM, "the kernel gave no random bytes");
   larder_err result = lrd_buf_printf(&name, "%s.%016llx.tmp", run->path, (unsigned long long)mark);
   if (result == LARDER_OK) result = lrd_buf_terminate(&name);
@@ -236,6 +249,7 @@ larder_err larder_export(larder *cache, const char *path, const larder_export_op
   for (size_t i = 0; i < run.names_len; i++) lrd_dealloc(run.names[i]);
   lrd_dealloc(run.names);
   lrd_dealloc(run.temporary);
+  free(run.resolved);
   lrd_summing_free(run.sum);
   lrd_buf_fini(&run.page);
   lrd_entry_writer_fini(&run.writer);

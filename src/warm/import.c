@@ -112,18 +112,27 @@ static larder_err file_verify(import_run *run) {
   return state == LRD_FILE_CHANGED && !run->options->force ? changed(run, "changed since it was written") : LARDER_OK;
 }
 
+static larder_err unreadable(import_run *run, const char *path) {
+  int os_errno = errno;
+  larder_err err = os_errno == ENOENT ? LARDER_MISS : lrd_err_from_errno(os_errno);
+  return lrd_fail(run->err, err, os_errno, ROOM, "%s can't be read: %s", path, strerror(os_errno));
+}
+
 static larder_err file_open(import_run *run) {
-  struct stat info;
+  struct stat info, rejects;
   if (!run->path) return LARDER_OK;
-  run->fd = lrd_fs_open(run->path, O_RDONLY, 0);
-  if (run->fd < 0 || lrd_fs_stat(run->path, &info) != 0) {
-    int os_errno = errno;
-    larder_err err = os_errno == ENOENT ? LARDER_MISS : lrd_err_from_errno(os_errno);
-    return lrd_fail(run->err, err, os_errno, ROOM, "%s can't be read: %s", run->path, strerror(os_errno));
-  }
+  /* Looked at first: opening a pipe would wait for its writer. */
+  if (lrd_fs_stat(run->path, &info) != 0) return unreadable(run, run->path);
   if (!S_ISREG(info.st_mode))
     return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "%s is no ordinary file; pipe it in instead", run->path);
-  return file_verify(run);
+  if (run->options->rejects) {
+    bool there = lrd_fs_stat(run->options->rejects, &rejects) == 0;
+    if (!there && errno != ENOENT) return unreadable(run, run->options->rejects);
+    if (there && rejects.st_dev == info.st_dev && rejects.st_ino == info.st_ino)
+      return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "the rejects can't go into the file that is imported");
+  }
+  run->fd = lrd_fs_open(run->path, O_RDONLY, 0);
+  return run->fd >= 0 ? file_verify(run) : unreadable(run, run->path);
 }
 
 /* Goes on where a checkpoint says. A CSV's names have been read by then. */
@@ -157,7 +166,9 @@ static larder_err reader_failed(import_run *run, larder_err err) {
 }
 
 static larder_err begin(import_run *run) {
-  larder_err err = file_open(run);
+  larder_ns *ns = NULL;
+  larder_err err = run->options->ns ? larder_ns_open(run->cache, run->options->ns, &ns, run->err) : LARDER_OK;
+  if (err == LARDER_OK) err = file_open(run);
   if (err != LARDER_OK) return err;
   err = lrd_source_init(&run->source, run->fd, run->options->read, run->options->read_context);
   if (err != LARDER_OK) return failed_with(run, err, "can't be read");

@@ -633,6 +633,29 @@ static void wrong_calls_are_refused(void **state) {
   free(path);
 }
 
+static void links_are_followed_and_devices_left_alone(void **state) {
+  fixture *f = *state;
+  char *path = support_path(f->dir, "real.jsonl"), *name = support_path(f->dir, "link.jsonl");
+  char *fifo = support_path(f->dir, "fifo.jsonl");
+  struct stat info;
+  put_text(f->ns, "a", "1");
+  support_file_write(path, "old", 3);
+  assert_int_equal(symlink("real.jsonl", name), 0);
+  assert_ok(export_to(f, name, false, NULL));
+  assert_int_equal(lstat(name, &info), 0);
+  assert_true(S_ISLNK(info.st_mode));
+  assert_int_equal(stat(path, &info), 0);
+  assert_true(info.st_size > 3);
+  assert_int_equal(mkfifo(fifo, 0600), 0);
+  assert_err(export_to(f, fifo, false, NULL), LARDER_EINVAL);
+  assert_err(import_from(f->cache, fifo, NULL, NULL), LARDER_EINVAL);
+  assert_err(import_from(f->cache, path, &(larder_import_options){.rejects = name}, NULL), LARDER_EINVAL);
+  assert_err(import_from(f->cache, path, &(larder_import_options){.ns = ""}, NULL), LARDER_EINVAL);
+  free(path);
+  free(name);
+  free(fifo);
+}
+
 static void a_cancelled_export_leaves_the_old_file(void **state) {
   fixture *f = *state;
   char *path = support_path(f->dir, "x.jsonl");
@@ -819,6 +842,7 @@ int main(void) {
       CASE(each_format_can_be_gone_on_with),
       CASE(streams_carry_the_same),
       CASE(wrong_calls_are_refused),
+      CASE(links_are_followed_and_devices_left_alone),
       CASE(a_cancelled_export_leaves_the_old_file),
       CASE(an_export_is_whole_or_not_there),
       CASE(a_crash_leaves_the_old_export_or_the_new_one),
