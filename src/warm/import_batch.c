@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An entry that is there with the same content and expiry is not written again: its facts are read first, and the value
- * only when the facts agree. An exported entry that is still the very same write is known by its stamp alone.
+ * only when the facts agree; in a namespace that was empty nothing is asked. An exported entry that is still the very same
+ * write is known by its stamp alone.
  *
  * `***` never becomes a value: an entry that says it was redacted is refused by its reader, and one that does not say so is
  * refused here when something in it that would have been hidden is `***` already.
@@ -19,6 +20,19 @@ void lrd_import_batch_free(lrd_import_batch *batch) {
   if (!batch) return;
   for (size_t i = 0; i < LRD_IMPORT_BATCH; i++) lrd_entry_fini(&batch->entries[i]);
   lrd_dealloc(batch);
+}
+
+static bool one_visit(void *context, const larder_listed *entry) {
+  (void)entry;
+  *(bool *)context = true;
+  return false;
+}
+
+static bool is_empty(larder_ns *ns) {
+  larder_match all = {.size = sizeof all, .stale_too = true};
+  larder_cursor cursor = {{0}};
+  bool any = false;
+  return larder_list(ns, &all, false, 1, &cursor, one_visit, &any) == LARDER_END && !any;
 }
 
 static larder_err space_of(lrd_import_batch *batch, lrd_entry *entry, larder_ns **out) {
@@ -41,10 +55,13 @@ static larder_err space_of(lrd_import_batch *batch, lrd_entry *entry, larder_ns 
   name[wanted.len] = '\0';
   larder_err err = larder_ns_open(batch->cache, name, &batch->last, &why);
   if (err == LARDER_ENOMEM) return err;
-  if (err == LARDER_OK)
+  if (err == LARDER_OK) {
     *out = batch->last;
-  else
+    batch->last_empty = is_empty(batch->last);
+  } else {
+    batch->last = NULL;
     lrd_entry_problem(entry, "its namespace can't be opened: %.140s", why.message);
+  }
   return LARDER_OK;
 }
 
@@ -150,7 +167,7 @@ larder_err lrd_import_batch_take(lrd_import_batch *batch) {
     return LARDER_OK;
   }
   LRD_ASSERT(ns != NULL);
-  err = is_there(batch, ns, entry, &there);
+  if (!batch->last_empty) err = is_there(batch, ns, entry, &there);
   if (err == LARDER_ENOMEM || err == LARDER_EFORKED) return err;
   /* A tier that can't be asked is no reason not to write. What this very batch changes is no longer what is there. */
   if (err == LARDER_OK && there && !is_taken(batch, ns, entry)) {

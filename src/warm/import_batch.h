@@ -25,7 +25,8 @@ typedef struct lrd_import_batch {
   larder_put_options puts[LRD_IMPORT_BATCH];
   size_t len;
   size_t bytes;
-  larder_ns *last; /* the namespace of the entry before */
+  larder_ns *last; /* the namespace of the entry before, */
+  bool last_empty; /* and whether nothing was in it when it came up: then there is nothing to compare with */
 } lrd_import_batch;
 
 /* NULL: out of memory. */

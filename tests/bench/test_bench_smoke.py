@@ -22,7 +22,7 @@ sqlite_put_commit_four_threads sqlite_put_commit_diskcache sqlite_put_commit_cha
 sqlite_put_sync_four_threads sqlite_put_sync_eight_threads
 array_load_mapped array_load_verified array_save array_load_mapped_1g array_load_verified_1g array_save_1g
 array_load_npz_deflated array_load_npz_stored array_load_joblib array_save_npz_deflated array_npz_deflated_bytes
-warm_jsonl_read_10k warm_jsonl_read_1m
+warm_jsonl_10k warm_jsonl_1m warm_jsonl_read_10k warm_jsonl_read_1m
 wisdom_cold_8x8 wisdom_search_8x8 wisdom_run_8x8
 """.split()
 LOOPS = ["copied", "slots", "pinned", "many"]
