@@ -35,7 +35,7 @@ static void log_show(void *context, int level, const char *id, const char *messa
 }
 
 void ours_open(ours *side, ours_chain chain, const char *policy, size_t memory_mb, size_t value_len) {
-  static const char *const chains[] = {"[memory]", "[memory, sqlite]", "[sqlite]"};
+  static const char *const chains[] = {"[memory]", "[memory, sqlite]", "[sqlite]", "[files]"};
   char config[512];
   larder_error error = {0};
   *side = (ours){.value_len = value_len};

@@ -16,7 +16,7 @@ typedef struct ours {
   size_t value_len;
 } ours;
 
-typedef enum ours_chain { OURS_MEMORY, OURS_MEMORY_SQLITE, OURS_SQLITE } ours_chain;
+typedef enum ours_chain { OURS_MEMORY, OURS_MEMORY_SQLITE, OURS_SQLITE, OURS_FILES } ours_chain;
 
 /* Opens; `policy` is more of the namespace's section, such as "durability: sync, ttl: 30d". */
 void ours_open(ours *side, ours_chain chain, const char *policy, size_t memory_mb, size_t value_len);

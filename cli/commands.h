@@ -5,6 +5,7 @@
 
 #include "command.h"
 
+extern const cli_command cli_command_init;
 extern const cli_command cli_command_get;
 extern const cli_command cli_command_put;
 extern const cli_command cli_command_del;

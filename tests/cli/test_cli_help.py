@@ -10,8 +10,8 @@ import unittest
 
 from cli_support import CONFIG, DONE, USAGE, CliCase, fits, larder_bare, shapes
 
-COMMANDS = ["get", "put", "del", "exists", "ls", "inspect", "stats", "validate", "export", "import", "purge", "clear-expired",
-            "memo", "warm", "wisdom", "config", "bench", "tour", "completion", "help", "version"]
+COMMANDS = ["init", "get", "put", "del", "exists", "ls", "inspect", "stats", "validate", "export", "import", "purge",
+            "clear-expired", "memo", "warm", "wisdom", "config", "bench", "tour", "completion", "help", "version"]
 
 
 class Help(unittest.TestCase):

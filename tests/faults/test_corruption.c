@@ -22,10 +22,13 @@
 #include <unistd.h>
 
 #define KEYS      120u
-#define FILES_MAX 64u
-#define CONFIG    "cache:\n  slots: 1024\n  memory: {size_mb: 4}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1000h}\n"
+#define FILES_MAX 256u
+#define CONFIG(tier)                                                                                                           \
+  "cache:\n  slots: 1024\n  memory: {size_mb: 4}\n  namespaces:\n    n: {tiers: [memory, " tier "], ttl: 1000h}\n"
 
 static unsigned flips = 100;
+static const char *config = CONFIG("sqlite");
+static const char *tier = "sqlite";
 static unsigned told_messages;
 
 static void count_message(void *context, int level, const char *id, const char *message) {
@@ -48,7 +51,7 @@ static unsigned version_of(unsigned key) { return key % 7 == 3 ? 0 : key % 2 == 
 static larder *open_root(const char *root, larder_ns **ns) {
   larder *cache = NULL;
   larder_options options = {
-      .size = sizeof options, .root = root, .config_text = CONFIG, .log = count_message, .log_level = LARDER_LOG_WARN};
+      .size = sizeof options, .root = root, .config_text = config, .log = count_message, .log_level = LARDER_LOG_WARN};
   if (larder_open(&options, &cache, NULL) != LARDER_OK) return NULL;
   if (larder_ns_open(cache, "n", ns, NULL) != LARDER_OK) _exit(9);
   return cache;
@@ -98,7 +101,7 @@ static void copy_folder(const char *from, const char *to, char (*files)[512], un
     char a[512];
     char b[512];
     struct stat found;
-    if (entry->d_name[0] == '.') continue;
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
     assert_true(snprintf(a, sizeof a, "%s/%s", from, entry->d_name) < 512);
     assert_true(snprintf(b, sizeof b, "%s/%s", to, entry->d_name) < 512);
     assert_int_equal(stat(a, &found), 0);
@@ -142,10 +145,10 @@ static bool loss_is_told(larder *cache, const char *root) {
   (void)snprintf(quarantine, sizeof quarantine, "%s/quarantine", root);
   if (told_messages > 0 || stat(quarantine, &found) == 0) return true;
   if (larder_stats_take(cache, &stats, NULL) != LARDER_OK) return false;
-  (void)larder_stats_value(stats, NULL, "sqlite", "corrupt", &corrupt);
-  (void)larder_stats_value(stats, NULL, "sqlite", "errors", &errors);
-  (void)larder_stats_value(stats, NULL, "sqlite", "evicted_corruption", &evicted);
-  (void)larder_stats_value(stats, NULL, "sqlite", "degraded", &degraded);
+  (void)larder_stats_value(stats, NULL, tier, "corrupt", &corrupt);
+  (void)larder_stats_value(stats, NULL, tier, "errors", &errors);
+  (void)larder_stats_value(stats, NULL, tier, "evicted_corruption", &evicted);
+  (void)larder_stats_value(stats, NULL, tier, "degraded", &degraded);
   larder_stats_free(&stats);
   return corrupt + errors + evicted + degraded > 0;
 }
@@ -192,9 +195,9 @@ static void read_all(void *context) {
   _exit(0);
 }
 
-static void a_flipped_bit_costs_entries_at_most(void **state) {
+/* `heart`, or `other` now and then: parts of the names of the files that matter most. */
+static void flip_and_read(const char *folder, const char *heart, const char *other) {
   static char files[FILES_MAX][512];
-  const char *folder = *state;
   char *whole = support_path(folder, "whole");
   unsigned failed = 0;
   assert_int_equal(support_in_child(make_root, whole), 0);
@@ -206,7 +209,7 @@ static void a_flipped_bit_costs_entries_at_most(void **state) {
     const char *victim = files[support_random_below(&random, files_len)];
     if (n % 3 == 0) { /* the database itself, not only the many blobs */
       for (unsigned f = 0; f < files_len; f++)
-        if (strstr(files[f], n % 2 ? ".db-wal" : ".db")) victim = files[f];
+        if (strstr(files[f], n % 2 ? other : heart)) victim = files[f];
     }
     flip(victim, &random);
     reading r = {root, strstr(victim, "-wal") != NULL};
@@ -221,9 +224,18 @@ static void a_flipped_bit_costs_entries_at_most(void **state) {
   assert_int_equal(failed, 0);
 }
 
+static void a_flipped_bit_costs_entries_at_most(void **state) { flip_and_read(*state, ".db", ".db-wal"); }
+
+static void a_flipped_bit_of_files_costs_entries_at_most(void **state) {
+  config = CONFIG("files");
+  tier = "files";
+  flip_and_read(*state, ".files/log", ".files/board");
+}
+
 int main(int argc, char **argv) {
   if (getenv("LARDER_LONG")) flips = 1000;
   if (argc > 1) flips = (unsigned)atoi(argv[1]);
-  const struct CMUnitTest tests[] = {SUPPORT_DIR_TEST(a_flipped_bit_costs_entries_at_most)};
+  const struct CMUnitTest tests[] = {SUPPORT_DIR_TEST(a_flipped_bit_costs_entries_at_most),
+                                     SUPPORT_DIR_TEST(a_flipped_bit_of_files_costs_entries_at_most)};
   return cmocka_run_group_tests_name("corruption", tests, NULL, NULL);
 }

@@ -31,6 +31,7 @@
 #define HISTORY 4096u
 
 static unsigned kills = 7;
+static const char *tiers = "memory, sqlite";
 
 typedef struct key_log {
   _Atomic uint64_t begun;         /* sequence of the last write that began */
@@ -67,9 +68,8 @@ static int64_t now_ns(void) {
 }
 
 static void config_of(const char *durability, char *out, size_t room) {
-  (void)snprintf(out, room,
-                 "cache:\n  memory: {size_mb: 4}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1h, durability: %s}\n",
-                 durability);
+  (void)snprintf(out, room, "cache:\n  memory: {size_mb: 4}\n  namespaces:\n    n: {tiers: [%s], ttl: 1h, durability: %s}\n",
+                 tiers, durability);
 }
 
 static larder *open_root(const char *root, const char *durability, larder_ns **ns) {
@@ -230,13 +230,20 @@ static void commit_keeps_its_promise(void **state) { campaign(*state, "commit");
 static void sync_keeps_its_promise(void **state) { campaign(*state, "sync"); }
 static void behind_keeps_its_promise(void **state) { campaign(*state, "behind"); }
 
+static void campaign_over_files(const char *root, const char *durability) {
+  tiers = "memory, files";
+  campaign(root, durability);
+}
+static void commit_to_files_keeps_its_promise(void **state) { campaign_over_files(*state, "commit"); }
+static void sync_to_files_keeps_its_promise(void **state) { campaign_over_files(*state, "sync"); }
+
 int main(int argc, char **argv) {
   if (getenv("LARDER_LONG")) kills = 67;
   if (argc > 1) kills = (unsigned)atoi(argv[1]);
   const struct CMUnitTest tests[] = {
-      SUPPORT_DIR_TEST(commit_keeps_its_promise),
-      SUPPORT_DIR_TEST(sync_keeps_its_promise),
-      SUPPORT_DIR_TEST(behind_keeps_its_promise),
+      SUPPORT_DIR_TEST(commit_keeps_its_promise),        SUPPORT_DIR_TEST(sync_keeps_its_promise),
+      SUPPORT_DIR_TEST(behind_keeps_its_promise),        SUPPORT_DIR_TEST(commit_to_files_keeps_its_promise),
+      SUPPORT_DIR_TEST(sync_to_files_keeps_its_promise),
   };
   return cmocka_run_group_tests_name("kill", tests, NULL, NULL);
 }

@@ -464,6 +464,10 @@ static void all_seeds(const char *root, const char *chain, const char *durabilit
 #define WARM_COLD "memory, {sqlite: {path: warm.db}}, {sqlite: {path: cold.db}}"
 
 static void memory_over_sqlite_is_the_model(void **state) { all_seeds(*state, "memory, sqlite", "commit", false); }
+static void memory_over_files_is_the_model(void **state) { all_seeds(*state, "memory, files", "commit", false); }
+static void files_alone_are_the_model(void **state) { all_seeds(*state, "files", "commit", false); }
+static void files_over_sqlite_are_the_model(void **state) { all_seeds(*state, "memory, files, sqlite", "commit", false); }
+static void faults_over_files_cost_misses_only(void **state) { all_seeds(*state, "memory, files", "commit", true); }
 static void sqlite_alone_is_the_model(void **state) { all_seeds(*state, "sqlite", "commit", false); }
 static void three_tiers_are_the_model(void **state) { all_seeds(*state, WARM_COLD, "commit", false); }
 static void faults_cost_misses_only(void **state) { all_seeds(*state, "memory, sqlite", "commit", true); }
@@ -475,6 +479,10 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       SUPPORT_DIR_TEST(memory_over_sqlite_is_the_model),
       SUPPORT_DIR_TEST(sqlite_alone_is_the_model),
+      SUPPORT_DIR_TEST(memory_over_files_is_the_model),
+      SUPPORT_DIR_TEST(files_alone_are_the_model),
+      SUPPORT_DIR_TEST(files_over_sqlite_are_the_model),
+      SUPPORT_DIR_TEST(faults_over_files_cost_misses_only),
       SUPPORT_DIR_TEST(three_tiers_are_the_model),
       SUPPORT_DIR_TEST(faults_cost_misses_only),
       SUPPORT_DIR_TEST(faults_over_two_tiers_cost_misses_only),

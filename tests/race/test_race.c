@@ -20,8 +20,27 @@ static void run(const race_plan *plan, void **state) {
 
 #define CHAIN_TWO "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1h}\n"
 
+#define CHAIN_FILES "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, files], ttl: 1h}\n"
+
 static void memory_over_sqlite(void **state) {
   run(&(race_plan){.name = "memory, sqlite", .config = CHAIN_TWO, .seconds = seconds}, state);
+}
+
+static void memory_over_files(void **state) {
+  run(&(race_plan){.name = "memory, files", .config = CHAIN_FILES, .seconds = seconds}, state);
+}
+
+static void owners_die_over_files(void **state) {
+  run(&(race_plan){.name = "SIGKILL, files", .config = CHAIN_FILES, .seconds = seconds, .kill = true}, state);
+}
+
+static void files_over_sqlite(void **state) {
+  run(&(race_plan){.name = "memory, files, sqlite",
+                   .config = "cache:\n  memory: {size_mb: 8}\n  files: {max_entries: 20}\n  namespaces:\n"
+                             "    n: {tiers: [memory, files, sqlite], ttl: 1h}\n",
+                   .seconds = seconds / 2,
+                   .keys = 32},
+      state);
 }
 
 static void few_writes_many_hits(void **state) {
@@ -80,10 +99,17 @@ int main(int argc, char **argv) {
   if (getenv("LARDER_LONG")) seconds = 60;
   if (argc > 1) seconds = atof(argv[1]);
   const struct CMUnitTest tests[] = {
-      SUPPORT_DIR_TEST(memory_over_sqlite),           SUPPORT_DIR_TEST(few_writes_many_hits),
-      SUPPORT_DIR_TEST(few_slots_for_many_keys),      SUPPORT_DIR_TEST(warm_over_cold),
-      SUPPORT_DIR_TEST(behind_binds_its_own_process), SUPPORT_DIR_TEST(owners_die),
-      SUPPORT_DIR_TEST(owners_die_over_two_tiers),    SUPPORT_DIR_TEST(owners_stop_and_go_on),
+      SUPPORT_DIR_TEST(memory_over_sqlite),
+      SUPPORT_DIR_TEST(few_writes_many_hits),
+      SUPPORT_DIR_TEST(few_slots_for_many_keys),
+      SUPPORT_DIR_TEST(warm_over_cold),
+      SUPPORT_DIR_TEST(behind_binds_its_own_process),
+      SUPPORT_DIR_TEST(owners_die),
+      SUPPORT_DIR_TEST(owners_die_over_two_tiers),
+      SUPPORT_DIR_TEST(owners_stop_and_go_on),
+      SUPPORT_DIR_TEST(memory_over_files),
+      SUPPORT_DIR_TEST(owners_die_over_files),
+      SUPPORT_DIR_TEST(files_over_sqlite),
   };
   return cmocka_run_group_tests_name("race", tests, NULL, NULL);
 }

@@ -67,6 +67,7 @@ larder_err lrd_files_unstem(lrd_buf *out, const char *stem, size_t len) {
   larder_err err;
   if (ends_with(bytes, len, "%2Emeta")) {
     err = lrd_path_decode(out, stem, len - 7);
+    if (err == LARDER_OK && out->len == begin) err = LARDER_EINVAL; /* the dot would be a leading one */
     if (err == LARDER_OK) err = lrd_buf_append_str(out, ".meta");
   } else {
     err = lrd_path_decode(out, stem, len);

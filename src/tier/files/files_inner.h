@@ -39,7 +39,7 @@
 #define LRD_FILES_NAME_MAX     320u
 #define LRD_FILES_TOMBSTONE_MS (10 * 60 * 1000)
 #define LRD_FILES_YOUNG_MS     10000 /* longest that a queued write may be older than what it meets */
-#define LRD_FILES_LEAVES_MAX   256u
+#define LRD_FILES_LEAVES_MAX   16384u
 #define LRD_FILES_LEAVES_BYTES (64u << 20)
 #define LRD_FILES_FRESH_MAX    64u   /* files synced one by one; more of them by syncfs */
 #define LRD_FILES_NOTED_MAX    4096u /* keys whose accesses are remembered between two flushes */
@@ -247,8 +247,9 @@ typedef struct files_tier {
   _Atomic uint32_t noted_len;
   _Atomic uint64_t damaged[LRD_FILES_DAMAGED_MAX]; /* hashes */
   lrd_mutex leaving;
-  files_leave leaves[LRD_FILES_LEAVES_MAX];
+  files_leave *leaves; /* in the order of their states */
   size_t leaves_len;
+  size_t leaves_cap;
   uint64_t leaves_bytes;
   char *fresh[LRD_FILES_FRESH_MAX]; /* published since the last sync */
   size_t fresh_len;
@@ -264,6 +265,7 @@ typedef struct files_tier {
   int64_t access_ns;
   int64_t sweep_orphans_ns;
   int64_t viewed_ns;
+  uint64_t tick_state; /* at the last tick */
   int64_t view_took_ns;
   uint64_t sweep_hash;
 } files_tier;
@@ -345,7 +347,7 @@ LARDER_MUST_CHECK larder_err lrd_files_catch_up(files_tier *tier);
 LARDER_MUST_CHECK larder_err lrd_files_read_lock(files_tier *tier);
 /* Under the turn: finishes what a writer that died has begun. */
 LARDER_MUST_CHECK larder_err lrd_files_recover(files_tier *tier);
-/* The log anew with what lives. Under a turn. */
+/* The log anew with what lives; what it said of removed files is on the disk. Under a turn. */
 LARDER_MUST_CHECK larder_err lrd_files_compact(files_tier *tier);
 
 /* files_txn.c */

@@ -107,7 +107,7 @@ static larder_err frames_apply(files_tier *tier, const uint8_t *bytes, size_t le
     at += whole;
     *used_out = at;
   }
-  if (damaged && *used_out != 0) {
+  if (damaged) {
     tier->log_damaged = true;
     lrd_files_log(tier, LRD_LOG_WARN, "files.damaged_log", "%s has damaged frames: what they said is lost", tier->log_path);
   }
@@ -331,21 +331,24 @@ static larder_err log_replace(files_tier *tier, larder_error *err) {
   return code == LARDER_OK ? log_create(tier, err) : lrd_fail(err, code, errno, "files", "cannot move %s away", tier->log_path);
 }
 
-/* After a boot the board says nothing: the log counts up to its last whole frame. */
-static larder_err log_after_boot(files_tier *tier) {
+/*
+ * Nobody else has the tier open and nobody died in a transaction: the log counts up to its last whole frame, whatever the
+ * board says. Where it is not what a living board or an orderly close has seen last, the machine has stopped in between, and
+ * files that were unlinked may be there again.
+ */
+static larder_err log_whole(files_tier *tier) {
   struct stat facts;
   uint64_t used = 0;
   if (fstat(tier->log.fd, &facts) != 0) return lrd_err_from_errno(errno);
   uint64_t const len = (uint64_t)facts.st_size;
   larder_err err = range_apply(tier, LRD_FILES_LOG_HEADER, len, true, &used);
   uint64_t const state = files_state(tier->log.generation, used);
-  bool const orderly = atomic_load(&tier->board->clean) == state;
+  bool const orderly = atomic_load(&tier->board->clean) == state || atomic_load(&tier->board->state) == state;
   if (err == LARDER_OK && !orderly && !tier->read_only) err = retired_redo(tier, true);
   lrd_files_index_retire(&tier->index);
   if (err != LARDER_OK) return err;
+  if (!orderly) atomic_store(&tier->board->synced, 0);
   atomic_store(&tier->board->state, state);
-  atomic_store(&tier->board->synced, state);
-  atomic_store(&tier->board->open, 0);
   atomic_store(&tier->applied, state);
   return LARDER_OK;
 }
@@ -370,11 +373,9 @@ larder_err lrd_files_log_open(files_tier *tier, larder_error *err) {
   }
   if (code == LARDER_EFORMAT)
     return lrd_fail(err, code, 0, "files", "%s was written for a root with another seed", tier->log_path);
-  bool const boot =
-      tier->board_private || (tier->first && (atomic_load(&tier->board->state) == 0 ||
-                                              files_state_generation(atomic_load(&tier->board->state)) > tier->log.generation));
-  if (code == LARDER_OK) code = boot ? log_after_boot(tier) : LARDER_OK;
-  if (code == LARDER_OK && !boot) {
+  bool const whole = tier->board_private || (tier->first && atomic_load(&tier->board->open) == 0);
+  if (code == LARDER_OK && whole) code = log_whole(tier);
+  if (code == LARDER_OK && !whole) {
     atomic_store(&tier->applied, UINT64_MAX);
     code = atomic_load(&tier->board->open) != 0 ? LARDER_OK : lrd_files_catch_up(tier);
   }
@@ -440,9 +441,7 @@ larder_err lrd_files_compact(files_tier *tier) {
   uint64_t len = 0;
   char *path = lrd_path_join(tier->control, "log.new");
   if (path == NULL) return LARDER_ENOMEM;
-  /* What the old log says of files that are gone is not needed once their going is on the disk. */
-  larder_err err = lrd_fs_sync_all(tier->folder_fd, tier->path) == 0 ? LARDER_OK : lrd_err_from_errno(errno);
-  if (err == LARDER_OK) err = new_log_write(tier, path, &log, &len);
+  larder_err err = new_log_write(tier, path, &log, &len);
   if (err == LARDER_OK) {
     atomic_store(&tier->board->open, 1);
     if (lrd_fs_rename(path, tier->log_path) != 0) {

@@ -14,13 +14,25 @@
 #include <unistd.h>
 
 #define LOOK_NS   (1000ll * 1000000)
+#define LATE_NS   (10000ll * 1000000)
 #define SHA_BYTES (32u << 20) /* of files read for their SHA-256 in one tick */
 #define SHA_IDLE  20u         /* ticks after which what another process has left undone is done */
 #define LOG_SLACK (1u << 20)
 
+/* Room for one more. Under `leaving`. */
+static bool leaves_reserve(files_tier *tier) {
+  if (tier->leaves_len < tier->leaves_cap) return true;
+  size_t const cap = tier->leaves_cap == 0 ? 64 : tier->leaves_cap * 2;
+  files_leave *more = cap > LRD_FILES_LEAVES_MAX ? NULL : lrd_realloc(tier->leaves, cap * sizeof *more);
+  if (more == NULL) return false;
+  tier->leaves = more;
+  tier->leaves_cap = cap;
+  return true;
+}
+
 bool lrd_files_leave(files_tier *tier, uint32_t space, const char *name, uint64_t bytes, uint64_t state) {
   lrd_lock(&tier->leaving);
-  bool const waits = tier->leaves_len < LRD_FILES_LEAVES_MAX && tier->leaves_bytes + bytes <= LRD_FILES_LEAVES_BYTES;
+  bool const waits = tier->leaves_bytes + bytes <= LRD_FILES_LEAVES_BYTES && leaves_reserve(tier);
   char *path = waits ? lrd_path_join(tier->index.spaces[space].folder, name) : NULL;
   if (path != NULL) {
     tier->leaves[tier->leaves_len++] = (files_leave){path, bytes, state};
@@ -30,20 +42,24 @@ bool lrd_files_leave(files_tier *tier, uint32_t space, const char *name, uint64_
   return path != NULL;
 }
 
+/* Unlinking is slow where the disk is busy, so no writer waits for it: the files are taken off the list first. */
 void lrd_files_left(files_tier *tier, uint64_t synced) {
-  lrd_lock(&tier->leaving);
-  size_t kept = 0;
-  for (size_t i = 0; i < tier->leaves_len; i++) {
-    if (tier->leaves[i].state > synced) {
-      tier->leaves[kept++] = tier->leaves[i];
-      continue;
+  files_leave some[64];
+  for (size_t taken = sizeof some / sizeof *some; taken == sizeof some / sizeof *some;) {
+    lrd_lock(&tier->leaving);
+    taken = 0;
+    while (taken < sizeof some / sizeof *some && taken < tier->leaves_len && tier->leaves[taken].state <= synced) {
+      some[taken] = tier->leaves[taken];
+      tier->leaves_bytes -= some[taken++].bytes;
     }
-    tier->leaves_bytes -= tier->leaves[i].bytes;
-    (void)lrd_fs_unlink(tier->leaves[i].path);
-    lrd_dealloc(tier->leaves[i].path);
+    tier->leaves_len -= taken;
+    if (taken != 0) memmove(tier->leaves, tier->leaves + taken, tier->leaves_len * sizeof *tier->leaves);
+    lrd_unlock(&tier->leaving);
+    for (size_t i = 0; i < taken; i++) {
+      (void)lrd_fs_unlink(some[i].path);
+      lrd_dealloc(some[i].path);
+    }
   }
-  tier->leaves_len = kept;
-  lrd_unlock(&tier->leaving);
 }
 
 /* Under the turn: a file was published and is perhaps not on the disk. */
@@ -184,6 +200,8 @@ static void compact_when_due(files_tier *tier) {
   bool const due = tier->log_damaged || length > LOG_SLACK + 4 * tier->index.log_bytes;
   pthread_rwlock_unlock(&tier->lock);
   if (!due) return;
+  /* What the old log says of files that are gone is not needed once their going is on the disk. Nobody waits for that. */
+  if (lrd_fs_sync_all(tier->folder_fd, tier->path) != 0) return;
   larder_err err = lrd_files_turn_begin(tier);
   if (err != LARDER_OK) return;
   err = lrd_files_compact(tier);
@@ -191,9 +209,15 @@ static void compact_when_due(files_tier *tier) {
   lrd_ignore(lrd_files_turn_finish(tier, LARDER_OK)); /* an empty transaction */
 }
 
-/* The views follow at leisure: at least a second apart, and a twentieth of the time at most. A flush does not wait. */
-static void views_when_due(files_tier *tier, int64_t now_ns) {
+/*
+ * SHA-256 and the views follow at leisure: when nothing was written since the last tick, or after LATE_NS of writing; the
+ * views at least a second apart, and a twentieth of the time at most. A flush does not wait.
+ */
+static void views_when_due(files_tier *tier, uint64_t state, int64_t now_ns) {
   bool missing = false;
+  bool const quiet = state == tier->tick_state;
+  tier->tick_state = state;
+  if (!quiet && now_ns - tier->viewed_ns < LATE_NS) return;
   if (lrd_files_sha_behind(tier, SHA_BYTES, &missing) != LARDER_OK) return;
   tier->sha_idle = missing ? tier->sha_idle + 1 : 0;
   if (tier->sha_idle >= SHA_IDLE) lrd_ignore(lrd_files_sha_all(tier)); /* tried again */
@@ -227,5 +251,5 @@ void lrd_files_tick(void *context) {
     lrd_ignore(lrd_files_access_flush(tier)); /* counts are a hint */
   }
   compact_when_due(tier);
-  views_when_due(tier, now_ns);
+  views_when_due(tier, state, now_ns);
 }

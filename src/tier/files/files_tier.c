@@ -94,6 +94,7 @@ static larder_err paths_make(files_tier *tier, const larder_tier_params *params)
 static void tier_free(files_tier *tier) {
   lrd_files_index_fini(&tier->index);
   for (size_t i = 0; i < tier->leaves_len; i++) lrd_dealloc(tier->leaves[i].path);
+  lrd_dealloc(tier->leaves);
   for (size_t i = 0; i < tier->fresh_len; i++) lrd_dealloc(tier->fresh[i]);
   lrd_buf_fini(&tier->txn.frame);
   lrd_dealloc(tier->txn.steps);

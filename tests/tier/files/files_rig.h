@@ -26,7 +26,7 @@ typedef struct files_rig {
   _Atomic uint64_t owned; /* slots owned now */
   bool refuse_all;
   uint64_t held[RIG_HELD_MAX]; /* hashes whose slot somebody else holds */
-  size_t held_count;
+  _Atomic size_t held_count;
   larder_error error;
   /* For the next open. */
   const char *space_name;
