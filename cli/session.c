@@ -75,8 +75,11 @@ cli_exit cli_refuse_result(const cli_call *call, larder_err result, const larder
                   : larder_err_classify(result) == LARDER_CLASS_MISUSE ? CLI_USAGE
                                                                        : CLI_FAILED;
   const char *text = long_form != NULL && long_form->message[0] != '\0' ? long_form->message : larder_err_text(result);
+  /* What these rooms say tells what to do already, and a hint for a root would lead astray. */
+  bool told = long_form != NULL && long_form->room != NULL &&
+              (strcmp(long_form->room, "wisdom") == 0 || strcmp(long_form->room, "recipe") == 0);
   snprintf(message, sizeof message, "%s: %s", doing, text);
-  refuse_print(call, code, larder_err_name(result), message, hint_of(result));
+  refuse_print(call, code, larder_err_name(result), message, told ? "" : hint_of(result));
   return code;
 }
 

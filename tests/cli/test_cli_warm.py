@@ -154,10 +154,12 @@ class Preset(CliCase):
     def test_the_simulation_preset_is_made_whole(self):
         file = os.path.join(os.environ["LARDER_SOURCE_DIR"], "examples", "simulation.yaml")
         self.assertEqual(self.larder("--config", file, "config", "check").code, DONE)
-        ran = self.document("--config", file, "warm")
-        self.assertEqual((ran["failed"], ran["failures"], ran["made"]), (0, [], ran["total"]))
-        again = self.document("--config", file, "warm")
-        self.assertEqual((again["made"], again["there"]), (0, ran["total"]))
+        ran = self.larder("--json", "--config", file, "warm").document
+        # A build without FFTW says so of each wisdom, and makes the rest.
+        absent = [f for f in ran["failures"] if f["ns"] == "fftw_wisdom" and "this build has no FFTW" in f["message"]]
+        self.assertEqual((ran["failed"], ran["failures"], ran["made"]), (len(absent), absent, ran["total"] - len(absent)))
+        again = self.larder("--json", "--config", file, "warm").document
+        self.assertEqual((again["made"], again["there"]), (0, ran["made"]))
         names = {n["ns"] for n in self.document("--config", file, "ls")["namespaces"]}
         self.assertLessEqual({"fractional_kernels", "stencils", "echo_templates", "state_profiles", "source_maps",
                               "mission_graph", "surrogates"}, names)
