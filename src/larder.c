@@ -33,6 +33,12 @@ static void after_fork_in_parent(void) { pthread_mutex_unlock(&open_mutex); }
 static void after_fork_in_child(void) {
   for (larder *cache = open_caches; cache; cache = cache->next_open) {
     atomic_store(&cache->forked, true);
+    for (uint32_t i = 0; i < atomic_load(&cache->spaces_len); i++) {
+      larder_ns *ns = atomic_load(&cache->spaces[i]);
+      if (ns) {
+        atomic_store(&ns->straight, NULL);
+      }
+    }
     for (size_t i = 0; i < cache->instances_len; i++) {
       lrd_tier_abandon(&cache->instances[i].tier);
     }

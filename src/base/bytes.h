@@ -73,6 +73,48 @@ static inline uint64_t lrd_get_u64(const void *at) {
   return v;
 }
 
+static inline uint64_t lrd_rotl64(uint64_t v, uint32_t bits) { return v << (bits & 63) | v >> (-bits & 63); }
+
+/* memcpy of at most LRD_COPY_SHORT bytes for hot paths: blocks that overlap, all read before the first is written, no call. */
+#define LRD_COPY_SHORT 128u
+typedef struct lrd_block16 {
+  uint64_t word[2];
+} lrd_block16;
+static inline lrd_block16 lrd_get_block16(const uint8_t *at) {
+  lrd_block16 block;
+  memcpy(&block, at, sizeof block);
+  return block;
+}
+static inline __attribute__((always_inline)) void lrd_copy_short(void *to, const void *from, size_t len) {
+  const uint8_t *in = (const uint8_t *)from, *in_end = in + len;
+  uint8_t *out = (uint8_t *)to, *out_end = out + len;
+  if (len >= 16) {
+    /* Pairs from both ends towards the middle: 1 for up to 32 bytes, 2 for 64, 4 for 128. */
+    lrd_block16 a = lrd_get_block16(in), z = lrd_get_block16(in_end - 16);
+    if (len > 32) {
+      lrd_block16 b = lrd_get_block16(in + 16), y = lrd_get_block16(in_end - 32);
+      if (len > 64) {
+        lrd_block16 c = lrd_get_block16(in + 32), d = lrd_get_block16(in + 48);
+        lrd_block16 x = lrd_get_block16(in_end - 48), w = lrd_get_block16(in_end - 64);
+        memcpy(out + 32, &c, 16);
+        memcpy(out + 48, &d, 16);
+        memcpy(out_end - 64, &w, 16);
+        memcpy(out_end - 48, &x, 16);
+      }
+      memcpy(out + 16, &b, 16);
+      memcpy(out_end - 32, &y, 16);
+    }
+    memcpy(out, &a, 16);
+    memcpy(out_end - 16, &z, 16);
+  } else if (len >= 8) {
+    uint64_t a = lrd_get_u64(in), z = lrd_get_u64(in_end - 8);
+    lrd_put_u64(out, a);
+    lrd_put_u64(out_end - 8, z);
+  } else {
+    for (size_t i = 0; i < len; i++) out[i] = in[i];
+  }
+}
+
 /* LEB128. Append to a buffer; read from *at, which moves on; LARDER_ECORRUPT when it is cut short or over 64 bits. */
 LARDER_MUST_CHECK larder_err lrd_varint_append(lrd_buf *buf, uint64_t value);
 LARDER_MUST_CHECK larder_err lrd_varint_read(const uint8_t **at, const uint8_t *end, uint64_t *out);

@@ -49,14 +49,17 @@ struct larder_ns {
   /* What a memory hit reads, together. */
   larder *cache;
   uint64_t seed;
-  lrd_memory *memory;      /* NULL: no memory in the chain */
-  _Atomic uint64_t *words; /* the slots; NULL: memory only */
+  lrd_memory *_Atomic straight; /* memory, for gets; NULL also in a forked child and with log_hits */
+  _Atomic uint64_t *words;      /* the slots; NULL: memory only */
   unsigned shift;
   uint32_t memory_space;
+  const _Atomic size_t *queued; /* how much waits to be written; NULL: not `behind` */
+  lrd_stats_cell *cell;         /* lookups as the caller sees them */
+
+  lrd_memory *memory; /* NULL: no memory in the chain */
+  lrd_stats_cell *memory_cell;
   bool behind;
   bool log_hits; /* each hit is told to the log, so none is answered by the straight look into memory */
-  lrd_stats_cell *memory_cell;
-  lrd_stats_cell *cell; /* lookups as the caller sees them */
 
   lrd_link links[LRD_CONFIG_CHAIN_MAX]; /* shared tiers, uppermost first */
   size_t links_len;
@@ -191,6 +194,8 @@ void lrd_pending_free(lrd_pending *pending);
 larder_err lrd_pending_put(lrd_pending *pending, const lrd_op *op, const void *value, const larder_facts *facts,
                            uint64_t token);
 bool lrd_pending_any(const lrd_pending *pending);
+/* How many are queued; for readers that look at each get. */
+const _Atomic size_t *lrd_pending_count(const lrd_pending *pending);
 /* A copy of what is queued for the key, with the token it was queued at; LARDER_MISS without. */
 larder_err lrd_pending_find(lrd_pending *pending, const lrd_op *op, lrd_found **out, uint64_t *token_out);
 /* The owner of the key's slot takes back what is queued. True when there was something. */

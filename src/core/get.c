@@ -1,39 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The get path. A memory hit is: hash, one load of the slot, the memory tier's lookup; no lock, no system call, no
- * allocation. Everything else is the way below (read.c). In a `behind` namespace with something queued, the queue is
- * looked at first: a queued value counts while its slot has not moved since and nobody owns it, else the newer of it and
- * what is stored.
+ * What a get does when the straight look into memory (hit.c) did not answer: the unusual hit, the queue, the way below
+ * (read.c). In a `behind` namespace with something queued, the queue is looked at first: a queued value counts while its slot
+ * has not moved since and nobody owns it, else the newer of it and what is stored.
  *
  * A handed-out value remembers its namespace in pin[0]; the low bit tells a value found below (pin[1] is the lrd_found)
  * from one pinned in memory (pin[1] and pin[2] are the memory tier's pin).
  */
 #include "base/bytes.h"
 #include "base/fail.h"
-#include "base/hash_inline.h"
-#include "cache.h"
-#include "mutation.h"
+#include "base/hash.h"
+#include "hit.h"
 
-#define FOUND_BIT ((uintptr_t)1)
-#define MANY_MAX  64u
-
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-
-/* Inlined into the hot path; one comparison says that the length is 1 to LARDER_KEY_MAX. */
-static inline larder_err op_check(const larder_ns *ns, const void *key, size_t key_len) {
-  if (unlikely(!ns || !key || key_len - 1 >= LARDER_KEY_MAX)) {
-    return LARDER_EINVAL;
-  }
-  return unlikely(atomic_load_explicit(&ns->cache->forked, memory_order_relaxed)) ? LARDER_EFORKED : LARDER_OK;
-}
+#define MANY_MAX 64u
 
 larder_err lrd_op_begin(larder_ns *ns, const void *key, size_t key_len, lrd_op *op) {
-  larder_err result = op_check(ns, key, key_len);
-  if (result == LARDER_OK) {
-    *op = (lrd_op){ns, key, key_len, lrd_hash64_inline(key, key_len, ns->seed)};
+  if (!ns || !key || key_len - 1 >= LARDER_KEY_MAX) { /* 1 to LARDER_KEY_MAX, in one comparison */
+    return LARDER_EINVAL;
   }
-  return result;
+  if (atomic_load_explicit(&ns->cache->forked, memory_order_relaxed)) {
+    return LARDER_EFORKED;
+  }
+  *op = (lrd_op){ns, key, key_len, lrd_hash64(key, key_len, ns->seed)};
+  return LARDER_OK;
 }
 
 static void count_lookup(larder_ns *ns, larder_err result) {
@@ -46,7 +35,7 @@ static void value_from_found(lrd_found *found, bool stale, larder_value *out) {
                         .len = (size_t)found->entry.facts.value_len,
                         .stale = stale,
                         .tier = found->link ? found->link->instance->tier.name : "memory",
-                        .pin = {(void *)((uintptr_t)found->ns | FOUND_BIT), found, NULL}};
+                        .pin = {(void *)((uintptr_t)found->ns | LRD_VALUE_FOUND), found, NULL}};
 }
 
 /*
@@ -111,7 +100,9 @@ static __attribute__((noinline)) void log_hit(const lrd_op *op, const char *tier
                 (int)(op->key_len < 256 ? op->key_len : 256), (const char *)op->key, op->ns->name, tier);
 }
 
-static bool something_queued(const larder_ns *ns) { return ns->behind && lrd_pending_any(ns->cache->pending); }
+static bool something_queued(const larder_ns *ns) {
+  return ns->queued && atomic_load_explicit(ns->queued, memory_order_acquire) != 0;
+}
 
 /* What is queued for the key, or what is stored where that is newer. *queued_out: the answer is final, also a miss. */
 static larder_err get_queued(const lrd_op *op, bool allow_stale, larder_value *out, bool *queued_out) {
@@ -154,7 +145,7 @@ static void value_from_memory(larder_ns *ns, const lrd_memory_pin *pin, larder_v
 }
 
 /* A sampled hit stands for the others. */
-static __attribute__((noinline)) void memory_hit_timed(larder_ns *ns, int64_t began_ns) {
+static void memory_hit_timed(larder_ns *ns, int64_t began_ns) {
   int64_t ns_taken = lrd_mono_ns(ns->cache->clock) - began_ns;
   lrd_stats_time_n(ns->memory_cell, LRD_OP_GET, ns_taken, LRD_STATS_SAMPLE_EVERY);
   lrd_stats_time_n(ns->cell, LRD_OP_GET, ns_taken, LRD_STATS_SAMPLE_EVERY);
@@ -163,159 +154,104 @@ static __attribute__((noinline)) void memory_hit_timed(larder_ns *ns, int64_t be
 static bool wants_fresh(const larder_get_options *options) { return options && options->fresh; }
 static bool wants_stale(const larder_get_options *options) { return options && options->allow_stale; }
 
-/* The slot's word that a hit has to find; with the protocol broken on purpose, another or none. */
-static const _Atomic uint64_t *hit_word(const larder_ns *ns, uint64_t hash, _Atomic uint64_t *scratch) {
-  if (LRD_MUTATED(LRD_MUTATE_HIT_IGNORES_VERSION)) {
-    return NULL;
+void lrd_get_answer(larder_ns *ns, const lrd_memory_pin *pin, bool allow_stale, larder_value *out) {
+  value_from_memory(ns, pin, out);
+  if (allow_stale && pin->expires_soft_ms != 0 && lrd_wall_ms(ns->cache->clock) >= pin->expires_soft_ms) {
+    out->stale = true;
+    lrd_stats_add(ns->cell, LRD_STAT_STALE_HITS, 1);
   }
-  if (LRD_MUTATED(LRD_MUTATE_HIT_IGNORES_OWNER) && ns->words) {
-    atomic_init(scratch, atomic_load(lrd_ns_word(ns, hash)) & LRD_SLOT_VERSION_MASK);
-    return scratch;
-  }
-  return lrd_ns_word(ns, hash);
+  lrd_stats_add_hits(ns->cell, 1);
 }
 
-/* A pinned memory hit, told stale or not. */
 static larder_err memory_get(const lrd_op *op, bool allow_stale, bool timed, larder_value *out) {
   larder_ns *ns = op->ns;
   lrd_memory_pin pin;
   _Atomic uint64_t scratch;
   larder_tier_key key = lrd_op_memory_key(op);
-  int64_t began_ns = unlikely(timed) ? lrd_mono_ns(ns->cache->clock) : 0;
-  larder_err result = lrd_memory_pin_get(ns->memory, &key, hit_word(ns, op->hash, &scratch), allow_stale, &pin);
+  int64_t began_ns = timed ? lrd_mono_ns(ns->cache->clock) : 0;
+  larder_err result = lrd_memory_pin_get(ns->memory, &key, lrd_hit_word(ns, op->hash, &scratch), allow_stale, &pin);
   if (result != LARDER_OK) {
     return result;
   }
   if (timed) {
     memory_hit_timed(ns, began_ns);
   }
-  value_from_memory(ns, &pin, out);
-  if (allow_stale && pin.expires_soft_ms != 0 && lrd_wall_ms(ns->cache->clock) >= pin.expires_soft_ms) {
-    out->stale = true;
-    lrd_stats_add(ns->cell, LRD_STAT_STALE_HITS, 1);
-  }
-  lrd_stats_add_hit(ns->memory_cell, ns->cell);
-  if (unlikely(ns->log_hits)) {
+  lrd_get_answer(ns, &pin, allow_stale, out);
+  if (ns->log_hits) {
     log_hit(op, "memory");
   }
   return LARDER_OK;
 }
 
-larder_err larder_get(larder_ns *ns, const void *key, size_t key_len, const larder_get_options *options, larder_value *out) {
-  lrd_op op;
-  if (!out) {
-    return LARDER_EINVAL;
-  }
-  larder_err result = lrd_op_begin(ns, key, key_len, &op);
-  if (unlikely(result != LARDER_OK)) {
-    return result;
-  }
-  if (wants_fresh(options)) {
-    count_lookup(ns, LARDER_MISS);
-    return LARDER_MISS;
-  }
+larder_err lrd_get_slowly(const lrd_op *op, lrd_look look, bool allow_stale, larder_value *out) {
+  larder_ns *ns = op->ns;
+  larder_err result = LARDER_MISS;
   bool queued = false;
+  if (look == LRD_LOOK_TIMED) {
+    lrd_stats_sample_next();
+  }
   if (something_queued(ns)) {
-    result = get_queued(&op, wants_stale(options), out, &queued);
+    result = get_queued(op, allow_stale, out, &queued);
   }
   if (!queued && ns->memory) {
-    if (memory_get(&op, wants_stale(options), lrd_stats_sampled(ns->memory_cell), out) == LARDER_OK) {
+    if (look != LRD_LOOKED && memory_get(op, allow_stale, look == LRD_LOOK_TIMED, out) == LARDER_OK) {
       return LARDER_OK;
     }
     lrd_stats_add(ns->memory_cell, LRD_STAT_MISSES, 1);
   }
   if (!queued) {
-    result = get_below(&op, wants_stale(options), out);
+    result = get_below(op, allow_stale, out);
   }
   count_lookup(ns, result);
   return result;
 }
 
-static larder_err copy_out(const larder_value *value, void *out, size_t room, size_t *len_out) {
-  *len_out = value->len;
-  if (value->len > room) {
-    return LARDER_ETOOBIG;
-  }
-  if (value->len > 0) {
-    memcpy(out, value->data, value->len);
-  }
-  return LARDER_OK;
-}
-
-/* What get_into_slowly does about memory: look, look and time it, or nothing because that was a miss. */
-typedef enum memory_look { LOOK, LOOK_TIMED, LOOKED } memory_look;
-
-/* The way of larder_get_into when the straight look into memory did not answer, or was not allowed or to be timed. */
-static __attribute__((noinline)) larder_err get_into_slowly(const larder_tier_key *key, larder_ns *ns, memory_look look,
-                                                            void *out, size_t room, size_t *len_out) {
-  lrd_op op = {ns, key->data, key->len, key->hash};
-  larder_value value;
-  larder_err result = LARDER_MISS;
-  bool queued = false;
-  if (something_queued(ns)) {
-    result = get_queued(&op, false, &value, &queued);
-  }
-  if (!queued && look != LOOKED && ns->memory) {
-    result = memory_get(&op, false, look == LOOK_TIMED, &value);
-    if (result == LARDER_OK) {
-      result = copy_out(&value, out, room, len_out);
-      larder_value_release(&value);
-      return result;
-    }
-    look = LOOKED;
-  }
-  if (!queued) {
-    if (look == LOOKED) {
-      lrd_stats_add(ns->memory_cell, LRD_STAT_MISSES, 1);
-    }
-    result = get_below(&op, false, &value);
-  }
-  count_lookup(ns, result);
-  if (result == LARDER_OK) {
-    result = copy_out(&value, out, room, len_out);
-    larder_value_release(&value);
-  }
-  return result;
-}
-
-larder_err larder_get_into(larder_ns *ns, const void *key, size_t key_len, void *out, size_t room, size_t *len_out) {
-  larder_err result = op_check(ns, key, key_len);
-  if (unlikely(result != LARDER_OK || (!out && room > 0) || !len_out)) {
+larder_err lrd_get_any(larder_ns *ns, const void *key, size_t key_len, lrd_look look, const larder_get_options *options,
+                       larder_value *out) {
+  lrd_op op;
+  larder_err result = lrd_op_begin(ns, key, key_len, &op);
+  if (result != LARDER_OK || !out) {
     return result != LARDER_OK ? result : LARDER_EINVAL;
   }
-  larder_tier_key memory_key = {key, key_len, lrd_hash64_inline(key, key_len, ns->seed), ns->memory_space};
-  bool sampled = ns->memory && lrd_stats_sampled(ns->memory_cell);
-  if (unlikely(!ns->memory || ns->log_hits || something_queued(ns) || sampled)) {
-    return get_into_slowly(&memory_key, ns, sampled ? LOOK_TIMED : LOOK, out, room, len_out);
+  if (wants_fresh(options)) {
+    count_lookup(ns, LARDER_MISS);
+    return LARDER_MISS;
   }
-  _Atomic uint64_t scratch;
-  result = lrd_memory_copy(ns->memory, &memory_key, hit_word(ns, memory_key.hash, &scratch), false, out, room, len_out);
-  if (unlikely(result != LARDER_OK && result != LARDER_ETOOBIG)) {
-    return get_into_slowly(&memory_key, ns, LOOKED, out, room, len_out);
+  return lrd_get_slowly(&op, look, wants_stale(options), out);
+}
+
+larder_err lrd_get_copied(larder_err result, larder_value *value, void *out, size_t room, size_t *len_out) {
+  if (result != LARDER_OK) {
+    return result;
   }
-  lrd_stats_add_hit(ns->memory_cell, ns->cell);
+  *len_out = value->len;
+  if (value->len > room) {
+    result = LARDER_ETOOBIG;
+  } else if (value->len > 0) {
+    memcpy(out, value->data, value->len);
+  }
+  larder_value_release(value);
   return result;
 }
 
-void larder_value_release(larder_value *value) {
-  if (!value || !value->pin[0]) {
-    return;
+larder_err lrd_get_into_any(larder_ns *ns, const void *key, size_t key_len, lrd_look look, void *out, size_t room,
+                            size_t *len_out) {
+  lrd_op op;
+  larder_value value;
+  larder_err result = lrd_op_begin(ns, key, key_len, &op);
+  if (result != LARDER_OK || (!out && room > 0) || !len_out) {
+    return result != LARDER_OK ? result : LARDER_EINVAL;
   }
-  uintptr_t owner = (uintptr_t)value->pin[0];
-  if (owner & FOUND_BIT) {
-    lrd_found_free(value->pin[1]);
-  } else {
-    lrd_memory_pin pin = {.value = value->data, .len = value->len, .pin = {value->pin[1], value->pin[2]}};
-    lrd_memory_pin_release(((larder_ns *)owner)->memory, &pin);
-  }
-  *value = (larder_value){0};
+  return lrd_get_copied(lrd_get_slowly(&op, look, false, &value), &value, out, room, len_out);
 }
+
+void lrd_value_free_found(larder_value *value) { lrd_found_free(value->pin[1]); }
 
 larder_err larder_value_facts(const larder_value *value, larder_facts *out) {
   if (!value || !out || !value->pin[0]) {
     return LARDER_EINVAL;
   }
-  if ((uintptr_t)value->pin[0] & FOUND_BIT) {
+  if ((uintptr_t)value->pin[0] & LRD_VALUE_FOUND) {
     *out = ((const lrd_found *)value->pin[1])->entry.facts;
   } else {
     lrd_memory_pin pin = {.value = value->data, .len = value->len, .pin = {value->pin[1], value->pin[2]}};
@@ -352,9 +288,7 @@ static void get_run(larder_ns *ns, larder_item *items, const lrd_op *ops, const 
     item->result = get_below(&ops[i], allow_stale, &item->found);
     count_lookup(ns, item->result);
   }
-  lrd_stats_add(ns->memory_cell, LRD_STAT_HITS, hits);
-  lrd_stats_add(ns->cell, LRD_STAT_LOOKUPS, hits);
-  lrd_stats_add(ns->cell, LRD_STAT_HITS, hits);
+  lrd_stats_add_hits(ns->cell, hits);
   if (hits < count) {
     lrd_stats_add(ns->memory_cell, LRD_STAT_MISSES, count - hits);
   }

@@ -110,7 +110,8 @@ static larder_err bind_memory(larder_ns *ns, const lrd_config_link *limits, lard
                     ns->name, ns->policy.memory_policy ? ns->policy.memory_policy : "(default)");
   }
   ns->memory = cache->memory;
-  ns->memory_cell = lrd_stats_cell_of(cache->stats, ns->name, "memory");
+  atomic_store(&ns->straight, ns->log_hits ? NULL : cache->memory);
+  ns->memory_cell = lrd_stats_cell_of(cache->stats, ns->name, LRD_STATS_MEMORY);
   return LARDER_OK;
 }
 
@@ -181,6 +182,7 @@ static larder_err behind_start(larder_ns *ns, larder_error *err) {
     }
   }
   ns->behind = true;
+  ns->queued = lrd_pending_count(cache->pending);
   return LARDER_OK;
 }
 

@@ -69,6 +69,8 @@ void lrd_pending_free(lrd_pending *pending) {
 
 bool lrd_pending_any(const lrd_pending *pending) { return atomic_load_explicit(&pending->count, memory_order_acquire) != 0; }
 
+const _Atomic size_t *lrd_pending_count(const lrd_pending *pending) { return &pending->count; }
+
 /* Where the pointer to the key's entry is, or to the NULL where it would be. */
 static pending_entry **place_of(lrd_pending *pending, const larder_ns *ns, uint64_t hash, const void *key, size_t key_len) {
   pending_entry **at = &pending->buckets[hash % BUCKETS];

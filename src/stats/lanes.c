@@ -14,7 +14,7 @@
 #define LANE_SHARED (LRD_STATS_LANES + 1) /* all are taken; tried again now and then */
 #define LANE_ENDING (LRD_STATS_LANES + 2) /* the thread is past giving its lane back */
 
-_Thread_local lrd_stats_thread lrd_stats_self;
+_Thread_local lrd_stats_thread lrd_stats_self = {.countdown = 1};
 
 static _Atomic uint32_t lanes_claimed;
 static pthread_once_t lanes_once = PTHREAD_ONCE_INIT;
@@ -78,7 +78,12 @@ void lrd_stats_add_slow(lrd_stats_cell *cell, lrd_counter counter, uint64_t n) {
   atomic_fetch_add_explicit(&cell->lanes[LRD_STATS_LANES].counts[counter], n, memory_order_relaxed);
 }
 
-bool lrd_stats_sample_due(void) {
+larder_err lrd_stats_add_hit_slow(lrd_stats_cell *all) {
+  lrd_stats_add_slow(all, LRD_STAT_MEMORY_HITS, 1);
+  return LARDER_OK;
+}
+
+void lrd_stats_sample_next(void) {
   lrd_stats_thread *self = &lrd_stats_self;
   if (!self->random) self->random = (uintptr_t)self | 1;
   self->random ^= self->random << 13;
@@ -86,5 +91,4 @@ bool lrd_stats_sample_due(void) {
   self->random ^= self->random << 17;
   /* Uneven, so that a loop over as many keys as the distance does not always sample the same one. */
   self->countdown = LRD_STATS_SAMPLE_EVERY / 2 + (uint32_t)(self->random % LRD_STATS_SAMPLE_EVERY);
-  return true;
 }

@@ -17,7 +17,7 @@
 #include "stats.h"
 
 #define STATS_MAGIC      UINT64_C(0x315354415453524C) /* "LRSTATS1" */
-#define STATS_VERSION    1u
+#define STATS_VERSION    2u
 #define STATS_NS_ROOM    132u
 #define STATS_TIER_ROOM  100u
 #define STATS_TIER_SPAN  (LRD_STATS_TIERS + 1)

@@ -255,7 +255,7 @@ static stats_flow row_flow(lrd_stats *stats) {
     if (ns < LRD_STATS_NAMESPACES && segment_head(&stats->segment)->ns_names[ns][0] == '.') continue; /* the cache's own */
     bool all = tier < LRD_STATS_TIERS && strcmp(segment_head(&stats->segment)->tier_names[tier], LRD_STATS_ALL) == 0;
     if (all) {
-      uint64_t hits = cell_counted(at, LRD_STAT_HITS);
+      uint64_t hits = cell_counted(at, LRD_STAT_HITS) + cell_counted(at, LRD_STAT_MEMORY_HITS);
       flow.hits += hits;
       flow.lookups += hits + cell_counted(at, LRD_STAT_MISSES);
     } else {

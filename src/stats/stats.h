@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 
 #define LRD_STATS_ALL          "all"
+#define LRD_STATS_MEMORY       "memory"
 #define LRD_STATS_OTHER        "(other)"
 #define LRD_STATS_ROWS         256u
 #define LRD_STATS_NAMESPACES   64u
@@ -64,9 +65,10 @@ lrd_stats_cell *lrd_stats_cell_of(lrd_stats *stats, const char *ns, const char *
 void lrd_stats_cell_share(lrd_stats_cell *cell);
 
 typedef struct lrd_stats_lane {
-  _Alignas(64) _Atomic uint64_t counts[32]; /* the tables' 28, rounded up to whole cache lines */
+  _Alignas(64) _Atomic uint64_t counts[32]; /* the table's 28 and one of the lane's own, in whole cache lines */
 } lrd_stats_lane;
-_Static_assert(LRD_STAT_COUNT <= 32, "a lane has 32 counters");
+#define LRD_STAT_MEMORY_HITS ((lrd_counter)31) /* not in the table: lrd_stats_add_hits */
+_Static_assert(LRD_STAT_COUNT <= 31, "a lane has 32 counters");
 
 /* The process's handle of a cell. Read-only for callers. */
 struct lrd_stats_cell {
@@ -78,14 +80,13 @@ struct lrd_stats_cell {
 /* A thread's own state; one for all caches of the process, since it is about threads. */
 typedef struct lrd_stats_thread {
   uint32_t lane;        /* 0: none claimed yet; 1 to LRD_STATS_LANES: its own; above: the shared one */
-  uint32_t countdown;   /* memory hits until the next sample */
+  uint32_t countdown;   /* memory hits until the next sample; 1: it is the next */
   uint32_t shared_adds; /* on the shared lane, to try for an own one now and then */
   uint64_t random;
 } lrd_stats_thread;
 extern _Thread_local lrd_stats_thread lrd_stats_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 void lrd_stats_add_slow(lrd_stats_cell *cell, lrd_counter counter, uint64_t n);
-bool lrd_stats_sample_due(void);
 
 static inline void lrd_stats_add(lrd_stats_cell *cell, lrd_counter counter, uint64_t n) {
   uint32_t lane = lrd_stats_self.lane - 1;
@@ -97,34 +98,29 @@ static inline void lrd_stats_add(lrd_stats_cell *cell, lrd_counter counter, uint
   atomic_store_explicit(at, atomic_load_explicit(at, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
-/* A memory hit: one more lookup and hit of the namespace, one more hit of the tier; the lane is looked up once. */
-static inline void lrd_stats_add_hit(lrd_stats_cell *memory, lrd_stats_cell *all) {
+/*
+ * `n` hits in memory, in the cell of LRD_STATS_ALL: as many lookups and hits of the namespace and hits of its tier
+ * LRD_STATS_MEMORY. One counter, which readers add to those three.
+ */
+static inline void lrd_stats_add_hits(lrd_stats_cell *all, uint64_t n) { lrd_stats_add(all, LRD_STAT_MEMORY_HITS, n); }
+
+/* One such hit, as the last thing of a get: LARDER_OK. */
+larder_err lrd_stats_add_hit_slow(lrd_stats_cell *all);
+static inline larder_err lrd_stats_add_hit(lrd_stats_cell *all) {
   uint32_t lane = lrd_stats_self.lane - 1;
-  if (__builtin_expect(lane >= LRD_STATS_LANES, 0)) {
-    lrd_stats_add_slow(memory, LRD_STAT_HITS, 1);
-    lrd_stats_add_slow(all, LRD_STAT_LOOKUPS, 1);
-    lrd_stats_add_slow(all, LRD_STAT_HITS, 1);
-    return;
-  }
-  _Atomic uint64_t *of_memory = &memory->lanes[lane].counts[LRD_STAT_HITS];
-  _Atomic uint64_t *of_all = all->lanes[lane].counts;
-  atomic_store_explicit(of_memory, atomic_load_explicit(of_memory, memory_order_relaxed) + 1, memory_order_relaxed);
-  atomic_store_explicit(of_all + LRD_STAT_LOOKUPS, atomic_load_explicit(of_all + LRD_STAT_LOOKUPS, memory_order_relaxed) + 1,
-                        memory_order_relaxed);
-  atomic_store_explicit(of_all + LRD_STAT_HITS, atomic_load_explicit(of_all + LRD_STAT_HITS, memory_order_relaxed) + 1,
-                        memory_order_relaxed);
+  if (__builtin_expect(lane >= LRD_STATS_LANES, 0)) return lrd_stats_add_hit_slow(all);
+  _Atomic uint64_t *at = &all->lanes[lane].counts[LRD_STAT_MEMORY_HITS];
+  atomic_store_explicit(at, atomic_load_explicit(at, memory_order_relaxed) + 1, memory_order_relaxed);
+  return LARDER_OK;
 }
 
-/* True for about every LRD_STATS_SAMPLE_EVERY-th call of a thread, at uneven distances. The caller then measures that hit
- * and tells lrd_stats_time_n with that weight. */
-static inline bool lrd_stats_sampled(lrd_stats_cell *cell) {
-  (void)cell;
-  if (__builtin_expect(lrd_stats_self.countdown > 1, 1)) {
-    lrd_stats_self.countdown--;
-    return false;
-  }
-  return lrd_stats_sample_due();
-}
+/*
+ * False for about every LRD_STATS_SAMPLE_EVERY-th call of a thread, at uneven distances. The caller then calls
+ * lrd_stats_sample_next, measures that hit and tells lrd_stats_time_n with that weight.
+ */
+static inline bool lrd_stats_unsampled(void) { return __builtin_expect(--lrd_stats_self.countdown != 0, 1); }
+/* Draws the distance to the next sample. */
+void lrd_stats_sample_next(void);
 
 /* Adds one duration, or one that stands for `weight` of them. Takes a lock at an operation's first time only. */
 void lrd_stats_time_n(lrd_stats_cell *cell, lrd_stat_op op, int64_t ns, uint64_t weight);

@@ -153,6 +153,16 @@ static void row_read_gauges(stats_sum *sum, const stats_cell *cell) {
   for (size_t i = 0; i < LRD_GAUGE_COUNT; i++) sum->gauges[i] = cell->gauges[i];
 }
 
+/* Hits in memory are counted once, for namespace and tier. False: out of memory. */
+static bool row_add_hits(stats_sums *to, stats_sum *all, uint64_t hits) {
+  if (hits == 0) return true;
+  all->counters[LRD_STAT_LOOKUPS] += hits;
+  all->counters[LRD_STAT_HITS] += hits;
+  stats_sum *memory = lrd_sums_cell(to, all->ns, LRD_STATS_MEMORY);
+  if (memory) memory->counters[LRD_STAT_HITS] += hits;
+  return memory != NULL;
+}
+
 larder_err lrd_sums_read_row(stats_sums *to, const stats_source *source, const stats_head *head) {
   larder_err err = LARDER_OK;
   stats_cell *cell = lrd_alloc(sizeof *cell + 64);
@@ -175,10 +185,14 @@ larder_err lrd_sums_read_row(stats_sums *to, const stats_source *source, const s
       err = LARDER_ENOMEM;
       break;
     }
-    for (size_t lane = 0; lane <= LRD_STATS_LANES; lane++)
+    uint64_t hits = 0;
+    for (size_t lane = 0; lane <= LRD_STATS_LANES; lane++) {
       for (size_t i = 0; i < LRD_STAT_COUNT; i++) sum->counters[i] += cell->lanes[lane].counts[i];
+      hits += cell->lanes[lane].counts[LRD_STAT_MEMORY_HITS];
+    }
     row_read_gauges(sum, cell);
     err = row_read_histograms(sum, source, cell);
+    if (err == LARDER_OK && !row_add_hits(to, sum, hits)) err = LARDER_ENOMEM;
   }
   lrd_dealloc(block);
   return err;

@@ -26,6 +26,19 @@ static void buffer_grows_and_keeps_its_content(void **state) {
   lrd_buf_fini(&buf);
 }
 
+static void short_copies_copy_every_byte_and_no_other(void **state) {
+  (void)state;
+  uint8_t from[LRD_COPY_SHORT], to[LRD_COPY_SHORT + 2];
+  for (size_t i = 0; i < sizeof from; i++) from[i] = (uint8_t)(i + 1);
+  for (size_t len = 0; len <= LRD_COPY_SHORT; len++) {
+    memset(to, 0, sizeof to);
+    lrd_copy_short(to + 1, from, len);
+    assert_memory_equal(to + 1, from, len);
+    assert_int_equal(to[0], 0);
+    for (size_t i = len + 1; i < sizeof to; i++) assert_int_equal(to[i], 0);
+  }
+}
+
 static void a_length_that_overflows_is_refused(void **state) {
   (void)state;
   lrd_buf buf = {0};
@@ -169,6 +182,7 @@ static void a_broken_assumption_aborts_in_every_build(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(buffer_grows_and_keeps_its_content),
+      cmocka_unit_test(short_copies_copy_every_byte_and_no_other),
       cmocka_unit_test(a_length_that_overflows_is_refused),
       cmocka_unit_test(varints_come_back),
       cmocka_unit_test(bad_varints_are_corrupt_and_move_nothing),

@@ -13,7 +13,7 @@
 
 typedef struct change_run {
   lrd_memory *memory;
-  lrd_change *change;
+  lrd_record_change *change;
   lrd_shard *shard;
   lrd_space *space;
   lrd_extras extras;
@@ -157,7 +157,7 @@ static bool change_find(const change_run *run, lrd_place *place) {
 
 /* Whether the stored record stands in the way. */
 static larder_err change_judge(change_run *run, const lrd_record *old, bool live) {
-  lrd_change *change = run->change;
+  lrd_record_change *change = run->change;
   if (change->only_stamp) {
     if (live && old->stamp == change->only_stamp) return LARDER_OK;
     change->stored_stamp = live ? old->stamp : 0;
@@ -326,7 +326,7 @@ static void large_give(change_run *run) {
 static larder_err change_put(change_run *run) {
   larder_err result;
   if (run->change->facts->value_len > run->memory->inline_max && large_take(run) != LARDER_OK) {
-    lrd_change forget = *run->change;
+    lrd_record_change forget = *run->change;
     forget.verb = LARDER_TIER_DELETE; /* by the same rules of stamps */
     change_run removal = {.memory = run->memory, .change = &forget, .shard = run->shard, .space = run->space};
     lrd_lock(&run->shard->lock);
@@ -352,7 +352,7 @@ static larder_err change_put(change_run *run) {
 
 /* Touch is a put of what is there with new facts, on condition that it is still there. */
 static larder_err change_touch(change_run *run) {
-  lrd_change *change = run->change;
+  lrd_record_change *change = run->change;
   for (;;) {
     lrd_place place;
     larder_facts facts;
@@ -369,12 +369,12 @@ static larder_err change_touch(change_run *run) {
     lrd_unlock(&run->shard->lock);
     if (result != LARDER_OK) return result;
     lrd_record_facts(old, &facts);
-    lrd_change put = {.key = change->key,
-                      .value = lrd_record_value(old).data,
-                      .facts = &facts,
-                      .token = lrd_record_token(old),
-                      .only_stamp = old->stamp,
-                      .verb = LARDER_TIER_PUT};
+    lrd_record_change put = {.key = change->key,
+                             .value = lrd_record_value(old).data,
+                             .facts = &facts,
+                             .token = lrd_record_token(old),
+                             .only_stamp = old->stamp,
+                             .verb = LARDER_TIER_PUT};
     facts.stamp = change->facts->stamp;
     facts.expires_soft_ms = change->facts->expires_soft_ms;
     facts.expires_hard_ms = change->facts->expires_hard_ms;
@@ -386,7 +386,7 @@ static larder_err change_touch(change_run *run) {
   }
 }
 
-larder_err lrd_memory_change(lrd_memory *memory, lrd_change *change) {
+larder_err lrd_memory_change(lrd_memory *memory, lrd_record_change *change) {
   larder_err result = lrd_memory_check_key(memory, change->key);
   if (result != LARDER_OK) return result;
   change_run run = {.memory = memory,

@@ -19,6 +19,7 @@
 
 lrd_epoch_domain lrd_epoch_domain_state = {.now = 1, .fence = true};
 _Thread_local lrd_reader *lrd_reader_mine __attribute__((tls_model("initial-exec")));
+static _Thread_local lrd_reader *epoch_row; /* the thread's row also where readers fence */
 
 static lrd_reader epoch_rows[LRD_READERS_MAX + 1] = {[LRD_READERS_MAX] = {.number = LRD_READERS_MAX}};
 static _Atomic uint32_t epoch_rows_used; /* rows ever taken: the scan ends there */
@@ -28,7 +29,7 @@ static bool epoch_key_made;
 
 static void epoch_thread_ends(void *row) {
   lrd_reader *reader = row;
-  lrd_reader_mine = NULL;
+  lrd_reader_mine = epoch_row = NULL;
   if (reader->number != LRD_READERS_MAX) atomic_store_explicit(&reader->taken, 0, memory_order_release);
 }
 
@@ -47,7 +48,7 @@ static bool epoch_membarrier_register(void) {
 
 /* Of the parent's threads only the one that forked lives on: the others' rows would hold back reclamation forever. */
 static void epoch_after_fork(void) {
-  lrd_reader *mine = lrd_reader_mine;
+  lrd_reader *mine = epoch_row;
   for (uint32_t i = 0; i <= LRD_READERS_MAX; i++) {
     if (i < LRD_READERS_MAX && &epoch_rows[i] == mine) continue;
     atomic_store(&epoch_rows[i].active, 0);
@@ -56,10 +57,16 @@ static void epoch_after_fork(void) {
   if (!atomic_load(&lrd_epoch_domain_state.fence)) {
     atomic_store(&lrd_epoch_domain_state.fence, !epoch_membarrier_register());
   }
+  if (atomic_load(&lrd_epoch_domain_state.fence)) lrd_reader_mine = NULL;
 }
 
 static void epoch_init_once(void) {
-  for (uint32_t i = 0; i <= LRD_READERS_MAX; i++) epoch_rows[i].number = i;
+  for (uint32_t i = 0; i <= LRD_READERS_MAX; i++) {
+    epoch_rows[i].number = i;
+    atomic_store_explicit(&epoch_rows[i].pins_high, 1, memory_order_relaxed);
+  }
+  /* Threads share this row, so nobody holds anything in it: its one place looks taken. */
+  atomic_store_explicit(&epoch_rows[LRD_READERS_MAX].pins[0], UINTPTR_MAX, memory_order_relaxed);
   epoch_key_made = pthread_key_create(&epoch_key, epoch_thread_ends) == 0;
   (void)pthread_atfork(NULL, NULL, epoch_after_fork);
   atomic_store(&lrd_epoch_domain_state.fence, !epoch_membarrier_register());
@@ -85,12 +92,15 @@ static lrd_reader *epoch_reader_register(void) {
     break;
   }
   /* A row of one's own is kept; the shared one is looked for anew each time, since a row may have come free. */
-  if (reader->number != LRD_READERS_MAX) lrd_reader_mine = reader;
+  if (reader->number != LRD_READERS_MAX) {
+    epoch_row = reader;
+    if (!atomic_load(&lrd_epoch_domain_state.fence)) lrd_reader_mine = reader;
+  }
   return reader;
 }
 
-lrd_reader *lrd_epoch_enter_slow(lrd_reader *reader) {
-  if (reader == NULL) reader = epoch_reader_register();
+lrd_reader *lrd_epoch_enter_slow(void) {
+  lrd_reader *reader = epoch_row ? epoch_row : epoch_reader_register();
   if (reader->number == LRD_READERS_MAX) {
     atomic_fetch_add_explicit(&reader->active, 1, memory_order_seq_cst);
     return reader;
@@ -101,6 +111,21 @@ lrd_reader *lrd_epoch_enter_slow(lrd_reader *reader) {
 }
 
 void lrd_epoch_leave_slow(lrd_reader *reader) { atomic_fetch_sub_explicit(&reader->active, 1, memory_order_release); }
+
+_Atomic uintptr_t *lrd_epoch_hold(lrd_reader *reader, const void *block) {
+  if (reader->number == LRD_READERS_MAX) return NULL;
+  for (uint32_t i = 0; i < 4; i++) {
+    uint32_t at = (reader->pins_at + i) % LRD_PINS_ROW;
+    if (atomic_load_explicit(&reader->pins[at], memory_order_relaxed) != 0) continue;
+    if (at >= atomic_load_explicit(&reader->pins_high, memory_order_relaxed)) {
+      atomic_store_explicit(&reader->pins_high, at + 1, memory_order_relaxed);
+    }
+    reader->pins_at = at;
+    atomic_store_explicit(&reader->pins[at], (uintptr_t)block, memory_order_relaxed);
+    return &reader->pins[at];
+  }
+  return NULL;
+}
 
 void lrd_epoch_held(lrd_held *out) {
   *out = (lrd_held){.any = false};

@@ -24,32 +24,37 @@
 typedef struct lrd_reader {
   _Alignas(64) _Atomic uint64_t active; /* epoch at entry, 0 outside; the shared row counts who is inside */
   _Atomic uint32_t taken;
-  _Atomic uint32_t pins_high;                        /* places of `pins` ever used */
+  _Atomic uint32_t pins_high;                        /* places of `pins` ever used, and always above pins_at */
   uint32_t number;                                   /* LRD_READERS_MAX: the shared row */
   uint32_t pins_at;                                  /* the place used last */
+  uint32_t len_guess;                                /* bytes of the value copied out last */
   _Alignas(64) _Atomic uintptr_t pins[LRD_PINS_ROW]; /* records held, 0: free; cleared by whoever releases */
 } lrd_reader;
 
 typedef struct lrd_epoch_domain {
   _Alignas(64) _Atomic uint64_t now;
-  _Atomic bool fence; /* readers must order by themselves */
+  _Atomic bool fence; /* readers must order by themselves: lrd_reader_mine stays NULL */
 } lrd_epoch_domain;
 
 extern lrd_epoch_domain lrd_epoch_domain_state;
+/* The thread's own row; NULL while it has none, and wherever plain stores will not do. */
 extern _Thread_local lrd_reader *lrd_reader_mine __attribute__((tls_model("initial-exec")));
 
-/* With NULL the thread is given a row first. */
-lrd_reader *lrd_epoch_enter_slow(lrd_reader *reader);
+lrd_reader *lrd_epoch_enter_slow(void);
 void lrd_epoch_leave_slow(lrd_reader *reader);
+
+/* With a row of one's own. */
+static inline void lrd_epoch_enter_own(lrd_reader *reader) {
+  atomic_store_explicit(&reader->active, atomic_load_explicit(&lrd_epoch_domain_state.now, memory_order_relaxed),
+                        memory_order_relaxed);
+  atomic_signal_fence(memory_order_seq_cst); /* the writer's membarrier makes this a full fence when it matters */
+}
+static inline void lrd_epoch_leave_own(lrd_reader *reader) { atomic_store_explicit(&reader->active, 0, memory_order_release); }
 
 static inline lrd_reader *lrd_epoch_enter(void) {
   lrd_reader *reader = lrd_reader_mine;
-  lrd_epoch_domain *domain = &lrd_epoch_domain_state;
-  if (__builtin_expect(reader == NULL || atomic_load_explicit(&domain->fence, memory_order_relaxed), 0)) {
-    return lrd_epoch_enter_slow(reader);
-  }
-  atomic_store_explicit(&reader->active, atomic_load_explicit(&domain->now, memory_order_relaxed), memory_order_relaxed);
-  atomic_signal_fence(memory_order_seq_cst); /* the writer's membarrier makes this a full fence when it matters */
+  if (__builtin_expect(reader == NULL, 0)) return lrd_epoch_enter_slow();
+  lrd_epoch_enter_own(reader);
   return reader;
 }
 
@@ -58,26 +63,21 @@ static inline void lrd_epoch_leave(lrd_reader *reader) {
     lrd_epoch_leave_slow(reader);
     return;
   }
-  atomic_store_explicit(&reader->active, 0, memory_order_release);
+  lrd_epoch_leave_own(reader);
 }
 
 /*
- * Holds a block beyond the epoch, by its address, without a write to it: a place in the thread's row. NULL: there is none
- * free at hand. Within an epoch; whoever frees looks at the places after the epoch has passed, so a plain store will do.
+ * Holds a block beyond the epoch, by its address, without a write to it: a place in the thread's row, mostly the one that it
+ * used last. NULL: there is none free at hand. Within an epoch; whoever frees looks at the places after the epoch has passed,
+ * so a plain store will do.
  */
-static inline _Atomic uintptr_t *lrd_epoch_hold(lrd_reader *reader, const void *block) {
-  if (__builtin_expect(reader->number == LRD_READERS_MAX, 0)) return NULL;
-  for (uint32_t i = 0; i < 4; i++) {
-    uint32_t at = (reader->pins_at + i) % LRD_PINS_ROW;
-    if (atomic_load_explicit(&reader->pins[at], memory_order_relaxed) != 0) continue;
-    reader->pins_at = at;
-    atomic_store_explicit(&reader->pins[at], (uintptr_t)block, memory_order_relaxed);
-    if (__builtin_expect(at >= atomic_load_explicit(&reader->pins_high, memory_order_relaxed), 0)) {
-      atomic_store_explicit(&reader->pins_high, at + 1, memory_order_relaxed);
-    }
-    return &reader->pins[at];
-  }
-  return NULL;
+_Atomic uintptr_t *lrd_epoch_hold(lrd_reader *reader, const void *block);
+/* The same, only by the place used last. */
+static inline _Atomic uintptr_t *lrd_epoch_hold_here(lrd_reader *reader, const void *block) {
+  _Atomic uintptr_t *place = &reader->pins[reader->pins_at];
+  if (__builtin_expect(atomic_load_explicit(place, memory_order_relaxed) != 0, 0)) return NULL;
+  atomic_store_explicit(place, (uintptr_t)block, memory_order_relaxed);
+  return place;
 }
 static inline void lrd_epoch_let_go(_Atomic uintptr_t *place) { atomic_store_explicit(place, 0, memory_order_release); }
 

@@ -15,7 +15,7 @@ size_t lrd_index_fixed_bytes(uint32_t bits) {
 }
 
 larder_err lrd_index_init(lrd_index *index, uint32_t bits) {
-  *index = (lrd_index){.bits = bits};
+  *index = (lrd_index){.bits = bits, .mask = ((uint64_t)1 << bits) - 1};
   index->directory = lrd_alloc_zero((size_t)1 << bits, sizeof *index->directory);
   index->segments = lrd_alloc_zero((size_t)1 << bits, sizeof *index->segments);
   if (index->directory && index->segments) return LARDER_OK;

@@ -38,6 +38,7 @@ typedef struct lrd_segment {
 typedef struct lrd_index {
   _Atomic uint64_t *directory; /* lines' address in the low 48 bits, their number above; 0: empty */
   lrd_segment *segments;
+  uint64_t mask; /* segments - 1 */
   uint32_t bits; /* log2 of the segments */
 } lrd_index;
 

@@ -1,89 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The get paths. Inside an epoch: directory, line, record, compare; then the token against the slot, the expiry against
- * the clock; then copy out, or pin. Three dependent cache misses at most (line, record, its further lines), and pin_many
- * overlaps them over many keys.
+ * The get paths' callable forms and everything in them that is not usual: entries that strayed from their home line, expiries
+ * kept as extras, logs of readings, pins beyond the thread's row. The usual is in memory_inline.h. pin_many overlaps the
+ * cache misses of many keys.
  */
-#include "memory.h"
 #include "base/fail.h"
-#include "shard.h"
+#include "memory_inline.h"
 
 #define MANY_MAX 16u /* keys in flight at once */
 
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-
-typedef struct lookup {
-  lrd_line *lines;
-  lrd_line *home;
-  uint32_t lines_len;
-  uint32_t fraction;
-} lookup;
-
-/* False: the segment is empty. */
-static inline bool lookup_begin(const lrd_memory *memory, uint64_t hash, lookup *out) {
-  size_t segment = lrd_index_segment(&memory->index, hash);
-  uint64_t entry = atomic_load_explicit(&memory->index.directory[segment], memory_order_acquire);
-  out->fraction = lrd_index_fraction(&memory->index, hash);
-  out->lines = lrd_directory_lines(entry);
-  out->lines_len = lrd_directory_count(entry);
-  out->home = out->lines + lrd_line_home(out->fraction, out->lines_len);
-  return entry != 0;
-}
-
-static inline bool record_is(const lrd_record *record, const larder_tier_key *key) {
-  if ((record->shape & LRD_SHAPE_KEY) != key->len || record->space != key->space) return false;
-  const uint8_t *stored = lrd_record_key(record), *asked = key->data;
-  size_t len = key->len;
-  if (len < 8 || len > 64) return memcmp(stored, asked, len) == 0;
-  /* Words, the last one overlapping: without a call, and without a branch but for the length. */
-  uint64_t differs = lrd_get_u64(stored + len - 8) ^ lrd_get_u64(asked + len - 8);
-  for (size_t at = 0; at + 8 < len; at += 8) differs |= lrd_get_u64(stored + at) ^ lrd_get_u64(asked + at);
-  return differs == 0;
-}
-
-static inline lrd_record *line_find(lrd_line *line, uint32_t tag, const uint8_t *base, const larder_tier_key *key,
-                                    uint32_t *reach) {
-  uint64_t last, match = lrd_line_match(line, tag, &last);
-  *reach = lrd_line_reach(last);
+static lrd_record *line_find(lrd_line *line, uint32_t tag, const uint8_t *base, const larder_tier_key *key,
+                             uint64_t *last_out) {
+  uint64_t match = lrd_line_match(line, tag, last_out);
   while (match) {
-    uint32_t handle = atomic_load_explicit(&line->handles[lrd_match_lane(&match)], memory_order_acquire);
-    lrd_record *record = (lrd_record *)(uintptr_t)(base + (size_t)handle * LRD_UNIT);
-    /* The value's lines are on their way before the key's has come. */
-    __builtin_prefetch((const uint8_t *)record + 64);
-    __builtin_prefetch((const uint8_t *)record + 128);
-    if (handle != 0 && record_is(record, key)) return record;
-  }
-  return NULL;
-}
-
-static __attribute__((noinline)) lrd_record *lookup_stray(const lookup *at, const uint8_t *base, const larder_tier_key *key,
-                                                          uint32_t reach) {
-  lrd_line *line = at->home;
-  for (uint32_t i = 0; i < reach; i++) {
-    uint32_t unused;
-    if (++line == at->lines + at->lines_len) line = at->lines;
-    lrd_record *record = line_find(line, at->fraction >> 16, base, key, &unused);
+    lrd_record *record = lrd_lane_record(line, lrd_match_lane(&match), base, key);
     if (record) return record;
   }
   return NULL;
 }
 
-static inline const uint8_t *memory_base_for(const lrd_memory *memory, uint64_t hash) {
-  return memory->base + ((hash >> 1 >> (63 - memory->shard_bits)) << memory->shard_shift);
+/* In its home line, or as far behind it as entries have strayed. */
+static lrd_record *lookup_finish(const lrd_memory *memory, const lrd_lookup *at, const larder_tier_key *key) {
+  const uint8_t *base = lrd_memory_base(memory, key->hash);
+  uint64_t last, unused;
+  lrd_line *line = at->home;
+  lrd_record *record = line_find(line, at->fraction >> 16, base, key, &last);
+  for (uint32_t i = 0, reach = lrd_line_reach(last); i < reach && record == NULL; i++) {
+    if (++line == at->lines + at->lines_len) line = at->lines;
+    record = line_find(line, at->fraction >> 16, base, key, &unused);
+  }
+  return record;
 }
 
-/* The record, whatever its token and expiry. Within an epoch. */
-static inline lrd_record *lookup_finish(const lrd_memory *memory, const lookup *at, const larder_tier_key *key) {
-  const uint8_t *base = memory_base_for(memory, key->hash);
-  uint32_t reach;
-  lrd_record *record = line_find(at->home, at->fraction >> 16, base, key, &reach);
-  if (likely(record != NULL) || reach == 0) return record;
-  return lookup_stray(at, base, key, reach);
+static lrd_record *memory_find(const lrd_memory *memory, const larder_tier_key *key) {
+  lrd_lookup at;
+  return lrd_lookup_begin(memory, key->hash, &at) ? lookup_finish(memory, &at, key) : NULL;
 }
 
-static __attribute__((noinline)) bool record_fresh_slowly(const lrd_memory *memory, const lrd_record *record,
-                                                          bool allow_stale) {
+static bool memory_fresh(const lrd_memory *memory, const lrd_record *record, bool allow_stale) {
   int64_t hard = lrd_record_hard_ms(record), soft = lrd_record_soft_ms(record);
   if (hard == 0 && soft == 0) return true;
   int64_t now = lrd_memory_now(memory);
@@ -91,20 +45,9 @@ static __attribute__((noinline)) bool record_fresh_slowly(const lrd_memory *memo
   return allow_stale || soft == 0 || now < soft;
 }
 
-/* Whether it counts: by the slot's word, then by the clock. */
-static inline bool record_counts(const lrd_memory *memory, const lrd_record *record, const _Atomic uint64_t *slot,
-                                 bool allow_stale) {
-  if (slot != NULL) {
-    uint64_t word = atomic_load_explicit(slot, memory_order_acquire);
-    if (unlikely(word != (atomic_load_explicit(&record->token_pins, memory_order_acquire) & LRD_TOKEN_MASK))) return false;
-  }
-  if (likely(lrd_record_life(record) == LRD_LIFE_NEVER && !(record->shape & LRD_SHAPE_EXTRAS))) return true;
-  return record_fresh_slowly(memory, record, allow_stale);
-}
-
-/* Remembers the reading where the policy wants its order. A full log is drained by whoever gets the lock at once; else
- * this reading is lost, which costs the policy a little and the reader nothing. */
-static __attribute__((noinline)) void record_log(lrd_memory *memory, const lrd_record *record, uint64_t hash) {
+/* For policies that want the order of readings. A full log is drained by whoever gets the lock at once; else this reading
+ * is lost, which costs the policy a little and the reader nothing. */
+static void memory_log(lrd_memory *memory, const lrd_record *record, uint64_t hash) {
   lrd_shard *shard = lrd_memory_shard(memory, hash);
   uint32_t at = atomic_fetch_add_explicit(&shard->log_head, 1, memory_order_acq_rel) % LRD_LOG_LEN;
   uint32_t handle = lrd_arena_handle(&shard->arena, record);
@@ -114,58 +57,38 @@ static __attribute__((noinline)) void record_log(lrd_memory *memory, const lrd_r
   lrd_unlock(&shard->lock);
 }
 
-static inline void record_touch(lrd_memory *memory, lrd_record *record, uint64_t hash) {
-  uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
-  if (likely(!(touch & LRD_TOUCH_LOG))) {
-    if ((touch & LRD_TOUCH_FREQ) < (touch >> 2 & LRD_TOUCH_FREQ)) {
-      atomic_store_explicit(&record->touch, (uint8_t)(touch + 1), memory_order_relaxed);
-    }
-    return;
-  }
-  record_log(memory, record, hash);
+/* The record that answers, or NULL, from what was found in the home line. Within an epoch. */
+static inline lrd_record *memory_hit(lrd_memory *memory, lrd_record *record, const larder_tier_key *key,
+                                     const _Atomic uint64_t *slot, bool allow_stale) {
+  if (record == NULL) record = memory_find(memory, key);
+  if (record == NULL || !lrd_record_token_is(record, slot)) return NULL;
+  bool mortal = record->shape & LRD_SHAPE_EXTRAS || !lrd_record_immortal(record);
+  if (mortal && !memory_fresh(memory, record, allow_stale)) return NULL;
+  if (atomic_load_explicit(&record->touch, memory_order_relaxed) & LRD_TOUCH_LOG)
+    memory_log(memory, record, key->hash);
+  else
+    lrd_touch_raise(record);
+  return record;
 }
 
-static inline lrd_record *memory_hit(lrd_memory *memory, const larder_tier_key *key, const _Atomic uint64_t *slot,
-                                     bool allow_stale) {
-  lookup at;
-  if (slot != NULL) __builtin_prefetch((const void *)(uintptr_t)slot);
-  if (!lookup_begin(memory, key->hash, &at)) return NULL;
-  lrd_record *record = lookup_finish(memory, &at, key);
-  if (record == NULL || !record_counts(memory, record, slot, allow_stale)) return NULL;
-  record_touch(memory, record, key->hash);
-  return record;
+larder_err lrd_memory_copy_found(lrd_memory *memory, lrd_record *record, const larder_tier_key *key,
+                                 const _Atomic uint64_t *slot, bool allow_stale, void *out, size_t room, size_t *len_out) {
+  record = memory_hit(memory, record, key, slot, allow_stale);
+  if (record == NULL) return LARDER_MISS;
+  lrd_span value = lrd_record_value(record);
+  *len_out = value.len;
+  if (value.len > room) return LARDER_ETOOBIG;
+  if (value.len != 0) memcpy(out, value.data, value.len);
+  return LARDER_OK;
 }
 
 larder_err lrd_memory_copy(lrd_memory *memory, const larder_tier_key *key, const _Atomic uint64_t *slot, bool allow_stale,
                            void *out, size_t room, size_t *len_out) {
   lrd_reader *reader = lrd_epoch_enter();
-  const lrd_record *record = memory_hit(memory, key, slot, allow_stale);
-  larder_err result = LARDER_MISS;
-  if (likely(record != NULL)) {
-    /* By the caller's key length, which equals the record's: so the address waits for no load. */
-    lrd_span value = {lrd_record_key(record) + key->len, record->value_len};
-    if (unlikely(record->shape & LRD_SHAPE_LARGE)) value = lrd_record_value(record);
-    *len_out = value.len;
-    result = value.len <= room ? LARDER_OK : LARDER_ETOOBIG;
-    if (likely(result == LARDER_OK && value.len != 0)) memcpy(out, value.data, value.len);
-  }
+  lrd_record *record = lrd_memory_find_inline(memory, key);
+  larder_err result = lrd_memory_copy_found(memory, record, key, slot, allow_stale, out, room, len_out);
   lrd_epoch_leave(reader);
   return result;
-}
-
-/* Adds to the bytes pinned. The thread's own stripe is only spilled in chunks, so the sum is that much behind. */
-static inline void memory_pinned_add(lrd_memory *memory, const lrd_reader *reader, int64_t bytes) {
-  if (unlikely(reader == NULL || reader->number >= memory->stripes_len)) {
-    atomic_fetch_add_explicit(&memory->pinned, bytes, memory_order_relaxed);
-    return;
-  }
-  _Atomic int64_t *own = &memory->stripes[reader->number].pinned;
-  int64_t now = atomic_load_explicit(own, memory_order_relaxed) + bytes;
-  if (unlikely(now > memory->pin_chunk || now < -memory->pin_chunk)) {
-    atomic_fetch_add_explicit(&memory->pinned, now, memory_order_relaxed);
-    now = 0;
-  }
-  atomic_store_explicit(own, now, memory_order_relaxed);
 }
 
 /* A copy of the whole record, so that its facts can be read like any other's; a large value stands behind it. */
@@ -206,58 +129,58 @@ static __attribute__((noinline)) larder_err pin_copy(const lrd_record *record, l
   return LARDER_OK;
 }
 
-static inline larder_err record_pin(lrd_memory *memory, lrd_reader *reader, lrd_record *record, lrd_memory_pin *out) {
-  bool copy = atomic_load_explicit(&memory->pinned, memory_order_relaxed) > memory->pin_max;
+/* Pins by a place in the thread's row, else by counting in the record, else by a copy. What pin[1] says of pin[0]: the record
+ * itself: it is a copy and owned; NULL: counted in the record; else the place. */
+static larder_err record_pin(lrd_memory *memory, lrd_reader *reader, lrd_record *record, lrd_memory_pin *out) {
+  bool copy = lrd_memory_pins_full(memory);
   _Atomic uintptr_t *place = copy ? NULL : lrd_epoch_hold(reader, record);
-  if (unlikely(place == NULL && !copy)) {
+  if (place == NULL && !copy) {
     uint64_t before = atomic_fetch_add_explicit(&record->token_pins, LRD_PIN_ONE, memory_order_acquire);
-    copy = unlikely(before >> LRD_PIN_SHIFT >= LRD_PINS_MAX);
+    copy = before >> LRD_PIN_SHIFT >= LRD_PINS_MAX;
     if (copy) atomic_fetch_sub_explicit(&record->token_pins, LRD_PIN_ONE, memory_order_release);
   }
-  if (unlikely(copy)) {
+  if (copy) {
     larder_err result = pin_copy(record, out);
     if (result == LARDER_OK) out->expires_soft_ms = lrd_record_soft_ms(record);
     return result;
   }
-  lrd_span value = {lrd_record_key(record) + (record->shape & LRD_SHAPE_KEY), record->value_len};
-  if (unlikely(record->shape & LRD_SHAPE_LARGE)) value = lrd_record_value(record);
+  lrd_span value = lrd_record_value(record);
   out->value = value.data;
   out->len = value.len;
-  out->expires_soft_ms = 0;
-  if (lrd_record_life(record) != LRD_LIFE_NEVER || record->shape & LRD_SHAPE_EXTRAS) {
-    out->expires_soft_ms = lrd_record_soft_ms(record);
-  }
+  out->expires_soft_ms = lrd_record_soft_ms(record);
   out->pin[0] = record;
   out->pin[1] = (void *)place;
-  memory_pinned_add(memory, reader, (int64_t)lrd_record_pin_bytes(record));
+  lrd_memory_pinned_add(memory, reader, (int64_t)lrd_record_pin_bytes(record));
   return LARDER_OK;
 }
 
-/*
- * What pin[1] says of pin[0]: the record itself: it is a copy and owned; NULL: counted in the record; else the place in a
- * thread's row.
- */
+larder_err lrd_memory_pin_found(lrd_memory *memory, lrd_reader *reader, lrd_record *record, const larder_tier_key *key,
+                                const _Atomic uint64_t *slot, bool allow_stale, lrd_memory_pin *out) {
+  record = memory_hit(memory, record, key, slot, allow_stale);
+  return record ? record_pin(memory, reader, record, out) : LARDER_MISS;
+}
+
 larder_err lrd_memory_pin_get(lrd_memory *memory, const larder_tier_key *key, const _Atomic uint64_t *slot, bool allow_stale,
                               lrd_memory_pin *out) {
   lrd_reader *reader = lrd_epoch_enter();
-  lrd_record *record = memory_hit(memory, key, slot, allow_stale);
-  larder_err result = likely(record != NULL) ? record_pin(memory, reader, record, out) : LARDER_MISS;
+  lrd_record *record = lrd_memory_find_inline(memory, key);
+  larder_err result = lrd_memory_pin_found(memory, reader, record, key, slot, allow_stale, out);
   lrd_epoch_leave(reader);
   return result;
 }
 
-void lrd_memory_pin_release(lrd_memory *memory, lrd_memory_pin *pin) {
-  lrd_record *record = pin->pin[0];
-  if (record == NULL) return;
-  if (unlikely(pin->pin[1] == record)) {
+void lrd_memory_unpin_slowly(lrd_memory *memory, lrd_record *record, void *how) {
+  if (how == record) {
     lrd_dealloc(record);
-  } else {
-    memory_pinned_add(memory, lrd_reader_mine, -(int64_t)lrd_record_pin_bytes(record));
-    if (likely(pin->pin[1] != NULL))
-      lrd_epoch_let_go(pin->pin[1]);
-    else
-      atomic_fetch_sub_explicit(&record->token_pins, LRD_PIN_ONE, memory_order_release);
+    return;
   }
+  lrd_memory_pinned_add(memory, lrd_reader_mine, -(int64_t)lrd_record_pin_bytes(record));
+  atomic_fetch_sub_explicit(&record->token_pins, LRD_PIN_ONE, memory_order_release);
+}
+
+void lrd_memory_pin_release(lrd_memory *memory, lrd_memory_pin *pin) {
+  if (pin->pin[0] == NULL) return;
+  lrd_memory_unpin_inline(memory, pin->pin[0], pin->pin[1]);
   pin->pin[0] = NULL;
   pin->value = NULL;
 }
@@ -265,23 +188,23 @@ void lrd_memory_pin_release(lrd_memory *memory, lrd_memory_pin *pin) {
 void lrd_memory_pin_facts(const lrd_memory_pin *pin, larder_facts *out) { lrd_record_facts(pin->pin[0], out); }
 
 /* Starts the loads of the first record whose tag matches. */
-static inline void lookup_prefetch_record(const lrd_memory *memory, const lookup *at, uint64_t hash) {
+static inline void lookup_prefetch_record(const lrd_memory *memory, const lrd_lookup *at, uint64_t hash) {
   uint64_t last, match = lrd_line_match(at->home, at->fraction >> 16, &last);
   if (match == 0) return;
   uint32_t handle = atomic_load_explicit(&at->home->handles[lrd_match_lane(&match)], memory_order_relaxed);
-  const uint8_t *record = memory_base_for(memory, hash) + (size_t)handle * LRD_UNIT;
+  const uint8_t *record = lrd_memory_base(memory, hash) + (size_t)handle * LRD_UNIT;
   __builtin_prefetch(record);
   __builtin_prefetch(record + 64);
 }
 
 void lrd_memory_pin_many(lrd_memory *memory, const larder_tier_key *keys, const _Atomic uint64_t *const *slots, size_t count,
                          bool allow_stale, lrd_memory_pin *out, larder_err *results) {
-  lookup at[MANY_MAX];
+  lrd_lookup at[MANY_MAX];
   for (size_t done = 0; done < count; done += MANY_MAX) {
     size_t n = count - done < MANY_MAX ? count - done : MANY_MAX;
     lrd_reader *reader = lrd_epoch_enter();
     for (size_t i = 0; i < n; i++) {
-      if (!lookup_begin(memory, keys[done + i].hash, &at[i])) at[i].home = NULL;
+      if (!lrd_lookup_begin(memory, keys[done + i].hash, &at[i])) at[i].home = NULL;
       __builtin_prefetch(at[i].home);
       if (slots) __builtin_prefetch((const void *)slots[done + i]);
     }
@@ -291,10 +214,8 @@ void lrd_memory_pin_many(lrd_memory *memory, const larder_tier_key *keys, const 
     for (size_t i = 0; i < n; i++) {
       const larder_tier_key *key = &keys[done + i];
       lrd_record *record = at[i].home ? lookup_finish(memory, &at[i], key) : NULL;
-      results[done + i] = LARDER_MISS;
-      if (record == NULL || !record_counts(memory, record, slots ? slots[done + i] : NULL, allow_stale)) continue;
-      record_touch(memory, record, key->hash);
-      results[done + i] = record_pin(memory, reader, record, &out[done + i]);
+      const _Atomic uint64_t *slot = slots ? slots[done + i] : NULL;
+      results[done + i] = lrd_memory_pin_found(memory, reader, record, key, slot, allow_stale, &out[done + i]);
     }
     lrd_epoch_leave(reader);
   }
@@ -302,12 +223,12 @@ void lrd_memory_pin_many(lrd_memory *memory, const larder_tier_key *keys, const 
 
 larder_err lrd_memory_put(lrd_memory *memory, const larder_tier_key *key, const void *value, const larder_facts *facts,
                           uint64_t token) {
-  lrd_change change = {.key = key, .value = value, .facts = facts, .token = token, .verb = LARDER_TIER_PUT};
+  lrd_record_change change = {.key = key, .value = value, .facts = facts, .token = token, .verb = LARDER_TIER_PUT};
   return lrd_memory_change(memory, &change);
 }
 
 larder_err lrd_memory_forget(lrd_memory *memory, const larder_tier_key *key) {
-  lrd_change change = {.key = key, .verb = LARDER_TIER_FORGET};
+  lrd_record_change change = {.key = key, .verb = LARDER_TIER_FORGET};
   return lrd_memory_change(memory, &change);
 }
 

@@ -67,6 +67,8 @@ static uint32_t segment_bits_for(uint64_t budget, uint32_t shard_bits) {
 static larder_err range_reserve(lrd_memory *memory, uint64_t share, larder_error *err) {
   memory->shard_shift = 16;
   while ((uint64_t)1 << memory->shard_shift < share + 64) memory->shard_shift++;
+  memory->shard_turn = memory->shard_bits + memory->shard_shift;
+  memory->shard_mask = (uint64_t)(lrd_memory_shards(memory) - 1) << memory->shard_shift;
   memory->range_bytes = ((size_t)lrd_memory_shards(memory) << memory->shard_shift) + HUGE_PAGE;
   void *range = mmap(NULL, memory->range_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (range == MAP_FAILED) {

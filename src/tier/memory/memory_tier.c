@@ -47,13 +47,13 @@ static larder_err tier_write(void *self, larder_tier_write *items, size_t count,
   }
   for (size_t i = 0; i < count; i++) {
     larder_tier_write *item = &items[i];
-    lrd_change change = {.key = &item->key,
-                         .value = item->value,
-                         .facts = &item->facts,
-                         .token = item->token,
-                         .only_stamp = item->only_stamp,
-                         .verb = item->verb,
-                         .equal_loses = true};
+    lrd_record_change change = {.key = &item->key,
+                                .value = item->value,
+                                .facts = &item->facts,
+                                .token = item->token,
+                                .only_stamp = item->only_stamp,
+                                .verb = item->verb,
+                                .equal_loses = true};
     /* No tombstones are kept here: one that is put removes. */
     if (item->verb == LARDER_TIER_PUT && item->facts.tombstone) change.verb = LARDER_TIER_DELETE;
     if (change.verb != LARDER_TIER_PUT) change.equal_loses = false;

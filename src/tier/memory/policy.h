@@ -94,18 +94,18 @@ static inline uint32_t lrd_queue_older(const lrd_policy *policy, uint32_t handle
   return lrd_policy_at(policy, handle)->next & LRD_HANDLE_MASK;
 }
 static inline unsigned lrd_touch_freq(const lrd_record *record) {
-  return atomic_load_explicit(&record->touch, memory_order_relaxed) & LRD_TOUCH_FREQ;
+  uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
+  return (touch >> 2 & LRD_TOUCH_LEFT) - (touch & LRD_TOUCH_LEFT);
 }
 static inline void lrd_touch_set(lrd_record *record, unsigned freq) {
-  uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
-  atomic_store_explicit(&record->touch, (uint8_t)((touch & ~LRD_TOUCH_FREQ) | freq), memory_order_relaxed);
+  unsigned touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
+  unsigned left = (touch >> 2 & LRD_TOUCH_LEFT) - freq;
+  atomic_store_explicit(&record->touch, (uint8_t)((touch & ~LRD_TOUCH_LEFT) | left), memory_order_relaxed);
 }
 /* Raises the frequency by one, up to the record's cap. */
 static inline void lrd_touch_raise(lrd_record *record) {
   uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
-  if ((touch & LRD_TOUCH_FREQ) < (touch >> 2 & LRD_TOUCH_FREQ)) {
-    atomic_store_explicit(&record->touch, (uint8_t)(touch + 1), memory_order_relaxed);
-  }
+  if (touch & LRD_TOUCH_LEFT) atomic_store_explicit(&record->touch, (uint8_t)(touch - 1), memory_order_relaxed);
 }
 
 /* Queue operations on policy->queues[queue]. */

@@ -7,7 +7,7 @@
  *           8  u64  stamp
  *          16  u32  low 32 bits of the life            life: hard expiry less the stamp's milliseconds, 40 bits,
  *          20  u8   high 8 bits of the life            all ones: never, all ones less one: kept as an extra
- *          21  u8   touch: log 1 | cap 2 | freq 2      the only byte readers write besides pins
+ *          21  u8   touch: log 1 | cap 2 | left 2      the only byte readers write besides pins; frequency = cap - left
  *          22  u16  space
  *          24  u16  value length (0 when large)
  *          26  u16  key length 11 | kind 3 | large 1 | extras 1
@@ -39,8 +39,8 @@
 #define LRD_LIFE_NEVER    (((uint64_t)1 << 40) - 1)
 #define LRD_LIFE_APART    (LRD_LIFE_NEVER - 1)
 #define LRD_TOUCH_LOG     0x80u
-#define LRD_TOUCH_FREQ    0x03u
-#define LRD_TOUCH_CAP(n)  ((uint8_t)((n) << 2))
+#define LRD_TOUCH_LEFT    0x03u
+#define LRD_TOUCH_CAP(n)  ((uint8_t)((n) << 2 | (n))) /* a new record's: nothing of the cap used up */
 #define LRD_SHAPE_KEY     0x07ffu
 #define LRD_SHAPE_KIND    11
 #define LRD_SHAPE_LARGE   0x4000u
@@ -96,6 +96,10 @@ static inline size_t lrd_record_key_len(const lrd_record *record) { return recor
 static inline const uint8_t *lrd_record_key(const lrd_record *record) { return (const uint8_t *)record + LRD_RECORD_HEAD; }
 static inline uint64_t lrd_record_life(const lrd_record *record) {
   return (uint64_t)record->life_high << 32 | record->life_low;
+}
+/* Without extras: whether it never expires, softly or hard. */
+static inline bool lrd_record_immortal(const lrd_record *record) {
+  return record->life_low == (uint32_t)LRD_LIFE_NEVER && record->life_high == LRD_LIFE_NEVER >> 32;
 }
 static inline uint64_t lrd_record_token(const lrd_record *record) {
   return atomic_load_explicit(&record->token_pins, memory_order_relaxed) & LRD_TOKEN_MASK;

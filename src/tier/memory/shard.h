@@ -80,6 +80,8 @@ struct lrd_memory {
   uint32_t stripes_len;
   uint8_t *base; /* of the reserved range; shard i's arena at base + (i << shard_shift) */
   lrd_index index;
+  uint64_t shard_mask; /* of the bits that i << shard_shift can have */
+  uint32_t shard_turn; /* how far a hash is turned left for its shard's number to stand there */
   lrd_shard *shards;
   lrd_stripe *stripes;
   larder_tier_host host;
@@ -187,7 +189,7 @@ void lrd_shard_each_in(lrd_memory *memory, lrd_shard *shard, uint64_t first, uin
 void lrd_shard_index_shrink(lrd_memory *memory, lrd_shard *shard, size_t segment);
 
 /* A change, for lrd_memory_change. */
-typedef struct lrd_change {
+typedef struct lrd_record_change {
   const larder_tier_key *key;
   const void *value;
   const larder_facts *facts;
@@ -198,10 +200,10 @@ typedef struct lrd_change {
   /* out */
   uint64_t stored_stamp;
   bool existed;
-} lrd_change;
+} lrd_record_change;
 
 /* Carries out one change; locks, evicts and tells. */
-larder_err lrd_memory_change(lrd_memory *memory, lrd_change *change);
+larder_err lrd_memory_change(lrd_memory *memory, lrd_record_change *change);
 /* LARDER_EINVAL for what no entry may be. */
 LARDER_MUST_CHECK larder_err lrd_memory_check_key(const lrd_memory *memory, const larder_tier_key *key);
 

@@ -331,6 +331,29 @@ static void keys_of_one_hash_do_not_mix(void **state) {
   fixture_close(&fix);
 }
 
+static void keys_of_one_hash_are_told_apart_by_any_byte(void **state) {
+  (void)state;
+  fixture fix;
+  fixture_plain(&fix);
+  larder_facts facts = {.stamp = 1, .value_len = 1};
+  for (size_t len = 1; len <= 80; len++) {
+    uint8_t stored[80] = {0}, asked[80] = {0};
+    larder_tier_key key = {stored, len, UINT64_C(0x123456789abcdef), fix.space}, other = {asked, len, key.hash, fix.space};
+    char out[1];
+    size_t got;
+    facts.stamp++;
+    assert_ok(lrd_memory_put(fix.memory, &key, "x", &facts, 0));
+    assert_ok(lrd_memory_copy(fix.memory, &other, NULL, false, out, 1, &got));
+    for (size_t at = 0; at < len; at++) {
+      asked[at] = 1;
+      assert_err(lrd_memory_copy(fix.memory, &other, NULL, false, out, 1, &got), LARDER_MISS);
+      asked[at] = 0;
+    }
+    assert_ok(lrd_memory_forget(fix.memory, &key));
+  }
+  fixture_close(&fix);
+}
+
 static void bad_keys_are_refused(void **state) {
   (void)state;
   fixture fix;
@@ -361,6 +384,7 @@ int main(void) {
       cmocka_unit_test(values_of_every_size_come_back),
       cmocka_unit_test(many_are_got_as_one_by_one),
       cmocka_unit_test(keys_of_one_hash_do_not_mix),
+      cmocka_unit_test(keys_of_one_hash_are_told_apart_by_any_byte),
       cmocka_unit_test(bad_keys_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
