@@ -73,9 +73,10 @@ static __attribute__((noinline)) larder_err get_into_unusual(larder_ns *ns, uint
   larder_value value;
   lrd_op op = {ns, key, key_len, hash};
   larder_tier_key memory_key = lrd_op_memory_key(&op);
-  larder_err result =
-      lrd_memory_copy_found(ns->memory, record, &memory_key, lrd_hit_word(ns, hash, &scratch), false, out, room, len_out);
-  lrd_epoch_leave_own(lrd_reader_mine);
+  lrd_reader *reader = lrd_reader_mine;
+  larder_err result = lrd_memory_copy_found(ns->memory, reader, record, &memory_key, lrd_hit_word(ns, hash, &scratch), false,
+                                            out, room, len_out);
+  lrd_epoch_leave_own(reader);
   if (result != LARDER_OK && result != LARDER_ETOOBIG) {
     return lrd_get_copied(lrd_get_slowly(&op, LRD_LOOKED, false, &value), &value, out, room, len_out);
   }
@@ -93,7 +94,8 @@ __attribute__((flatten)) larder_err larder_get(larder_ns *ns, const void *key, s
     return lrd_get_any(ns, key, key_len, instead, options, out);
   }
   lrd_record *record = lrd_memory_find_inline(look.memory, &look.key);
-  if (likely(record && lrd_record_is_usual(record, look.slot) && !lrd_memory_pins_full(look.memory))) {
+  if (likely(record && lrd_record_is_usual(record, look.slot) && lrd_record_is_fresh(record, ns->cache->clock) &&
+             !lrd_memory_pins_full(look.memory))) {
     _Atomic uintptr_t *place = lrd_epoch_hold_here(look.reader, record);
     if (likely(place)) {
       lrd_touch_raise(record);
@@ -119,7 +121,7 @@ __attribute__((flatten)) larder_err larder_get_into(larder_ns *ns, const void *k
     return lrd_get_into_any(ns, key, key_len, instead, out, room, len_out);
   }
   lrd_record *record = lrd_memory_find_inline(look.memory, &look.key);
-  if (likely(record && lrd_record_is_usual(record, look.slot))) {
+  if (likely(record && lrd_record_is_usual(record, look.slot) && lrd_record_is_fresh(record, ns->cache->clock))) {
     size_t len = record->value_len;
     if (likely(len <= LRD_COPY_SHORT && len <= room)) {
       lrd_touch_raise(record);

@@ -71,14 +71,17 @@ static inline lrd_record *memory_hit(lrd_memory *memory, lrd_record *record, con
   return record;
 }
 
-larder_err lrd_memory_copy_found(lrd_memory *memory, lrd_record *record, const larder_tier_key *key,
+larder_err lrd_memory_copy_found(lrd_memory *memory, lrd_reader *own, lrd_record *record, const larder_tier_key *key,
                                  const _Atomic uint64_t *slot, bool allow_stale, void *out, size_t room, size_t *len_out) {
   record = memory_hit(memory, record, key, slot, allow_stale);
   if (record == NULL) return LARDER_MISS;
   lrd_span value = lrd_record_value(record);
   *len_out = value.len;
   if (value.len > room) return LARDER_ETOOBIG;
-  if (value.len != 0) memcpy(out, value.data, value.len);
+  if (own != NULL && value.len <= LRD_COPY_SHORT)
+    lrd_copy_guessed(own, out, value.data, value.len);
+  else if (value.len != 0)
+    memcpy(out, value.data, value.len);
   return LARDER_OK;
 }
 
@@ -86,7 +89,7 @@ larder_err lrd_memory_copy(lrd_memory *memory, const larder_tier_key *key, const
                            void *out, size_t room, size_t *len_out) {
   lrd_reader *reader = lrd_epoch_enter();
   lrd_record *record = lrd_memory_find_inline(memory, key);
-  larder_err result = lrd_memory_copy_found(memory, record, key, slot, allow_stale, out, room, len_out);
+  larder_err result = lrd_memory_copy_found(memory, NULL, record, key, slot, allow_stale, out, room, len_out);
   lrd_epoch_leave(reader);
   return result;
 }
@@ -187,19 +190,38 @@ void lrd_memory_pin_release(lrd_memory *memory, lrd_memory_pin *pin) {
 
 void lrd_memory_pin_facts(const lrd_memory_pin *pin, larder_facts *out) { lrd_record_facts(pin->pin[0], out); }
 
-/* Starts the loads of the first record whose tag matches. */
-static inline void lookup_prefetch_record(const lrd_memory *memory, const lrd_lookup *at, uint64_t hash) {
-  uint64_t last, match = lrd_line_match(at->home, at->fraction >> 16, &last);
-  if (match == 0) return;
-  uint32_t handle = atomic_load_explicit(&at->home->handles[lrd_match_lane(&match)], memory_order_relaxed);
-  const uint8_t *record = lrd_memory_base(memory, hash) + (size_t)handle * LRD_UNIT;
+/* A key of pin_many on its way: the record that is probably its, whose lines are being fetched; NULL: none. */
+static inline lrd_record *candidate_fetch(const lrd_memory *memory, const lrd_lookup *at, const larder_tier_key *key) {
+  uint64_t unused, match = at->home ? lrd_line_match(at->home, at->fraction >> 16, &unused) : 0;
+  if (match == 0) return NULL;
+  uint32_t handle = atomic_load_explicit(&at->home->handles[lrd_match_lane(&match)], memory_order_acquire);
+  if (handle == 0) return NULL;
+  const uint8_t *record = lrd_memory_base(memory, key->hash) + (size_t)handle * LRD_UNIT;
   __builtin_prefetch(record);
   __builtin_prefetch(record + 64);
+  return (lrd_record *)(uintptr_t)record;
+}
+
+static inline larder_err candidate_pin(lrd_memory *memory, lrd_reader *reader, lrd_record *record, const larder_tier_key *key,
+                                       const _Atomic uint64_t *slot, bool allow_stale, lrd_memory_pin *out) {
+  if (record != NULL && !lrd_record_is(record, key)) record = NULL;
+  if (LRD_LIKELY(record && lrd_record_is_usual(record, slot) && lrd_record_immortal(record) && !lrd_memory_pins_full(memory))) {
+    _Atomic uintptr_t *place = lrd_epoch_hold(reader, record);
+    if (LRD_LIKELY(place != NULL)) {
+      lrd_touch_raise(record);
+      lrd_memory_pinned_add(memory, reader, (int64_t)lrd_record_pin_bytes(record));
+      *out = (lrd_memory_pin){
+          .value = lrd_record_key(record) + key->len, .len = record->value_len, .pin = {record, (void *)place}};
+      return LARDER_OK;
+    }
+  }
+  return lrd_memory_pin_found(memory, reader, record, key, slot, allow_stale, out);
 }
 
 void lrd_memory_pin_many(lrd_memory *memory, const larder_tier_key *keys, const _Atomic uint64_t *const *slots, size_t count,
                          bool allow_stale, lrd_memory_pin *out, larder_err *results) {
   lrd_lookup at[MANY_MAX];
+  lrd_record *records[MANY_MAX];
   for (size_t done = 0; done < count; done += MANY_MAX) {
     size_t n = count - done < MANY_MAX ? count - done : MANY_MAX;
     lrd_reader *reader = lrd_epoch_enter();
@@ -208,14 +230,10 @@ void lrd_memory_pin_many(lrd_memory *memory, const larder_tier_key *keys, const 
       __builtin_prefetch(at[i].home);
       if (slots) __builtin_prefetch((const void *)slots[done + i]);
     }
+    for (size_t i = 0; i < n; i++) records[i] = candidate_fetch(memory, &at[i], &keys[done + i]);
     for (size_t i = 0; i < n; i++) {
-      if (at[i].home) lookup_prefetch_record(memory, &at[i], keys[done + i].hash);
-    }
-    for (size_t i = 0; i < n; i++) {
-      const larder_tier_key *key = &keys[done + i];
-      lrd_record *record = at[i].home ? lookup_finish(memory, &at[i], key) : NULL;
       const _Atomic uint64_t *slot = slots ? slots[done + i] : NULL;
-      results[done + i] = lrd_memory_pin_found(memory, reader, record, key, slot, allow_stale, &out[done + i]);
+      results[done + i] = candidate_pin(memory, reader, records[i], &keys[done + i], slot, allow_stale, &out[done + i]);
     }
     lrd_epoch_leave(reader);
   }

@@ -19,8 +19,8 @@
 
 /* --- out of line, in memory.c ----------------------------------------------------------------------------------------- */
 
-/* The rest of a copy, within its epoch, from what lrd_memory_find_inline found. */
-larder_err lrd_memory_copy_found(lrd_memory *memory, lrd_record *record, const larder_tier_key *key,
+/* The rest of a copy, within its epoch, from what lrd_memory_find_inline found. `own`: the thread's own row, or NULL. */
+larder_err lrd_memory_copy_found(lrd_memory *memory, lrd_reader *own, lrd_record *record, const larder_tier_key *key,
                                  const _Atomic uint64_t *slot, bool allow_stale, void *out, size_t room, size_t *len_out);
 /* Likewise of a pin. */
 larder_err lrd_memory_pin_found(lrd_memory *memory, lrd_reader *reader, lrd_record *record, const larder_tier_key *key,
@@ -65,15 +65,18 @@ LRD_HOT bool lrd_key_same(const uint8_t *stored, const uint8_t *asked, size_t le
   return differs == 0;
 }
 
+LRD_HOT bool lrd_record_is(const lrd_record *record, const larder_tier_key *key) {
+  return (record->shape & LRD_SHAPE_KEY) == key->len && record->space == key->space &&
+         lrd_key_same(lrd_record_key(record), key->data, key->len);
+}
+
 /* The record in this lane, if it is of the key. */
 LRD_HOT lrd_record *lrd_lane_record(lrd_line *line, uint32_t lane, const uint8_t *base, const larder_tier_key *key) {
   uint32_t handle = atomic_load_explicit(&line->handles[lane], memory_order_acquire);
   lrd_record *record = (lrd_record *)(uintptr_t)(base + (size_t)handle * LRD_UNIT);
   /* The value's second line is on its way before the head has come. */
   __builtin_prefetch(lrd_record_key(record) + key->len + 95);
-  bool same = handle != 0 && (record->shape & LRD_SHAPE_KEY) == key->len && record->space == key->space &&
-              lrd_key_same(lrd_record_key(record), key->data, key->len);
-  return LRD_LIKELY(same) ? record : NULL;
+  return LRD_LIKELY(handle != 0 && lrd_record_is(record, key)) ? record : NULL;
 }
 
 /* The record, whatever its token and expiry, if it is the first in its home line that has the key's tag, as nearly all are.
@@ -94,12 +97,17 @@ LRD_HOT bool lrd_record_token_is(const lrd_record *record, const _Atomic uint64_
 }
 
 /*
- * Whether the record answers and nothing about it is special: its token is the slot's word, it never expires, has no extras
- * (so is not large either), and its policy wants no log of readings. False says nothing.
+ * Whether the record answers, unless it has expired, and nothing else about it is special: its token is the slot's word, it
+ * has no extras (so is not large either), and its policy wants no log of readings. False says nothing.
  */
 LRD_HOT bool lrd_record_is_usual(const lrd_record *record, const _Atomic uint64_t *slot) {
-  return lrd_record_token_is(record, slot) && !(record->shape & LRD_SHAPE_EXTRAS) && lrd_record_immortal(record) &&
+  return lrd_record_token_is(record, slot) && !(record->shape & LRD_SHAPE_EXTRAS) &&
          !(atomic_load_explicit(&record->touch, memory_order_relaxed) & LRD_TOUCH_LOG);
+}
+
+/* Whether a usual record has not expired; the clock is asked only where it may have. */
+LRD_HOT bool lrd_record_is_fresh(const lrd_record *record, const lrd_clock *clock) {
+  return LRD_LIKELY(lrd_record_immortal(record)) || lrd_wall_ms(clock) < lrd_record_end_ms(record);
 }
 
 /*

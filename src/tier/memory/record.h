@@ -99,7 +99,13 @@ static inline uint64_t lrd_record_life(const lrd_record *record) {
 }
 /* Without extras: whether it never expires, softly or hard. */
 static inline bool lrd_record_immortal(const lrd_record *record) {
-  return record->life_low == (uint32_t)LRD_LIFE_NEVER && record->life_high == LRD_LIFE_NEVER >> 32;
+  /* Two statements: the compiler would make one load of one condition, over the touch byte that others write. */
+  if (record->life_low != (uint32_t)LRD_LIFE_NEVER) return false;
+  return record->life_high == LRD_LIFE_NEVER >> 32;
+}
+/* Without extras, of one that is not immortal: when it expires, softly and hard. */
+static inline int64_t lrd_record_end_ms(const lrd_record *record) {
+  return (int64_t)(record->stamp >> 16) + (int64_t)lrd_record_life(record);
 }
 static inline uint64_t lrd_record_token(const lrd_record *record) {
   return atomic_load_explicit(&record->token_pins, memory_order_relaxed) & LRD_TOKEN_MASK;
