@@ -89,21 +89,6 @@ static void told_json(const larder_memo_result *result, const written *w) {
   cli_json_end(&json);
 }
 
-static larder_ns *ns_or_without(const cli_call *call, larder *cache, const char *name) {
-  larder_ns *ns = NULL;
-  larder_error error = {0};
-  larder_policy policy = {0};
-  if (cache == NULL) return NULL;
-  if (larder_ns_open(cache, name, &ns, &error) != LARDER_OK) {
-    cli_note(call, "larder: warning: going on without the cache: %s", error.message);
-    return NULL;
-  }
-  larder_ns_policy(ns, &policy);
-  if (policy.tiers != NULL && strcmp(policy.tiers, "memory") == 0)
-    cli_note(call, "larder: warning: %s is kept in memory only, which ends with this command", name);
-  return ns;
-}
-
 static cli_exit memo_run(const cli_call *call, const memo_args *args, larder_ns *ns) {
   written w = {.gathers = call->globals->json};
   larder_error error = {0};
@@ -145,7 +130,7 @@ static cli_exit memo_run(const cli_call *call, const memo_args *args, larder_ns 
 static cli_exit run(const cli_call *call, void *given) {
   const memo_args *args = given;
   larder *cache = cli_open_or_without(call);
-  cli_exit code = memo_run(call, args, ns_or_without(call, cache, args->ns));
+  cli_exit code = memo_run(call, args, cli_ns_or_without(call, cache, args->ns));
   /* A flush that fails is the cache's fault, and the command has had its say. */
   if (larder_close(&cache) < 0) cli_note(call, "larder: warning: the cache was not closed cleanly");
   return code;

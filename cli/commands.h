@@ -18,6 +18,7 @@ extern const cli_command cli_command_export;
 extern const cli_command cli_command_import;
 extern const cli_command cli_command_purge;
 extern const cli_command cli_command_clear_expired;
+extern const cli_command cli_command_mission;
 extern const cli_command cli_command_memo;
 extern const cli_command cli_command_warm;
 extern const cli_command cli_command_wisdom;

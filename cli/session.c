@@ -140,6 +140,21 @@ larder *cli_open_or_without(const cli_call *call) {
   return NULL;
 }
 
+larder_ns *cli_ns_or_without(const cli_call *call, larder *cache, const char *name) {
+  larder_ns *ns = NULL;
+  larder_error error = {0};
+  larder_policy policy = {0};
+  if (cache == NULL) return NULL;
+  if (larder_ns_open(cache, name, &ns, &error) != LARDER_OK) {
+    cli_note(call, "larder: warning: going on without the cache: %s", error.message);
+    return NULL;
+  }
+  larder_ns_policy(ns, &policy);
+  if (policy.tiers != NULL && strcmp(policy.tiers, "memory") == 0)
+    cli_note(call, "larder: warning: %s is kept in memory only, which ends with this command", name);
+  return ns;
+}
+
 cli_exit cli_close(const cli_call *call, larder **cache, cli_exit code) {
   larder_err result = larder_close(cache);
   return result < 0 && code == CLI_DONE ? cli_refuse_result(call, result, NULL, "closing the cache") : code;

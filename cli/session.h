@@ -30,6 +30,8 @@ typedef enum cli_use {
 cli_exit cli_open(const cli_call *call, cli_use use, larder **out);
 /* The same for who can do without: NULL, and a remark that says why. The root is made. */
 larder *cli_open_or_without(const cli_call *call);
+/* A namespace of it, or NULL; cache may be NULL. */
+larder_ns *cli_ns_or_without(const cli_call *call, larder *cache, const char *name);
 /* Closes; a flush that fails turns CLI_DONE into CLI_FAILED. Returns the code to leave with. */
 cli_exit cli_close(const cli_call *call, larder **cache, cli_exit code);
 /* A namespace to write to, of any valid name. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands whose results are kept: a memo is one command.
+ * Commands whose results are kept: a memo is one command, a mission a graph of steps that come after each other.
  *
  * What a result depends on is its key: the SHA-256 of the command line, of the contents of the files it reads, of the values
  * of the variables asked for, of the names of the files it writes. Whoever has the same key is given the recorded output,
@@ -31,6 +31,8 @@ extern "C" {
 /* Gives out what a command writes, or wrote; stream is 1 or 2. False: nobody wants more of it. Called by the thread that
  * runs the command. */
 typedef bool (*larder_stream_take)(void *context, int stream, const void *data, size_t len);
+
+/* --- one command ---------------------------------------------------------------------------------------------------- */
 
 typedef struct larder_memo_options {
   size_t size;
@@ -71,6 +73,126 @@ typedef struct larder_memo_result {
  */
 LARDER_API LARDER_MUST_CHECK larder_err larder_memo(larder_ns *ns, const larder_memo_options *options, larder_memo_result *out,
                                                     larder_error *err);
+
+/* --- missions -------------------------------------------------------------------------------------------------------- */
+
+typedef struct larder_mission larder_mission;
+
+/* Where a step is. After a plan: HIT, WILL_RUN or MAY_RUN; after a run: HIT, MADE, FAILED or SKIPPED. */
+typedef enum larder_step_state {
+  LARDER_STEP_WAITING,
+  LARDER_STEP_RUNNING,
+  LARDER_STEP_HIT,     /* its result is kept; its files are in place (after a run) */
+  LARDER_STEP_MADE,    /* it was run and succeeded */
+  LARDER_STEP_FAILED,  /* it was run, or could not be */
+  LARDER_STEP_SKIPPED, /* something that it comes after failed, or the mission was stopped */
+  LARDER_STEP_WILL_RUN,
+  LARDER_STEP_MAY_RUN /* known once the steps have run whose outputs it reads */
+} larder_step_state;
+/* "hit", "made", "failed", …: a static string. */
+LARDER_API const char *larder_step_state_name(larder_step_state state);
+
+/* A step as it stands. Strings live as long as the mission; errors until the next plan, run or forgetting. */
+typedef struct larder_mission_step {
+  const char *id;
+  const char *type;
+  larder_step_state state;
+  char why[256];      /* a phrase: why it runs, was not kept, failed or was skipped; may be empty */
+  char key[65];       /* in hexadecimal; empty while it is not known */
+  bool kept;          /* its result is kept */
+  int exit_code;      /* of the run, or of the record */
+  int64_t took_ms;    /* of the run, or of the one that was recorded; -1: not known */
+  const char *errors; /* the end of what a failed step wrote to standard error */
+  size_t errors_len;
+  const uint32_t *after; /* indices */
+  size_t after_len;
+} larder_mission_step;
+
+/* A step in the hands of a callback. */
+typedef struct larder_mission_call {
+  const char *id;
+  const char *type;
+  const char *params; /* JSON, canonical */
+  const char *folder;
+  void *self; /* private */
+} larder_mission_call;
+
+/* A callback that makes the steps of one type that have no command line. Anything but LARDER_OK is a failed step. Called by
+ * several threads at once. */
+typedef struct larder_mission_maker {
+  const char *type;
+  larder_err (*make)(void *context, const larder_mission_call *call);
+  void *context;
+} larder_mission_maker;
+/* Adds to the step's standard output, which is kept; within the callback. LARDER_ETOOBIG beyond the bound. */
+LARDER_API LARDER_MUST_CHECK larder_err larder_mission_write(const larder_mission_call *call, const void *data, size_t len);
+
+typedef struct larder_mission_options {
+  size_t size;
+  const char *folder;                 /* where steps run and files are; NULL: the file's own folder */
+  const larder_mission_maker *makers; /* copied, save their contexts */
+  size_t makers_count;
+  const char *runner; /* a program for steps that have neither: it is run as RUNNER TYPE PARAMS */
+} larder_mission_options;
+
+/* One mistake in a mission file, borrowed during the visit. */
+typedef struct larder_mission_mistake {
+  const char *file;
+  int line;   /* from 1 */
+  int column; /* from 1 */
+  const char *message;
+} larder_mission_mistake;
+
+/*
+ * Reads a mission file: YAML by its name (.yaml, .yml), else JSON. Every mistake is visited (visit may be NULL); the first is
+ * in err, with LARDER_EFORMAT. Else LARDER_EIO, LARDER_EACCES (the file can't be read), LARDER_ETOOBIG, LARDER_ENOMEM. Own.
+ */
+LARDER_API LARDER_MUST_CHECK larder_err larder_mission_open(const char *file, const larder_mission_options *options,
+                                                            void (*visit)(void *context, const larder_mission_mistake *mistake),
+                                                            void *context, larder_mission **out, larder_error *err);
+/* *mission becomes NULL. */
+LARDER_API void larder_mission_close(larder_mission **mission);
+
+LARDER_API const char *larder_mission_name(const larder_mission *mission); /* NULL: it has none */
+LARDER_API size_t larder_mission_count(const larder_mission *mission);
+/* False above the count. Also while a run is under way, by any thread. */
+LARDER_API bool larder_mission_step_at(larder_mission *mission, size_t index, larder_mission_step *out);
+/* The index of a step; false where there is none. */
+LARDER_API bool larder_mission_find(const larder_mission *mission, const char *id, size_t *index_out);
+
+typedef struct larder_mission_run_options {
+  size_t size;
+  unsigned parallel;         /* steps at a time; 0: as many as there are cores; at most 256 */
+  bool force;                /* run every step, whatever is kept */
+  int64_t ttl_ms;            /* 0: the namespace's; LARDER_TTL_NEVER: none */
+  int64_t timeout_ms;        /* of steps that say none; 0: none */
+  uint64_t stream_bytes_max; /* of each stream of a step; what writes more is not kept; 0: the default */
+  /* A step's state has changed. Called by the thread that called run; may be NULL. */
+  void (*changed)(void *context, size_t index, larder_step_state state);
+  /* What a step writes to standard error, as it comes; by several threads at once; may be NULL. */
+  void (*remarks)(void *context, size_t index, const void *data, size_t len);
+  void *context;
+} larder_mission_run_options;
+
+/* What would be done, as the states of the steps. Runs nothing and puts nothing back. ns NULL: nothing is kept anywhere. */
+LARDER_API LARDER_MUST_CHECK larder_err larder_mission_plan(larder_mission *mission, larder_ns *ns, bool force);
+/*
+ * Runs what is not kept, in order, independent steps at the same time; puts back the files of the rest. A failing step stops
+ * only what comes after it. Blocks. LARDER_OK whatever becomes of the steps; LARDER_ENOMEM, LARDER_EINVAL. options may be NULL.
+ */
+LARDER_API LARDER_MUST_CHECK larder_err larder_mission_run(larder_mission *mission, larder_ns *ns,
+                                                           const larder_mission_run_options *options);
+/* Ends what runs and begins nothing more; for good. May be called from a signal handler. */
+LARDER_API void larder_mission_stop(larder_mission *mission);
+/* Forgets the results of a step and of everything that comes after it. LARDER_MISS: no such step. count_out may be NULL. */
+LARDER_API LARDER_MUST_CHECK larder_err larder_mission_forget(larder_mission *mission, larder_ns *ns, const char *id,
+                                                              size_t *count_out);
+/* What a step wrote to standard output, from the record of its last plan or run. Release it. LARDER_MISS without a record. */
+LARDER_API LARDER_MUST_CHECK larder_err larder_mission_output(const larder_mission *mission, larder_ns *ns, size_t index,
+                                                              larder_value *out);
+/* The graph as an SVG picture: own, NUL-terminated; release with larder_mission_text_free. */
+LARDER_API LARDER_MUST_CHECK larder_err larder_mission_plot(const larder_mission *mission, char **out, size_t *len_out);
+LARDER_API void larder_mission_text_free(char *text);
 
 #ifdef __cplusplus
 }

@@ -108,6 +108,12 @@ static bool tag_is_foreign(builder *b, struct fy_event *event) {
   return true;
 }
 
+static bool tag_says_text(builder *b, struct fy_event *event) {
+  struct fy_token *token = fy_event_get_tag_token(event);
+  const char *text = token == NULL ? NULL : token_copy(b, token, NULL);
+  return text != NULL && (strcmp(text, "!") == 0 || strcmp(text, "!!str") == 0 || strcmp(text, "tag:yaml.org,2002:str") == 0);
+}
+
 static lrd_yaml_node *node_new(builder *b, lrd_yaml_kind kind, struct fy_event *event) {
   lrd_yaml_node *node = lrd_config_arena_alloc(b->arena, sizeof *node);
   if (node == NULL) {
@@ -132,6 +138,7 @@ static lrd_yaml_node *scalar_new(builder *b, struct fy_event *event) {
     node->len = strlen(node->text);
   }
   enum fy_scalar_style style = token == NULL ? FYSS_PLAIN : fy_token_scalar_style(token);
+  node->plain = style == FYSS_PLAIN && !tag_says_text(b, event);
   if (style == FYSS_PLAIN && scalar_is_null(node->text, node->len)) node->kind = LRD_YAML_NULL;
   const struct fy_mark *from = token == NULL ? NULL : fy_token_start_mark(token);
   const struct fy_mark *to = token == NULL ? NULL : fy_token_end_mark(token);

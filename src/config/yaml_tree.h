@@ -36,6 +36,7 @@ struct lrd_yaml_node {
   const char *text; /* of a scalar; NUL-terminated, and holds no other NUL */
   size_t len;
   int text_column; /* where text begins, when it stands letter for letter on one line; else 0 */
+  bool plain;      /* a scalar without quotes, block style or a tag that makes it text: its type is what it looks like */
   bool tagged;     /* carries a tag other than YAML's own scalar, map and list ones */
   lrd_yaml_item *first;
   lrd_yaml_item *last;

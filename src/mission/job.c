@@ -36,8 +36,8 @@ void lrd_names_sort(lrd_names *names) {
   names->len = kept;
 }
 
-char *lrd_job_path(const lrd_job *job, const char *name) {
-  return name[0] == '/' || !job->folder ? lrd_strdup(name) : lrd_path_join(job->folder, name);
+char *lrd_job_path(const char *folder, const char *name) {
+  return name[0] == '/' || !folder ? lrd_strdup(name) : lrd_path_join(folder, name);
 }
 
 static int content_sum(int fd, uint8_t *piece, lrd_file_sum *out) {
@@ -97,8 +97,8 @@ static larder_err item_folder(lrd_sha256 *sum, const lrd_job *job, larder_error 
   return LARDER_OK;
 }
 
-static larder_err input_sum(const lrd_job *job, const char *name, lrd_file_sum *out, larder_error *err) {
-  char *path = lrd_job_path(job, name);
+larder_err lrd_job_input_sum(const char *folder, const char *name, lrd_file_sum *out, larder_error *err) {
+  char *path = lrd_job_path(folder, name);
   int failed = path ? lrd_file_sum_of(path, out) : -1;
   int failure = path ? errno : ENOMEM;
   lrd_dealloc(path);
@@ -117,7 +117,7 @@ static larder_err items_inputs(lrd_sha256 *sum, const lrd_job *job, const lrd_fi
     if (sums)
       own = sums[i];
     else
-      result = input_sum(job, job->inputs.items[i], &own, err);
+      result = lrd_job_input_sum(job->folder, job->inputs.items[i], &own, err);
     if (result != LARDER_OK) return result;
     if (sums_out) sums_out[i] = own;
     lrd_put_u64(len, own.len);

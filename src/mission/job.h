@@ -34,8 +34,8 @@ typedef struct lrd_job {
 
 /* Sorts and drops repeats. */
 void lrd_names_sort(lrd_names *names);
-/* A name as a path: under the folder, unless it is absolute. Own; NULL when out of memory. */
-char *lrd_job_path(const lrd_job *job, const char *name);
+/* A name as a path: under the folder (NULL: the working directory), unless it is absolute. Own; NULL when out of memory. */
+char *lrd_job_path(const char *folder, const char *name);
 
 /* What is known of an input without looking at it, because the step that made it is known. */
 typedef struct lrd_file_sum {
@@ -46,6 +46,9 @@ typedef struct lrd_file_sum {
 int lrd_file_look(const char *path, struct stat *out);
 /* Its digest and length, read piece by piece. The same failures. */
 int lrd_file_sum_of(const char *path, lrd_file_sum *out);
+
+/* The same of an input, by its name in a folder (NULL: the working directory). LARDER_EINVAL and a sentence. */
+LARDER_MUST_CHECK larder_err lrd_job_input_sum(const char *folder, const char *name, lrd_file_sum *out, larder_error *err);
 
 /*
  * The key. sums: of the inputs in their order; NULL: they are read, and *sums_out (job->inputs.len of them; may be NULL)

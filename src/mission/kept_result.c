@@ -35,15 +35,19 @@ static void part_key(const char *hex, const lrd_file_sum *sum, char out[PART_KEY
 
 static int nibble(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
 
-static bool digest_read(const lrd_json_doc *doc, uint32_t node, uint8_t out[LRD_SHA256_LEN]) {
-  if (node == 0 || lrd_json_type_of(doc, node) != LRD_JSON_STRING || doc->nodes[node].len != LRD_SHA256_HEX_LEN) return false;
-  const char *text = doc->text + doc->nodes[node].at;
+bool lrd_digest_read(const char *text, size_t len, uint8_t out[LRD_SHA256_LEN]) {
+  if (len != LRD_SHA256_HEX_LEN) return false;
   for (size_t i = 0; i < LRD_SHA256_LEN; i++) {
     int high = nibble(text[2 * i]), low = nibble(text[2 * i + 1]);
     if (high < 0 || low < 0) return false;
     out[i] = (uint8_t)(high * 16 + low);
   }
   return true;
+}
+
+static bool digest_read(const lrd_json_doc *doc, uint32_t node, uint8_t out[LRD_SHA256_LEN]) {
+  return node != 0 && lrd_json_type_of(doc, node) == LRD_JSON_STRING &&
+         lrd_digest_read(doc->text + doc->nodes[node].at, doc->nodes[node].len, out);
 }
 
 static bool part_read(const lrd_json_doc *doc, uint32_t node, lrd_part *out) {
@@ -186,7 +190,7 @@ static larder_err file_restore(larder_ns *ns, const lrd_kept *kept, size_t part,
 larder_err lrd_kept_restore(larder_ns *ns, const lrd_kept *kept, const lrd_job *job, char why[LRD_WHY_MAX]) {
   larder_err result = LARDER_OK;
   for (size_t i = 0; i < job->outputs.len && result == LARDER_OK; i++) {
-    char *path = lrd_job_path(job, job->outputs.items[i]);
+    char *path = lrd_job_path(job->folder, job->outputs.items[i]);
     if (!path) return LARDER_ENOMEM;
     if (!file_is(path, &kept->parts[LRD_PART_FILES + i])) result = file_restore(ns, kept, LRD_PART_FILES + i, path, why);
     lrd_dealloc(path);
@@ -225,7 +229,7 @@ static larder_err part_put(const keeping *k, lrd_part *part, const char *name, c
 static larder_err file_put(const keeping *k, size_t index) {
   const char *name = k->job->outputs.items[index];
   lrd_part *part = &k->kept->parts[LRD_PART_FILES + index];
-  char *path = lrd_job_path(k->job, name);
+  char *path = lrd_job_path(k->job->folder, name);
   char *content = NULL;
   size_t len = 0;
   struct stat found;

@@ -13,6 +13,9 @@
 
 #define LRD_WHY_MAX 256u
 
+/* What lrd_sha256_hex wrote, back; false for what it never writes. */
+bool lrd_digest_read(const char *text, size_t len, uint8_t out[LRD_SHA256_LEN]);
+
 typedef enum lrd_part_place { LRD_PART_STDOUT, LRD_PART_STDERR, LRD_PART_FILES } lrd_part_place;
 
 typedef struct lrd_part {
