@@ -3,6 +3,7 @@
 """`larder mission` with real commands. Every step appends a line to a log, so that runs are counted, never timed."""
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -166,6 +167,21 @@ class Mission(CliCase):
         self.assertRegex(ran.out, r"failed +a +.*exit code 3")
         step = self.document("mission", file, code=NOT_FOUND)["steps"][0]
         self.assertEqual((step["errors"], step["exit_code"], step["why"]), ("remark\n", 3, "exit code 3"))
+
+    def test_progress_is_for_terminals(self):
+        file = self.mission([{"id": f"s{i}", "params": {"i": i}, "run": ["true"]} for i in range(3)])
+        main, other = pty.openpty()
+        done = subprocess.run([LARDER, "--root", self.root, "--config", self.config_file, "mission", file],
+                              stdin=subprocess.DEVNULL, stdout=other, stderr=other, env=environment(), check=False, timeout=60)
+        os.close(other)
+        shown = os.read(main, 65536)
+        os.close(main)
+        self.assertEqual(done.returncode, DONE, shown)
+        self.assertIn(b"of 3, 1 running", shown)
+        self.assertIn(b"\x1b[32mmade", shown)
+        ran = self.expect(DONE, "mission", file, "--force")
+        self.assertNotIn("running", ran.out + ran.err)
+        self.assertNotIn("\x1b", ran.out + ran.err)
 
     def test_outputs_stay_in_the_folder(self):
         for name in ("../x", "/tmp/x", "a/../../x", "", "..", "a/"):
