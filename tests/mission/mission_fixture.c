@@ -16,12 +16,26 @@ larder *fixture_open(fixture *f, const char *root) {
   return lrd_larder_open_with_clock(&options, &f->clock.clock, &cache, NULL) == LARDER_OK ? cache : NULL;
 }
 
-int fixture_setup(void **state) {
+static fixture *fixture_new(void) {
   fixture *f = calloc(1, sizeof *f);
   if (!f) abort();
   f->dir = support_dir_make();
   f->root = support_path(f->dir, "root");
   lrd_clock_moved_init(&f->clock, INT64_C(1700000000000));
+  return f;
+}
+
+int fixture_setup_real(void **state) {
+  fixture *f = fixture_new();
+  const larder_options options = {.size = sizeof options, .root = f->root, .config_text = CONFIG};
+  assert_ok(larder_open(&options, &f->cache, NULL));
+  assert_ok(larder_ns_open(f->cache, "m", &f->ns, NULL));
+  *state = f;
+  return 0;
+}
+
+int fixture_setup(void **state) {
+  fixture *f = fixture_new();
   f->cache = fixture_open(f, f->root);
   assert_non_null(f->cache);
   assert_ok(larder_ns_open(f->cache, "m", &f->ns, NULL));

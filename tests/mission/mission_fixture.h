@@ -21,7 +21,11 @@ typedef struct fixture {
 /* cmocka fixtures: *state is a fixture with an open cache. */
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
-#define FIXTURE_TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
+/* The same in real time, for tests with several threads: on a clock that moves by itself whenever somebody waits for a slot,
+ * bounded waits are over at once. */
+int fixture_setup_real(void **state);
+#define REAL_TIME_TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup_real, fixture_teardown)
+#define FIXTURE_TEST(function)   cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 /* NULL when it can't be opened. */
 larder *fixture_open(fixture *f, const char *root);

@@ -155,6 +155,27 @@ static void run_and_tell(fixture *f, const char *const *argv, bool stop, lrd_com
 
 static void stopping_ends_the_whole_group(void **state) { run_and_tell(*state, sleepers, true, LRD_COMMAND_STOPPED, 0); }
 
+static bool take_and_stop(void *context, int stream, const void *data, size_t len) {
+  telling *t = context;
+  (void)fixture_take(t->f, stream, data, len);
+  return write(t->ends[1], "", 1) == 1;
+}
+
+static void all_of_the_group_are_asked_before_they_are_ended(void **state) {
+  fixture *f = *state;
+  FIXTURE_SCRIPT(script, "sh -c 'trap \"echo asked; exit\" TERM; echo ready; while :; do sleep 0.01; done' & wait");
+  telling t = {.f = f};
+  lrd_command command = command_of(f, script);
+  assert_int_equal(pipe(t.ends), 0);
+  command.take = take_and_stop;
+  command.context = &t;
+  command.stop_fd = t.ends[0];
+  expect(&command, LRD_COMMAND_STOPPED, 0);
+  close(t.ends[0]);
+  close(t.ends[1]);
+  assert_string_equal((char *)f->seen[0].data, "ready\nasked\n");
+}
+
 static void signals_are_passed_on(void **state) {
   FIXTURE_SCRIPT(script, "trap 'kill $!; exit 42' INT; sleep 1000 & echo $!; wait");
   run_and_tell(*state, script, false, LRD_COMMAND_EXITED, 42);
@@ -191,6 +212,7 @@ int main(void) {
       FIXTURE_TEST(output_that_nobody_wants_ends_the_command),
       FIXTURE_TEST(a_time_limit_ends_the_whole_group),
       FIXTURE_TEST(stopping_ends_the_whole_group),
+      FIXTURE_TEST(all_of_the_group_are_asked_before_they_are_ended),
       FIXTURE_TEST(signals_are_passed_on),
       FIXTURE_TEST(who_ignores_being_asked_is_ended),
       FIXTURE_TEST(any_allocation_may_fail),

@@ -120,6 +120,28 @@ static void what_is_kept_is_not_made_again(void **state) {
   larder_mission_close(&m);
 }
 
+static bool part_visit(void *context, const larder_listed *entry) {
+  lrd_buf *key = context;
+  if (memchr(entry->key, '/', entry->key_len) == NULL || memcmp(entry->key, "last/", 5) == 0) return true;
+  assert_ok(lrd_buf_append(key, entry->key, entry->key_len));
+  return false;
+}
+
+static void a_step_whose_output_is_gone_is_made_again(void **state) {
+  fixture *f = *state;
+  lrd_buf part = {0};
+  begin();
+  larder_mission *m = open_text(f, "steps: [{id: a, type: t}]");
+  assert_string_equal(run(f, m), "m");
+  assert_ok(larder_list(f->ns, NULL, false, 0, NULL, part_visit, &part));
+  assert_ok(larder_delete(f->ns, part.data, part.len));
+  assert_string_equal(plan(f, m), "W");
+  assert_string_equal(run(f, m), "m");
+  assert_int_equal(calls, 2);
+  lrd_buf_fini(&part);
+  larder_mission_close(&m);
+}
+
 static void a_change_reaches_what_comes_after_it(void **state) {
   fixture *f = *state;
   begin();
@@ -137,6 +159,18 @@ static void a_change_reaches_what_comes_after_it(void **state) {
   larder_mission_close(&m);
   m = open_text(f, DIAMOND); /* and back: the old results are still there */
   assert_string_equal(run(f, m), "hhhhh");
+  larder_mission_close(&m);
+}
+
+static void the_order_of_the_file_does_not_matter(void **state) {
+  fixture *f = *state;
+  begin();
+  larder_mission *m = open_text(f, DIAMOND);
+  assert_string_equal(run(f, m), "mmmmm");
+  larder_mission_close(&m);
+  m = open_text(f, "steps:\n- {id: d, type: t, after: [c, b]}\n- {id: c, type: t, params: {n: 3}, after: [a]}\n"
+                   "- {id: b, type: t, after: [a]}\n- {id: a, type: t, params: {n: 1}}\n");
+  assert_string_equal(run(f, m), "hhhh");
   larder_mission_close(&m);
 }
 
@@ -417,8 +451,8 @@ static void the_plot_shows_states_and_escapes_names(void **state) {
   larder_mission *m =
       open_text(f, "name: 'a < b & c'\nsteps:\n- {id: a, type: t}\n- {id: '<b>&\"', type: t, after: [a], params: {n: 1}}\n"
                    "- {id: c, type: t, after: ['<b>&\"']}\n"
-                   "- {id: 'x\xc3\xa4xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xef\xbf\xbf', type: t}\n");
-  assert_string_equal(run(f, m), "mfsh");
+                   "- {id: 'x\xc3\xa4xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xef\xbf\xbf', type: t, params: {n: 2}}\n");
+  assert_string_equal(run(f, m), "mfsm");
   assert_ok(larder_mission_plot(m, &first, &len));
   assert_int_equal(len, strlen(first));
   assert_ok(larder_mission_plot(m, &again, NULL));
@@ -448,23 +482,25 @@ static void the_plot_shows_states_and_escapes_names(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TEST(what_is_kept_is_not_made_again),
-      FIXTURE_TEST(a_change_reaches_what_comes_after_it),
-      FIXTURE_TEST(a_failure_stops_only_what_comes_after_it),
-      FIXTURE_TEST(skipping_reaches_far),
-      FIXTURE_TEST(independent_steps_run_at_the_same_time),
-      FIXTURE_TEST(the_same_step_twice_is_made_once),
-      FIXTURE_TEST(stopping_begins_nothing_more),
-      FIXTURE_TEST(forcing_and_forgetting),
-      FIXTURE_TEST(files_flow_from_step_to_step),
-      FIXTURE_TEST(what_goes_wrong_with_commands_is_told),
-      FIXTURE_TEST(a_command_knows_its_type_and_parameters),
-      FIXTURE_TEST(without_a_cache_everything_runs),
-      FIXTURE_TEST(every_change_is_told),
-      FIXTURE_TEST(many_steps_over_many_threads),
-      FIXTURE_TEST(wrong_calls_are_refused),
+      REAL_TIME_TEST(what_is_kept_is_not_made_again),
+      REAL_TIME_TEST(a_step_whose_output_is_gone_is_made_again),
+      REAL_TIME_TEST(a_change_reaches_what_comes_after_it),
+      REAL_TIME_TEST(the_order_of_the_file_does_not_matter),
+      REAL_TIME_TEST(a_failure_stops_only_what_comes_after_it),
+      REAL_TIME_TEST(skipping_reaches_far),
+      REAL_TIME_TEST(independent_steps_run_at_the_same_time),
+      REAL_TIME_TEST(the_same_step_twice_is_made_once),
+      REAL_TIME_TEST(stopping_begins_nothing_more),
+      REAL_TIME_TEST(forcing_and_forgetting),
+      REAL_TIME_TEST(files_flow_from_step_to_step),
+      REAL_TIME_TEST(what_goes_wrong_with_commands_is_told),
+      REAL_TIME_TEST(a_command_knows_its_type_and_parameters),
+      REAL_TIME_TEST(without_a_cache_everything_runs),
+      REAL_TIME_TEST(every_change_is_told),
+      REAL_TIME_TEST(many_steps_over_many_threads),
+      REAL_TIME_TEST(wrong_calls_are_refused),
       FIXTURE_TEST(any_allocation_may_fail),
-      FIXTURE_TEST(the_plot_shows_states_and_escapes_names),
+      REAL_TIME_TEST(the_plot_shows_states_and_escapes_names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
