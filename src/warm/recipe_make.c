@@ -107,7 +107,9 @@ larder_err larder_recipe_key(const char *recipe, const larder_param *params, siz
   if (out == NULL || (params == NULL && count > 0))
     return lrd_fail(err, LARDER_EINVAL, 0, "recipe", "parameters or room for the key are missing");
   larder_err result = lrd_recipe_named(recipe, &maker, err);
-  if (result == LARDER_OK) result = lrd_maker_params_read(maker, params, count, &read, err);
+  if (result != LARDER_OK) return result;
+  LRD_ASSERT(maker != NULL);
+  result = lrd_maker_params_read(maker, params, count, &read, err);
   if (result == LARDER_OK) result = lrd_recipe_key_write(maker, &read, out, err);
   return result;
 }
@@ -120,7 +122,9 @@ larder_err larder_recipe_make(larder_ns *ns, const char *recipe, const larder_pa
   if (ns == NULL || (params == NULL && count > 0))
     return lrd_fail(err, LARDER_EINVAL, 0, "recipe", "the namespace or the parameters are missing");
   larder_err result = lrd_recipe_named(recipe, &maker, err);
-  if (result == LARDER_OK) result = lrd_maker_params_read(maker, params, count, &read, err);
+  if (result != LARDER_OK) return result;
+  LRD_ASSERT(maker != NULL);
+  result = lrd_maker_params_read(maker, params, count, &read, err);
   if (result == LARDER_OK) result = lrd_recipe_key_write(maker, &read, key, err);
   if (result == LARDER_OK) result = lrd_recipe_into(ns, maker, &read, key, 0, &bytes, err);
   return result;

@@ -100,7 +100,7 @@ static larder_err zones_read(const char *text, zone *zones, size_t *count_out, l
 }
 
 static larder_err sources_check(const lrd_params *given, larder_error *err) {
-  zone zones[ZONES_MAX];
+  zone zones[ZONES_MAX] = {{0}};
   size_t count = 0;
   if (given->at[N].axes != 2) return lrd_fail(err, LARDER_EINVAL, 0, "recipe", "sources: n has two axes: n=64x64");
   return zones_read(given->at[ZONES].text, zones, &count, err);
@@ -136,7 +136,7 @@ static double zones_at(const zone *zones, size_t count, uint64_t combine, double
 static larder_err sources_make(const lrd_params *given, lrd_buf *out, lrd_buf *version_out, lrd_buf *meta_out,
                                larder_error *err) {
   lrd_made_set made = {0};
-  zone zones[ZONES_MAX];
+  zone zones[ZONES_MAX] = {{0}};
   size_t count = 0;
   const uint64_t *n = given->at[N].sizes;
   uint64_t shape[3] = {n[0], n[1], 1};
@@ -153,7 +153,9 @@ static larder_err sources_make(const lrd_params *given, lrd_buf *out, lrd_buf *v
   if (result != LARDER_OK) goto out;
   for (size_t p = 0; p < total; p++) {
     bool covered = false;
-    ((double *)source)[p] = zones_at(zones, count, given->at[COMBINE].whole, (double)(p / n[1]), (double)(p % n[1]), &covered);
+    uint64_t i = p / n[1];
+    uint64_t j = p % n[1];
+    ((double *)source)[p] = zones_at(zones, count, given->at[COMBINE].whole, (double)i, (double)j, &covered);
     ((uint8_t *)mask)[p] = covered;
   }
   result = lrd_grid_smooth(source, shape, given->at[SMOOTHING].real, LRD_GRID_REFLECT, NULL);
