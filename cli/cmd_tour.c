@@ -13,6 +13,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <larder/array.h>
+#include <larder/recipe.h>
 #include <larder/stats.h>
 #include <poll.h>
 #include <signal.h>
@@ -23,7 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NS "notes"
+#define NS      "notes"
+#define KERNELS "kernels" /* arrays, in files */
 
 typedef struct tour {
   const cli_call *call;
@@ -301,10 +304,50 @@ static bool chapter_stats(tour *t) {
   return saw(t, read && hits >= t->hits, "%" PRIu64 " hits counted; this tour alone had %" PRIu64, hits, t->hits);
 }
 
+/* Two runs of a command that never prints the same twice. */
+static bool command_runs_once(tour *t) {
+  const char *args[] = {"--root", t->root, "--config", t->config, "--quiet", "memo", "--", "date", "+%N", NULL};
+  cli_buf first = {0};
+  cli_buf second = {0};
+  say(t, "The same for any command:  larder memo -- date +%%N");
+  int code = cli_child_run(args, NULL, &first);
+  int again = cli_child_run(args, NULL, &second);
+  bool right = code == 0 && again == 0 && strcmp(cli_buf_str(&first), cli_buf_str(&second)) == 0;
+  right = saw(t, right, "run once, and the second time remembered: %.*s nanoseconds both times",
+              (int)strcspn(cli_buf_str(&second), "\n"), cli_buf_str(&second));
+  cli_buf_fini(&first);
+  cli_buf_fini(&second);
+  return right;
+}
+
+static bool chapter_simulation(tour *t) {
+  static const larder_param params[] = {{"alpha", "1.5"}, {"dt", "0.01"}, {"n", "1000"}};
+  char key[LARDER_KEY_MAX + 1];
+  char path[LARDER_KEY_MAX + 600];
+  larder_ns *kernels = NULL;
+  larder_array_pin pin = {0};
+  struct stat info;
+  chapter(t, "6. What a simulation computes again and again");
+  say(t, "A recipe of Larder's own, the weights of a fractional derivative, into a namespace that keeps ordinary files:");
+  bool right = larder_ns_open(t->cache, KERNELS, &kernels, NULL) == LARDER_OK &&
+               larder_recipe_key("kernel", params, 3, key, NULL) == LARDER_OK &&
+               larder_recipe_make(kernels, "kernel", params, 3, NULL) == LARDER_OK;
+  if (!saw(t, right, "made: %s", right ? key : "nothing")) return false;
+  snprintf(path, sizeof path, "%s/" KERNELS "/%s.npy", t->root, key);
+  right = stat(path, &info) == 0;
+  if (!saw(t, right, "numpy.load(\"" KERNELS "/%s.npy\") would open it", key)) return false;
+  right = larder_array_get(kernels, key, strlen(key), NULL, &pin, NULL) == LARDER_OK;
+  const double *weights = right ? pin.array.data : NULL;
+  right = right && pin.array.count == 1000 && pin.array.itemsize == sizeof *weights && weights[1] == -1.5 * weights[0];
+  right = saw(t, right, "in C: %" PRIu64 " doubles where they lie, the second being -1.5 times the first", pin.array.count);
+  larder_array_unpin(&pin);
+  return right && command_runs_once(t);
+}
+
 static bool chapter_files(tour *t) {
   struct dirent **names = NULL;
   bool database = false;
-  chapter(t, "6. Where it is");
+  chapter(t, "7. Where it is");
   say(t, "All in one folder, here %s:", t->root);
   int count = scandir(t->root, &names, NULL, alphasort);
   for (int i = 0; i < count; i++) {
@@ -327,7 +370,8 @@ static bool chapter_files(tour *t) {
 /* --- the whole ----------------------------------------------------------------------------------------------------- */
 
 static cli_exit folder_make(tour *t) {
-  static const char text[] = "cache:\n  namespaces:\n    " NS ": {tiers: [memory, sqlite], ttl: 30d}\n";
+  static const char text[] = "cache:\n  namespaces:\n    " NS ": {tiers: [memory, sqlite], ttl: 30d}\n"
+                             "    " KERNELS ": {tiers: [memory, files], kind: array}\n";
   char why[256];
   cli_exit code = cli_temp_root_make(t->call, t->folder, sizeof t->folder);
   if (code != CLI_DONE) return code;
@@ -345,14 +389,15 @@ static void farewell(tour *t, uint64_t took_ns) {
       cli_nanos_text(took_ns, took, sizeof took));
   say(t, "  echo hello | larder put demo greeting --ttl 1h     keep something of your own");
   say(t, "  larder inspect demo                                look at it");
+  say(t, "  larder init simulation                             a root for arrays, models and missions");
   say(t, "  larder bench                                       measure this machine");
   say(t, "  larder --help                                      all commands");
   say(t, "\nFrom a program: #include <larder/larder.h>; docs/guide.md is a short way in, examples/ has three to copy from.");
 }
 
 static cli_exit run(const cli_call *call, void *given) {
-  static bool (*const chapters[])(tour *) = {chapter_keep, chapter_expiry, chapter_processes,
-                                             chapter_kill, chapter_stats,  chapter_files};
+  static bool (*const chapters[])(tour *) = {chapter_keep,  chapter_expiry,     chapter_processes, chapter_kill,
+                                             chapter_stats, chapter_simulation, chapter_files};
   tour t = {.call = call, .ok = true};
   uint64_t begun = cli_mono_ns();
   (void)given;
