@@ -50,13 +50,32 @@ static bool is_stale(const larder_facts *facts, int64_t now_ms) {
   return facts->expires_soft_ms > 0 && facts->expires_soft_ms <= now_ms;
 }
 
-static void entry_json(const larder *cache, cli_json *json, const char *ns, const void *key, size_t key_len,
-                       const larder_facts *facts, const void *value, const char *tier, int64_t now_ms, uint64_t figures_max) {
+/* Of a sealed namespace nothing is previewed: `get` gives the value to whoever asks for it. */
+static bool is_sealed(const larder_ns *ns) {
+  larder_policy policy;
+  larder_ns_policy(ns, &policy);
+  return policy.seal != NULL;
+}
+
+static void preview_add(const larder *cache, cli_buf *out, bool sealed, const void *value, size_t len, larder_kind kind,
+                        size_t columns, uint64_t figures_max, const char **how) {
+  if (sealed) {
+    cli_buf_text(out, "(sealed)");
+    if (how != NULL) *how = "sealed";
+  } else {
+    cli_preview(cache, out, value, len, kind, columns, figures_max, how);
+  }
+}
+
+static void entry_json(const larder *cache, cli_json *json, const char *ns, bool sealed, const void *key, size_t key_len,
+                       const larder_facts *facts, uint64_t stored_len, const void *value, const char *tier, int64_t now_ms,
+                       uint64_t figures_max) {
   const char *how = NULL;
   cli_buf preview = {0};
   cli_json_text(json, "ns", ns);
   cli_json_bytes(json, "key", "key_encoding", key, key_len);
   cli_json_facts(json, facts);
+  cli_json_uint(json, "stored_bytes", stored_len);
   cli_json_text(json, "tier", tier);
   cli_json_int(json, "age_ms", now_ms - cli_stamp_ms(facts->stamp));
   if (facts->expires_soft_ms > 0) {
@@ -66,10 +85,12 @@ static void entry_json(const larder *cache, cli_json *json, const char *ns, cons
   }
   cli_json_bool(json, "near_expiry", near_expiry(facts, now_ms));
   cli_json_bool(json, "stale", is_stale(facts, now_ms));
-  cli_preview(cache, &preview, value, value != NULL ? (size_t)facts->value_len : 0, facts->kind, 200, figures_max, &how);
+  preview_add(cache, &preview, sealed, value, value != NULL ? (size_t)facts->value_len : 0, facts->kind, 200, figures_max,
+              &how);
   cli_json_text(json, "preview", cli_buf_str(&preview));
   cli_json_text(json, "preview_as", how);
-  cli_parts_json(json, value, value != NULL ? (size_t)facts->value_len : 0, facts->kind, figures_max);
+  cli_parts_json(json, sealed ? NULL : value, value != NULL && !sealed ? (size_t)facts->value_len : 0, facts->kind,
+                 figures_max);
   cli_buf_fini(&preview);
 }
 
@@ -88,6 +109,7 @@ typedef struct looking {
   uint64_t shown_all;
   bool full;
   bool one_ns;
+  bool sealed;
 } looking;
 
 static void left_add(looking *l, const larder_facts *facts) {
@@ -119,7 +141,7 @@ static void row_add(looking *l, const larder_listed *entry) {
   left_add(l, facts);
   cli_table_add(&l->table, cli_count_text(facts->access_count, text, sizeof text));
   cli_buf_clear(&cell);
-  cli_preview(l->cache, &cell, entry->value, entry->value != NULL ? (size_t)facts->value_len : 0, facts->kind,
+  preview_add(l->cache, &cell, l->sealed, entry->value, entry->value != NULL ? (size_t)facts->value_len : 0, facts->kind,
               l->preview_columns, CLI_FIGURES_LISTED, NULL);
   cli_table_add_styled(&l->table, cli_buf_str(&cell), CLI_DIM);
   cli_buf_fini(&cell);
@@ -134,8 +156,8 @@ static bool entry_visit(void *context, const larder_listed *entry) {
   l->shown++;
   if (l->call->globals->json) {
     cli_json_object(&l->json, NULL);
-    entry_json(l->cache, &l->json, l->ns, entry->key, entry->key_len, facts, entry->value, entry->tier, l->now_ms,
-               CLI_FIGURES_LISTED);
+    entry_json(l->cache, &l->json, l->ns, l->sealed, entry->key, entry->key_len, facts, entry->stored_len, entry->value,
+               entry->tier, l->now_ms, CLI_FIGURES_LISTED);
     cli_json_object_end(&l->json);
   } else {
     row_add(l, entry);
@@ -160,6 +182,7 @@ static cli_exit inspect_ns(const cli_call *call, larder *cache, larder_ns *ns, v
   larder_err result = LARDER_OK;
   (void)cache;
   l->ns = larder_ns_name(ns);
+  l->sealed = is_sealed(ns);
   l->shown = 0;
   l->full = false;
   cli_table_fini(&l->table);
@@ -234,21 +257,35 @@ static void line_time(const char *name, int64_t wall_ms, int64_t now_ms, const c
   line(name, text);
 }
 
-static void entry_print(const larder *cache, const inspect_args *args, const char *ns, const cli_key *key,
-                        const larder_stat *found, const larder_value *value, int64_t now_ms) {
+/* With what it takes where it is stored, when that is another size. */
+static void size_line(uint64_t len, uint64_t stored_len) {
+  char raw[CLI_SHORT];
+  char stored[CLI_SHORT];
+  char text[3 * CLI_SHORT];
+  cli_size_text(len, raw, sizeof raw);
+  if (stored_len == len) {
+    line("size", raw);
+    return;
+  }
+  snprintf(text, sizeof text, "%s, stored in %s (%.1f : 1)", raw, cli_size_text(stored_len, stored, sizeof stored),
+           stored_len > 0 ? (double)len / (double)stored_len : 0);
+  line("size", text);
+}
+
+static void entry_print(const larder *cache, bool sealed, const char *ns, const cli_key *key, const larder_stat *found,
+                        const larder_value *value, int64_t now_ms) {
   const larder_facts *facts = &found->facts;
   char text[CLI_SHORT];
   char stamp[CLI_SHORT];
   cli_buf tags = {0};
   cli_buf preview = {0};
-  (void)args;
   cli_buf escaped = {0};
   cli_escape(&escaped, key->data, key->len);
   line("key", cli_buf_str(&escaped));
   cli_buf_fini(&escaped);
   line("namespace", ns);
   line("kind", cli_kind_name(facts->kind));
-  line("size", cli_size_text(facts->value_len, text, sizeof text));
+  size_line(value->len, found->stored_len);
   line_time("written", cli_stamp_ms(facts->stamp), now_ms, "");
   line_time("fresh till", facts->expires_soft_ms, now_ms,
             is_stale(facts, now_ms)      ? "  stale !"
@@ -265,17 +302,17 @@ static void entry_print(const larder *cache, const inspect_args *args, const cha
   if (facts->accessed_ms > 0) line_time("last read", facts->accessed_ms, now_ms, "");
   line("tier", found->tier != NULL ? found->tier : "-");
   const char *how = "text";
-  if (cli_parts_text(&preview, value->data, value->len, facts->kind, CLI_FIGURES_ONE, 100, "\n           ", &how)) {
+  if (!sealed && cli_parts_text(&preview, value->data, value->len, facts->kind, CLI_FIGURES_ONE, 100, "\n           ", &how)) {
     line(how, cli_buf_str(&preview));
   } else {
-    cli_preview(cache, &preview, value->data, value->len, facts->kind, 600, CLI_FIGURES_ONE, NULL);
+    preview_add(cache, &preview, sealed, value->data, value->len, facts->kind, 600, CLI_FIGURES_ONE, NULL);
     line("preview", cli_buf_str(&preview));
   }
   cli_buf_fini(&tags);
   cli_buf_fini(&preview);
 }
 
-static void entry_document(const larder *cache, const char *ns, const cli_key *key, const larder_stat *found,
+static void entry_document(const larder *cache, bool sealed, const char *ns, const cli_key *key, const larder_stat *found,
                            const larder_value *value, int64_t now_ms) {
   cli_json json;
   cli_buf meta = {0};
@@ -283,7 +320,8 @@ static void entry_document(const larder *cache, const char *ns, const cli_key *k
   facts.value_len = value->len;
   cli_json_init(&json, stdout);
   cli_json_object(&json, NULL);
-  entry_json(cache, &json, ns, key->data, key->len, &facts, value->data, found->tier, now_ms, CLI_FIGURES_ONE);
+  entry_json(cache, &json, ns, sealed, key->data, key->len, &facts, found->stored_len, value->data, found->tier, now_ms,
+             CLI_FIGURES_ONE);
   cli_json_uint(&json, "stamp", facts.stamp);
   if (facts.meta_len > 0 && cli_utf8_valid(facts.meta, facts.meta_len)) {
     cli_redact(cache, &meta, facts.meta, facts.meta_len, false);
@@ -313,9 +351,9 @@ static cli_exit inspect_one(const cli_call *call, larder *cache, const inspect_a
   if (result == LARDER_OK) {
     result = larder_get(ns, key.data, key.len, &how, &value);
     if (result == LARDER_OK && call->globals->json) {
-      entry_document(cache, ns_name, &key, &found, &value, now_ms);
+      entry_document(cache, is_sealed(ns), ns_name, &key, &found, &value, now_ms);
     } else if (result == LARDER_OK) {
-      entry_print(cache, args, ns_name, &key, &found, &value, now_ms);
+      entry_print(cache, is_sealed(ns), ns_name, &key, &found, &value, now_ms);
     }
     larder_value_release(&value);
     larder_stat_free(&found);

@@ -133,6 +133,36 @@ static void rows_print(larder *cache, const larder_stats *stats, const char *ns)
   cli_table_fini(&table);
 }
 
+/* What compression and sealing make of values. */
+static void codec_print(const larder_stats *stats, const char *ns) {
+  static const char *const heads[] = {"NAMESPACE", "TIER", ">ENCODED", ">STORED", ">RATIO", ">FAILED", NULL};
+  larder_stats_row row;
+  cli_table table;
+  cli_table_init(&table, heads);
+  for (size_t i = 0; larder_stats_row_at(stats, i, &row); i++) {
+    uint64_t in = 0;
+    uint64_t out = 0;
+    uint64_t failed = 0;
+    char text[CLI_SHORT];
+    bool known = row_wanted(&row, ns) && larder_stats_value(stats, row.ns, row.tier, "codec_bytes_in", &in) &&
+                 larder_stats_value(stats, row.ns, row.tier, "codec_bytes_out", &out) &&
+                 larder_stats_value(stats, row.ns, row.tier, "codec_failures", &failed);
+    if (!known || (in == 0 && failed == 0)) continue;
+    cli_table_add_styled(&table, row.ns != NULL ? row.ns : "(all)", CLI_BOLD);
+    cli_table_add(&table, row.tier);
+    cli_table_add(&table, cli_size_text(in, text, sizeof text));
+    cli_table_add(&table, cli_size_text(out, text, sizeof text));
+    snprintf(text, sizeof text, "%.2f", out > 0 ? (double)in / (double)out : 0);
+    cli_table_add(&table, text);
+    count_add(&table, failed);
+  }
+  if (table.cells_len > 0) {
+    putchar('\n');
+    cli_table_print(&table, stdout, true);
+  }
+  cli_table_fini(&table);
+}
+
 static void span_add(cli_table *table, double ms) {
   char text[CLI_SHORT];
   cli_table_add(table, cli_nanos_text((uint64_t)(ms * 1e6), text, sizeof text));
@@ -141,7 +171,7 @@ static void span_add(cli_table *table, double ms) {
 /* Latencies of the tiers of one namespace, or of the sums. */
 static void latencies_print(const larder_stats *stats, const char *ns) {
   static const char *const heads[] = {"TIER", "OPERATION", ">COUNT", ">MEAN", ">P50", ">P95", ">P99", ">P99.9", NULL};
-  static const char *const ops[] = {"get", "put", "delete", "scan", "sweep", "flush"};
+  static const char *const ops[] = {"get", "put", "delete", "scan", "sweep", "flush", "encode", "decode"};
   larder_stats_row row;
   cli_table table;
   cli_table_init(&table, heads);
@@ -185,6 +215,7 @@ static cli_exit stats_print(const cli_call *call, larder *cache, const larder_st
     putchar('\n');
   }
   rows_print(cache, stats, args->ns);
+  codec_print(stats, args->ns);
   latencies_print(stats, args->ns);
   larder_err result = larder_tiers(cache, NULL, tier_print, NULL);
   return result < 0 ? cli_refuse_result(call, result, NULL, "cannot read the tiers") : CLI_DONE;

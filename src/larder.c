@@ -281,6 +281,15 @@ static void fold_the_dead(larder *cache) {
   }
 }
 
+static larder_err codec_start(larder *cache, larder_error *err) {
+  larder_err result = lrd_keyring_open(cache->config->key_file, cache->clock, &cache->keyring, err);
+  if (result != LARDER_OK) {
+    return result;
+  }
+  result = lrd_codec_new(cache->keyring, &cache->codec);
+  return result == LARDER_OK ? LARDER_OK : lrd_fail(err, result, 0, ROOM, "out of memory");
+}
+
 static larder_err errands_start(larder *cache, larder_error *err) {
   larder_err result = lrd_errands_new(cache, &cache->errands);
   return result == LARDER_OK ? LARDER_OK : lrd_fail(err, result, 0, ROOM, "out of memory");
@@ -288,10 +297,11 @@ static larder_err errands_start(larder *cache, larder_error *err) {
 
 static larder_err open_all(larder *cache, const larder_options *options, bool threads, larder_error *err) {
   larder_err result;
-  if ((result = config_load(cache, options, err)) != LARDER_OK || (result = root_prepare(cache, err)) != LARDER_OK ||
-      (result = instances_init(cache, options, err)) != LARDER_OK || (result = slots_join(cache, err)) != LARDER_OK ||
-      (result = stats_start(cache, err)) != LARDER_OK || (result = memory_start(cache, err)) != LARDER_OK ||
-      (result = errands_start(cache, err)) != LARDER_OK || (result = instances_open(cache, err)) != LARDER_OK) {
+  if ((result = config_load(cache, options, err)) != LARDER_OK || (result = codec_start(cache, err)) != LARDER_OK ||
+      (result = root_prepare(cache, err)) != LARDER_OK || (result = instances_init(cache, options, err)) != LARDER_OK ||
+      (result = slots_join(cache, err)) != LARDER_OK || (result = stats_start(cache, err)) != LARDER_OK ||
+      (result = memory_start(cache, err)) != LARDER_OK || (result = errands_start(cache, err)) != LARDER_OK ||
+      (result = instances_open(cache, err)) != LARDER_OK) {
     return result;
   }
   if (cache->slots) {
@@ -360,6 +370,8 @@ static void cache_free(larder *cache) {
   }
   lrd_tier_fini(&cache->memory_tier);
   lrd_dealloc(cache->instances);
+  lrd_codec_free(cache->codec);
+  lrd_keyring_close(cache->keyring);
   lrd_config_free(cache->config);
   lrd_dealloc(cache->root);
   lrd_dealloc(cache->secrets);

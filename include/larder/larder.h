@@ -137,7 +137,8 @@ LARDER_API LARDER_MUST_CHECK larder_err larder_exists(larder_ns *ns, const void 
 /* The facts of an entry without its value, stale ones included. Release with larder_stat_free. */
 typedef struct larder_stat {
   larder_facts facts;
-  const char *tier; /* the uppermost that has it */
+  uint64_t stored_len; /* of the value in that tier: compressed and sealed, where it is */
+  const char *tier;    /* the uppermost that has it */
   bool stale;
   void *own; /* private */
 } larder_stat;
@@ -181,6 +182,7 @@ typedef struct larder_listed {
   const larder_facts *facts;
   const void *value;
   const char *tier;
+  uint64_t stored_len; /* of the value in that tier: compressed and sealed, where it is */
 } larder_listed;
 
 /* Where a listing stands: text, so that it can be kept over processes and restarts. Zero-initialise to begin. */
@@ -250,6 +252,9 @@ typedef struct larder_policy {
   const char *tiers;         /* "memory sqlite" */
   const char *memory_policy; /* "s3-fifo" */
   larder_kind kind;          /* of puts that name none */
+  const char *compression;   /* "zlib", "zstd", "lz4"; NULL: none */
+  const char *seal;          /* "aes-256-gcm", "fernet"; NULL: none */
+  const char *seal_fields;   /* names of the members that are sealed, each with a line break behind it; NULL: whole values */
 } larder_policy;
 LARDER_API void larder_ns_policy(const larder_ns *ns, larder_policy *out);
 /* The root's absolute path, or NULL for a cache without one. */

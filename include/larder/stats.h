@@ -60,7 +60,8 @@ typedef struct larder_stats_latency {
   double p99_ms;
   double p999_ms;
 } larder_stats_latency;
-/* op: "get", "put", "delete", "scan", "sweep", "flush". False, and out zeroed, where nothing was measured. ns may be NULL. */
+/* op: "get", "put", "delete", "scan", "sweep", "flush", "encode", "decode". False, and out zeroed, where nothing was measured.
+ * ns may be NULL. */
 LARDER_API bool larder_stats_latency_of(const larder_stats *stats, const char *ns, const char *tier, const char *op,
                                         larder_stats_latency *out);
 

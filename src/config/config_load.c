@@ -104,18 +104,25 @@ larder_err lrd_config_look_at(const lrd_config_source *source, lrd_config_look *
 static bool ns_fill(lrd_config_ns *ns, const lrd_settings_policy *policy, lrd_config_arena *arena) {
   char name[32];
   lrd_option_choice(lrd_option_find(LRD_SCOPE_POLICY, "policy"), policy->memory_policy, name);
-  *ns = (lrd_config_ns){.name = policy->name,
-                        .chain_len = policy->chain_len,
-                        .ttl_ms = policy->ttl_ms,
-                        .stale_while_revalidate_ms = policy->stale_while_revalidate_ms,
-                        .stale_if_error_ms = policy->stale_if_error_ms,
-                        .jitter = policy->jitter,
-                        .durability = (larder_durability)policy->durability,
-                        .max_entry_bytes = policy->max_entry_bytes,
-                        .memory_policy = lrd_config_arena_copy(arena, name, strlen(name)),
-                        .kind = (larder_kind)policy->kind,
-                        .warm = policy->warm,
-                        .warm_len = policy->warm_len};
+  *ns = (lrd_config_ns){
+      .name = policy->name,
+      .chain_len = policy->chain_len,
+      .ttl_ms = policy->ttl_ms,
+      .stale_while_revalidate_ms = policy->stale_while_revalidate_ms,
+      .stale_if_error_ms = policy->stale_if_error_ms,
+      .jitter = policy->jitter,
+      .durability = (larder_durability)policy->durability,
+      .max_entry_bytes = policy->max_entry_bytes,
+      .memory_policy = lrd_config_arena_copy(arena, name, strlen(name)),
+      .kind = (larder_kind)policy->kind,
+      .warm = policy->warm,
+      .warm_len = policy->warm_len,
+      .coding = {.codec = policy->compression.enable ? policy->compression.codec + 1 : 0,
+                 .level = (unsigned)policy->compression.level,
+                 .threshold_bytes = policy->compression.threshold_bytes,
+                 .shuffle = policy->compression.shuffle,
+                 .seal = policy->seal.algorithm,
+                 .seal_fields = policy->seal.fields != NULL && policy->seal.fields[0] != '\0' ? policy->seal.fields : NULL}};
   for (size_t i = 0; i < policy->chain_len; i++)
     ns->chain[i] = (lrd_config_link){.tier = policy->chain[i].instance,
                                      .bytes_max = policy->chain[i].limit.bytes_max,
@@ -196,6 +203,7 @@ static lrd_config *config_make(lrd_config_look *look, const lrd_config_source *s
   if (config == NULL) return NULL;
   *config = (lrd_config){.file = look->file,
                          .root = cache->root,
+                         .key_file = cache->key_file,
                          .shared_filesystem_allow = cache->shared_filesystem == 1,
                          .slots = cache->slots,
                          .memory_bytes_max = source->memory_bytes_max != 0 ? source->memory_bytes_max : cache->memory.bytes_max,

@@ -93,7 +93,11 @@ static larder_err row_put(lrd_buf *out, const lrd_option *row) {
                                       : lrd_buf_printf(&name, "`%s`, `%s`", row->name, row->other);
   if (err == LARDER_OK) err = lrd_buf_terminate(&name);
   if (err == LARDER_OK && row->type == LRD_OPTION_SECTION)
-    err = lrd_buf_printf(&kind, "[%s](#%s)", lrd_scope_infos[row->inside].name, lrd_scope_infos[row->inside].name);
+    err = lrd_buf_printf(
+        &kind, "%s%s[%s](#%s)",
+        (row->flags & LRD_OPTION_SHORT) != 0 ? lrd_option_expected(lrd_option_next(row->inside, NULL), expected) : "",
+        (row->flags & LRD_OPTION_SHORT) != 0 ? ", or " : "", lrd_scope_infos[row->inside].name,
+        lrd_scope_infos[row->inside].name);
   else if (err == LARDER_OK)
     err = lrd_buf_append_str(&kind, lrd_option_expected(row, expected));
   if (err == LARDER_OK) err = lrd_buf_terminate(&kind);

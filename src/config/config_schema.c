@@ -89,6 +89,15 @@ static void limit_write(writer *w, const lrd_option *row) {
   scope_ref_write(w, row->inside);
 }
 
+static void names_write(writer *w) {
+  lrd_writer_map_open(w, NULL, true);
+  lrd_writer_string(w, "type", "array");
+  lrd_writer_map_open(w, "items", true);
+  lrd_writer_string(w, "type", "string");
+  lrd_writer_map_close(w);
+  lrd_writer_map_close(w);
+}
+
 /* An element of a chain: a name, or one pair of name and mapping. */
 static void chain_write(writer *w) {
   lrd_writer_map_open(w, NULL, true);
@@ -112,16 +121,6 @@ static void chain_write(writer *w) {
   lrd_writer_map_close(w);
   lrd_writer_map_close(w);
   lrd_writer_list_close(w);
-  lrd_writer_map_close(w);
-  lrd_writer_map_close(w);
-}
-
-static void names_write(writer *w) {
-  lrd_writer_map_open(w, NULL, true);
-  lrd_writer_string(w, "type", "array");
-  lrd_writer_map_open(w, "items", true);
-  lrd_writer_string(w, "type", "string");
-  lrd_writer_string(w, "pattern", "[A-Za-z0-9]");
   lrd_writer_map_close(w);
   lrd_writer_map_close(w);
 }
@@ -181,6 +180,10 @@ static void alternatives_write(writer *w, const lrd_option *row) {
     break;
   case LRD_OPTION_SECTION:
     scope_ref_write(w, row->inside);
+    if ((row->flags & LRD_OPTION_SHORT) != 0) {
+      choices_write(w, lrd_option_next(row->inside, NULL));
+      pattern_write(w, "\\$\\{");
+    }
     break;
   case LRD_OPTION_TTLS:
     named_write(w, duration_write, row);

@@ -172,14 +172,14 @@ static void row_show(shower *s, const lrd_option *row, const void *section) {
   case LRD_OPTION_LIMITS:
     limits_show(s, row, section);
     break;
-  case LRD_OPTION_NAMES:
-    names_show(s, row, section);
-    break;
   case LRD_OPTION_WARM:
     warm_show(s, row, section);
     break;
   case LRD_OPTION_PAIRS:
     pairs_show(s, row, section);
+    break;
+  case LRD_OPTION_NAMES:
+    names_show(s, row, section);
     break;
   default:
     value_show(s, row, section);

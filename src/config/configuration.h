@@ -36,6 +36,16 @@ typedef struct lrd_config_warm {
   int column;
 } lrd_config_warm;
 
+/* Numbers as the codec has them: codec 1 zlib, 2 zstd, 3 lz4; seal 0 none, 1 aes-256-gcm, 2 fernet. */
+typedef struct lrd_config_coding {
+  unsigned codec; /* 0: no compression */
+  unsigned level;
+  uint64_t threshold_bytes;
+  bool shuffle;
+  unsigned seal;
+  const char *seal_fields; /* names, each with a line break behind it; NULL: whole values */
+} lrd_config_coding;
+
 typedef struct lrd_config_ns {
   const char *name;                            /* NULL in lrd_config.defaults */
   lrd_config_link chain[LRD_CONFIG_CHAIN_MAX]; /* uppermost first */
@@ -50,11 +60,13 @@ typedef struct lrd_config_ns {
   larder_kind kind;          /* the kind of puts that name none */
   const lrd_config_warm *warm;
   size_t warm_len;
+  lrd_config_coding coding;
 } lrd_config_ns;
 
 typedef struct lrd_config {
-  const char *file; /* where it came from, or NULL */
-  const char *root; /* absolute, or NULL: every chain is memory only */
+  const char *file;     /* where it came from, or NULL */
+  const char *root;     /* absolute, or NULL: every chain is memory only */
+  const char *key_file; /* absolute, or NULL */
   bool shared_filesystem_allow;
   uint64_t slots; /* of the coherence map, a power of two; default 2^21 */
   uint64_t memory_bytes_max;

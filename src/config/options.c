@@ -21,6 +21,7 @@
 #define FILES(field)  offsetof(lrd_settings_files, field)
 #define EXTRA(field)  offsetof(lrd_settings_extra, field)
 #define PACK(field)   offsetof(lrd_settings_compression, field)
+#define SEAL(field)   offsetof(lrd_settings_seal, field)
 #define REDIS(field)  offsetof(lrd_settings_redis, field)
 #define BREAK(field)  offsetof(lrd_settings_breaker, field)
 #define POLICY(field) offsetof(lrd_settings_policy, field)
@@ -55,6 +56,10 @@ const lrd_option lrd_options[] = {
      .max = 268435456,
      .sentence = "Slots of the coherence map, a power of two, at least two for each entry that memory can hold. Fixed when the "
                  "root is made."},
+    {ROW(CACHE, "key_file", PATH), .offset = AT(key_file),
+     .sentence =
+         "The keys of sealed namespaces, one a line, the first one seals; mode 0600, made by `larder keys new`. Relative "
+         "to the folder of this file. `LARDER_KEY` in the environment goes before it."},
     {ROW(CACHE, "graceful_mode", BOOL), .offset = AT(graceful_mode), .fallback = "true",
      .sentence = "Go on without a tier that cannot be opened; `false` makes opening the cache fail instead."},
     {ROW(CACHE, "statistics", BOOL), .offset = AT(statistics), .fallback = "true", .sentence = "Keep counters and histograms."},
@@ -154,16 +159,25 @@ const lrd_option lrd_options[] = {
      .sentence = "Entries it may hold; 0: no limit."},
     {ROW(EXTRA, "options", PAIRS), .offset = EXTRA(options), .sentence = "Options of the tier's own, by name."},
 
-    {ROW(COMPRESSION, "enable", BOOL), SWITCHES, .offset = PACK(enable), .fallback = "false", .lacking = "true",
-     .notice = "compression needs the codec, which this build does not have: values are stored plain", .instead = "false",
-     .sentence =
-         "Compress values. Needs the codec, which this build does not have: values are stored plain and a notice says so."},
+    {ROW(COMPRESSION, "enable", BOOL), SWITCHES, .offset = PACK(enable), .fallback = "false",
+     .sentence = "Compress values where that makes them a sixteenth smaller at least. The section of a namespace means `true` "
+                 "unless it says otherwise."},
     {ROW(COMPRESSION, "codec", CHOICE), .offset = PACK(codec), .choices = "zlib zstd lz4", .fallback = "zlib",
      .sentence = "With what."},
     {ROW(COMPRESSION, "threshold_kb", SIZE), .other = "threshold", SIZE_IN("KiB", KIB, 0, TIB), .offset = PACK(threshold_bytes),
      .fallback = "10KiB", .sentence = "Smaller values are left alone."},
     {ROW(COMPRESSION, "level", UINT), .offset = PACK(level), .fallback = "6", .max = 22,
-     .sentence = "0 (fast) to 9 (small); zstd up to 22."},
+     .sentence = "0: not at all. zlib: 1 (fast) to 9 (small). zstd: its own, 1 to 22. lz4: 1 to 6 its fast one, 7 to 9 its "
+                 "thorough one."},
+    {ROW(COMPRESSION, "shuffle", BOOL), .offset = PACK(shuffle), .fallback = "true",
+     .sentence = "Put the bytes of numbers in order of their place before compressing: values of kind array only."},
+
+    {ROW(SEAL, "algorithm", CHOICE), .offset = SEAL(algorithm), .choices = "none aes-256-gcm fernet", .fallback = "none",
+     .sentence =
+         "With what. `fernet` is for values that Python's `cryptography` is to open; it is slower, and does not compress."},
+    {ROW(SEAL, "fields", NAMES), .offset = SEAL(fields),
+     .sentence = "Of JSON values seal the members of these names only, at any depth; the rest stays readable. Other values are "
+                 "sealed whole. With `fields`, `algorithm` is aes-256-gcm unless it says otherwise."},
 
     {ROW(REDIS, "enable", BOOL), SWITCHES, .offset = REDIS(enable), .fallback = "false", .needs = "redis",
      .sentence = "Whether the tier is used."},
@@ -217,9 +231,14 @@ const lrd_option lrd_options[] = {
      .sentence = "What `larder warm` makes in this namespace: recipes with their parameters, of which several values stand in "
                  "a list and are combined, such as `[{recipe: kernel, alpha: [1.5, 1.8], dt: 0.01, n: 1000}]`. Not for "
                  "`defaults`. Names and values of parameters are checked when it is warmed."},
+    {ROW(POLICY, "compression", SECTION), .flags = LRD_OPTION_INHERIT, .inside = LRD_SCOPE_COMPRESSION,
+     .offset = POLICY(compression),
+     .sentence = "Its own compression; what it does not give is as in the section `compression`."},
+    {ROW(POLICY, "seal", SECTION), .flags = LRD_OPTION_INHERIT | LRD_OPTION_SHORT, .inside = LRD_SCOPE_SEAL,
+     .offset = POLICY(seal),
+     .sentence = "Encrypt values where they are stored: an algorithm, or a mapping. Needs a key (docs/secrets.md)."},
     {ROW(POLICY, "maker", SECTION), .inside = LRD_SCOPE_MAKER, .sentence = "How a missing entry is made."},
     {ROW(POLICY, "health", ANY), .needs = "health", .sentence = "Evict entries that their users report as failing."},
-    {ROW(POLICY, "seal", ANY), .needs = "sealing", .sentence = "Encrypt values where they are stored."},
     {ROW(POLICY, "refresh", ANY), .needs = "refresh", .sentence = "Make entries anew on a schedule."},
     {ROW(POLICY, "negative_ttl", ANY), .needs = "makers", .sentence = "How long the answer \"there is none\" is kept."},
     {ROW(POLICY, "when_away", ANY), .needs = "redis", .sentence = "What to do while the other hosts cannot be heard."},

@@ -18,7 +18,8 @@
   X(SQLITE, "sqlite", "The SQLite tier; in a chain, `{sqlite: {path: …}}` makes a further one with the same keys.")            \
   X(FILES, "files", "One ordinary file per entry; in a chain, `{files: {path: …}}` makes a further one with the same keys.")   \
   X(EXTRA, "extra", "In a chain, `{NAME: {…}}` for a tier that the application registers.")                                    \
-  X(COMPRESSION, "compression", "Compression of stored values.")                                                               \
+  X(COMPRESSION, "compression", "Compression of values where they are stored; memory has them as they are.")                   \
+  X(SEAL, "seal", "Encryption of values where they are stored; memory has them as they are.")                                  \
   X(REDIS, "redis", "The Redis tier, shared by several hosts.")                                                                \
   X(BREAKER, "breaker", "When a tier that fails is left alone, and when it is tried again.")                                   \
   X(POLICY, "policy", "How the entries of a namespace are kept; `defaults` holds for all that say nothing else.")              \
@@ -62,13 +63,14 @@ typedef enum lrd_option_type {
 } lrd_option_type;
 
 enum {
-  LRD_OPTION_NEVER = 1u << 0,  /* a duration that may be `never` */
-  LRD_OPTION_SECRET = 1u << 1, /* never shown, in messages neither */
-  LRD_OPTION_SAME = 1u << 2,   /* another way to write the row with the same offset */
-  LRD_OPTION_MAIN = 1u << 3,   /* only in the section itself, not for further instances in a chain */
-  LRD_OPTION_POWER2 = 1u << 4, /* a power of two */
-  LRD_OPTION_SWITCH = 1u << 5, /* says whether its section is in use */
-  LRD_OPTION_INHERIT = 1u << 6 /* a policy's value comes from the defaults when it is not given */
+  LRD_OPTION_NEVER = 1u << 0,   /* a duration that may be `never` */
+  LRD_OPTION_SECRET = 1u << 1,  /* never shown, in messages neither */
+  LRD_OPTION_SAME = 1u << 2,    /* another way to write the row with the same offset */
+  LRD_OPTION_MAIN = 1u << 3,    /* only in the section itself, not for further instances in a chain */
+  LRD_OPTION_POWER2 = 1u << 4,  /* a power of two */
+  LRD_OPTION_SWITCH = 1u << 5,  /* says whether its section is in use */
+  LRD_OPTION_INHERIT = 1u << 6, /* a policy's value comes from the defaults when it is not given */
+  LRD_OPTION_SHORT = 1u << 7    /* a section that may be written as the value of its first row */
 };
 
 typedef struct lrd_option {

@@ -51,7 +51,13 @@ typedef struct lrd_settings_compression {
   uint32_t codec;
   uint64_t threshold_bytes;
   uint64_t level;
+  bool shuffle;
 } lrd_settings_compression;
+
+typedef struct lrd_settings_seal {
+  uint32_t algorithm;
+  const char *fields; /* names, each with a line break behind it; NULL: whole values */
+} lrd_settings_seal;
 
 typedef struct lrd_settings_redis {
   bool enable;
@@ -111,6 +117,8 @@ typedef struct lrd_settings_policy {
   uint32_t memory_policy;
   const lrd_config_warm *warm; /* of this namespace alone: no default is inherited */
   size_t warm_len;
+  lrd_settings_compression compression;
+  lrd_settings_seal seal;
 } lrd_settings_policy;
 
 /* A tier that some chain names. */
@@ -129,6 +137,7 @@ typedef struct lrd_settings_cache {
   const char *root;
   uint32_t shared_filesystem;
   uint64_t slots;
+  const char *key_file;
   bool graceful_mode;
   bool statistics;
   bool checksums;

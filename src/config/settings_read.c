@@ -147,11 +147,27 @@ static void cache_before_row(lrd_reader *reader, const lrd_option *row, lrd_plac
   if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_MEMORY) root_resolve(reader);
   if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_POLICY) {
     cache->defaults.memory_policy = cache->memory.policy;
+    cache->defaults.compression = cache->compression;
     cache->sqlite.path = lrd_config_path(reader, cache->root, cache->sqlite.path);
     cache->files.path = cache->files.path == NULL ? cache->root : lrd_config_path(reader, cache->root, cache->files.path);
     if (reader->out_of_memory) return;
     lrd_chain_default(reader, &cache->defaults, place);
   }
+}
+
+/* A section of a namespace or of the defaults; what it is about is wanted there, unless it says otherwise. */
+static void section_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_item *item, void *section,
+                         const lrd_trail *here) {
+  void *inside = (char *)section + row->offset;
+  if (row->inside == LRD_SCOPE_REDIS) reader->settings->redis_given = true;
+  if ((row->flags & LRD_OPTION_SHORT) != 0 && item->value->kind == LRD_YAML_SCALAR) {
+    ((lrd_settings_seal *)inside)->fields = NULL; /* the short form means whole values */
+    lrd_scalar_read(reader, lrd_option_next(row->inside, NULL), item, inside, here);
+    return;
+  }
+  if (row->scope == LRD_SCOPE_POLICY && row->inside == LRD_SCOPE_COMPRESSION)
+    ((lrd_settings_compression *)inside)->enable = true;
+  lrd_scope_read(reader, row->inside, item->value, inside, 0, here);
 }
 
 static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_item *item, void *section,
@@ -165,8 +181,7 @@ static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
   if (!lrd_tag_check(reader, item->value, &here)) return;
   switch (row->type) {
   case LRD_OPTION_SECTION:
-    if (row->inside == LRD_SCOPE_REDIS) reader->settings->redis_given = true;
-    lrd_scope_read(reader, row->inside, item->value, (char *)section + row->offset, 0, &here);
+    section_read(reader, row, item, section, &here);
     break;
   case LRD_OPTION_TTLS:
     ttls_read(reader, row, item->value, &here);
@@ -196,8 +211,7 @@ static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
 }
 
 /* Values that are right each, but not together. */
-static void scope_after(lrd_reader *reader, lrd_scope scope, const lrd_yaml_node *map, const void *section,
-                        const lrd_trail *trail) {
+static void scope_after(lrd_reader *reader, lrd_scope scope, const lrd_yaml_node *map, void *section, const lrd_trail *trail) {
   char where[LRD_TRAIL_MAX];
   if (scope == LRD_SCOPE_MAKER) {
     for (const lrd_yaml_item *item = map->first; item != NULL; item = item->next) {
@@ -206,6 +220,11 @@ static void scope_after(lrd_reader *reader, lrd_scope scope, const lrd_yaml_node
     }
     lrd_mistake_add(reader->mistakes, map->place, "%s: found no http, command or recipe; expected one of them",
                     lrd_trail_text(trail, where));
+  }
+  if (scope == LRD_SCOPE_SEAL && item_of_row(map, lrd_option_find(scope, "fields")) != NULL &&
+      item_of_row(map, lrd_option_find(scope, "algorithm")) == NULL) {
+    lrd_settings_seal *seal = section;
+    if (seal->algorithm == 0) seal->algorithm = 1;
   }
   if (scope == LRD_SCOPE_COMPRESSION) {
     const lrd_settings_compression *pack = section;

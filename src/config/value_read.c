@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define NAME_BYTES_MAX 100u /* of a member to be sealed */
+
 const char *lrd_trail_text(const lrd_trail *trail, char out[LRD_TRAIL_MAX]) {
   const char *names[LRD_YAML_DEPTH_MAX];
   size_t count = 0, at = 0;
@@ -168,8 +170,8 @@ void lrd_scalar_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
       lrd_mistake_add(reader->mistakes, value->place,
                       "%s: found a path in the home folder, and HOME is not set; expected it set",
                       lrd_trail_text(trail, where));
-    bool is_root = row->scope == LRD_SCOPE_CACHE;
-    const char *base = is_root ? reader->folder : reader->settings->cache.root;
+    bool beside_file = row->scope == LRD_SCOPE_CACHE;
+    const char *base = beside_file ? reader->folder : reader->settings->cache.root;
     *(const char **)((char *)section + row->offset) = lrd_config_path(reader, base, text);
   }
   lrd_needs_check(reader, row, item, section, trail);
@@ -218,10 +220,12 @@ void lrd_names_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_no
   for (const lrd_yaml_item *item = list->first; item != NULL && lines != NULL; item = item->next) {
     const char *text = lrd_scalar_text(reader, item->value, trail, "a name");
     if (text == NULL) continue;
-    if (!lrd_secret_given_valid(text, strlen(text)) || strpbrk(text, "\r\n") != NULL) {
+    bool const field = row->scope == LRD_SCOPE_SEAL;
+    bool const valid = field ? text[0] != '\0' && strlen(text) <= NAME_BYTES_MAX : lrd_secret_given_valid(text, strlen(text));
+    if (!valid || strpbrk(text, "\r\n") != NULL) {
       char where[LRD_TRAIL_MAX], quoted[LRD_QUOTED_MAX];
-      lrd_mistake_add(reader->mistakes, item->value->place, "%s: found %s; expected a name with letters or digits",
-                      lrd_trail_text(trail, where), lrd_quote(text, strlen(text), quoted));
+      lrd_mistake_add(reader->mistakes, item->value->place, "%s: found %s; expected a name %s", lrd_trail_text(trail, where),
+                      lrd_quote(text, strlen(text), quoted), field ? "of 1 to 100 bytes" : "with letters or digits");
       continue;
     }
     lines = lrd_config_arena_printf(&reader->settings->arena, "%s%s\n", lines, text);

@@ -7,6 +7,7 @@
 #define LRD_CORE_CACHE_H
 
 #include "base/thread.h"
+#include "coding.h"
 #include "config/configuration.h"
 #include "slots.h"
 #include "stats/stats.h"
@@ -65,6 +66,7 @@ struct larder_ns {
   size_t links_len;
   char *name;
   lrd_config_ns policy;
+  lrd_coding coding;
   char tiers_text[160];
 };
 
@@ -75,6 +77,8 @@ struct larder {
   lrd_log log;
   lrd_config *config;
   char *secrets; /* what log.secrets points to; NULL: the built-in names */
+  lrd_keyring *keyring;
+  lrd_codec *codec;
   char *root;
   lrd_slots *slots;           /* NULL: no root, memory only */
   _Atomic uint64_t own_clock; /* stamps without a map */
@@ -132,11 +136,16 @@ lrd_stamp lrd_cache_stamp(larder *cache, lrd_stamp least);
 /* A value found below memory, or pending: heap-allocated, released by lrd_found_free. */
 typedef struct lrd_found {
   larder_ns *ns;
-  lrd_link *link; /* NULL: an owned copy */
-  larder_tier_entry entry;
-  uint8_t *own; /* the copy */
+  lrd_link *link;          /* NULL: an owned copy */
+  larder_tier_entry held;  /* as the tier keeps it, for release; with a link */
+  larder_tier_entry entry; /* the value as it was put, and its facts */
+  uint64_t stored_len;
+  uint8_t *own; /* the copy, or the value out of a frame */
 } lrd_found;
-/* Reads the shared tiers from above; fills memory and upper tiers as the slot allows. LARDER_OK or LARDER_MISS. */
+/*
+ * Reads the shared tiers from above; fills memory and upper tiers as the slot allows. LARDER_OK, LARDER_MISS, or LARDER_EKEY
+ * where it is sealed and the key is not here.
+ */
 larder_err lrd_read_below(const lrd_op *op, bool facts_only, lrd_found **out);
 void lrd_found_free(lrd_found *found);
 /* Whether it is stale now. What was written before the wall clock stepped back, at a time still to come, counts as stale. */
@@ -153,6 +162,8 @@ typedef struct lrd_change {
   larder_facts facts;  /* a PUT's, with lifetimes; a TOUCH's lifetimes; the stamp is given here, not by the caller */
   uint64_t keep_stamp; /* not 0: a PUT that carries its stamp already (pending, demoted) */
   uint64_t only_stamp;
+  lrd_coded coded;       /* of a PUT, for shared tiers; while it is carried out */
+  larder_err coding_err; /* why it could not be made */
   larder_err result;
   bool existed;
 } lrd_change;
@@ -215,6 +226,8 @@ larder_err lrd_errands_new(larder *cache, lrd_errands **out);
 void lrd_errands_free(lrd_errands *errands);
 /* A value for the shared tiers above `below` that lack it (promotion), or for the first tier that lacks it (demotion). */
 void lrd_errand_promote(larder *cache, const lrd_op *op, size_t below, const lrd_found *found, uint64_t token);
+/* A damaged entry for its tier to forget, if it is still that one. */
+void lrd_errand_forget(larder *cache, const lrd_op *op, size_t link, uint64_t stamp, uint64_t token);
 void lrd_errand_demote(larder *cache, const larder_tier_key *key, const void *value, const larder_facts *facts, uint64_t token);
 void lrd_errands_run(lrd_errands *errands);
 

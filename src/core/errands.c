@@ -4,6 +4,7 @@
  * found in a lower tier to those above it; a demotion carries what memory evicts to the first shared tier that lacks it
  * (it may, when that tier was away at the put). Both own the slot only if it has not moved since the value was seen, and
  * never wait: an errand whose slot has moved is dropped. The queue is bounded; what does not fit is dropped and counted.
+ * What a get found damaged is forgotten the same way.
  */
 #include "base/bytes.h"
 #include "base/fail.h"
@@ -13,9 +14,12 @@
 #define ERRANDS_MAX      512u
 #define ERRAND_BYTES_MAX ((size_t)16 << 20)
 
+typedef enum errand_kind { PROMOTE, DEMOTE, FORGET } errand_kind;
+
 typedef struct errand {
   larder_ns *ns;
-  size_t links_below; /* promotion: links [0, links_below) may take it; demotion: 0 */
+  errand_kind kind;
+  size_t link; /* PROMOTE: links above this one may take it; FORGET: of which it is */
   uint64_t hash;
   uint64_t token;
   larder_facts facts;
@@ -55,13 +59,13 @@ void lrd_errands_free(lrd_errands *errands) {
   lrd_dealloc(errands);
 }
 
-static void errand_queue(lrd_errands *errands, larder_ns *ns, size_t links_below, const larder_tier_key *key, const void *value,
-                         const larder_facts *facts, uint64_t token) {
+static void errand_queue(lrd_errands *errands, larder_ns *ns, errand_kind kind, size_t link, const larder_tier_key *key,
+                         const void *value, const larder_facts *facts, uint64_t token) {
   size_t size = key->len + (size_t)facts->value_len + facts->version_len + facts->meta_len + facts->tags_len;
   bool fits = false;
   errand *one = size <= ERRAND_BYTES_MAX / 4 ? lrd_alloc(sizeof *one + size) : NULL;
   if (one) {
-    *one = (errand){ns, links_below, key->hash, token, *facts, key->len, size};
+    *one = (errand){ns, kind, link, key->hash, token, *facts, key->len, size};
     uint8_t *at = one->bytes;
     (void)lrd_bytes_pack(&at, key->data, key->len);
     (void)lrd_bytes_pack(&at, value, (size_t)facts->value_len);
@@ -87,7 +91,16 @@ static void errand_queue(lrd_errands *errands, larder_ns *ns, size_t links_below
 
 void lrd_errand_promote(larder *cache, const lrd_op *op, size_t below, const lrd_found *found, uint64_t token) {
   larder_tier_key key = {op->key, op->key_len, op->hash, 0};
-  errand_queue(cache->errands, op->ns, below, &key, found->entry.value, &found->entry.facts, token);
+  /* As the tier below has it, frame and all. */
+  errand_queue(cache->errands, op->ns, PROMOTE, below, &key, found->held.value, &found->held.facts, token);
+}
+
+void lrd_errand_forget(larder *cache, const lrd_op *op, size_t link, uint64_t stamp, uint64_t token) {
+  larder_tier_key key = {op->key, op->key_len, op->hash, 0};
+  larder_facts facts = {.stamp = stamp};
+  if (token != LRD_TOKEN_NONE) {
+    errand_queue(cache->errands, op->ns, FORGET, link, &key, NULL, &facts, token);
+  }
 }
 
 void lrd_errand_demote(larder *cache, const larder_tier_key *key, const void *value, const larder_facts *facts,
@@ -97,7 +110,7 @@ void lrd_errand_demote(larder *cache, const larder_tier_key *key, const void *va
   if (!ns || ns->links_len == 0 || atomic_load_explicit(&cache->degraded_puts, memory_order_relaxed) == 0) {
     return;
   }
-  errand_queue(cache->errands, ns, 0, key, value, facts, token);
+  errand_queue(cache->errands, ns, DEMOTE, 0, key, value, facts, token);
 }
 
 /* Whether the tier lacks the key. The slot is owned. */
@@ -111,6 +124,26 @@ static bool lacks(const lrd_op *op, lrd_link *link) {
   return result == LARDER_MISS;
 }
 
+/* Into the form that the tier wants: memory has a value as it was put, a shared tier may have packed it. */
+static larder_err item_code(const errand *one, const lrd_op *op, const lrd_link *link, larder_tier_write *item,
+                            lrd_coded *coded, uint8_t **opened) {
+  lrd_span key = lrd_span_of(op->key, op->key_len);
+  larder_err result = LARDER_OK;
+  size_t len = 0;
+  if (one->kind == DEMOTE) {
+    result = lrd_code_value(one->ns, key, item->value, &item->facts, coded);
+    lrd_coded_apply(coded, link, item);
+  } else if (item->facts.framed && lrd_tier_has(&link->instance->tier, LARDER_TIER_READABLE)) {
+    result = lrd_unpack_for_readers(one->ns, key, item->value, &item->facts, opened, &len);
+    if (result == LARDER_OK) {
+      item->value = *opened;
+      item->facts.framed = false;
+      item->facts.value_len = item->facts.raw_len = len;
+    }
+  }
+  return result == LARDER_NOT_KEPT ? LARDER_OK : result;
+}
+
 static bool hand_to(const errand *one, const lrd_op *op, lrd_link *link, bool *cleaned) {
   lrd_instance *instance = link->instance;
   uint64_t slot = lrd_slot_of(one->ns->cache->slots, one->hash);
@@ -122,8 +155,29 @@ static bool hand_to(const errand *one, const lrd_op *op, lrd_link *link, bool *c
   }
   larder_tier_write item = {
       .verb = LARDER_TIER_PUT, .key = lrd_op_link_key(op, link), .value = one->bytes + one->key_len, .facts = one->facts};
-  return lrd_tier_write(&instance->tier, link->cell, &item, 1, LARDER_DURABILITY_COMMIT) == LARDER_OK &&
-         item.result == LARDER_OK;
+  lrd_coded coded = {0};
+  uint8_t *opened = NULL;
+  bool done = item_code(one, op, link, &item, &coded, &opened) == LARDER_OK &&
+              lrd_tier_write(&instance->tier, link->cell, &item, 1, LARDER_DURABILITY_COMMIT) == LARDER_OK &&
+              item.result == LARDER_OK;
+  lrd_coded_fini(&coded);
+  lrd_dealloc(opened);
+  return done;
+}
+
+/* The slot is owned. */
+static void forget_damaged(const errand *one, const lrd_op *op, lrd_link *link, bool *cleaned) {
+  lrd_instance *instance = link->instance;
+  if (!lrd_instance_answers(instance) ||
+      !lrd_instance_clean(instance, lrd_slot_of(one->ns->cache->slots, one->hash), cleaned)) {
+    return;
+  }
+  larder_tier_write item = {
+      .verb = LARDER_TIER_FORGET, .key = lrd_op_link_key(op, link), .facts = one->facts, .only_stamp = one->facts.stamp};
+  if (lrd_tier_write(&instance->tier, link->cell, &item, 1, LARDER_DURABILITY_COMMIT) == LARDER_OK &&
+      item.result == LARDER_OK && item.existed) {
+    lrd_stats_add(link->cell, LRD_STAT_EVICTED_CORRUPTION, 1);
+  }
 }
 
 static void errand_run(const errand *one) {
@@ -137,8 +191,10 @@ static void errand_run(const errand *one) {
     lrd_stats_add(ns->cell, LRD_STAT_REFUSED_FILLS, 1);
     return;
   }
-  if (one->links_below > 0) {
-    for (size_t i = one->links_below; i-- > 0;) {
+  if (one->kind == FORGET) {
+    forget_damaged(one, &op, &ns->links[one->link], &cleaned);
+  } else if (one->kind == PROMOTE) {
+    for (size_t i = one->link; i-- > 0;) {
       if (hand_to(one, &op, &ns->links[i], &cleaned)) {
         lrd_stats_add(ns->links[i].cell, LRD_STAT_PROMOTIONS, 1);
       }

@@ -355,6 +355,7 @@ larder_err larder_stat_get(larder_ns *ns, const void *key, size_t key_len, larde
       value_from_memory(ns, &pin, value);
       *out = (larder_stat){.tier = "memory", .own = value};
       lrd_memory_pin_facts(&pin, &out->facts);
+      out->stored_len = out->facts.value_len;
       out->stale = lrd_facts_stale(ns->cache, &out->facts, now_ms);
       return LARDER_OK;
     }
@@ -373,7 +374,10 @@ larder_err larder_stat_get(larder_ns *ns, const void *key, size_t key_len, larde
     return LARDER_ENOMEM;
   }
   value_from_found(found, false, value);
-  *out = (larder_stat){.facts = found->entry.facts, .tier = value->tier, .own = value};
+  *out = (larder_stat){.facts = found->entry.facts,
+                       .stored_len = found->link ? found->stored_len : found->entry.facts.value_len,
+                       .tier = value->tier,
+                       .own = value};
   out->stale = lrd_facts_stale(ns->cache, &out->facts, now_ms);
   return LARDER_OK;
 }

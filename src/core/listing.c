@@ -80,7 +80,9 @@ typedef struct list_walk {
   int64_t now_ms;
   uint64_t limit; /* 0: all */
   uint64_t seen;
+  bool values;
   bool stopped;
+  larder_err failed; /* LARDER_OK, or what stopped it */
   bool (*visit)(void *context, const larder_listed *entry);
   void *context;
 } list_walk;
@@ -99,6 +101,28 @@ static bool memory_vouches(larder_ns *ns, const larder_tier_key *key, const lard
   return same;
 }
 
+/* Shows an entry with its value as it was put. False: it is passed over. */
+static bool row_open(list_walk *walk, larder_listed *listed, larder_facts *facts, uint8_t **opened) {
+  lrd_link *link = walk->source->link;
+  size_t len = 0;
+  larder_err result = !walk->values || !link ? LARDER_NOT_KEPT
+                                             : lrd_decode_value(walk->ns, link, lrd_span_of(listed->key, listed->key_len),
+                                                                listed->value, listed->facts, opened, &len);
+  *facts = *listed->facts;
+  facts->value_len = result == LARDER_OK ? len : lrd_raw_len(listed->facts);
+  facts->raw_len = facts->value_len;
+  facts->framed = false;
+  listed->facts = facts;
+  if (result == LARDER_OK) {
+    listed->value = *opened;
+  }
+  if (result == LARDER_EKEY || result == LARDER_ENOMEM) {
+    walk->failed = result;
+    walk->stopped = true;
+  }
+  return result == LARDER_OK || result == LARDER_NOT_KEPT;
+}
+
 static bool list_row(void *context, const larder_tier_key *key, const larder_facts *facts, const void *value) {
   list_walk *walk = context;
   larder *cache = walk->ns->cache;
@@ -115,9 +139,14 @@ static bool list_row(void *context, const larder_tier_key *key, const larder_fac
   if (!lrd_match_takes(cache, walk->match, key->data, key->len, facts, walk->now_ms)) {
     return true;
   }
-  larder_listed listed = {key->data, key->len, facts, value, source->tier->name};
-  walk->seen++;
-  walk->stopped = !walk->visit(walk->context, &listed) || walk->seen == walk->limit;
+  larder_listed listed = {key->data, key->len, facts, value, source->tier->name, facts->value_len};
+  larder_facts shown;
+  uint8_t *opened = NULL;
+  if (row_open(walk, &listed, &shown, &opened)) {
+    walk->seen++;
+    walk->stopped = !walk->visit(walk->context, &listed) || walk->seen == walk->limit;
+  }
+  lrd_dealloc(opened);
   return !walk->stopped;
 }
 
@@ -153,8 +182,12 @@ static larder_err list_walk_run(list_walk *walk, bool values, larder_tier_cursor
     tag = NULL;
   }
   larder_err result = at->ended ? LARDER_END : LARDER_OK;
+  walk->values = values;
   while (result == LARDER_OK && !walk->stopped) {
     result = lrd_tier_scan(source->tier, source->space, tag, at, PAGE_ROWS, values, list_row, walk);
+  }
+  if (walk->failed != LARDER_OK) {
+    return walk->failed;
   }
   if (result == LARDER_END) {
     at->ended = !walk->stopped || at->ended;

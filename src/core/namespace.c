@@ -213,7 +213,8 @@ static larder_err ns_new(larder *cache, const char *name, larder_ns **out, larde
   }
   ns->cell = lrd_stats_cell_of(cache->stats, name, LRD_STATS_ALL);
   ns->log_hits = cache->config->log_cache_hits && lrd_log_wants(&cache->log, LRD_LOG_DEBUG) && name[0] != '.';
-  if ((result = chain_build(ns, err)) != LARDER_OK || (result = behind_start(ns, err)) != LARDER_OK) {
+  if ((result = chain_build(ns, err)) != LARDER_OK || (result = lrd_coding_init(ns, err)) != LARDER_OK ||
+      (result = behind_start(ns, err)) != LARDER_OK) {
     goto out;
   }
   *out = ns;
@@ -337,6 +338,8 @@ larder_err larder_ns_each(larder *cache, bool (*visit)(void *context, const char
 }
 
 void larder_ns_policy(const larder_ns *ns, larder_policy *out) {
+  static const char *const packs[LRD_PACK_METHOD_COUNT] = {NULL, "zlib", "zstd", "lz4"};
+  static const char *const seals[LRD_SEAL_COUNT] = {NULL, "aes-256-gcm", "fernet"};
   int64_t stale_ms = ns->policy.stale_while_revalidate_ms > ns->policy.stale_if_error_ms ? ns->policy.stale_while_revalidate_ms
                                                                                          : ns->policy.stale_if_error_ms;
   *out = (larder_policy){.ttl_ms = ns->policy.ttl_ms,
@@ -345,7 +348,10 @@ void larder_ns_policy(const larder_ns *ns, larder_policy *out) {
                          .durability = ns->links_len > 0 ? ns->policy.durability : LARDER_DURABILITY_COMMIT,
                          .tiers = ns->tiers_text,
                          .memory_policy = ns->memory ? ns->policy.memory_policy : NULL,
-                         .kind = ns->policy.kind};
+                         .kind = ns->policy.kind,
+                         .compression = packs[ns->coding.policy.method],
+                         .seal = seals[ns->coding.policy.seal],
+                         .seal_fields = ns->coding.fields};
 }
 
 const char *larder_root(const larder *cache) { return cache ? cache->root : NULL; }

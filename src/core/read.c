@@ -24,7 +24,7 @@ void lrd_found_free(lrd_found *found) {
     return;
   }
   if (found->link) {
-    lrd_tier_release(&found->link->instance->tier, &found->entry);
+    lrd_tier_release(&found->link->instance->tier, &found->held);
   }
   lrd_dealloc(found->own);
   lrd_dealloc(found);
@@ -79,21 +79,66 @@ static larder_err read_link(const lrd_op *op, lrd_link *link, bool facts_only, l
   return result == LARDER_OK ? LARDER_OK : LARDER_MISS;
 }
 
+/* From what the tier holds to the value as it was put; of facts alone, to the facts of that. */
+static larder_err found_open(const lrd_op *op, lrd_found *found, bool facts_only) {
+  larder_facts *facts = &found->entry.facts;
+  size_t len = 0;
+  found->entry = found->held;
+  found->stored_len = facts->value_len;
+  larder_err result = facts_only ? LARDER_NOT_KEPT
+                                 : lrd_decode_value(op->ns, found->link, lrd_span_of(op->key, op->key_len), found->held.value,
+                                                    &found->held.facts, &found->own, &len);
+  if (result == LARDER_OK) {
+    found->entry.value = found->own;
+    facts->value_len = len;
+  } else if (result == LARDER_NOT_KEPT) {
+    facts->value_len = lrd_raw_len(&found->held.facts);
+    result = LARDER_OK;
+  }
+  facts->framed = false;
+  facts->raw_len = facts->value_len;
+  return result;
+}
+
+/* What the link has, opened; what is damaged is left to be forgotten, and counts as a miss. */
+static larder_err read_and_open(const lrd_op *op, size_t i, bool facts_only, uint64_t token, lrd_found **out) {
+  larder_ns *ns = op->ns;
+  lrd_link *link = &ns->links[i];
+  larder_tier_entry entry = {0};
+  if (read_link(op, link, facts_only, &entry) != LARDER_OK) {
+    return LARDER_MISS;
+  }
+  lrd_found *found = lrd_alloc_zero(1, sizeof *found);
+  if (!found) {
+    lrd_tier_release(&link->instance->tier, &entry);
+    return LARDER_ENOMEM;
+  }
+  *found = (lrd_found){.ns = ns, .link = link, .held = entry};
+  larder_err result = found_open(op, found, facts_only);
+  if (result == LARDER_OK) {
+    *out = found;
+    return LARDER_OK;
+  }
+  if (result == LARDER_ECORRUPT) {
+    lrd_errand_forget(ns->cache, op, i, entry.facts.stamp, token);
+    result = LARDER_MISS;
+  }
+  lrd_found_free(found);
+  return result;
+}
+
 larder_err lrd_read_below(const lrd_op *op, bool facts_only, lrd_found **out) {
   larder_ns *ns = op->ns;
   lrd_slots *slots = ns->cache->slots;
   uint64_t token = lrd_slot_token(slots, lrd_slot_of(slots, op->hash));
-  larder_tier_entry entry = {0};
+  larder_err result = LARDER_MISS;
   for (size_t i = 0; i < ns->links_len; i++) {
-    if (read_link(op, &ns->links[i], facts_only, &entry) != LARDER_OK) {
+    lrd_found *found = NULL;
+    larder_err one = read_and_open(op, i, facts_only, token, &found);
+    if (one != LARDER_OK) {
+      result = one < 0 ? one : result;
       continue;
     }
-    lrd_found *found = lrd_alloc_zero(1, sizeof *found);
-    if (!found) {
-      lrd_tier_release(&ns->links[i].instance->tier, &entry);
-      return LARDER_ENOMEM;
-    }
-    *found = (lrd_found){.ns = ns, .link = &ns->links[i], .entry = entry};
     if (!facts_only) {
       fill_memory(op, found, token);
       if (i > 0 && token != LRD_TOKEN_NONE) {
@@ -103,5 +148,5 @@ larder_err lrd_read_below(const lrd_op *op, bool facts_only, lrd_found **out) {
     *out = found;
     return LARDER_OK;
   }
-  return LARDER_MISS;
+  return result;
 }

@@ -2,6 +2,7 @@
 /*
  * Every change to a namespace with shared tiers, one key or a batch, goes the same way:
  *
+ *   encode                              what shared tiers get is compressed and sealed while nobody waits for a slot
  *   own the slots, ascending            so nobody fills, demotes or evicts under us, and no two batches wait in a ring
  *   clean what is dirty                 a tier that works again forgets the slot's range
  *   stamp                               above the host's clock; above what is stored, should that be ahead
@@ -146,6 +147,9 @@ static size_t collect(write_run *run, lrd_link *link, larder_tier_verb verb_for_
                                             .value = verb == LARDER_TIER_PUT ? change->value : NULL,
                                             .facts = change->facts,
                                             .only_stamp = forget ? 0 : change->only_stamp};
+    if (verb == LARDER_TIER_PUT) {
+      lrd_coded_apply(&change->coded, link, &run->items[len - 1]);
+    }
   }
   return len;
 }
@@ -233,10 +237,16 @@ static void queued_first(write_run *run, lrd_link *lowest, const lrd_change *cha
                             .key = lrd_op_link_key(&change->op, lowest),
                             .value = queued->entry.value,
                             .facts = queued->entry.facts};
-  if (lrd_tier_write(&lowest->instance->tier, lowest->cell, &item, 1, LARDER_DURABILITY_COMMIT) == LARDER_OK &&
+  lrd_coded coded = {0};
+  larder_err ready =
+      lrd_code_value(ns, lrd_span_of(change->op.key, change->op.key_len), item.value, &queued->entry.facts, &coded);
+  lrd_coded_apply(&coded, lowest, &item);
+  if (ready == LARDER_OK &&
+      lrd_tier_write(&lowest->instance->tier, lowest->cell, &item, 1, LARDER_DURABILITY_COMMIT) == LARDER_OK &&
       item.result >= 0) {
     (void)lrd_pending_drop(ns->cache->pending, &change->op, queued->entry.facts.stamp);
   }
+  lrd_coded_fini(&coded);
   lrd_found_free(queued);
 }
 
@@ -404,14 +414,29 @@ static void count_changes(write_run *run) {
   }
 }
 
+/* A value that cannot be sealed is not stored, and nothing that is there is touched. */
+static void encode_values(write_run *run) {
+  for (size_t i = 0; i < run->count; i++) {
+    lrd_change *change = run->changes[i];
+    if (change->verb == LRD_CHANGE_PUT) {
+      change->coding_err = lrd_code_value(run->ns, lrd_span_of(change->op.key, change->op.key_len), change->value,
+                                          &change->facts, &change->coded);
+    }
+  }
+}
+
 static void write_shared(write_run *run) {
   larder_ns *ns = run->ns;
   larder *cache = ns->cache;
   lrd_link *lowest = &ns->links[ns->links_len - 1];
+  encode_values(run);
   qsort(run->changes, run->count, sizeof *run->changes, by_slot);
   own_slots(run);
   for (size_t i = 0; i < run->count; i++) {
     lrd_change *change = run->changes[i];
+    if (change->result == LARDER_OK) {
+      change->result = change->coding_err;
+    }
     if (change->result != LARDER_OK) {
       continue;
     }
@@ -434,6 +459,9 @@ static void write_shared(write_run *run) {
     }
   }
   count_changes(run);
+  for (size_t i = 0; i < run->count; i++) {
+    lrd_coded_fini(&run->changes[i]->coded);
+  }
 }
 
 /* Memory alone: the memory tier's own shard lock orders the changes of a key. */
@@ -519,6 +547,8 @@ larder_err lrd_write_batch(larder_ns *ns, lrd_change *changes, size_t count) {
   for (size_t i = 0; i < count; i++) {
     run.changes[i] = &changes[i];
     changes[i].result = LARDER_OK;
+    changes[i].coding_err = LARDER_OK;
+    changes[i].coded = (lrd_coded){0};
     changes[i].existed = false;
   }
   if (ns->links_len > 0) {

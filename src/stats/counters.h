@@ -36,7 +36,10 @@
   X(DIRTY_MARKED, "dirty_marked", "slots", debug, "Slots marked because a tier missed a write.")                               \
   X(DIRTY_CLEARED, "dirty_cleared", "slots", debug, "Marked slots put in order again.")                                        \
   X(BYTES_READ, "bytes_read", "bytes", stable, "Bytes of values read from the tier; those found in memory are not counted.")   \
-  X(BYTES_WRITTEN, "bytes_written", "bytes", stable, "Bytes of keys and values stored.")
+  X(BYTES_WRITTEN, "bytes_written", "bytes", stable, "Bytes of keys and values stored.")                                       \
+  X(CODEC_BYTES_IN, "codec_bytes_in", "bytes", stable, "Bytes of values handed to compression or sealing.")                    \
+  X(CODEC_BYTES_OUT, "codec_bytes_out", "bytes", stable, "Bytes of what was stored of them.")                                  \
+  X(CODEC_FAILURES, "codec_failures", "values", stable, "Values that could not be compressed, or not sealed.")
 
 /* Gauges move both ways. */
 #define LRD_STATS_GAUGES(X)                                                                                                    \
@@ -51,7 +54,9 @@
   X(DELETE, "delete", "seconds", stable, "Time of deletes, expires and touches.")                                              \
   X(SCAN, "scan", "seconds", stable, "Time of listings, per page.")                                                            \
   X(SWEEP, "sweep", "seconds", stable, "Time of sweeps.")                                                                      \
-  X(FLUSH, "flush", "seconds", stable, "Time of flushes.")
+  X(FLUSH, "flush", "seconds", stable, "Time of flushes.")                                                                     \
+  X(ENCODE, "encode", "seconds", stable, "Time of compressing and sealing a value.")                                           \
+  X(DECODE, "decode", "seconds", stable, "Time of opening a value that is stored compressed or sealed.")
 
 #define LRD_STATS_ENUM_COUNTER(constant, name, unit, stability, sentence) LRD_STAT_##constant,
 #define LRD_STATS_ENUM_GAUGE(constant, name, unit, stability, sentence)   LRD_GAUGE_##constant,

@@ -65,7 +65,7 @@ lrd_stats_cell *lrd_stats_cell_of(lrd_stats *stats, const char *ns, const char *
 void lrd_stats_cell_share(lrd_stats_cell *cell);
 
 typedef struct lrd_stats_lane {
-  _Alignas(64) _Atomic uint64_t counts[32]; /* the table's 28 and one of the lane's own, in whole cache lines */
+  _Alignas(64) _Atomic uint64_t counts[32]; /* the table's 31 and one of the lane's own, in whole cache lines */
 } lrd_stats_lane;
 #define LRD_STAT_MEMORY_HITS ((lrd_counter)31) /* not in the table: lrd_stats_add_hits */
 _Static_assert(LRD_STAT_COUNT <= 31, "a lane has 32 counters");

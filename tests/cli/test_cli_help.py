@@ -11,7 +11,8 @@ import unittest
 from cli_support import CONFIG, DONE, USAGE, CliCase, fits, larder_bare, shapes
 
 COMMANDS = ["init", "get", "put", "del", "exists", "ls", "inspect", "stats", "validate", "export", "import", "purge",
-            "clear-expired", "mission", "memo", "warm", "wisdom", "config", "bench", "tour", "completion", "help", "version"]
+            "clear-expired", "mission", "memo", "warm", "wisdom", "keys", "config", "bench", "tour", "completion", "help",
+            "version"]
 
 
 class Help(unittest.TestCase):

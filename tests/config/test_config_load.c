@@ -216,11 +216,14 @@ static void the_data_platforms_file_works_unchanged(void **state) {
   assert_true(ns_of(config, "another")->ttl_ms == LRD_TTL_NEVER);
   assert_true(config->alert_on_low_hit_rate == 0.5 && config->alert_on_high_latency_ms == 20.0);
   assert_true(config->alert_on_high_eviction_rate == 100.0);
-  assert_int_equal(config->notices_len, 2);
+  const lrd_config_coding *coding = &ns_of(config, "census")->coding;
+  assert_int_equal(coding->codec, 1);
+  assert_int_equal(coding->level, 0);
+  assert_int_equal(coding->threshold_bytes, 10240);
+  assert_true(coding->shuffle);
+  assert_int_equal(coding->seal, 0);
+  assert_int_equal(config->notices_len, 1);
   assert_string_equal(config->notices[0],
-                      "configuration:15:14: cache.compression.enable: compression needs the codec, which this "
-                      "build does not have: values are stored plain");
-  assert_string_equal(config->notices[1],
                       "configuration:29:14: cache.prefetch.enable: prefetch needs prediction, which this build "
                       "does not have: nothing is fetched ahead");
   lrd_config_free(config);
@@ -258,6 +261,31 @@ static void every_key_reaches_the_configuration(void **state) {
   assert_true(ns_of(config, "forever")->ttl_ms == LRD_TTL_NEVER);
   assert_int_equal(ns_of(config, "two words")->ttl_ms, 14 * DAY);
   assert_int_equal(ns_of(config, "weekly")->durability, LARDER_DURABILITY_BEHIND);
+  lrd_config_free(config);
+}
+
+static void a_namespace_has_its_own_compression_and_seal(void **state) {
+  home_make(*state);
+  lrd_config *config = load_text(
+      "cache:\n  key_file: keys/main\n  compression: {enable: true, codec: zstd, level: 19, threshold: 1KiB}\n"
+      "  defaults: {seal: fernet}\n  namespaces:\n"
+      "    a: {}\n    b: {compression: {codec: lz4, shuffle: false}, seal: none}\n    c: {compression: {enable: no}, seal: "
+      "{algorithm: aes-256-gcm}}\n    d: {seal: {fields: [username, password]}}\n    e: {seal: {algorithm: fernet, fields: "
+      "[]}}\n");
+  const lrd_config_coding *a = &ns_of(config, "a")->coding, *b = &ns_of(config, "b")->coding, *c = &ns_of(config, "c")->coding,
+                          *d = &ns_of(config, "d")->coding, *e = &ns_of(config, "e")->coding;
+  assert_true(a->codec == 2 && a->level == 19 && a->threshold_bytes == 1024 && a->shuffle && a->seal == 2);
+  assert_true(b->codec == 3 && b->threshold_bytes == 1024 && !b->shuffle && b->seal == 0);
+  assert_true(c->codec == 0 && c->seal == 1 && c->seal_fields == NULL);
+  assert_int_equal(d->seal, 2); /* as the defaults have it */
+  assert_string_equal(d->seal_fields, "username\npassword\n");
+  assert_true(e->seal == 2 && e->seal_fields == NULL);
+  assert_true(config->key_file[0] == '/' && strstr(config->key_file, "/keys/main") != NULL);
+  lrd_config_free(config);
+  config = load_text("cache: {namespaces: {a: {seal: {fields: [pin]}}, b: {compression: {codec: zstd}}}}\n");
+  assert_int_equal(ns_of(config, "a")->coding.seal, 1);
+  assert_int_equal(ns_of(config, "b")->coding.codec, 2); /* whoever says how, wants it */
+  assert_int_equal(config->defaults.coding.codec, 0);
   lrd_config_free(config);
 }
 
@@ -411,6 +439,7 @@ int main(void) {
       SUPPORT_DIR_TEST(relative_paths_start_from_the_file_and_from_the_root),
       SUPPORT_DIR_TEST(the_data_platforms_file_works_unchanged),
       cmocka_unit_test(every_key_reaches_the_configuration),
+      SUPPORT_DIR_TEST(a_namespace_has_its_own_compression_and_seal),
       cmocka_unit_test(chains_share_instances_by_path_and_keep_their_limits),
       cmocka_unit_test(a_section_goes_before_a_ttl_policy_of_its_name),
       cmocka_unit_test(variables_are_replaced_in_any_value),

@@ -105,8 +105,11 @@ static const awkward cases[] = {
      "1:32: cache.defaults.durability: found \"never\"; expected one of commit, sync, behind\n"},
     {"an empty path", "cache: {root: ''}\n", "1:15: cache.root: found \"\"; expected a path\n"},
     {"a level that the codec has not", "cache: {compression: {enable: true, codec: lz4, level: 12}}\n",
-     "1:56: cache.compression.level: found 12; expected 0 to 9 with the codec lz4\nnotice 1:31: cache.compression.enable: "
-     "compression needs the codec, which this build does not have: values are stored plain\n"},
+     "1:56: cache.compression.level: found 12; expected 0 to 9 with the codec lz4\n"},
+    {"a name of a field that is none", "cache: {namespaces: {a: {seal: {fields: [b, '']}}}}\n",
+     "1:45: cache.namespaces.a.seal.fields: found \"\"; expected a name of 1 to 100 bytes\n"},
+    {"a seal mistyped", "cache: {namespaces: {a: {seal: fernt}}}\n",
+     "1:32: cache.namespaces.a.seal: found \"fernt\"; expected one of none, aes-256-gcm, fernet; the nearest is fernet\n"},
     {"a name too long",
      "cache: {ttl_policies: "
      "{nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
@@ -196,21 +199,19 @@ static const awkward cases[] = {
      "1:44: cache.namespaces.a.limits.memory: found the unknown key \"max_entires\"; expected one of its keys; the nearest is "
      "max_entries\n"},
     {"parts that this build lacks",
-     "cache:\n  jsonl: {}\n  namespaces:\n    a:\n      health: {failures: 3}\n      seal: fernet\n      negative_ttl: 5s\n    "
+     "cache:\n  jsonl: {}\n  namespaces:\n    a:\n      health: {failures: 3}\n      negative_ttl: 5s\n    "
      "  maker: {command: [make, it]}\n",
      "2:3: cache.jsonl: needs jsonl, which this build does not have\n5:7: cache.namespaces.a.health: needs health, which this "
-     "build does not have\n6:7: cache.namespaces.a.seal: needs sealing, which this build does not have\n7:7: "
-     "cache.namespaces.a.negative_ttl: needs makers, which this build does not have\n8:15: cache.namespaces.a.maker.command: "
+     "build does not have\n6:7: "
+     "cache.namespaces.a.negative_ttl: needs makers, which this build does not have\n7:15: cache.namespaces.a.maker.command: "
      "needs the command maker, which this build does not have\n"},
     {"a maker of nothing", "cache: {namespaces: {a: {maker: {rate: 5/s}}}}\n",
      "1:33: cache.namespaces.a.maker: found no http, command or recipe; expected one of them\n"},
     {"a maker mistyped", "cache: {namespaces: {a: {maker: {htpp: x}}}}\n",
      "1:34: cache.namespaces.a.maker: found the unknown key \"htpp\"; expected one of its keys; the nearest is http\n"},
-    {"what is accepted but not carried out",
-     "cache:\n  memory: {policy: adaptive}\n  compression: {enable: true}\n  prefetch: {enabled: on}\n",
+    {"what is accepted but not carried out", "cache:\n  memory: {policy: adaptive}\n  prefetch: {enabled: on}\n",
      "notice 2:20: cache.memory.policy: needs the adaptive policy, which this build does not have: s3-fifo is used\nnotice "
-     "3:25: cache.compression.enable: compression needs the codec, which this build does not have: values are stored "
-     "plain\nnotice 4:23: cache.prefetch.enable: prefetch needs prediction, which this build does not have: nothing is fetched "
+     "3:23: cache.prefetch.enable: prefetch needs prediction, which this build does not have: nothing is fetched "
      "ahead\n"},
     {"a file without the section", "other: {cache: 1}\n",
      "notice 1:1: the file has no section cache: the defaults are in force\n"},
@@ -238,7 +239,8 @@ static const awkward cases[] = {
     {"several at once, in the file's order", "cache:\n  namespaces: {a: {ttl: x}}\n  slots: y\n  zzz: 1\n",
      "2:25: cache.namespaces.a.ttl: found \"x\"; expected a duration such as 90s, 1h or 7d, or never, from 1ms to 36500d (a "
      "bare number is seconds)\n3:10: cache.slots: found \"y\"; expected a power of two from 1024 to 268435456\n4:3: cache: "
-     "found the unknown key \"zzz\"; expected one of root, shared_filesystem, slots, graceful_mode, statistics, checksums, "
+     "found the unknown key \"zzz\"; expected one of root, shared_filesystem, slots, key_file, graceful_mode, statistics, "
+     "checksums, "
      "sweep_interval, secrets, memory, sqlite, files, jsonl, redis, compression, breaker, prefetch, monitoring, defaults, "
      "ttl_policies, "
      "namespaces\n"},
@@ -266,10 +268,7 @@ static void the_designs_example_is_understood_but_for_parts_that_are_missing(voi
             "19:43: cache.namespaces.proxies.tiers: needs jsonl, which this build does not have\n"
             "19:82: cache.namespaces.proxies.limits: needs jsonl, which this build does not have\n"
             "19:105: cache.namespaces.proxies.health: needs health, which this build does not have\n"
-            "19:128: cache.namespaces.proxies.seal: needs sealing, which this build does not have\n"
             "notice 3:53: cache.memory.policy: needs the adaptive policy, which this build does not have: s3-fifo is used\n"
-            "notice 5:25: cache.compression.enable: compression needs the codec, which this build does not have: values are "
-            "stored plain\n"
             "notice 9:26: cache.prefetch.enable: prefetch needs prediction, which this build does not have: nothing is fetched "
             "ahead\n"
             "notice 13:31: cache.namespaces.bls_ces.tiers: redis is switched off: the chain goes on without it\n");
