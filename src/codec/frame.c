@@ -65,19 +65,23 @@ static lrd_span associated_data(const uint8_t *frame, size_t head_len, const lrd
 
 /* --- encoding ------------------------------------------------------------------------------------------------------ */
 
-static larder_err head_append(lrd_buf *out, const lrd_frame_head *head) {
-  uint8_t const marker =
-      (uint8_t)((unsigned)head->method | (head->width != 0 ? SHUFFLED : 0u) | (head->seal != LRD_SEAL_NONE ? SEALED : 0u));
-  larder_err err = lrd_buf_append_byte(out, marker);
-  if (err == LARDER_OK && head->width != 0) err = lrd_buf_append_byte(out, (uint8_t)head->width);
-  if (err == LARDER_OK) err = lrd_varint_append(out, head->raw_len);
-  if (err != LARDER_OK || head->seal == LRD_SEAL_NONE) return err;
-  uint8_t id[8];
-  lrd_put_u64(id, head->key_id);
-  err = lrd_buf_append_byte(out, (uint8_t)head->seal);
-  if (err == LARDER_OK) err = lrd_buf_append(out, id, sizeof id);
-  if (err == LARDER_OK && head->seal == LRD_SEAL_AES_256_GCM) err = lrd_buf_append(out, head->nonce, LRD_SEAL_NONCE_LEN);
-  return err;
+/* Into room that was reserved (HEAD_MAX); the length. */
+static size_t head_write(uint8_t *out, const lrd_frame_head *head) {
+  uint8_t *at = out;
+  *at++ = (uint8_t)((unsigned)head->method | (head->width != 0 ? SHUFFLED : 0u) | (head->seal != LRD_SEAL_NONE ? SEALED : 0u));
+  if (head->width != 0) *at++ = (uint8_t)head->width;
+  uint64_t len = head->raw_len;
+  for (; len >= 0x80; len >>= 7) *at++ = (uint8_t)(len | 0x80);
+  *at++ = (uint8_t)len;
+  if (head->seal == LRD_SEAL_NONE) return (size_t)(at - out);
+  *at++ = (uint8_t)head->seal;
+  lrd_put_u64(at, head->key_id);
+  at += 8;
+  if (head->seal == LRD_SEAL_AES_256_GCM) {
+    memcpy(at, head->nonce, LRD_SEAL_NONCE_LEN);
+    at += LRD_SEAL_NONCE_LEN;
+  }
+  return (size_t)(at - out);
 }
 
 /* Packs behind where the head will end, into what the value may take at most. LARDER_NOT_KEPT: leave it as it is. */
@@ -117,9 +121,9 @@ static larder_err encode_token(lrd_codec *codec, lrd_span value, lrd_buf *out) {
   if (lrd_keyring_len(codec->keyring) == 0) return LARDER_EKEY;
   head.key_id = lrd_keyring_at(codec->keyring, 0).id;
   larder_err err = lrd_buf_reserve(out, HEAD_MAX + head.payload_len + SUM_LEN);
-  if (err == LARDER_OK) err = head_append(out, &head);
   if (err != LARDER_OK) return err;
-  head.head_len = out->len - from;
+  head.head_len = head_write(out->data + from, &head);
+  out->len = from + head.head_len;
   err = lrd_token_seal(codec->keyring, value.data, value.len, (char *)out->data + out->len, &key_id);
   if (err != LARDER_OK) return err;
   LRD_ASSERT(key_id == head.key_id);
@@ -152,11 +156,10 @@ static larder_err encode_packed(lrd_codec *codec, lrd_codec_worker *worker, cons
     if (err != LARDER_OK) return err;
     head.nonce = nonce;
   }
-  err = head_append(out, &head); /* within what was reserved */
-  LRD_ASSERT(err == LARDER_OK);
-  head.head_len = out->len - from;
   uint8_t *frame = out->data + from;
+  head.head_len = head_write(frame, &head);
   if (plain != value.data) plain = memmove(frame + head.head_len, plain, head.payload_len);
+  err = LARDER_OK;
   if (head.seal != LRD_SEAL_NONE) err = seal_gcm(codec, place, &head, frame, plain);
   if (err != LARDER_OK) return err;
   size_t const covered = head.head_len + head.payload_len + tag_len_of(head.seal);

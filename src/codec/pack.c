@@ -45,10 +45,10 @@ static larder_err deflate_ready(lrd_packer *packer, int level) {
   return packer->deflate == NULL ? LARDER_ENOMEM : LARDER_OK;
 }
 
-/* Whether samples of the value get smaller by a thirty-second at least: half of what the whole has to. */
+/* Whether samples of the value get smaller by a sixteenth, as the whole has to. */
 static larder_err probe(lrd_packer *packer, const uint8_t *in, size_t len) {
   uint8_t samples[PROBE_SAMPLES * PROBE_EACH];
-  uint8_t packed[sizeof samples - sizeof samples / 32];
+  uint8_t packed[sizeof samples - sizeof samples / 16];
   size_t const stride = len / PROBE_SAMPLES;
   for (size_t i = 0; i < PROBE_SAMPLES; i++)
     memcpy(samples + i * PROBE_EACH, in + i * stride + (stride - PROBE_EACH) / 2, PROBE_EACH);

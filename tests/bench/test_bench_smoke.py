@@ -25,10 +25,15 @@ array_load_npz_deflated array_load_npz_stored array_load_joblib array_save_npz_d
 warm_jsonl_10k warm_jsonl_1m warm_jsonl_read_10k warm_jsonl_read_1m
 wisdom_cold_8x8 wisdom_search_8x8 wisdom_run_8x8
 """.split()
+CODEC = [f"codec_{method}_{field}{shuffled}{end}" for method in ("zlib", "zstd", "lz4") for field in ("smooth", "random")
+         for shuffled in ("", "_shuffled") for end in ("", "_opened", "_ratio")]
+SEAL = ["seal_1k", "seal_10m", "seal_fernet_1k"]
 LOOPS = ["copied", "slots", "pinned", "many"]
 WANTED = (
     [name + length for name in BY_KEY_LENGTH for length in ("_8", "_32")]
     + SINGLE
+    + SEAL
+    + CODEC
     + [f"memory_get_path_{what}_{loop}" for what in ("allocations", "locks", "syscalls") for loop in LOOPS]
 )
 
