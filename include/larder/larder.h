@@ -87,7 +87,10 @@ typedef struct larder_get_options {
   bool allow_stale; /* also hand out what is between soft and hard expiry */
 } larder_get_options;
 
-/* LARDER_OK and *out to release, LARDER_MISS, or LARDER_EINVAL, LARDER_ENOMEM, LARDER_EFORKED. options may be NULL. */
+/*
+ * LARDER_OK and *out to release, LARDER_MISS, or LARDER_EINVAL, LARDER_ENOMEM, LARDER_EFORKED. LARDER_EKEY: it is there,
+ * sealed with a key that is not. options may be NULL.
+ */
 LARDER_API LARDER_MUST_CHECK larder_err larder_get(larder_ns *ns, const void *key, size_t key_len,
                                                    const larder_get_options *options, larder_value *out);
 /* Accepts a zeroed value; leaves it zeroed. */
