@@ -2,10 +2,10 @@
 /*
  * Frames from a disk or a peer: decoded as they are, and with a closing checksum that is right, so that what lies behind it
  * is reached. Decoding answers or refuses, and makes no room that the input cannot fill. The input is also a value, which
- * comes back from its own frame.
+ * comes back from its own frame, and a document, whose sealed members are opened.
  */
 #include "base/hash.h"
-#include "codec/frame.h"
+#include "codec/fields.h"
 #include <larder/ext/tier.h>
 #include <stdlib.h>
 
@@ -83,9 +83,35 @@ static void try_encode(const uint8_t *data, size_t size) {
   lrd_buf_fini(&frame);
 }
 
+/* A document from a tier is opened or refused; one that we sealed comes back byte by byte. */
+static void try_fields(const uint8_t *data, size_t size) {
+  lrd_span const json = lrd_span_of(data, size);
+  lrd_buf opened = {0}, sealed = {0}, back = {0};
+  lrd_fields_found found;
+  const char *why = NULL;
+  larder_err err = lrd_fields_open(codec_of_keys(), &place, "a\npassword\n", json, &opened, &found, &why);
+  HOLDS(err == LARDER_OK || why != NULL);
+  for (unsigned seal = LRD_SEAL_AES_256_GCM; seal < LRD_SEAL_COUNT; seal++) {
+    lrd_buf_clear(&sealed);
+    lrd_buf_clear(&back);
+    err = lrd_fields_seal(codec_of_keys(), (lrd_seal)seal, &place, "a\npassword\n", json, &sealed);
+    HOLDS(err == LARDER_OK || err == LARDER_EFORMAT);
+    if (err != LARDER_OK) continue;
+    HOLDS(lrd_fields_open(codec_of_keys(), &place, "a\npassword\n", lrd_span_of(sealed.data, sealed.len), &back, &found,
+                          &why) == LARDER_OK);
+    HOLDS(!found.bare);
+    HOLDS(found.sealed ? back.len == size && memcmp(back.data, data, size) == 0
+                       : sealed.len == size && memcmp(sealed.data, data, size) == 0);
+  }
+  lrd_buf_fini(&back);
+  lrd_buf_fini(&sealed);
+  lrd_buf_fini(&opened);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   try_decode(lrd_span_of(data, size));
   try_summed(data, size);
   if (size > 0) try_encode(data, size);
+  try_fields(data, size);
   return 0;
 }
