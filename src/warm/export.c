@@ -24,6 +24,8 @@ typedef struct export_run {
   larder_format format;
   larder_transfer_counts counts;
   lrd_entry_writer writer;
+  bool hide_values;  /* the namespace is sealed */
+  char *field_names; /* names of secrets, with those of the members that the namespace seals */
   lrd_buf page;
   lrd_summing *sum;
   const char *path; /* NULL: to options->write */
@@ -133,7 +135,7 @@ static bool entry_visit(void *context, const larder_listed *entry) {
   run->counts.entries++;
   if (run->format == LARDER_FORMAT_JSON) run->failure = lrd_buf_append_str(page, run->counts.done > 0 ? ",\n" : "\n");
   if (run->failure == LARDER_OK)
-    run->failure = lrd_entry_write(&run->writer, larder_ns_name(run->ns), false, entry, page, &redacted);
+    run->failure = lrd_entry_write(&run->writer, larder_ns_name(run->ns), run->hide_values, entry, page, &redacted);
   if (run->failure == LARDER_OK && run->format == LARDER_FORMAT_JSONL) run->failure = lrd_buf_append_byte(page, '\n');
   if (run->failure == LARDER_OK) {
     run->counts.done++;
@@ -148,10 +150,34 @@ static bool entry_visit(void *context, const larder_listed *entry) {
   return run->failure == LARDER_OK && page->len < PAGE_BYTES;
 }
 
+/* Of a sealed namespace no value leaves; where members are sealed, these do not. A name that is none hides the whole. */
+static larder_err sealed_hide(export_run *run) {
+  larder_policy policy;
+  lrd_buf given = {0};
+  larder_err result = LARDER_OK;
+  larder_ns_policy(run->ns, &policy);
+  lrd_dealloc(run->field_names);
+  run->field_names = NULL;
+  run->writer.secrets = run->cache->secrets;
+  run->hide_values = policy.seal && !policy.seal_fields;
+  if (!policy.seal_fields) return LARDER_OK;
+  if (run->cache->config->secrets) result = lrd_buf_append_str(&given, run->cache->config->secrets);
+  for (const char *at = policy.seal_fields; *at && result == LARDER_OK; at += strcspn(at, "\n") + 1)
+    result = lrd_buf_printf(&given, "=%.*s\n", (int)strcspn(at, "\n"), at);
+  if (result == LARDER_OK) result = lrd_buf_terminate(&given);
+  if (result == LARDER_OK) result = lrd_secrets_make((const char *)given.data, &run->field_names);
+  lrd_buf_fini(&given);
+  if (result == LARDER_OK) run->writer.secrets = run->field_names;
+  if (result == LARDER_EINVAL) run->hide_values = true;
+  return result == LARDER_EINVAL ? LARDER_OK : result;
+}
+
 static larder_err ns_export(export_run *run, const char *name, larder_error *err) {
   larder_cursor cursor = {{0}};
   larder_err result = larder_ns_open(run->cache, name, &run->ns, err);
   if (result != LARDER_OK) return result;
+  result = sealed_hide(run);
+  if (result != LARDER_OK) return lrd_fail(err, result, 0, ROOM, "out of memory");
   while (result == LARDER_OK) {
     result = larder_list(run->ns, run->options->match, true, PAGE_ENTRIES, &cursor, entry_visit, run);
     if (run->failure != LARDER_OK) return lrd_fail(err, run->failure, 0, ROOM, "out of memory");
@@ -253,6 +279,7 @@ larder_err larder_export(larder *cache, const char *path, const larder_export_op
   lrd_summing_free(run.sum);
   lrd_buf_fini(&run.page);
   lrd_entry_writer_fini(&run.writer);
+  lrd_dealloc(run.field_names);
   if (counts) *counts = run.counts;
   return result;
 }

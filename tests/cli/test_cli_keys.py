@@ -59,6 +59,15 @@ class Keys(CliCase):
             self.assertNotIn("hunter2", self.expect(DONE, *args).out)
         self.assertEqual(self.document("inspect", "people", "ann")["preview_as"], "sealed")
 
+    def test_no_value_of_a_sealed_namespace_is_exported_unless_asked_for(self):
+        self.expect(DONE, "keys", "new")
+        self.put("people", "ann", "no word that tells: hunter2")
+        out = os.path.join(self.folder, "out.jsonl")
+        self.expect(DONE, "export", "people", "--output", out)
+        self.assertNotIn(b"hunter2", self.read(out))
+        self.expect(DONE, "export", "people", "--include-secrets", "--output", out)
+        self.assertIn(b"hunter2", self.read(out))
+
     def test_wrong_usage(self):
         self.expect(USAGE, "keys", "show", "FILE")
         self.expect(USAGE, "keys", "rotate", "--next")
@@ -118,6 +127,16 @@ class Fields(CliCase):
         self.assertEqual(json.loads(Fernet(KEY_A).decrypt(stored[0]["password"])), "hunter2")
         self.assertEqual(self.larder("get", "people", "ann", LARDER_KEY=KEY_A).raw, person)
         self.assertNotIn("hunter2", self.larder("inspect", "people", "ann", LARDER_KEY=KEY_A).out)
+
+    def test_sealed_fields_are_not_exported(self):
+        config = self.read(self.config_file).replace(b"[password]", b"[favourite]")
+        with open(self.config_file, "wb") as file:
+            file.write(config)
+        self.expect(DONE, "put", "people", "ann", stdin=b'{"name": "ann", "favourite": "hunter2"}', LARDER_KEY=KEY_A)
+        out = os.path.join(self.folder, "out.jsonl")
+        self.expect(DONE, "export", "people", "--output", out, LARDER_KEY=KEY_A)
+        self.assertNotIn(b"hunter2", self.read(out))
+        self.assertIn(b"ann", self.read(out))
 
 
 class Compression(CliCase):
