@@ -112,19 +112,26 @@ static DIR *folder_open(int space_fd, const char *within) {
   return dir;
 }
 
+/*
+ * The entry's own temporary file always counts. What was replaced, and lies under the name of its successor, counts only where
+ * the machine has stopped and lost the end of the log: else the successor was acknowledged, and only the log is damaged.
+ */
 larder_err lrd_files_mend(files_tier *tier, const files_entry *entry) {
-  char within[LRD_FILES_NAME_MAX], prefix[LRD_FILES_NAME_MAX], found[LRD_FILES_NAME_MAX];
+  char within[LRD_FILES_NAME_MAX], prefix[LRD_FILES_NAME_MAX], found[LRD_FILES_NAME_MAX], own[LRD_FILES_NAME_MAX];
+  bool const cut = atomic_load(&tier->board->cut) != 0;
   const char *name = files_name(entry);
   const char *slash = strrchr(name, '/');
   int const fd = lrd_files_space_fd(tier, entry->space);
   if (fd < 0) return lrd_err_from_errno(errno);
   (void)snprintf(within, sizeof within, "%.*s", slash == NULL ? 1 : (int)(slash - name), slash == NULL ? "." : name);
   int const prefix_len = snprintf(prefix, sizeof prefix, LRD_FILES_TEMPORARY "%016llx-", (unsigned long long)entry->hash);
+  lrd_files_temporary(entry, own);
+  const char *own_base = strrchr(own, '/') == NULL ? own : strrchr(own, '/') + 1;
   DIR *dir = folder_open(fd, within);
   if (dir == NULL) return LARDER_MISS;
   larder_err err = LARDER_MISS;
   for (struct dirent *at = NULL; err == LARDER_MISS && (at = readdir(dir)) != NULL;) {
-    if (strncmp(at->d_name, prefix, (size_t)prefix_len) != 0) continue;
+    if (strncmp(at->d_name, prefix, (size_t)prefix_len) != 0 || (!cut && strcmp(at->d_name, own_base) != 0)) continue;
     if (snprintf(found, sizeof found, "%s/%s", within, at->d_name) >= (int)sizeof found) continue;
     if (lrd_files_file_matches(tier, entry, found, false) != LARDER_OK) continue;
     err = lrd_fs_rename_at(fd, found, name, false) == 0 ? LARDER_OK : lrd_err_from_errno(errno);

@@ -159,7 +159,8 @@ typedef struct files_board {
   _Atomic uint64_t open;   /* a transaction is under way; who died in it leaves it so */
   _Atomic int64_t wanted_until_ns;
   _Atomic uint64_t clean; /* state at an orderly last close, else 0 */
-  uint64_t reserved[15];
+  _Atomic uint64_t cut;   /* since this boot began with a log whose end the machine had lost */
+  uint64_t reserved[14];
   _Atomic uint64_t viewed[LRD_FILES_SPACES_MAX]; /* of each space, the state that its index.json shows */
 } files_board;
 
@@ -241,6 +242,7 @@ typedef struct files_tier {
   _Atomic uint64_t applied; /* the state that the index shows; UINT64_MAX: it has to be read anew */
   uint64_t foreign;         /* the last state that another process wrote */
   bool log_damaged;
+  bool log_holed; /* a damaged frame with whole ones behind it */
   files_txn txn;
   uint64_t random;
   _Atomic uint64_t noted[LRD_FILES_NOTED_MAX];

@@ -104,6 +104,7 @@ static larder_err frames_apply(files_tier *tier, const uint8_t *bytes, size_t le
       damaged = true;
     else if (err != LARDER_OK)
       return err;
+    tier->log_holed = tier->log_holed || damaged;
     at += whole;
     *used_out = at;
   }
@@ -344,6 +345,8 @@ static larder_err log_whole(files_tier *tier) {
   larder_err err = range_apply(tier, LRD_FILES_LOG_HEADER, len, true, &used);
   uint64_t const state = files_state(tier->log.generation, used);
   bool const orderly = atomic_load(&tier->board->clean) == state || atomic_load(&tier->board->state) == state;
+  bool const cut = !orderly && !tier->log_holed && atomic_load(&tier->board->state) == 0 && used > LRD_FILES_LOG_HEADER;
+  if (cut && !tier->read_only) atomic_store(&tier->board->cut, 1);
   if (err == LARDER_OK && !orderly && !tier->read_only) err = retired_redo(tier, true);
   lrd_files_index_retire(&tier->index);
   if (err != LARDER_OK) return err;
