@@ -47,7 +47,7 @@ static const init_ns sim[] = {{"fractional_kernels", "array", "weights of fracti
                               {"echo_templates", "array", "prime-gap echo templates"},
                               {"state_profiles", "array", "initial states"},
                               {"source_maps", "array", "zones on a grid"},
-                              {"mission_graph", "json", "results of mission steps"},
+                              {"mission_graph", "bytes", "results of mission steps"},
                               {"surrogates", "model", "trained models: models/ and metadata/"},
                               {0}};
 static const init_ns plain[] = {{0}};

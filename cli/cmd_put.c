@@ -119,7 +119,7 @@ static cli_exit broken_told(const cli_call *call, const put_args *args, larder_n
   larder_error why = {0};
   larder_ns_policy(ns, &policy);
   larder_kind kind = cli_kind_of(args->kind);
-  if (kind == LARDER_KIND_BYTES) kind = policy.kind;
+  if (args->kind == NULL) kind = policy.kind;
   larder_err result = larder_kind_check(kind, cli_buf_str(value), value->len, NULL, &why);
   return cli_refuse(call, CLI_FAILED, "mend the value, or put it as another --kind", "not kept, since it is no whole %s: %s",
                     cli_kind_name(kind), result == LARDER_OK ? larder_err_text(LARDER_EFORMAT) : why.message);
@@ -131,6 +131,7 @@ static cli_exit value_put(const cli_call *call, const put_args *args, larder_ns 
                             .ttl_ms = args->ttl_ms,
                             .stale_ms = args->stale_ms,
                             .kind = cli_kind_of(args->kind),
+                            .kind_given = args->kind != NULL,
                             .version = args->version,
                             .meta = meta->len > 0 ? meta->data : NULL,
                             .meta_len = meta->len,

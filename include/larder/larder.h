@@ -106,9 +106,9 @@ LARDER_API LARDER_MUST_CHECK larder_err larder_get_into(larder_ns *ns, const voi
 
 typedef struct larder_put_options {
   size_t size;
-  int64_t ttl_ms;   /* 0: the namespace's; LARDER_TTL_NEVER: none */
-  int64_t stale_ms; /* how long it may still be served stale after that; 0: the namespace's; -1: not at all */
-  larder_kind kind;
+  int64_t ttl_ms;      /* 0: the namespace's; LARDER_TTL_NEVER: none */
+  int64_t stale_ms;    /* how long it may still be served stale after that; 0: the namespace's; -1: not at all */
+  larder_kind kind;    /* LARDER_KIND_BYTES: the namespace's, unless kind_given */
   const char *version; /* NUL-terminated, at most LARDER_VERSION_MAX; NULL: none */
   const void *meta;    /* at most LARDER_META_MAX bytes */
   size_t meta_len;
@@ -117,6 +117,7 @@ typedef struct larder_put_options {
   uint64_t only_stamp;    /* not 0: only over an entry with exactly this stamp, else LARDER_OLDER (compare-and-put) */
   int64_t fresh_until_ms; /* not 0: a wall time, exactly, instead of ttl_ms */
   int64_t keep_until_ms;  /* with fresh_until_ms: how long it may be served stale; below it: not at all */
+  bool kind_given;        /* kind is meant as it stands, also when it is LARDER_KIND_BYTES */
 } larder_put_options;
 
 /*

@@ -78,7 +78,7 @@ larder_err lrd_facts_from_options(const larder_ns *ns, const larder_put_options 
       options->fresh_until_ms < 0 || options->meta_len > LARDER_META_MAX || (options->meta_len > 0 && !options->meta)) {
     return LARDER_EINVAL;
   }
-  if (options->kind != LARDER_KIND_BYTES) {
+  if (options->kind != LARDER_KIND_BYTES || options->kind_given) {
     facts.kind = options->kind;
   }
   if (options->version) {

@@ -325,7 +325,7 @@ larder_err lrd_kept_write(larder_ns *ns, const lrd_job *job, const lrd_job_key *
   larder_ns_policy(ns, &policy);
   lrd_kept *old = NULL;
   keeping k = {.ns = ns, .job = job, .bytes_max = policy.max_entry_bytes, .why = why};
-  k.how = (larder_put_options){.size = sizeof k.how, .ttl_ms = ttl_ms};
+  k.how = (larder_put_options){.size = sizeof k.how, .ttl_ms = ttl_ms, .kind_given = true};
   k.kept = kept_new(LRD_PART_FILES + job->outputs.len, key);
   if (!k.kept) return not_kept(&k, "the record", LARDER_ENOMEM);
   k.kept->exit_code = made->exit_code;

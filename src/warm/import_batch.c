@@ -105,7 +105,7 @@ static bool times_same(const lrd_import_batch *batch, const lrd_entry *entry, co
 }
 
 static bool facts_same(const lrd_import_batch *batch, const larder_ns *ns, const lrd_entry *entry, const larder_facts *facts) {
-  larder_kind kind = entry->kind == LARDER_KIND_BYTES ? ns->policy.kind : entry->kind;
+  larder_kind kind = entry->kind == LARDER_KIND_BYTES && !entry->kind_given ? ns->policy.kind : entry->kind;
   uint64_t len = facts->framed ? facts->raw_len : facts->value_len;
   return len == entry->value.len && facts->kind == kind &&
          lrd_span_equal(lrd_span_of(facts->version, facts->version_len), lrd_span_str(entry->version ? entry->version : "")) &&
@@ -185,6 +185,7 @@ static void item_fill(lrd_import_batch *batch, size_t i) {
   batch->puts[i] = (larder_put_options){.size = sizeof(larder_put_options),
                                         .ttl_ms = batch->ttl_ms != 0 ? batch->ttl_ms : entry->ttl_ms,
                                         .kind = entry->kind,
+                                        .kind_given = entry->kind_given,
                                         .version = entry->version,
                                         .meta = entry->meta.len > 0 ? entry->meta.data : NULL,
                                         .meta_len = entry->meta.len,

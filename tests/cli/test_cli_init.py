@@ -9,7 +9,7 @@ import unittest
 
 import numpy
 
-from cli_support import DONE, NOT_FOUND, USAGE, CliCase, fits, larder_bare, shapes
+from cli_support import DONE, FAILED, NOT_FOUND, USAGE, CliCase, fits, larder_bare, shapes
 
 NAMESPACES = ["fractional_kernels", "stencils", "fftw_wisdom", "echo_templates", "state_profiles", "source_maps",
               "mission_graph", "surrogates"]
@@ -58,6 +58,23 @@ class Init(CliCase):
         self.assertEqual((again.document["made"], len(again.document["kept"])), ([], 3))
         self.assertEqual(self.read(path), b"mine")
         self.assertEqual(self.run_in("get", "mission_graph", "k").out, "{}")
+
+    def test_a_kind_that_is_named_counts_in_a_namespace_of_another(self):
+        self.run_in("put", "surrogates", "notes", "-", stdin=b"no model", code=FAILED)
+        self.run_in("put", "surrogates", "notes", "-", "--kind", "bytes", stdin=b"no model")
+        self.assertEqual(self.run_in("get", "surrogates", "notes").out, "no model")
+
+    def test_results_of_any_kind_are_kept_where_json_is_the_rule(self):
+        config = os.path.join(self.root, "larder.yaml")
+        with open(config, "a", encoding="utf-8") as file:
+            file.write("    json_only: {kind: json}\n")
+        mission = os.path.join(self.folder, "mission.json")
+        with open(mission, "w", encoding="utf-8") as file:
+            file.write('{"steps": [{"id": "a", "run": ["sh", "-c", "echo no json; printf x > a.out"], "outputs": ["a.out"]}]}')
+        for state in ("made", "hit"):
+            ran = self.run_in("mission", "--ns", "json_only", mission)
+            self.assertIn(state, ran.out)
+        self.run_in("put", "json_only", "k", "-", stdin=b"no json", code=FAILED)
 
     def test_a_plain_one_has_no_namespaces(self):
         with tempfile.TemporaryDirectory() as folder:
