@@ -25,6 +25,11 @@ static fixture *fixture_new(void) {
   return f;
 }
 
+int fixture_setup_plain(void **state) {
+  *state = fixture_new();
+  return 0;
+}
+
 int fixture_setup_real(void **state) {
   fixture *f = fixture_new();
   const larder_options options = {.size = sizeof options, .root = f->root, .config_text = CONFIG};

@@ -25,7 +25,10 @@ int fixture_teardown(void **state);
  * bounded waits are over at once. */
 int fixture_setup_real(void **state);
 #define REAL_TIME_TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup_real, fixture_teardown)
-#define FIXTURE_TEST(function)   cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
+/* A folder and no cache, whose threads would allocate beside what a sweep counts. */
+int fixture_setup_plain(void **state);
+#define PLAIN_TEST(function)   cmocka_unit_test_setup_teardown(function, fixture_setup_plain, fixture_teardown)
+#define FIXTURE_TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 /* NULL when it can't be opened. */
 larder *fixture_open(fixture *f, const char *root);

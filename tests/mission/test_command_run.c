@@ -205,17 +205,17 @@ static void any_allocation_may_fail(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TEST(exit_codes_and_signals_are_told),
-      FIXTURE_TEST(both_streams_come_byte_for_byte),
-      FIXTURE_TEST(what_a_command_inherits),
-      FIXTURE_TEST(a_broken_pipe_ends_a_command_even_where_we_ignore_it),
-      FIXTURE_TEST(output_that_nobody_wants_ends_the_command),
-      FIXTURE_TEST(a_time_limit_ends_the_whole_group),
-      FIXTURE_TEST(stopping_ends_the_whole_group),
-      FIXTURE_TEST(all_of_the_group_are_asked_before_they_are_ended),
-      FIXTURE_TEST(signals_are_passed_on),
-      FIXTURE_TEST(who_ignores_being_asked_is_ended),
-      FIXTURE_TEST(any_allocation_may_fail),
+      PLAIN_TEST(exit_codes_and_signals_are_told),
+      PLAIN_TEST(both_streams_come_byte_for_byte),
+      PLAIN_TEST(what_a_command_inherits),
+      PLAIN_TEST(a_broken_pipe_ends_a_command_even_where_we_ignore_it),
+      PLAIN_TEST(output_that_nobody_wants_ends_the_command),
+      PLAIN_TEST(a_time_limit_ends_the_whole_group),
+      PLAIN_TEST(stopping_ends_the_whole_group),
+      PLAIN_TEST(all_of_the_group_are_asked_before_they_are_ended),
+      PLAIN_TEST(signals_are_passed_on),
+      PLAIN_TEST(who_ignores_being_asked_is_ended),
+      PLAIN_TEST(any_allocation_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -420,7 +420,7 @@ int main(void) {
       FIXTURE_TEST(who_would_wait_for_himself_is_told),
       FIXTURE_TEST(wrong_calls_are_refused),
       FIXTURE_TEST(any_allocation_may_fail),
-      FIXTURE_TEST(nothing_leaks_when_allocations_fail),
+      PLAIN_TEST(nothing_leaks_when_allocations_fail),
       FIXTURE_TEST(whatever_file_operation_fails_the_output_is_whole),
       FIXTURE_TEST(a_crash_leaves_a_whole_result_or_none),
   };
