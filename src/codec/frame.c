@@ -142,6 +142,10 @@ static larder_err encode_packed(lrd_codec *codec, lrd_codec_worker *worker, cons
   size_t const from = out->len;
   const void *plain = value.data;
   larder_err err = lrd_buf_reserve(out, HEAD_MAX + value.len + LRD_SEAL_TAG_LEN + SUM_LEN);
+  if (err != LARDER_OK && policy->seal == LRD_SEAL_NONE) {
+    *failed_out = true;
+    return LARDER_OK; /* stored as it is */
+  }
   if (err != LARDER_OK) return err;
   if (pack) {
     plain = out->data + from + HEAD_MAX;

@@ -49,7 +49,8 @@ void lrd_codec_free(lrd_codec *codec);
  * The frame of a value, appended to `out`. *framed_out false: neither compressing nor sealing is called for, or compressing
  * does not make it a sixteenth smaller: the value is to be stored as it is, and `out` is as it was. *failed_out (may be
  * NULL): a compressor failed, which only costs the compression. width: bytes of a number in the value, 0 where it holds none.
- * LARDER_EKEY: to be sealed, without a key. LARDER_EFORKED, LARDER_ENOMEM, LARDER_EIO: not stored plain instead.
+ * What is to be sealed is not stored plain instead:
+ * LARDER_EKEY (no key), LARDER_EFORKED, LARDER_ENOMEM, LARDER_EIO.
  */
 LARDER_MUST_CHECK larder_err lrd_frame_encode(lrd_codec *codec, const lrd_codec_policy *policy, const lrd_codec_place *place,
                                               lrd_span value, unsigned width, lrd_buf *out, bool *framed_out, bool *failed_out);

@@ -34,11 +34,15 @@ static size_t alignment_of(const larder_array *array) {
 /* Elements at an address they can't be read from get one of their own. */
 static larder_err elements_align(larder_array *array, larder_error *err) {
   if (array->len == 0 || (uintptr_t)array->data % alignment_of(array) == 0) return LARDER_OK;
-  uint8_t *own = lrd_alloc(array->len + LARDER_ARRAY_ALIGNMENT);
+  uint8_t *own = lrd_alloc(array->len + LARDER_ARRAY_ALIGNMENT + array->dtype_len);
   if (!own) return lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "out of memory");
   uint8_t *at = own + (-(uintptr_t)own & (LARDER_ARRAY_ALIGNMENT - 1));
   memcpy(at, array->data, array->len);
-  lrd_dealloc(array->own); /* unpacked, and not padded by whoever wrote it */
+  if (array->own) { /* unpacked, and not padded by whoever wrote it: the type's text lies there too */
+    memcpy(at + array->len, array->dtype, array->dtype_len);
+    array->dtype = (const char *)at + array->len;
+    lrd_dealloc(array->own);
+  }
   array->data = at;
   array->own = own;
   return LARDER_OK;

@@ -124,6 +124,12 @@ static bool lacks(const lrd_op *op, lrd_link *link) {
   return result == LARDER_MISS;
 }
 
+static bool sealed_as_wanted(const errand *one, lrd_span key, const larder_tier_write *item) {
+  lrd_sealed sealed;
+  return one->ns->coding.policy.seal == LRD_SEAL_NONE ||
+         (lrd_sealed_look(one->ns, key, item->value, &item->facts, &sealed) == LARDER_OK && sealed.right);
+}
+
 /* Into the form that the tier wants: memory has a value as it was put, a shared tier may have packed it. */
 static larder_err item_code(const errand *one, const lrd_op *op, const lrd_link *link, larder_tier_write *item,
                             lrd_coded *coded, uint8_t **opened) {
@@ -133,6 +139,8 @@ static larder_err item_code(const errand *one, const lrd_op *op, const lrd_link 
   if (one->kind == DEMOTE) {
     result = lrd_code_value(one->ns, key, item->value, &item->facts, coded);
     lrd_coded_apply(coded, link, item);
+  } else if (!sealed_as_wanted(one, key, item)) {
+    result = LARDER_EKEY; /* from before it was sealed: rotation mends it, and until then it goes nowhere else */
   } else if (item->facts.framed && lrd_tier_has(&link->instance->tier, LARDER_TIER_READABLE)) {
     result = lrd_unpack_for_readers(one->ns, key, item->value, &item->facts, opened, &len);
     if (result == LARDER_OK) {

@@ -62,12 +62,19 @@ static bool count_row(void *context, const larder_tier_key *key, const larder_fa
   if ((result == LARDER_OK || result == LARDER_EKEY) && sealed.key_id != 0) {
     count_add(run, sealed.key_id);
   }
+  if (result == LARDER_ENOMEM) {
+    run->result = result;
+  }
   return true;
 }
 
 static bool count_named(void *context, const char *name) {
   counting *run = context;
-  if (larder_ns_open(run->cache, name, &run->ns, NULL) != LARDER_OK || run->ns->links_len == 0) {
+  larder_err opened = larder_ns_open(run->cache, name, &run->ns, NULL);
+  if (opened < 0 && opened != LARDER_EINVAL) { /* EINVAL: a namespace of the cache's own */
+    run->result = opened;
+  }
+  if (opened != LARDER_OK || run->ns->links_len == 0) {
     return true;
   }
   lrd_link *lowest = &run->ns->links[run->ns->links_len - 1];
@@ -198,6 +205,8 @@ static void reseal(rotation *run, const void *key, size_t key_len) {
     }
     run->done.resealed += result == LARDER_OK;
     run->done.failed += result < 0 || result == LARDER_DEGRADED || result == LARDER_NOT_KEPT;
+  } else if (token == LRD_TOKEN_NONE) {
+    run->done.failed++; /* somebody is writing it */
   } else {
     lrd_errand_forget(run->cache, &op, run->link, entry.facts.stamp, token);
   }
@@ -246,7 +255,7 @@ static bool rotate_named(void *context, const char *name) {
   larder_err result = larder_ns_open(run->cache, name, &run->ns, NULL);
   if (result == LARDER_OK && rotated(run->ns)) {
     rotate_ns(run);
-  } else if (result == LARDER_EKEY) {
+  } else if (result < 0 && result != LARDER_EINVAL) { /* EINVAL: a namespace of the cache's own */
     run->result = result;
   }
   return !run->stopped;
@@ -339,6 +348,9 @@ larder_err larder_key_file_new(const char *path, bool next, char id_out[LARDER_K
   if (exists) { /* nothing is added to a file that would be refused */
     lrd_keyring *ring = NULL;
     result = lrd_keyring_open(path, lrd_clock_real(), &ring, err);
+    if (result == LARDER_OK && lrd_keyring_len(ring) >= LRD_KEYS_MAX) {
+      result = lrd_fail(err, LARDER_ETOOBIG, 0, ROOM, "the key file %s is full; take away its oldest keys", path);
+    }
     lrd_keyring_close(ring);
   }
   if (result == LARDER_OK && exists) {

@@ -74,13 +74,13 @@ typedef struct directory {
   uint64_t entries;
 } directory;
 
-/* The last place where an end record fits whose comment reaches the end of the bytes. */
+/* The last end record; others who read the archive take it too, so a comment that does not fit is not looked past. */
 static const uint8_t *end_find(const archive *in) {
   if (in->len < END_LEN) return NULL;
   size_t back_max = in->len - END_LEN < UINT16_MAX ? in->len - END_LEN : UINT16_MAX;
   for (size_t back = 0; back <= back_max; back++) {
     const uint8_t *at = in->data + in->len - END_LEN - back;
-    if (lrd_get_u32(at) == END_MAGIC && lrd_get_u16(at + 20) == back) return at;
+    if (lrd_get_u32(at) == END_MAGIC) return lrd_get_u16(at + 20) == back ? at : NULL;
   }
   return NULL;
 }

@@ -401,6 +401,21 @@ static void promotion_carries_frames_as_they_are(void **state) {
   }
 }
 
+/* What was put before the namespace was sealed: no further tier gets it in the clear; rotation is what seals it. */
+static void promotion_writes_nothing_in_the_clear(void **state) {
+  fixture *f = *state;
+  open_with(f, "tiers: [sqlite]", NULL, NULL);
+  assert_ok(put(f, "k", "hunter2", 7));
+  for (int readable = 0; readable < 2; readable++) {
+    if (readable) shelf.capabilities |= LARDER_TIER_READABLE;
+    open_with(f, "tiers: [{shelf: {path: s.db}}, sqlite], seal: aes-256-gcm", KEY_A, NULL);
+    shelf_last = (larder_facts){0};
+    expect(f, "k", "hunter2", 7);
+    lrd_larder_tick(f->cache);
+    assert_int_equal(shelf_last.stamp, 0); /* nothing came */
+  }
+}
+
 static void a_demoted_value_is_sealed_on_its_way(void **state) {
   fixture *f = *state;
   lrd_op op;
@@ -549,6 +564,11 @@ static void a_key_file_is_made_and_grows_in_front(void **state) {
     assert_int_equal(lrd_keyring_len(ring), 2);
     lrd_keyring_close(ring);
   }
+  larder_err result = LARDER_OK;
+  for (int keys = 0; keys < 20 && result == LARDER_OK; keys++) result = larder_key_file_new(path, true, id, &err);
+  assert_err(result, LARDER_ETOOBIG);
+  assert_ok(lrd_keyring_open(path, lrd_clock_real(), &ring, &err)); /* full, it still opens */
+  lrd_keyring_close(ring);
   free(path);
 }
 
@@ -565,6 +585,7 @@ int main(void) {
       TEST(named_members_alone_are_sealed),
       TEST(tiers_that_others_read_get_members_sealed_and_no_compression),
       TEST(promotion_carries_frames_as_they_are),
+      TEST(promotion_writes_nothing_in_the_clear),
       TEST(a_demoted_value_is_sealed_on_its_way),
       TEST(a_damaged_frame_is_counted_removed_and_a_miss),
       TEST(a_damaged_copy_above_is_passed_over),

@@ -99,6 +99,20 @@ static void a_cut_archive_is_none(void **state) {
   lrd_buf_fini(&made);
 }
 
+/* Others take the last end record there is; an archive that hides in another one's comment is not two. */
+static void two_archives_in_one_are_none(void **state) {
+  (void)state;
+  static const char *const outer[] = {"a"}, *const inner[] = {"b"};
+  lrd_buf made = archive_of(outer, 1, 0);
+  lrd_buf hidden = archive_of(inner, 1, 0);
+  hidden.data[hidden.len - 2] = 1; /* its comment would be longer than what is there */
+  lrd_put_u16(made.data + made.len - 2, (uint16_t)hidden.len);
+  assert_ok(lrd_buf_append(&made, hidden.data, hidden.len));
+  assert_err(opened(made.data, made.len, NULL), LARDER_EFORMAT);
+  lrd_buf_fini(&made);
+  lrd_buf_fini(&hidden);
+}
+
 static void names_that_lead_out_of_their_folder_are_refused(void **state) {
   (void)state;
   static const char *const bad[] = {"../a", "..", "/a", "a/..", "a/../b", "a\\b", "c:a", "a\nb", "\x7f", ""};
@@ -258,6 +272,7 @@ int main(void) {
       cmocka_unit_test(members_come_back_stored_and_deflated),
       cmocka_unit_test(no_flipped_bit_changes_what_is_read),
       cmocka_unit_test(a_cut_archive_is_none),
+      cmocka_unit_test(two_archives_in_one_are_none),
       cmocka_unit_test(names_that_lead_out_of_their_folder_are_refused),
       cmocka_unit_test(archives_that_lie_are_refused_with_the_reason),
       cmocka_unit_test(members_above_and_behind_4_gib_are_found_by_zip64),

@@ -238,7 +238,10 @@ static larder_err strays_handle(const adoption *of, const stray_list *list, bool
                : done == LARDER_OK ? ": it was adopted, or moved to quarantine where its key had an entry"
                                    : " and cannot be adopted: its name tells no key, or it is in use",
                finding, context);
-    if (done < 0 && done != LARDER_EBUSY && done != LARDER_ETOOBIG && done != LARDER_EINVAL) err = done;
+    /* One that cannot be read, or has just gone, keeps no other from being adopted. */
+    if (done < 0 && done != LARDER_EBUSY && done != LARDER_ETOOBIG && done != LARDER_EINVAL && done != LARDER_EACCES &&
+        done != LARDER_EIO)
+      err = done;
   }
   lrd_dealloc(now.sums);
   return err;

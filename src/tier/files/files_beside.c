@@ -89,7 +89,7 @@ bool lrd_files_quarantine(files_tier *tier, uint32_t space, const char *name) {
   larder_err err = path == NULL ? LARDER_ENOMEM : LARDER_OK;
   /* In the folder's name twice the time would collide; a number of ours does not. */
   if (err == LARDER_OK)
-    err = lrd_buf_printf(&to, "%s%llx-%x-%s-%s", tier->quarantine, (unsigned long long)files_wall_ms(tier),
+    err = lrd_buf_printf(&to, "%s%llx-%x-%.60s-%.150s", tier->quarantine, (unsigned long long)files_wall_ms(tier),
                          atomic_fetch_add(&tier->nonce, 1), folder, base);
   if (err == LARDER_OK) err = lrd_buf_terminate(&to);
   bool const moved =

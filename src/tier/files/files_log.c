@@ -466,8 +466,7 @@ larder_err lrd_files_compact(files_tier *tier) {
   for (uint32_t i = 1; i < tier->index.spaces_end; i++) tier->index.spaces[i].changed = state;
   atomic_store(&tier->applied, state);
   atomic_store(&tier->board->state, state);
-  atomic_store(&tier->board->synced, state);
-  atomic_store(&tier->flushed, state);
+  /* Not marked as synced: what was committed since the caller's sync waits for the next one, as always. */
   atomic_store(&tier->board->open, 0);
   lrd_dealloc(path);
   return LARDER_OK;

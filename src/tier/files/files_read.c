@@ -66,7 +66,8 @@ static larder_err pin_make(const files_entry *entry, size_t room, look *out) {
 static larder_err value_read(int fd, const files_entry *entry, look *out) {
   size_t got = 0;
   /* One byte more than there should be: a longer file is not ours. */
-  if (lrd_fs_read_full(fd, out->value, (size_t)entry->value_len + 1, 0, &got) != 0) return lrd_err_from_errno(errno);
+  if (lrd_fs_read_full(fd, out->value, (size_t)entry->value_len + 1, 0, &got) != 0)
+    return errno == ESPIPE ? LARDER_EUNKNOWN : lrd_err_from_errno(errno); /* a pipe is no file of ours either */
   return got == entry->value_len ? LARDER_OK : LARDER_EUNKNOWN;
 }
 

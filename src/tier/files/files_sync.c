@@ -154,7 +154,9 @@ larder_err lrd_files_sync_upto(files_tier *tier, uint64_t state, bool everything
     if (err == LARDER_OK) err = log_sync(tier);
     if (err == LARDER_OK) {
       raise_to(&tier->flushed, now);
-      if (whole || everything || foreign <= before) raise_to(&board->synced, now);
+      /* Files of others that this process has not heard of yet are not on the disk for that. */
+      bool const ours = applied == now && foreign <= before;
+      if (whole || everything || ours) raise_to(&board->synced, now);
     } else {
       fresh_failed(tier);
     }
@@ -220,7 +222,11 @@ static void views_when_due(files_tier *tier, uint64_t state, int64_t now_ns) {
   if (!quiet && now_ns - tier->viewed_ns < LATE_NS) return;
   if (lrd_files_sha_behind(tier, SHA_BYTES, &missing) != LARDER_OK) return;
   tier->sha_idle = missing ? tier->sha_idle + 1 : 0;
-  if (tier->sha_idle >= SHA_IDLE) lrd_ignore(lrd_files_sha_all(tier)); /* tried again */
+  if (tier->sha_idle >= SHA_IDLE) {
+    lrd_ignore(lrd_files_sha_all(tier));
+    tier->sha_idle = 0;
+    missing = false; /* what can't be read yet is shown without its sum; it does not hold up the others */
+  }
   if (missing || now_ns - tier->viewed_ns < LOOK_NS + 20 * tier->view_took_ns) return;
   lrd_ignore(lrd_files_views(tier, false)); /* tried again */
   tier->viewed_ns = lrd_mono_ns(lrd_clock_real());

@@ -230,7 +230,7 @@ static larder_err sum_matches(const files_entry *entry, const void *bytes, bool 
 
 larder_err lrd_files_file_matches(files_tier *tier, const files_entry *entry, const char *name, bool sha) {
   int const folder = lrd_files_space_fd(tier, entry->space);
-  int const fd = folder < 0 ? -1 : lrd_fs_open_at(folder, name, O_RDONLY | O_NOFOLLOW, 0);
+  int const fd = folder < 0 ? -1 : lrd_fs_open_at(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
   if (fd < 0) return errno == ENOENT ? LARDER_MISS : errno == ELOOP ? LARDER_ECORRUPT : lrd_err_from_errno(errno);
   struct stat facts;
   larder_err err = LARDER_OK;

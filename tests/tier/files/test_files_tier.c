@@ -2,6 +2,7 @@
 /* What the tier does with its files: trading them, mapping them, noticing what people did to them, adopting theirs. */
 #include "files_rig.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,8 @@ static void a_changed_file_goes_to_quarantine(void **state) {
   rig_put(&rig, "large", rig_stamp(&rig, 1), large);
   rig_put(&rig, "folder", rig_stamp(&rig, 1), "value");
   rig_put(&rig, "link", rig_stamp(&rig, 1), "value");
+  rig_put(&rig, "pipe", rig_stamp(&rig, 1), "value");
+  rig_put(&rig, "wide pipe", rig_stamp(&rig, 1), large);
   rig_assert_value(&rig, "large", large);
   support_file_write(rig_path(&rig, "things/same%20size.dat"), "VALUE", 5);
   support_file_write(rig_path(&rig, "things/longer.dat"), "value and more", 14);
@@ -132,13 +135,19 @@ static void a_changed_file_goes_to_quarantine(void **state) {
   assert_int_equal(mkdir(rig_path(&rig, "things/folder.dat"), 0700), 0);
   assert_int_equal(unlink(rig_path(&rig, "things/link.dat")), 0);
   assert_int_equal(symlink("/etc/passwd", rig_path(&rig, "things/link.dat")), 0);
+  assert_int_equal(unlink(rig_path(&rig, "things/pipe.dat")), 0);
+  assert_int_equal(mkfifo(rig_path(&rig, "things/pipe.dat"), 0600), 0);
+  assert_int_equal(unlink(rig_path(&rig, "things/wide%20pipe.dat")), 0);
+  assert_int_equal(mkfifo(rig_path(&rig, "things/wide%20pipe.dat"), 0600), 0);
   rig_assert_miss(&rig, "same size");
   rig_assert_miss(&rig, "longer");
   rig_assert_miss(&rig, "shorter");
   rig_assert_miss(&rig, "large");
   rig_assert_miss(&rig, "folder");
   rig_assert_miss(&rig, "link");
-  assert_int_equal(atomic_load(&rig.evicted[LARDER_EVICT_CORRUPTION]), 6);
+  rig_assert_miss(&rig, "pipe");
+  rig_assert_miss(&rig, "wide pipe");
+  assert_int_equal(atomic_load(&rig.evicted[LARDER_EVICT_CORRUPTION]), 8);
   assert_int_equal(rig_usage(&rig).entries, 0);
   unsigned moved = 0;
   for (const char *const *name = (const char *const[]){"things/longer.dat", "things/large.dat", NULL}; *name != NULL; name++)
@@ -146,6 +155,31 @@ static void a_changed_file_goes_to_quarantine(void **state) {
   assert_int_equal(moved, 2);
   assert_true(rig_there(&rig, "quarantine"));
   free(large);
+  rig_fini(&rig);
+}
+
+static void a_damaged_file_of_a_long_name_is_kept_in_quarantine_too(void **state) {
+  files_rig rig;
+  char key[196];
+  char path[600];
+  (void)state;
+  rig_init(&rig);
+  rig_must_open(&rig);
+  memset(key, 'k', sizeof key - 1);
+  key[sizeof key - 1] = 0;
+  rig_put(&rig, key, rig_stamp(&rig, 1), "value");
+  (void)snprintf(path, sizeof path, "things/%s.dat", key);
+  support_file_write(rig_path(&rig, path), "VALUE", 5);
+  rig_assert_miss(&rig, key);
+  assert_false(rig_there(&rig, path));
+  char *folder = strdup(rig_path(&rig, "quarantine"));
+  DIR *dir = opendir(folder);
+  unsigned there = 0;
+  assert_non_null(dir);
+  for (const struct dirent *at = readdir(dir); at != NULL; at = readdir(dir)) there += at->d_name[0] != '.';
+  (void)closedir(dir);
+  assert_int_equal(there, 1);
+  free(folder);
   rig_fini(&rig);
 }
 
@@ -483,6 +517,7 @@ int main(void) {
       cmocka_unit_test(replaced_files_go_once_their_successors_are_on_the_disk),
       cmocka_unit_test(a_file_removed_by_hand_is_a_miss),
       cmocka_unit_test(a_changed_file_goes_to_quarantine),
+      cmocka_unit_test(a_damaged_file_of_a_long_name_is_kept_in_quarantine_too),
       cmocka_unit_test(a_slot_that_is_somebodys_leaves_damage_for_later),
       cmocka_unit_test(sha256_is_verified_on_load_where_it_is_asked_for),
       cmocka_unit_test(files_dropped_in_are_adopted_by_repair),
