@@ -51,6 +51,7 @@ static const cli_example examples[] = {
 /* What the command wrote, for the document. */
 typedef struct written {
   bool gathers;
+  uint64_t most; /* of either stream; what is beyond is not kept either */
   cli_buf streams[2];
 } written;
 
@@ -58,7 +59,9 @@ static bool take(void *context, int stream, const void *data, size_t len) {
   written *w = context;
   const char *at = data;
   if (w->gathers) {
-    cli_buf_add(&w->streams[stream - 1], data, len);
+    cli_buf *gathered = &w->streams[stream - 1];
+    uint64_t room = w->most - gathered->len;
+    cli_buf_add(gathered, data, len < room ? len : (size_t)room);
     return true;
   }
   while (len > 0) {
@@ -90,7 +93,7 @@ static void told_json(const larder_memo_result *result, const written *w) {
 }
 
 static cli_exit memo_run(const cli_call *call, const memo_args *args, larder_ns *ns) {
-  written w = {.gathers = call->globals->json};
+  written w = {.gathers = call->globals->json, .most = args->stream_bytes_max};
   larder_error error = {0};
   larder_memo_result result = {0};
   const larder_memo_options how = {.size = sizeof how,

@@ -43,7 +43,7 @@ static const cli_option options[] = {
     {"place", 0, CLI_CHOICE, AT(place), "PLACE", "both in out", "both", "in one array, from one into another, or both"},
     {"ns", 0, CLI_TEXT, AT(ns), "NS", NULL, LARDER_WISDOM_NS, "the namespace that keeps it"},
     {"force", 'f', CLI_FLAG, AT(force), NULL, NULL, NULL, "search again, whatever is kept"},
-    {"clear", 0, CLI_FLAG, AT(clear), NULL, NULL, NULL, "delete it; without sizes all of the namespace"},
+    {"clear", 0, CLI_FLAG, AT(clear), NULL, NULL, NULL, "delete it; without sizes all wisdom of the namespace"},
     {0}};
 
 static const cli_operand operands[] = {
@@ -105,10 +105,19 @@ static larder_wisdom_options options_of(const wisdom_args *args, search *s) {
   return how;
 }
 
+/* Something that speaks of one size. */
+static bool speaks_of_a_size(const wisdom_args *args) {
+  return args->ny > 0 || args->nz > 0 || args->single || args->threads > 0 || args->patient || args->measure ||
+         args->exhaustive || args->c2c || args->r2c || args->c2r || strcmp(args->direction, "both") != 0 ||
+         strcmp(args->place, "both") != 0;
+}
+
 static cli_exit form_check(const cli_call *call, const wisdom_args *args) {
   if (args->patient + args->measure + args->exhaustive > 1)
     return cli_refuse(call, CLI_USAGE, "give one of --patient, --measure and --exhaustive", "there is one effort");
   if (args->clear && args->force) return cli_refuse(call, CLI_USAGE, "give one of them", "--clear and --force are two things");
+  if (args->clear && args->nx == 0 && speaks_of_a_size(args))
+    return cli_refuse(call, CLI_USAGE, "give NX too, or --clear alone to throw all away", "these options go with a size");
   if (args->nx == 0 && !args->clear)
     return cli_refuse(call, CLI_USAGE, "`larder wisdom 128 128 128` for a grid of three axes", "NX is missing or 0");
   return CLI_DONE;

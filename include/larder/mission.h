@@ -7,8 +7,8 @@
  * exit code and files at once; nobody on the host makes the same key at the same time. Only what is named counts: a file that
  * is read but not named does not, so name it.
  *
- * Commands are never given to a shell; their standard input is empty; they run in a process group of their own, which ends
- * with the thread that runs them.
+ * Commands are never given to a shell; their standard input is empty; they run in a process group of their own. A command is
+ * killed when the thread that runs it ends; the key is free again when nothing that it had started is left.
  */
 #ifndef LARDER_MISSION_H
 #define LARDER_MISSION_H

@@ -110,6 +110,7 @@ static _Noreturn void child_become(const running *r, pid_t parent) {
       dup2(r->out[1], STDOUT_FILENO) >= 0 && dup2(r->err[1], STDERR_FILENO) >= 0 &&
       (!r->command->folder || chdir(r->command->folder) == 0)) {
     child_signals_reset();
+    if (r->command->held_fd > 0) (void)fcntl(r->command->held_fd, F_SETFD, 0);
     (void)execvpe(r->command->argv[0], (char *const *)(void *)r->command->argv, (char *const *)(void *)r->environment);
   }
   int failure = errno;
@@ -259,7 +260,10 @@ larder_err lrd_command_run(const lrd_command *command, lrd_command_result *out) 
   r.in = raised(lrd_fs_open("/dev/null", O_RDONLY, 0));
   if (r.in < 0 || pipe_make(r.out) || pipe_make(r.err) || pipe_make(r.exec_failed)) goto out;
   if (child_start(&r, &exec_errno)) goto out;
-  if (command->timeout_ms > 0) r.timeout_at_ns = now_ns() + command->timeout_ms * 1000000;
+  if (command->timeout_ms > 0) {
+    int64_t now = now_ns(), lasts_ns = command->timeout_ms * 1000000;
+    r.timeout_at_ns = lasts_ns > INT64_MAX - now ? INT64_MAX : now + lasts_ns;
+  }
   r.pidfd = pidfd_open(r.pid, 0);
   child_follow(&r);
   result_of(&r, exec_errno, out);

@@ -3,7 +3,8 @@
  * Runs one command in a process group of its own, without a shell, its standard input empty, and hands out what it writes
  * as it comes. Blocks until the command has ended and nobody holds its output any more.
  *
- * The command does not outlive its runner: the kernel kills it when the thread that called ends.
+ * The command does not outlive its runner: the kernel kills it when the thread that called ends. What it started itself may
+ * go on then; held_fd tells.
  */
 #ifndef LRD_MISSION_COMMAND_RUN_H
 #define LRD_MISSION_COMMAND_RUN_H
@@ -20,6 +21,7 @@ typedef struct lrd_command {
   const char *folder;             /* where it runs; NULL: the working directory */
   const char *const *environment; /* `NAME=value` besides what we have, ended by NULL; or NULL */
   int64_t timeout_ms;             /* 0: none */
+  int held_fd;                    /* stays open in the command; 0: none */
   int stop_fd;                    /* readable: end the group; -1: none */
   int signal_fd;                  /* each byte is a signal for the group; -1: none */
   /* stream is 1 or 2. False: nobody wants more of it, and the command is told so by a broken pipe. */

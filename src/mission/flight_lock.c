@@ -44,13 +44,17 @@ static int flights_open(larder_ns *ns) {
 
 larder_err lrd_flight_take(larder_ns *ns, const lrd_job_key *key, lrd_flight_wait wait, lrd_flight *out, bool *waited) {
   if (waited) *waited = false;
-  if (made_above(key)) return LARDER_EBUSY;
   int fd = flights_open(ns);
+  if (fd < 0 && made_above(key)) return LARDER_EBUSY; /* without a lock to meet, it would run itself for ever */
   for (int pause_ms = POLL_MS_FIRST; fd >= 0 && lrd_fs_lock_try(fd, byte_of(key), 1, LRD_FS_EXCLUSIVE); pause_ms *= 2) {
     if (errno != EAGAIN) { /* a file system without locks */
       lrd_fs_close(fd);
       fd = -1;
       break;
+    }
+    if (made_above(key)) {
+      lrd_fs_close(fd);
+      return LARDER_EBUSY;
     }
     if (waited) *waited = true;
     struct pollfd fds[] = {{.fd = wait.stop_fd, .events = POLLIN}, {.fd = wait.signal_fd, .events = POLLIN}};
@@ -60,11 +64,13 @@ larder_err lrd_flight_take(larder_ns *ns, const lrd_job_key *key, lrd_flight_wai
       return LARDER_ECLOSED;
     }
   }
-  out->fd = fd;
+  *out = (lrd_flight){.fd = fd, .byte = byte_of(key)};
   return LARDER_OK;
 }
 
 void lrd_flight_end(lrd_flight *flight) {
+  /* Not by closing alone: what the command left running, or a process that was forked meanwhile, has the descriptor too. */
+  if (flight->fd >= 0) (void)lrd_fs_lock_try(flight->fd, flight->byte, 1, LRD_FS_UNLOCK);
   lrd_fs_close(flight->fd);
   flight->fd = -1;
 }

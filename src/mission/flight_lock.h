@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One making of a key at a time on the host: a lock on a byte of `<root>/FLIGHTS`, chosen by 62 bits of the key. The file
- * stays empty; locks reach beyond its end. The kernel lets go when the holder dies. Keys that share a byte would only wait
- * for each other.
+ * stays empty; locks reach beyond its end. The command inherits the descriptor, so when its runner dies the kernel lets go once
+ * no process of the command is left that could still write. Keys that share a byte would only wait for each other.
  *
  * What a command makes may itself ask for keys, so a command is told which keys are being made above it (LARDER_MAKING),
  * and asking for one of those is refused instead of waiting for ever.
@@ -18,6 +18,7 @@
 
 typedef struct lrd_flight {
   int fd; /* -1: no lock was to be had, and everybody makes for himself */
+  int64_t byte;
 } lrd_flight;
 
 /* What may end the waiting: descriptors that become readable; -1: none. */

@@ -73,6 +73,7 @@ larder_err lrd_job_run_command(const lrd_job_run *run, lrd_made *made, bool *who
                                  .folder = run->job->folder,
                                  .environment = environment,
                                  .timeout_ms = run->timeout_ms,
+                                 .held_fd = run->held_fd,
                                  .stop_fd = run->stop_fd,
                                  .signal_fd = run->signal_fd,
                                  .take = gather,

@@ -13,6 +13,7 @@ typedef struct lrd_job_run {
   const char *const *environment; /* more `NAME=value` for the command, ended by NULL; or NULL */
   int64_t timeout_ms;             /* 0: none */
   uint64_t stream_bytes_max;      /* gathered of each stream; 0: the default */
+  int held_fd;                    /* of the flight, for the command to keep open; 0: none */
   int stop_fd;                    /* -1: none */
   int signal_fd;                  /* -1: none */
   larder_stream_take take;        /* NULL: nobody */

@@ -20,6 +20,7 @@ typedef struct memo {
   larder_memo_result *out;
   lrd_job job;
   lrd_job_key key;
+  lrd_flight flight;
   int signal_fd;
 } memo;
 
@@ -114,6 +115,7 @@ static larder_err run(memo *m, larder_error *err) {
                            .key = m->ns ? &m->key : NULL,
                            .timeout_ms = m->options->timeout_ms,
                            .stream_bytes_max = m->options->stream_bytes_max,
+                           .held_fd = m->flight.fd,
                            .stop_fd = -1,
                            .signal_fd = m->signal_fd,
                            .take = m->options->take,
@@ -142,14 +144,13 @@ static larder_err waiting_ended(memo *m) {
 }
 
 static larder_err fly(memo *m, larder_error *err) {
-  lrd_flight flight = {-1};
   const lrd_flight_wait wait = {.stop_fd = -1, .signal_fd = m->signal_fd};
-  larder_err result = lrd_flight_take(m->ns, &m->key, wait, &flight, &m->out->waited);
+  larder_err result = lrd_flight_take(m->ns, &m->key, wait, &m->flight, &m->out->waited);
   if (result == LARDER_ECLOSED) return waiting_ended(m);
   if (result == LARDER_EBUSY)
     return lrd_fail(err, result, 0, ROOM, "the command asks for its own result: it would wait for itself");
   if (m->options->fresh || look(m) != LARDER_OK) result = run(m, err);
-  lrd_flight_end(&flight);
+  lrd_flight_end(&m->flight);
   return result;
 }
 
@@ -157,7 +158,11 @@ larder_err larder_memo(larder_ns *ns, const larder_memo_options *options, larder
   larder_err result = options_check(options, err);
   if (result != LARDER_OK || !out) return result != LARDER_OK ? result : lrd_fail(err, LARDER_EINVAL, 0, ROOM, "out is NULL");
   larder_memo_result found = {0};
-  memo m = {.ns = ns, .options = options, .out = &found, .signal_fd = options->signals > 0 ? options->signals : -1};
+  memo m = {.ns = ns,
+            .options = options,
+            .out = &found,
+            .flight = {.fd = -1},
+            .signal_fd = options->signals > 0 ? options->signals : -1};
   result = job_fill(&m, err);
   if (result == LARDER_OK) result = lrd_job_key_of(&m.job, NULL, NULL, &m.key, err);
   if (result == LARDER_OK && !ns) {

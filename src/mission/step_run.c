@@ -21,6 +21,7 @@ typedef struct doing {
   lrd_step_now *now;
   lrd_job job;
   lrd_job_key *after;
+  lrd_flight flight;
   lrd_made made;
 } doing;
 
@@ -132,12 +133,13 @@ static bool make_by_command(doing *d) {
   if (result == LARDER_OK) result = lrd_buf_terminate(&type);
   if (result == LARDER_OK) result = lrd_buf_terminate(&params);
   bool fits = d->step->params.len <= PARAMS_IN_ENVIRONMENT_MAX;
-  const char *const environment[] = {(const char *)type.data, fits ? (const char *)params.data : NULL, NULL};
+  const char *const environment[] = {(const char *)type.data, fits ? (const char *)params.data : "LARDER_PARAMS=", NULL};
   const lrd_job_run how = {.job = &d->job,
                            .key = d->running->ns ? &d->now->key : NULL,
                            .environment = environment,
                            .timeout_ms = d->step->timeout_ms ? d->step->timeout_ms : d->running->options->timeout_ms,
                            .stream_bytes_max = bytes_most(d),
+                           .held_fd = d->flight.fd,
                            .stop_fd = m->stop_fd,
                            .signal_fd = -1,
                            .take = pass_on,
@@ -159,7 +161,25 @@ static bool inputs_same(const doing *d) {
                                     memcmp(now.digest, d->now->key.digest, sizeof now.digest) == 0);
 }
 
+/* Whether the outputs are there, whoever made them. */
+static bool outputs_there(const doing *d) {
+  for (size_t i = 0; i < d->job.outputs.len; i++) {
+    struct stat found;
+    char *path = lrd_job_path(d->job.folder, d->job.outputs.items[i]);
+    bool there = !path || lrd_file_look(path, &found) == 0; /* out of memory is told where it is kept */
+    lrd_dealloc(path);
+    if (there) continue;
+    (void)snprintf(d->now->why, sizeof d->now->why, "the output %.200s was not made", d->job.outputs.items[i]);
+    return false;
+  }
+  return true;
+}
+
 static void keep(doing *d) {
+  if (!outputs_there(d)) {
+    ended(d, LARDER_STEP_FAILED, NULL);
+    return;
+  }
   if (!d->running->ns) {
     ended(d, LARDER_STEP_MADE, "there is no cache to keep it");
     return;
@@ -194,21 +214,20 @@ static void make(doing *d) {
 }
 
 static void fly(doing *d) {
-  lrd_flight flight = {-1};
   const lrd_flight_wait wait = {.stop_fd = d->running->mission->stop_fd, .signal_fd = -1};
-  larder_err result = lrd_flight_take(d->running->ns, &d->now->key, wait, &flight, NULL);
+  larder_err result = lrd_flight_take(d->running->ns, &d->now->key, wait, &d->flight, NULL);
   if (result == LARDER_ECLOSED)
     ended(d, LARDER_STEP_SKIPPED, "stopped");
   else if (result == LARDER_EBUSY)
     ended(d, LARDER_STEP_FAILED, "it asks for its own result: it would wait for itself");
   else if (d->running->options->force || !hit(d))
     make(d);
-  lrd_flight_end(&flight);
+  lrd_flight_end(&d->flight);
 }
 
 void lrd_step_do(const lrd_mission_running *running, const lrd_step *step, lrd_step_now *now) {
   larder_error err = {0};
-  doing d = {.running = running, .step = step, .now = now};
+  doing d = {.running = running, .step = step, .now = now, .flight = {.fd = -1}};
   *now = (lrd_step_now){.took_ms = -1};
   d.after = lrd_alloc((step->after_len + 1) * sizeof *d.after);
   if (stopped(running->mission)) {

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """`larder memo` with real commands. What runs appends a line to a file, so that runs are counted, never timed."""
+import base64
 import os
 import signal
 import stat
 import subprocess
+import time
 import unittest
 
 from cli_support import DONE, LARDER, NOT_FOUND, USAGE, CliCase, environment, fits, shapes
@@ -113,6 +115,33 @@ class Memo(CliCase):
                 self.assertIn(") Z", file.read())
         except FileNotFoundError:
             pass
+
+    def test_what_a_killed_runner_left_behind_is_waited_for(self):
+        inner = "echo begin >> log; while [ ! -e go ]; do sleep 0.01; done; echo end >> log"
+        script = f"sh -c '{inner}'; true"
+        first = self.start(script)
+        self.wait_for("log")
+        second = self.start(script)
+        first.send_signal(signal.SIGKILL)
+        first.communicate(timeout=60)
+        for _ in range(20):  # time for the second to begin too early
+            if self.lines("log") > 1:
+                break
+            time.sleep(0.01)
+        self.write("go", b"")
+        second.communicate(timeout=60)
+        self.assertEqual(self.read(os.path.join(self.folder, "log")).split(), [b"begin", b"end"] * 2)
+
+    def test_a_finished_command_above_is_no_hindrance(self):
+        key = self.document("memo", "--", "true")["key"]
+        self.assertFalse(self.document("memo", "--fresh", "--", "true", LARDER_MAKING=key)["hit"])
+
+    def test_times_and_output_are_bounded(self):
+        self.memo("sleep 0.01", "--timeout", "9223372036854ms")
+        document = self.document("memo", "--max-output", "1KiB", "--", "head", "-c", "300000", "/dev/zero")
+        self.assertFalse(document["kept"])
+        self.assertEqual(len(base64.b64decode(document["stdout"]) if document["stdout_encoding"] == "base64"
+                             else document["stdout"]), 1024)
 
     def test_signals_are_passed_on(self):
         for number, code in ((signal.SIGTERM, 15), (signal.SIGINT, 2), (signal.SIGUSR1, 10)):

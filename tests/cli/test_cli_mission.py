@@ -10,7 +10,7 @@ import subprocess
 import unittest
 import xml.etree.ElementTree as ElementTree
 
-from cli_support import CONFIG, DONE, LARDER, NOT_FOUND, USAGE, CliCase, environment, fits, shapes
+from cli_support import CONFIG, DONE, LARDER, NOT_FOUND, USAGE, CliCase, environment, fits, larder_bare, shapes
 
 EXAMPLES = os.path.join(os.environ["LARDER_SOURCE_DIR"], "examples", "mission")
 
@@ -239,6 +239,12 @@ class Mission(CliCase):
         self.assertEqual(done.returncode, DONE, done.stderr)
         self.assertIn(b"going on without the cache", done.stderr)
         self.assertEqual(self.logged(), ["a", "alone", "end", "left", "right"])
+
+    def test_an_output_that_was_not_made_is_a_failure_with_and_without_a_cache(self):
+        path = self.mission([{"id": "a", "run": ["true"], "outputs": ["never.txt"]}])
+        self.expect(NOT_FOUND, "mission", path, cwd=self.folder)
+        bare = larder_bare("--root", "/dev/null/x", "mission", path, cwd=self.folder)
+        self.assertEqual((bare.code, "never.txt" in bare.out), (NOT_FOUND, True), bare)
 
     def test_the_examples_work(self):
         folder = os.path.join(self.folder, "examples")

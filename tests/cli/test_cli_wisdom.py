@@ -67,6 +67,7 @@ class Wisdom(CliCase):
         self.assertIn("NX is missing", self.expect(USAGE, "wisdom").err)
         self.expect(USAGE, "wisdom", "8", "--measure", "--patient")
         self.expect(USAGE, "wisdom", "8", "--clear", "--force")
+        self.expect(USAGE, "wisdom", "--clear", "--float")
         self.expect(USAGE, "wisdom", "x")
         self.expect(USAGE, "wisdom", "8", "8", "8", "8")
         self.assertIn("2^28", self.expect(USAGE, "wisdom", "100000", "100000").err)
