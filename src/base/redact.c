@@ -3,7 +3,8 @@
  * How secrets are found: no parser, since the text may begin or end anywhere and be of any format. It is walked once. At
  * each word that could be a name, an optional quote, blanks and one of `: = =>` are looked for behind it; where they are
  * and the name is a secret one, the value that follows is replaced: a quoted string to its closing quote, a list or object
- * to its closing bracket, anything else to the next separator. `scheme://user:password@` is looked for apart from that.
+ * to its closing bracket, anything else to the next separator. Quotes may be escaped, as those of JSON inside a string are.
+ * `scheme://user:password@` is looked for apart from that.
  *
  * A field's name is cut into words at what is no letter or digit, between letters and digits, and where camelCase begins
  * a word. A name of the list is its letters alone, and matches a run of words that has the same letters; an s may follow.
@@ -167,6 +168,25 @@ static size_t string_end(const redaction *r, size_t at) {
   return at < r->len ? at + 1 : r->len;
 }
 
+static size_t backslashes_skip(const redaction *r, size_t at) {
+  while (at < r->len && r->text[at] == '\\') at++;
+  return at;
+}
+
+static bool quote_at(const redaction *r, size_t at) { return at < r->len && (r->text[at] == '"' || r->text[at] == '\''); }
+
+/* Where the text ends that follows the escaped quote at `at`: before the next such quote and its backslashes, or the end. A
+ * quote behind more backslashes is within the text; one behind fewer ends the string around it. */
+static size_t escaped_end(const redaction *r, size_t at, size_t backslashes) {
+  char quote = r->text[at++];
+  while (at < r->len) {
+    size_t next = backslashes_skip(r, at);
+    if (next < r->len && r->text[next] == quote && next - at <= backslashes) return at;
+    at = next < r->len ? next + 1 : r->len;
+  }
+  return r->len;
+}
+
 /* Behind the bracket that closes the one at `at`, or the end. */
 static size_t bracket_end(const redaction *r, size_t at) {
   size_t depth = 0;
@@ -197,19 +217,29 @@ static void hide(redaction *r, size_t from, size_t to, const char *quote) {
   r->copied = to;
 }
 
+/* `null` itself, and not the beginning of more. */
+static bool is_null(const redaction *r, size_t at) {
+  if (r->len - at < 4 || memcmp(r->text + at, "null", 4) != 0) return false;
+  if (r->len - at == 4) return !r->cut;
+  return r->text[at + 4] != '\0' && strchr(" \t\r\n&;,\"'}])", r->text[at + 4]);
+}
+
 /* Hides the value at `at`; returns where the text goes on. A value without quotes may hold blanks (`Bearer abc`), save where
  * `=` stands before it. */
 static size_t value_hide(redaction *r, size_t at, bool equals) {
   if (at >= r->len) return at;
   char c = r->text[at];
-  size_t end = at;
+  size_t end = at, unescaped = backslashes_skip(r, at);
   if (c == '"' || c == '\'') {
     end = string_end(r, at);
     hide(r, at, end, c == '"' ? "\"" : "'");
+  } else if (unescaped > at && quote_at(r, unescaped)) {
+    end = escaped_end(r, unescaped, unescaped - at);
+    hide(r, unescaped + 1, end, "");
   } else if (c == '{' || c == '[') {
     end = bracket_end(r, at);
     hide(r, at, end, "");
-  } else if (r->len - at < 4 || memcmp(r->text + at, "null", 4) != 0) {
+  } else if (!is_null(r, at)) {
     const char *stops = equals ? " \t\r\n&;,\"'}])" : "\r\n,\"'}]";
     while (end < r->len && (r->text[end] == '\0' || !strchr(stops, r->text[end]))) end++;
     if (end > at) hide(r, at, end, "");
@@ -221,9 +251,8 @@ static size_t value_hide(redaction *r, size_t at, bool equals) {
 static size_t field_hide(redaction *r, size_t start) {
   size_t end = start;
   while (end < r->len && name_char(r->text[end])) end++;
-  size_t next = end;
-  if (next < r->len && (r->text[next] == '"' || r->text[next] == '\'')) next++;
-  next = blanks_skip(r, next);
+  size_t quote = backslashes_skip(r, end);
+  size_t next = blanks_skip(r, quote_at(r, quote) ? quote + 1 : end);
   if (next >= r->len || (r->text[next] != ':' && r->text[next] != '=')) return 0;
   bool equals = r->text[next] == '=';
   next++;

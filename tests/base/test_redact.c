@@ -98,6 +98,18 @@ static void secrets_in_text_are_hidden(void **state) {
       {"the token bucket", "the token bucket", 0, 0},
       {"token://x", "token://x", 0, 0},
       {"password = \"never ended", "password = \"***\"", 1, 0},
+      {"token=null&a=1 secret: null", "token=null&a=1 secret: null", 0, 0},
+      {"token=null7secret a=1", "token=*** a=1", 1, 0},
+      {"token: nullify", "token: ***", 1, 0},
+      {"{\"body\":\"{\\\"password\\\":\\\"hunter3\\\",\\\"n\\\":1}\"}",
+       "{\"body\":\"{\\\"password\\\":\\\"***\\\",\\\"n\\\":1}\"}", 1, 0},
+      {"{\\\"password\\\": \\\"a\\\\\\\"b\\\", \\\"n\\\": 1}", "{\\\"password\\\": \\\"***\\\", \\\"n\\\": 1}", 1, 0},
+      {"{\\\\\\\"pwd\\\\\\\":\\\\\\\"a\\\\\\\",b", "{\\\\\\\"pwd\\\\\\\":\\\\\\\"***\\\\\\\",b", 1, 0},
+      {"{\"log\":\"password=\\\"x y\\\" b\"}", "{\"log\":\"password=\\\"***\\\" b\"}", 1, 0},
+      {"{\"log\":\"password=\\\"x y\",\"n\":1}", "{\"log\":\"password=\\\"***\",\"n\":1}", 1, 0},
+      {"{\\\"password\\\":\\\"***\\\"}", "{\\\"password\\\":\\\"***\\\"}", 0, 1},
+      {"password=\\\"never ended\\", "password=\\\"***", 1, 0},
+      {"{\\\"token\\\":null,\\\"n\\\":1}", "{\\\"token\\\":null,\\\"n\\\":1}", 0, 0},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     lrd_buf out = {0};
@@ -121,6 +133,19 @@ static void what_is_cut_off_is_hidden_too(void **state) {
     assert_ok(lrd_redact_text(NULL, text, len, true, &out, &hidden));
     assert_ok(lrd_buf_terminate(&out));
     if (strstr((char *)out.data, "h") && strstr((char *)out.data, "hun")) fail_msg("%s", (char *)out.data);
+    lrd_buf_fini(&out);
+  }
+}
+
+/* What follows `null` is not known where the text was cut. */
+static void a_null_that_may_go_on_is_hidden(void **state) {
+  (void)state;
+  for (unsigned cut = 0; cut < 2; cut++) {
+    lrd_buf out = {0};
+    lrd_hidden hidden = {0};
+    assert_ok(lrd_redact_text(NULL, "token=null", 10, cut == 1, &out, &hidden));
+    assert_ok(lrd_buf_terminate(&out));
+    assert_string_equal((char *)out.data, cut == 1 ? "token=***" : "token=null");
     lrd_buf_fini(&out);
   }
 }
@@ -204,6 +229,7 @@ int main(void) {
       cmocka_unit_test(more_names_can_be_given_and_built_in_ones_taken_out),
       cmocka_unit_test(secrets_in_text_are_hidden),
       cmocka_unit_test(what_is_cut_off_is_hidden_too),
+      cmocka_unit_test(a_null_that_may_go_on_is_hidden),
       cmocka_unit_test(random_text_never_harms),
       cmocka_unit_test(out_of_memory_is_told),
       cmocka_unit_test(a_log_line_holds_no_secret),
