@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pages of a listing become text in a buffer, and the buffer goes to a temporary file between pages: the disk is never
- * waited for inside a listing, which would hold a snapshot open. At the end the file is synced and renamed. Of a CSV the old
- * checksum goes first and the new one comes last, so that at no moment a wrong one stands beside the file.
+ * waited for inside a listing, which would hold a snapshot open. At the end the file is synced and renamed. Of a CSV the new
+ * checksum is on the disk before anything of the old export is touched; then the old one goes first and the new one comes
+ * last, so that at no moment a wrong one stands beside the file.
  */
 #include "base/fail.h"
 #include "base/fs.h"
@@ -28,9 +29,9 @@ typedef struct export_run {
   char *field_names; /* names of secrets, with those of the members that the namespace seals */
   lrd_buf page;
   lrd_summing *sum;
-  const char *path; /* NULL: to options->write */
-  char *resolved;   /* what path points to, when it is a link */
-  char *temporary;
+  const char *path;                /* NULL: to options->write */
+  char *resolved;                  /* what path points to, when it is a link */
+  char *temporary, *sum_temporary; /* NULL once they are in their places */
   int fd;
   char **names;
   size_t names_len, names_cap;
@@ -92,31 +93,48 @@ static char *folder_of(const char *path) {
   return lrd_strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-static larder_err file_publish(export_run *run, larder_error *err) {
-  char *folder = folder_of(run->path), *beside = NULL;
+/* The checksum of a CSV, written and synced beside the temporary file. */
+static larder_err sum_write(export_run *run, larder_error *err) {
   lrd_buf text = {0};
-  bool csv = run->format == LARDER_FORMAT_CSV;
-  larder_err result = folder ? lrd_sum_path(run->path, &beside) : LARDER_ENOMEM;
-  if (result == LARDER_OK && csv) result = lrd_sum_file_text(run->path, lrd_summing_sum(run->sum), &text);
+  larder_err result = lrd_sum_path(run->temporary, &run->sum_temporary);
+  if (result == LARDER_OK) result = lrd_sum_file_text(run->path, lrd_summing_sum(run->sum), &text);
   if (result != LARDER_OK) {
     (void)lrd_fail(err, result, 0, ROOM, "out of memory");
-  } else if (lrd_fs_sync(run->fd, run->temporary) != 0) {
-    result = file_failed(run->path, "synced", err);
-  } else if (csv && lrd_fs_unlink(beside) != 0 && errno != ENOENT) {
-    result = file_failed(beside, "replaced", err);
-  } else if (lrd_fs_rename(run->temporary, run->path) != 0) {
-    result = file_failed(run->path, "put in its place", err);
   } else {
-    lrd_dealloc(run->temporary);
-    run->temporary = NULL;
-    if (csv && lrd_fs_publish(beside, text.data, text.len, 0600, true) != 0)
-      result = file_failed(beside, "written", err);
-    else if (lrd_fs_sync_dir(folder) != 0)
-      result = file_failed(run->path, "synced", err);
+    const char *path = run->sum_temporary;
+    int fd = lrd_fs_open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    if (fd < 0 || lrd_fs_write_full(fd, path, text.data, text.len, 0) != 0 || lrd_fs_sync(fd, path) != 0)
+      result = file_failed(path, "written", err);
+    lrd_fs_close(fd);
   }
+  lrd_buf_fini(&text);
+  return result;
+}
+
+/* Renames a temporary file, which is none any more then. */
+static larder_err put_in_place(char **temporary, const char *path, larder_error *err) {
+  if (lrd_fs_rename(*temporary, path) != 0) return file_failed(path, "put in its place", err);
+  lrd_dealloc(*temporary);
+  *temporary = NULL;
+  return LARDER_OK;
+}
+
+static larder_err file_publish(export_run *run, larder_error *err) {
+  char *folder = folder_of(run->path), *beside = NULL;
+  bool csv = run->format == LARDER_FORMAT_CSV;
+  larder_err result = folder ? lrd_sum_path(run->path, &beside) : LARDER_ENOMEM;
+  if (result != LARDER_OK)
+    (void)lrd_fail(err, result, 0, ROOM, "out of memory");
+  else if (lrd_fs_sync(run->fd, run->temporary) != 0)
+    result = file_failed(run->path, "synced", err);
+  if (result == LARDER_OK && csv) result = sum_write(run, err);
+  if (result == LARDER_OK && csv && lrd_fs_unlink(beside) != 0 && errno != ENOENT)
+    result = file_failed(beside, "replaced", err);
+  if (result == LARDER_OK) result = put_in_place(&run->temporary, run->path, err);
+  if (result == LARDER_OK && csv) result = put_in_place(&run->sum_temporary, beside, err);
+  if (result == LARDER_OK && lrd_fs_sync_dir(folder) != 0) result = file_failed(run->path, "synced", err);
   lrd_dealloc(folder);
   lrd_dealloc(beside);
-  lrd_buf_fini(&text);
   return result;
 }
 
@@ -150,7 +168,8 @@ static bool entry_visit(void *context, const larder_listed *entry) {
   return run->failure == LARDER_OK && page->len < PAGE_BYTES;
 }
 
-/* Of a sealed namespace no value leaves; where members are sealed, these do not. A name that is none hides the whole. */
+/* Of a sealed namespace no value leaves; where members are sealed, these do not, nor a value that has none and is sealed
+ * whole. A name that is none hides the whole. */
 static larder_err sealed_hide(export_run *run) {
   larder_policy policy;
   lrd_buf given = {0};
@@ -160,6 +179,7 @@ static larder_err sealed_hide(export_run *run) {
   run->field_names = NULL;
   run->writer.secrets = run->cache->secrets;
   run->hide_values = policy.seal && !policy.seal_fields;
+  run->writer.hide_unless_json = policy.seal && policy.seal_fields;
   if (!policy.seal_fields) return LARDER_OK;
   if (run->cache->config->secrets) result = lrd_buf_append_str(&given, run->cache->config->secrets);
   for (const char *at = policy.seal_fields; *at && result == LARDER_OK; at += strcspn(at, "\n") + 1)
@@ -272,9 +292,11 @@ larder_err larder_export(larder *cache, const char *path, const larder_export_op
   larder_err result = run_all(&run, err);
   lrd_fs_close(run.fd);
   if (run.temporary) (void)lrd_fs_unlink(run.temporary);
+  if (run.sum_temporary) (void)lrd_fs_unlink(run.sum_temporary);
   for (size_t i = 0; i < run.names_len; i++) lrd_dealloc(run.names[i]);
   lrd_dealloc(run.names);
   lrd_dealloc(run.temporary);
+  lrd_dealloc(run.sum_temporary);
   free(run.resolved);
   lrd_summing_free(run.sum);
   lrd_buf_fini(&run.page);

@@ -44,10 +44,14 @@ static larder_err failed_with(import_run *run, larder_err result, const char *do
 
 /* --- rejects ------------------------------------------------------------------------------------------------------------- */
 
+/* An import goes on behind what it wrote itself. A shorter file was taken away or mended since, and stays as it is. */
 static larder_err rejects_open(import_run *run) {
   const char *path = run->options->rejects;
+  struct stat info = {0};
   run->rejects_fd = lrd_fs_open(path, O_WRONLY | O_CREAT, 0600);
-  if (run->rejects_fd < 0 || lrd_fs_truncate(run->rejects_fd, path, (int64_t)run->rejects_len) != 0) {
+  bool open = run->rejects_fd >= 0 && lrd_fs_stat(path, &info) == 0;
+  if (open && (uint64_t)info.st_size < run->rejects_len) run->rejects_len = (uint64_t)info.st_size;
+  if (!open || lrd_fs_truncate(run->rejects_fd, path, (int64_t)run->rejects_len) != 0) {
     int os_errno = errno;
     return lrd_fail(run->err, lrd_err_from_errno(os_errno), os_errno, ROOM, "%s can't be written: %s", path,
                     strerror(os_errno));
@@ -196,6 +200,9 @@ static larder_err checkpoint_write(import_run *run) {
   larder_err err = larder_flush(run->cache);
   /* What is away has been told as degraded, and is written when it is back. */
   if (err != LARDER_OK && err != LARDER_EAWAY) return failed_with(run, err, "is not stored durably");
+  /* What is not met again must not be lost. */
+  if (run->rejects_fd >= 0 && lrd_fs_sync(run->rejects_fd, run->options->rejects) != 0)
+    return failed_with(run, lrd_err_from_errno(errno), "has rejects that could not be synced");
   run->checkpoint.offset = lrd_source_offset(&run->source);
   run->checkpoint.line = run->source.line;
   run->checkpoint.state = run->reader.state;

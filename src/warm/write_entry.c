@@ -72,9 +72,10 @@ static larder_err url_hide(lrd_span *text, lrd_buf *room, bool *redacted) {
   return LARDER_OK;
 }
 
-static larder_err text_hide(lrd_entry_writer *writer, lrd_span *text, lrd_buf *room, bool *redacted) {
+/* Also in another encoding than UTF-8; `binary` is no text then, and changed bytes would only break it. */
+static larder_err text_hide(lrd_entry_writer *writer, bool binary, lrd_span *text, lrd_buf *room, bool *redacted) {
   lrd_hidden hidden = {0};
-  if (text->len == 0 || !is_utf8(*text)) return LARDER_OK;
+  if (text->len == 0 || (binary && !is_utf8(*text))) return LARDER_OK;
   lrd_buf_clear(room);
   larder_err err = lrd_hide_value(writer->secrets, &writer->doc, text->data, text->len, room, &hidden);
   if (err != LARDER_OK || hidden.now == 0) return err;
@@ -83,16 +84,27 @@ static larder_err text_hide(lrd_entry_writer *writer, lrd_span *text, lrd_buf *r
   return LARDER_OK;
 }
 
+static bool is_binary(larder_kind kind) {
+  return kind == LARDER_KIND_ARRAY || kind == LARDER_KIND_MODEL || kind == LARDER_KIND_WISDOM;
+}
+
+static bool is_json(lrd_span text) {
+  size_t mistake_at;
+  const char *mistake;
+  return lrd_json_check(text.data, text.len, &mistake_at, &mistake) == LARDER_OK;
+}
+
 static larder_err hide(lrd_entry_writer *writer, bool hide_value, shown *s) {
   larder_err err = LARDER_OK;
   if (writer->include_secrets) return LARDER_OK;
+  if (!hide_value && writer->hide_unless_json) hide_value = !is_json(s->value);
   if (hide_value) {
     s->value = lrd_span_str(LRD_REDACTED);
     s->redacted = true;
   } else {
-    err = text_hide(writer, &s->value, &writer->value, &s->redacted);
+    err = text_hide(writer, is_binary(s->facts->kind), &s->value, &writer->value, &s->redacted);
   }
-  if (err == LARDER_OK) err = text_hide(writer, &s->meta, &writer->meta, &s->redacted);
+  if (err == LARDER_OK) err = text_hide(writer, false, &s->meta, &writer->meta, &s->redacted);
   if (err == LARDER_OK) err = url_hide(&s->key, &writer->key, &s->redacted);
   return err;
 }

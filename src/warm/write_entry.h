@@ -11,6 +11,7 @@ typedef struct lrd_entry_writer {
   larder_format format;
   const char *secrets; /* names of secrets; borrowed */
   bool include_secrets;
+  bool hide_unless_json; /* members are sealed: what has none is sealed whole, and all of it is a secret */
   /* Scratch, kept from one entry to the next. */
   lrd_json_doc doc;
   lrd_buf key, value, meta, cell;

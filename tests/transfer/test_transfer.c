@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "larder_testing.h"
+#include "warm/base64.h"
 #include <errno.h>
 #include <larder/transfer.h>
 #include <stdio.h>
@@ -275,6 +276,66 @@ static void secrets_do_not_leave_and_stars_do_not_come_in(void **state) {
   }
 }
 
+/* A form in Latin-1 is text all the same; a model is not, whatever its tensors are called. */
+static void secrets_do_not_leave_in_another_encoding(void **state) {
+  fixture *f = *state;
+  static const char latin[] = "{\"name\":\"M\xfcller\",\"password\":\"hunter2\"}";
+  static const char hidden[] = "{\"name\":\"M\xfcller\",\"password\":\"***\"}";
+  static const char tensors[] = "\x40\0\0\0\0\0\0\0"
+                                "{\"password\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}    \xfc";
+  larder_put_options meta = {.size = sizeof meta, .meta = latin, .meta_len = sizeof latin - 1};
+  larder_put_options model = {.size = sizeof model, .kind = LARDER_KIND_MODEL};
+  larder_transfer_counts counts;
+  size_t len;
+  char *path = support_path(f->dir, "x.jsonl");
+  lrd_buf wanted = {0};
+  assert_ok(lrd_base64_append(&wanted, hidden, sizeof hidden - 1));
+  assert_ok(lrd_buf_terminate(&wanted));
+  put(f->ns, "bytes", 5, latin, sizeof latin - 1, NULL);
+  put(f->ns, "meta", 4, "x", 1, &meta);
+  put(f->ns, "model", 5, tensors, sizeof tensors - 1, &model);
+  assert_ok(export_to(f, path, false, &counts));
+  assert_int_equal(counts.redacted, 2);
+  char *text = support_file_read(path, &len);
+  char *first = strstr(text, (char *)wanted.data);
+  assert_non_null(first);
+  assert_non_null(strstr(first + 1, (char *)wanted.data));
+  free(text);
+  free(path);
+  lrd_buf_fini(&wanted);
+}
+
+/* Where members are sealed, a value that is no JSON is sealed whole: none of it leaves. */
+static void what_is_sealed_whole_does_not_leave(void **state) {
+  fixture *f = *state;
+  larder *cache = NULL;
+  larder_ns *sealed = NULL;
+  larder_error error = {0};
+  larder_transfer_counts counts;
+  size_t len;
+  char *path = support_path(f->dir, "x.jsonl"), *root = support_path(f->dir, "sealed");
+  larder_options options = {.size = sizeof options,
+                            .root = root,
+                            .config_text = "cache: {namespaces: {people: {tiers: [sqlite], seal: {fields: [pin]}}}}"};
+  (void)setenv("LARDER_KEY", "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=", 1);
+  if (lrd_larder_open_with_clock(&options, &f->clock.clock, &cache, &error) != LARDER_OK) fail_msg("%s", error.message);
+  (void)unsetenv("LARDER_KEY");
+  assert_ok(larder_ns_open(cache, "people", &sealed, NULL));
+  put_text(sealed, "note", "ann was born in Bonn");
+  put_text(sealed, "ann", "{\"user\":\"ann\",\"pin\":\"4711\"}");
+  larder_export_options how = {.size = sizeof how};
+  assert_ok(larder_export(cache, path, &how, &counts, NULL));
+  assert_int_equal(counts.redacted, 2);
+  char *text = support_file_read(path, &len);
+  assert_null(strstr(text, "Bonn"));
+  assert_null(strstr(text, "4711"));
+  assert_non_null(strstr(text, "\\\"user\\\":\\\"ann\\\""));
+  free(text);
+  assert_ok(larder_close(&cache));
+  free(path);
+  free(root);
+}
+
 /* Somebody took the mark away. */
 static void stars_are_refused_without_a_mark_too(void **state) {
   fixture *f = *state;
@@ -498,6 +559,59 @@ static void an_import_goes_on_where_it_was_stopped(void **state) {
   free(rejects);
 }
 
+/* The rejects that were written before the stop have been seen to since: the file is gone, or shorter. */
+static void rejects_that_were_mended_are_left_alone(void **state) {
+  fixture *f = *state;
+  char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects");
+  static const char *const mended[] = {NULL, "{}\n"};
+  for (size_t i = 0; i < 2; i++) {
+    stop_at stop = {.entries = 1000};
+    size_t len;
+    char wanted[64];
+    lines_write(path, 3000);
+    FILE *out = fopen(path, "a");
+    assert_non_null(out);
+    fputs("{\"key\":8}\n", out);
+    fclose(out);
+    larder_import_options how = {.ns = "n", .rejects = rejects, .progress = progress_stop, .context = &stop};
+    assert_err(import_from(f->cache, path, &how, NULL), LARDER_ECANCELLED);
+    if (mended[i])
+      support_file_write(rejects, mended[i], strlen(mended[i]));
+    else
+      assert_int_equal(unlink(rejects), 0);
+    how.progress = NULL;
+    how.resume = true;
+    assert_ok(import_from(f->cache, path, &how, NULL));
+    snprintf(wanted, sizeof wanted, "%s{\"key\":8}\n", mended[i] ? mended[i] : "");
+    char *kept = support_file_read(rejects, &len);
+    assert_string_equal(kept, wanted);
+    free(kept);
+  }
+  free(path);
+  free(rejects);
+}
+
+/* A checkpoint says that they are there. */
+static void rejects_are_synced_before_a_checkpoint(void **state) {
+  fixture *f = *state;
+  char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects");
+  larder_transfer_counts counts;
+  stop_at stop = {.entries = 1000};
+  lines_write(path, 3000);
+  larder_import_options how = {.ns = "n", .rejects = rejects, .progress = progress_stop, .context = &stop};
+  support_fs_fail_at(LRD_FS_SYNC, 1, EIO);
+  support_fs_only_path("rejects");
+  assert_err(import_from(f->cache, path, &how, NULL), LARDER_EIO);
+  assert_int_equal(support_fs_end(), 1);
+  how.progress = NULL;
+  how.resume = true;
+  assert_ok(import_from(f->cache, path, &how, &counts));
+  assert_int_equal(counts.resumed, 0);
+  assert_int_equal(counts.failed, 1);
+  free(path);
+  free(rejects);
+}
+
 static void another_file_under_the_same_name_is_begun_anew(void **state) {
   fixture *f = *state;
   char *path = support_path(f->dir, "x.jsonl");
@@ -705,6 +819,32 @@ static void an_export_is_whole_or_not_there(void **state) {
   }
 }
 
+/* Whatever can't be written: the table that is there, old or new, has its checksum. */
+static void a_csv_that_fails_keeps_its_checksum(void **state) {
+  fixture *f = *state;
+  static const lrd_fs_op ops[] = {LRD_FS_OPEN, LRD_FS_WRITE, LRD_FS_SYNC};
+  char *folder = support_path(f->dir, "csv");
+  assert_int_equal(mkdir(folder, 0700), 0);
+  char *path = support_path(folder, "x.csv");
+  fill(f->ns);
+  assert_ok(export_to(f, path, true, NULL));
+  for (size_t i = 0; i < 3; i++) {
+    for (uint64_t n = 1;; n++) {
+      larder_transfer_counts counts;
+      support_fs_fail_at(ops[i], n, ENOSPC);
+      support_fs_only_path(folder);
+      larder_err err = export_to(f, path, true, NULL);
+      bool failed = support_fs_end() >= n;
+      assert_ok(import_from(f->cache, path, &(larder_import_options){.dry_run = true}, &counts));
+      assert_true(counts.verified);
+      assert_err(err, failed ? LARDER_ENOSPC : LARDER_OK);
+      if (!failed) break;
+    }
+  }
+  free(path);
+  free(folder);
+}
+
 typedef struct crash {
   fixture *f;
   const char *path;
@@ -830,6 +970,8 @@ int main(void) {
       CASE(everything_comes_back_from_every_format),
       CASE(what_changed_since_is_put_back),
       CASE(secrets_do_not_leave_and_stars_do_not_come_in),
+      CASE(secrets_do_not_leave_in_another_encoding),
+      CASE(what_is_sealed_whole_does_not_leave),
       CASE(stars_are_refused_without_a_mark_too),
       CASE(a_changed_or_cut_export_is_told_before_anything_is_stored),
       CASE(a_damaged_export_is_taken_when_asked_to),
@@ -838,6 +980,8 @@ int main(void) {
       CASE(of_a_key_twice_the_last_counts),
       CASE(a_dry_run_stores_nothing),
       CASE(an_import_goes_on_where_it_was_stopped),
+      CASE(rejects_that_were_mended_are_left_alone),
+      CASE(rejects_are_synced_before_a_checkpoint),
       CASE(another_file_under_the_same_name_is_begun_anew),
       CASE(each_format_can_be_gone_on_with),
       CASE(streams_carry_the_same),
@@ -845,6 +989,7 @@ int main(void) {
       CASE(links_are_followed_and_devices_left_alone),
       CASE(a_cancelled_export_leaves_the_old_file),
       CASE(an_export_is_whole_or_not_there),
+      CASE(a_csv_that_fails_keeps_its_checksum),
       CASE(a_crash_leaves_the_old_export_or_the_new_one),
       CASE(a_crash_at_the_checkpoint_loses_nothing),
       CASE(a_failing_disk_ends_an_import_and_resume_mends_it),
