@@ -4,7 +4,7 @@ option(LARDER_WERROR "Warnings are errors" ON)
 option(LARDER_FUZZ "Build the fuzzers with libFuzzer (needs clang)" OFF)
 set(LARDER_SANITIZE "" CACHE STRING "Comma-separated list for -fsanitize, such as address,undefined")
 
-set(LARDER_TEST_TIMEOUT 600 CACHE STRING "Seconds after which a test counts as failed")
+set(LARDER_TEST_TIMEOUT 1500 CACHE STRING "Seconds after which a test counts as failed")
 
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
