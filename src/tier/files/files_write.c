@@ -202,6 +202,7 @@ static larder_err put(files_tier *tier, larder_tier_write *item, prep *one) {
 }
 
 static larder_err touch(files_tier *tier, const larder_tier_write *item, files_entry *entry) {
+  LRD_ASSERT(entry != NULL); /* may_change has seen it */
   entry->stamp = item->facts.stamp;
   entry->soft_ms = item->facts.expires_soft_ms;
   entry->hard_ms = item->facts.expires_hard_ms;
