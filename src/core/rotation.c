@@ -71,7 +71,8 @@ static bool count_row(void *context, const larder_tier_key *key, const larder_fa
 static bool count_named(void *context, const char *name) {
   counting *run = context;
   larder_err opened = larder_ns_open(run->cache, name, &run->ns, NULL);
-  if (opened < 0 && opened != LARDER_EINVAL) { /* EINVAL: a namespace of the cache's own */
+  /* EINVAL: a namespace of the cache's own. EKEY: there is no key at all, and so none to count under. */
+  if (opened < 0 && opened != LARDER_EINVAL && opened != LARDER_EKEY) {
     run->result = opened;
   }
   if (opened != LARDER_OK || run->ns->links_len == 0) {
