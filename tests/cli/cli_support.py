@@ -9,7 +9,7 @@ import unittest
 
 LARDER = os.environ.get("LARDER_BIN") or os.environ["LARDER_CLI"]
 DONE, NOT_FOUND, USAGE, CONFIG, FAILED = range(5)
-TIMEOUT = 60
+TIMEOUT = 600
 
 
 class Ran:
