@@ -55,7 +55,8 @@ static const cli_example examples[] = {
 static void summary_add(cli_option *option, const larder_recipe *recipe, const larder_recipe_param *row) {
   cli_buf text = {0};
   size_t len = strlen(row->sentence);
-  if (option->summary != NULL) cli_buf_printf(&text, "%s; ", option->summary);
+  char *before = (char *)(uintptr_t)option->summary;
+  if (before != NULL) cli_buf_printf(&text, "%s; ", before);
   cli_buf_printf(&text, "%s: ", recipe->name);
   if (len > 0 && row->sentence[len - 1] == '.') len--;
   size_t at = text.len;
@@ -65,6 +66,7 @@ static void summary_add(cli_option *option, const larder_recipe *recipe, const l
   if (row->fallback != NULL && row->fallback[0] != '\0') cli_buf_printf(&text, " (default %s)", row->fallback);
   option->summary = cli_copy(cli_buf_str(&text));
   cli_buf_fini(&text);
+  free(before);
 }
 
 void cli_warm_options_fill(void) {

@@ -17,6 +17,10 @@
 #define NOBODY  0
 #define ROW(p)  ((p) + 1)
 #define UNKNOWN 99
+#define STAMPS  8
+
+/* A reader that has found an entry looks at its version later. */
+#define AT(p, stamp) held_at[(p) * STAMPS + (stamp)]
 
 #ifdef DEATH
 #define MORTAL(p) unless { dead[p] }
@@ -34,8 +38,8 @@ bool lower_gone = false; /* only its stamp is left */
 byte upper = 0;
 bool upper_dirty = false;
 bool lower_dirty = false;
-byte held[2];           /* the memory tiers: value and the slot's version at which it counts */
-byte held_at[2];
+byte held[2];           /* the memory tiers: the value that is found there … */
+byte held_at[2 * STAMPS]; /* … and of every entry, also one that is found no more, the slot's version at which it counts */
 byte stamps = 1;        /* the clock in the map */
 byte newest = 1;        /* acknowledged to anyone or shown to anyone */
 
@@ -63,22 +67,28 @@ inline release_moved(stored) { atomic { version++; stored = version; owner = NOB
 inline remember(p, stamp, token) { /* checked, then put: two steps, since the hit checks again */
   if
 #ifdef BREAK_FILL_UNCHECKED
-  :: token != UNKNOWN -> atomic { held[p] = stamp; held_at[p] = version }
+  :: token != UNKNOWN -> atomic { held[p] = stamp; AT(p, stamp) = version }
 #else
-  :: token != UNKNOWN && version == token && owner == NOBODY -> atomic { held[p] = stamp; held_at[p] = token }
+  :: token != UNKNOWN && version == token && owner == NOBODY -> atomic { held[p] = stamp; AT(p, stamp) = token }
 #endif
   :: else
   fi
 }
 
-#ifdef BREAK_HIT_IGNORES_OWNER
-#define SERVABLE(token) (version == token)
-#else
-#ifdef BREAK_HIT_IGNORES_VERSION
-#define SERVABLE(token) (owner == NOBODY)
-#else
 #define SERVABLE(token) (version == token && owner == NOBODY)
+
+/* A hit: one load of the slot's word, then one of the entry's version. */
+inline load_word(word) {
+#ifdef BREAK_HIT_IGNORES_OWNER
+  word = version
+#else
+  atomic { if :: owner == NOBODY -> word = version :: else -> word = UNKNOWN fi }
 #endif
+}
+#ifdef BREAK_HIT_IGNORES_VERSION
+#define HIT(p, entry, word) (entry != 0 && word != UNKNOWN)
+#else
+#define HIT(p, entry, word) (entry != 0 && AT(p, entry) == word)
 #endif
 
 inline read_below(p) { /* out: shown, token */
@@ -108,7 +118,7 @@ inline read_below(p) { /* out: shown, token */
 }
 
 proctype Reader(byte p; byte gets) {
-  byte least, shown, token, entry, entry_at;
+  byte least, shown, token, entry;
 #ifdef BEHIND
   byte queued, queued_at;
 #endif
@@ -145,15 +155,16 @@ proctype Reader(byte p; byte gets) {
        :: else
        fi;
 #endif
-       atomic { entry = held[p]; entry_at = held_at[p] }
+       entry = held[p];
+       load_word(token);
        if
-       :: entry != 0 && SERVABLE(entry_at) -> shown = entry
+       :: HIT(p, entry, token) -> shown = entry
        :: else -> read_below(p)
        fi;
        assert(shown == 0 || shown >= least);
        note(shown);
 next:
-       atomic { shown = 0; token = 0; entry = 0; entry_at = 0; least = 0 }
+       atomic { shown = 0; token = 0; entry = 0; least = 0 }
     :: else -> break
     od
   } MORTAL(p)
@@ -208,9 +219,12 @@ proctype Writer(byte p; byte puts) {
        fi;
 #endif
 #ifdef BREAK_SLOT_UNMOVED
-       atomic { held[p] = stamp; held_at[p] = version; owner = NOBODY }
+       atomic { held[p] = stamp; AT(p, stamp) = version; owner = NOBODY }
 #else
-       atomic { held[p] = stamp; held_at[p] = version + 1 } /* counts from the release on */
+#ifdef BREAK_RETAG_OWN
+       atomic { if :: held[p] != 0 && AT(p, held[p]) == version -> AT(p, held[p]) = version + 1 :: else fi }
+#endif
+       atomic { held[p] = stamp; AT(p, stamp) = version + 1 } /* counts from the release on */
        release_moved(stored);
 #endif
        note(stamp);
@@ -265,9 +279,9 @@ proctype Neighbour(byte p) {
   {
     own(p);
 #ifdef BREAK_RETAG_ALL
-    held_at[p] = version + 1;
+    AT(p, held[p]) = version + 1;
 #else
-    atomic { if :: held_at[p] == version -> held_at[p] = version + 1 :: else fi }
+    atomic { if :: AT(p, held[p]) == version -> AT(p, held[p]) = version + 1 :: else fi }
 #endif
     release_moved(stored)
   } MORTAL(p)
@@ -333,7 +347,7 @@ proctype Remover(byte p) {
 proctype Demoter(byte p) {
   byte entry, entry_at;
   {
-    atomic { entry = held[p]; entry_at = held_at[p]; held[p] = 0 }
+    atomic { entry = held[p]; entry_at = AT(p, entry); held[p] = 0 }
     if
 #ifdef BREAK_DEMOTION_UNOWNED
     :: entry != 0 && !upper_dirty -> upper = entry

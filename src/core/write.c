@@ -42,7 +42,8 @@ typedef struct write_run {
   uint32_t *item_at;        /* items[i] is of changes[item_at[i]] */
   owned_slot *slots;
   uint32_t *slot_of; /* changes[i] lies in slots[slot_of[i]] */
-  bool *unsafe;      /* of a slot: the authoritative tier could not take the change */
+  larder_tier_key *changed; /* memory's keys, of one slot at a time */
+  bool *unsafe;             /* of a slot: the authoritative tier could not take the change */
   size_t count;
   size_t slots_len;
 } write_run;
@@ -349,6 +350,34 @@ static void kept_nowhere(lrd_change *change) {
   }
 }
 
+/* Whether what memory has of the change's key is as right as before: nothing was changed, and it may be the only copy. */
+static bool memory_still_right(const lrd_change *change) {
+  return (change->verb == LRD_CHANGE_TOUCH && change->result == LARDER_DEGRADED) ||
+         (change->verb != LRD_CHANGE_DELETE && change->result == LARDER_OLDER);
+}
+
+/* Re-tags the owned slots, from each slot's version to the next. */
+static void memory_retag(write_run *run) {
+  larder_ns *ns = run->ns;
+  size_t at = 0;
+  for (size_t s = 0; s < run->slots_len; s++) {
+    uint64_t first;
+    uint64_t last;
+    size_t len = 0;
+    for (; at < run->count && run->slot_of[at] == s; at++) {
+      if (!memory_still_right(run->changes[at]) && !LRD_MUTATED(LRD_MUTATE_RETAG_OWN)) {
+        run->changed[len++] = lrd_op_memory_key(&run->changes[at]->op);
+      }
+    }
+    if (!run->slots[s].owned || run->slots[s].cleaned) {
+      continue;
+    }
+    lrd_slot_range(ns->cache->slots, run->slots[s].slot, &first, &last);
+    lrd_memory_retag(ns->memory, first, last, run->slots[s].version, (run->slots[s].version + 1) & LRD_SLOT_VERSION_MASK,
+                     run->changed, len);
+  }
+}
+
 static void memory_in_step(write_run *run) {
   larder_ns *ns = run->ns;
   if (!ns->memory) {
@@ -357,15 +386,7 @@ static void memory_in_step(write_run *run) {
     }
     return;
   }
-  for (size_t s = 0; s < run->slots_len; s++) {
-    uint64_t first;
-    uint64_t last;
-    if (!run->slots[s].owned || run->slots[s].cleaned) {
-      continue;
-    }
-    lrd_slot_range(ns->cache->slots, run->slots[s].slot, &first, &last);
-    lrd_memory_retag(ns->memory, first, last, run->slots[s].version, (run->slots[s].version + 1) & LRD_SLOT_VERSION_MASK);
-  }
+  memory_retag(run);
   for (size_t i = 0; i < run->count; i++) {
     lrd_change *change = run->changes[i];
     if (!run->slots[run->slot_of[i]].owned) {
@@ -378,16 +399,10 @@ static void memory_in_step(write_run *run) {
       continue;
     }
     kept_nowhere(change);
-    if (change->verb == LRD_CHANGE_TOUCH && change->result == LARDER_DEGRADED) {
-      continue; /* nothing was changed, and this may be the only copy */
+    if (memory_still_right(change)) {
+      continue;
     }
     /* On LARDER_MISS the authoritative tier has nothing fresh, so memory must not have it either: it is forgotten. */
-    if (change->result == LARDER_OLDER) {
-      /* what is there was re-tagged and is still right */
-      if (change->verb != LRD_CHANGE_DELETE) {
-        continue;
-      }
-    }
     if (lrd_memory_forget(ns->memory, &key) == LARDER_OK && change->verb == LRD_CHANGE_DELETE) {
       change->existed = true;
     }
@@ -527,18 +542,21 @@ larder_err lrd_write_batch(larder_ns *ns, lrd_change *changes, size_t count) {
   uint32_t one_item_at[1];
   owned_slot one_slot[1];
   uint32_t one_slot_of[1];
+  larder_tier_key one_changed[1];
   bool one_unsafe[1];
-  write_run run = {ns, one_change, one_item, one_item_at, one_slot, one_slot_of, one_unsafe, count, 0};
+  write_run run = {ns, one_change, one_item, one_item_at, one_slot, one_slot_of, one_changed, one_unsafe, count, 0};
   uint8_t *room = NULL;
   if (count > 1) {
     /* One block, widest alignment first. */
-    size_t each = sizeof(larder_tier_write) + sizeof(owned_slot) + sizeof(lrd_change *) + 2 * sizeof(uint32_t) + sizeof(bool);
+    size_t each = sizeof(larder_tier_write) + sizeof(larder_tier_key) + sizeof(owned_slot) + sizeof(lrd_change *) +
+                  2 * sizeof(uint32_t) + sizeof(bool);
     room = lrd_alloc(count * each);
     if (!room) {
       return LARDER_ENOMEM;
     }
     run.items = (larder_tier_write *)(void *)room;
-    run.slots = (owned_slot *)(void *)(run.items + count);
+    run.changed = (larder_tier_key *)(void *)(run.items + count);
+    run.slots = (owned_slot *)(void *)(run.changed + count);
     run.changes = (lrd_change **)(void *)(run.slots + count);
     run.slot_of = (uint32_t *)(void *)(run.changes + count);
     run.item_at = run.slot_of + count;

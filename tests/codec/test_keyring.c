@@ -146,9 +146,11 @@ static int child_tries(codec_rig *rig, const lrd_buf *frame) {
   lrd_codec_policy const gcm = {.seal = LRD_SEAL_AES_256_GCM}, fernet = {.seal = LRD_SEAL_FERNET};
   lrd_buf out = {0};
   bool is_frame = false;
-  if (lrd_frame_encode(rig->codec, &gcm, &rig->place, lrd_span_str("v"), 0, &out, &is_frame, NULL) != LARDER_EFORKED) return 2;
-  if (lrd_frame_encode(rig->codec, &fernet, &rig->place, lrd_span_str("v"), 0, &out, &is_frame, NULL) != LARDER_EFORKED)
-    return 3;
+  larder_err by_gcm = lrd_frame_encode(rig->codec, &gcm, &rig->place, lrd_span_str("v"), 0, &out, &is_frame, NULL);
+  larder_err by_fernet = lrd_frame_encode(rig->codec, &fernet, &rig->place, lrd_span_str("v"), 0, &out, &is_frame, NULL);
+  lrd_buf_fini(&out);
+  if (by_gcm != LARDER_EFORKED) return 2;
+  if (by_fernet != LARDER_EFORKED) return 3;
   if (rig_decode_err(rig, frame->data, frame->len, 100) != LARDER_EFORKED) return 4;
   larder_error error = {0};
   if (reopened(rig, &error) != LARDER_OK || lrd_codec_new(rig->keyring, &rig->codec) != LARDER_OK) return 5;

@@ -328,6 +328,7 @@ static void figures_are_right_for_every_type_of_number(void **state) {
   FIGURES(">i2", uint16_t, 1, 258, 129.5, 0x0100, 0x0201);
   FIGURES(">f4", uint32_t, 1, 2, 1.5, 0x0000803f, 0x00000040);
   FIGURES(">f8", uint64_t, 1, 1, 1, 0x000000000000f03f);
+  if (getenv("LARDER_UNDER_VALGRIND")) return; /* it computes long doubles with 64 bits, whose sum is infinite here */
   FIGURES("<f8", double, DBL_MAX, DBL_MAX, DBL_MAX, DBL_MAX, DBL_MAX, DBL_MAX);
 }
 

@@ -47,6 +47,18 @@ static void few_writes_many_hits(void **state) {
   run(&(race_plan){.name = "mostly hits", .config = CHAIN_TWO, .seconds = seconds / 2, .write_part = 3}, state);
 }
 
+static void threads_on_two_keys(void **state) {
+  /* One memory tier under all of them: hits meet the very moment in which a writer of their process replaces an entry. */
+  run(&(race_plan){.name = "8 threads, 2 keys",
+                   .config = CHAIN_TWO,
+                   .seconds = seconds,
+                   .processes = 1,
+                   .threads = 8,
+                   .keys = 2,
+                   .write_part = 10},
+      state);
+}
+
 static void few_slots_for_many_keys(void **state) {
   /* Many keys in the fewest slots that there can be: neighbours move each other, and re-tag. */
   run(&(race_plan){.name = "neighbours",
@@ -101,6 +113,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       SUPPORT_DIR_TEST(memory_over_sqlite),
       SUPPORT_DIR_TEST(few_writes_many_hits),
+      SUPPORT_DIR_TEST(threads_on_two_keys),
       SUPPORT_DIR_TEST(few_slots_for_many_keys),
       SUPPORT_DIR_TEST(warm_over_cold),
       SUPPORT_DIR_TEST(behind_binds_its_own_process),

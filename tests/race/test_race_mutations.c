@@ -61,6 +61,17 @@ static void a_stolen_slot_is_found(void **state) {
           .name = "owner stolen", .config = MEMORY_SQLITE, .keys = 2, .write_part = 50, .mutation = LRD_MUTATE_OWNER_STOLEN});
 }
 
+/* A hit finds the old entry, another thread reads the new value below, the writer re-tags and replaces: the hit is served. */
+static void a_writer_that_retags_its_own_keys_is_found(void **state) {
+  race_must_find(state, (race_plan){.name = "own keys re-tagged",
+                                    .config = MEMORY_SQLITE,
+                                    .processes = 1,
+                                    .threads = 8,
+                                    .keys = 2,
+                                    .write_part = 10,
+                                    .mutation = LRD_MUTATE_RETAG_OWN});
+}
+
 /* --- scenarios ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct scene {
@@ -246,6 +257,7 @@ int main(void) {
       SUPPORT_DIR_TEST(an_unchecked_fill_is_found),
       SUPPORT_DIR_TEST(an_unmoved_slot_is_found),
       SUPPORT_DIR_TEST(a_stolen_slot_is_found),
+      SUPPORT_DIR_TEST(a_writer_that_retags_its_own_keys_is_found),
       SUPPORT_DIR_TEST(an_upper_tier_that_does_not_forget_is_found),
       SUPPORT_DIR_TEST(a_missing_dirty_mark_is_found),
       SUPPORT_DIR_TEST(a_pending_value_over_a_moved_slot_is_found),

@@ -253,6 +253,8 @@ larder_err lrd_memory_forget(lrd_memory *memory, const larder_tier_key *key) {
 typedef struct retag_run {
   uint64_t from;
   uint64_t to;
+  const larder_tier_key *but;
+  size_t but_len;
 } retag_run;
 
 static void retag_one(void *context, lrd_memory *memory, lrd_shard *shard, uint32_t handle) {
@@ -260,12 +262,16 @@ static void retag_one(void *context, lrd_memory *memory, lrd_shard *shard, uint3
   const retag_run *run = context;
   lrd_record *record = lrd_arena_at(&shard->arena, handle);
   if (lrd_record_token(record) != run->from) return;
+  for (size_t i = 0; i < run->but_len; i++) {
+    if (lrd_record_is(record, &run->but[i])) return;
+  }
   /* Pins change meanwhile, the token does not: adding the difference changes the low 48 bits alone. */
   atomic_fetch_add_explicit(&record->token_pins, run->to - run->from, memory_order_release);
 }
 
-void lrd_memory_retag(lrd_memory *memory, uint64_t first, uint64_t last, uint64_t from, uint64_t to) {
-  retag_run run = {.from = from & LRD_TOKEN_MASK, .to = to & LRD_TOKEN_MASK};
+void lrd_memory_retag(lrd_memory *memory, uint64_t first, uint64_t last, uint64_t from, uint64_t to,
+                      const larder_tier_key *but, size_t but_len) {
+  retag_run run = {.from = from & LRD_TOKEN_MASK, .to = to & LRD_TOKEN_MASK, .but = but, .but_len = but_len};
   lrd_shard *shard = lrd_memory_shard(memory, first), *end = lrd_memory_shard(memory, last);
   for (; shard <= end; shard++) {
     lrd_lock(&shard->lock);

@@ -100,7 +100,7 @@ static void mixed_one(member *m, uint32_t n, uint32_t kind, uint64_t stamp) {
   } else if (kind < 25) {
     (void)lrd_memory_forget(c->fix.memory, &key);
   } else if (kind == 25) {
-    lrd_memory_retag(c->fix.memory, key.hash >> 43 << 43, key.hash | ((UINT64_C(1) << 43) - 1), 0, 0);
+    lrd_memory_retag(c->fix.memory, key.hash >> 43 << 43, key.hash | ((UINT64_C(1) << 43) - 1), 0, 0, NULL, 0);
   } else if (kind == 26) {
     assert_int_equal(lrd_memory_sweep(c->fix.memory, 50, true, &removed), LARDER_OK);
   } else if (kind < 60) {
