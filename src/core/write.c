@@ -41,7 +41,7 @@ typedef struct write_run {
   larder_tier_write *items; /* for the tiers */
   uint32_t *item_at;        /* items[i] is of changes[item_at[i]] */
   owned_slot *slots;
-  uint32_t *slot_of; /* changes[i] lies in slots[slot_of[i]] */
+  uint32_t *slot_of;        /* changes[i] lies in slots[slot_of[i]] */
   larder_tier_key *changed; /* memory's keys, of one slot at a time */
   bool *unsafe;             /* of a slot: the authoritative tier could not take the change */
   size_t count;

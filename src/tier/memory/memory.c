@@ -269,8 +269,8 @@ static void retag_one(void *context, lrd_memory *memory, lrd_shard *shard, uint3
   atomic_fetch_add_explicit(&record->token_pins, run->to - run->from, memory_order_release);
 }
 
-void lrd_memory_retag(lrd_memory *memory, uint64_t first, uint64_t last, uint64_t from, uint64_t to,
-                      const larder_tier_key *but, size_t but_len) {
+void lrd_memory_retag(lrd_memory *memory, uint64_t first, uint64_t last, uint64_t from, uint64_t to, const larder_tier_key *but,
+                      size_t but_len) {
   retag_run run = {.from = from & LRD_TOKEN_MASK, .to = to & LRD_TOKEN_MASK, .but = but, .but_len = but_len};
   lrd_shard *shard = lrd_memory_shard(memory, first), *end = lrd_memory_shard(memory, last);
   for (; shard <= end; shard++) {

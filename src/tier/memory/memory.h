@@ -55,8 +55,8 @@ larder_err lrd_memory_put(lrd_memory *memory, const larder_tier_key *key, const 
 larder_err lrd_memory_forget(lrd_memory *memory, const larder_tier_key *key);
 /* Gives every record whose hash lies in [first, last] and whose token is `from` the token `to`, in all spaces; those of the
  * keys in `but` keep theirs. */
-void lrd_memory_retag(lrd_memory *memory, uint64_t first, uint64_t last, uint64_t from, uint64_t to,
-                      const larder_tier_key *but, size_t but_len);
+void lrd_memory_retag(lrd_memory *memory, uint64_t first, uint64_t last, uint64_t from, uint64_t to, const larder_tier_key *but,
+                      size_t but_len);
 /* Removes everything in a space. */
 void lrd_memory_clear(lrd_memory *memory, uint32_t space, uint64_t *entries_out, uint64_t *bytes_out);
 
