@@ -67,16 +67,17 @@ static void preview_add(const larder *cache, cli_buf *out, bool sealed, const vo
   }
 }
 
-static void entry_json(const larder *cache, cli_json *json, const char *ns, bool sealed, const void *key, size_t key_len,
-                       const larder_facts *facts, uint64_t stored_len, const void *value, const char *tier, int64_t now_ms,
-                       uint64_t figures_max) {
+static void entry_json(const larder *cache, cli_json *json, const char *ns, bool sealed, const larder_listed *entry,
+                       int64_t now_ms, uint64_t figures_max) {
+  const larder_facts *facts = entry->facts;
+  size_t value_len = entry->value != NULL ? (size_t)facts->value_len : 0;
   const char *how = NULL;
   cli_buf preview = {0};
   cli_json_text(json, "ns", ns);
-  cli_json_bytes(json, "key", "key_encoding", key, key_len);
+  cli_json_bytes(json, "key", "key_encoding", entry->key, entry->key_len);
   cli_json_facts(json, facts);
-  cli_json_uint(json, "stored_bytes", stored_len);
-  cli_json_text(json, "tier", tier);
+  cli_json_uint(json, "stored_bytes", entry->stored_len);
+  cli_json_text(json, "tier", entry->tier);
   cli_json_int(json, "age_ms", now_ms - cli_stamp_ms(facts->stamp));
   if (facts->expires_soft_ms > 0) {
     cli_json_int(json, "left_ms", facts->expires_soft_ms > now_ms ? facts->expires_soft_ms - now_ms : 0);
@@ -85,12 +86,10 @@ static void entry_json(const larder *cache, cli_json *json, const char *ns, bool
   }
   cli_json_bool(json, "near_expiry", near_expiry(facts, now_ms));
   cli_json_bool(json, "stale", is_stale(facts, now_ms));
-  preview_add(cache, &preview, sealed, value, value != NULL ? (size_t)facts->value_len : 0, facts->kind, 200, figures_max,
-              &how);
+  preview_add(cache, &preview, sealed, entry->value, value_len, facts->kind, 200, figures_max, &how);
   cli_json_text(json, "preview", cli_buf_str(&preview));
   cli_json_text(json, "preview_as", how);
-  cli_parts_json(json, sealed ? NULL : value, value != NULL && !sealed ? (size_t)facts->value_len : 0, facts->kind,
-                 figures_max);
+  cli_parts_json(json, sealed ? NULL : entry->value, sealed ? 0 : value_len, facts->kind, figures_max);
   cli_buf_fini(&preview);
 }
 
@@ -156,8 +155,7 @@ static bool entry_visit(void *context, const larder_listed *entry) {
   l->shown++;
   if (l->call->globals->json) {
     cli_json_object(&l->json, NULL);
-    entry_json(l->cache, &l->json, l->ns, l->sealed, entry->key, entry->key_len, facts, entry->stored_len, entry->value,
-               entry->tier, l->now_ms, CLI_FIGURES_LISTED);
+    entry_json(l->cache, &l->json, l->ns, l->sealed, entry, l->now_ms, CLI_FIGURES_LISTED);
     cli_json_object_end(&l->json);
   } else {
     row_add(l, entry);
@@ -320,8 +318,8 @@ static void entry_document(const larder *cache, bool sealed, const char *ns, con
   facts.value_len = value->len;
   cli_json_init(&json, stdout);
   cli_json_object(&json, NULL);
-  entry_json(cache, &json, ns, sealed, key->data, key->len, &facts, found->stored_len, value->data, found->tier, now_ms,
-             CLI_FIGURES_ONE);
+  larder_listed entry = {key->data, key->len, &facts, value->data, found->tier, found->stored_len};
+  entry_json(cache, &json, ns, sealed, &entry, now_ms, CLI_FIGURES_ONE);
   cli_json_uint(&json, "stamp", facts.stamp);
   if (facts.meta_len > 0 && cli_utf8_valid(facts.meta, facts.meta_len)) {
     cli_redact(cache, &meta, facts.meta, facts.meta_len, false);

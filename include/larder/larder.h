@@ -216,7 +216,11 @@ LARDER_API LARDER_MUST_CHECK larder_err larder_clear_all(larder *cache, larder_b
 
 /* --- care --------------------------------------------------------------------------------------------------------- */
 
-/* Everything acknowledged is as durable as its tiers can make it. Blocks on disk. */
+/*
+ * Everything acknowledged is as durable as its tiers can make it. Blocks on disk. LARDER_NOT_KEPT: something that was queued
+ * (`behind`) had to be given up, since the tier had lost what was newer: its database was damaged, or it had so many deletes
+ * to remember that it forgot some.
+ */
 LARDER_API LARDER_MUST_CHECK larder_err larder_flush(larder *cache);
 /* Removes what is expired and over the limits, in all tiers, now (a background thread does it each sweep_interval). */
 LARDER_API LARDER_MUST_CHECK larder_err larder_sweep(larder *cache, larder_bulk *out);

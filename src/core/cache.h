@@ -201,7 +201,7 @@ bool lrd_facts_has_tag(const larder_facts *facts, const char *tag);
 
 larder_err lrd_pending_new(larder *cache, lrd_pending **out);
 void lrd_pending_free(lrd_pending *pending);
-/* Queues a put; LARDER_NOT_KEPT when the queue is full: write it now instead. */
+/* Queues a put under a new stamp; LARDER_NOT_KEPT when the queue is full: write it now instead. */
 larder_err lrd_pending_put(lrd_pending *pending, const lrd_op *op, const void *value, const larder_facts *facts,
                            uint64_t token);
 bool lrd_pending_any(const lrd_pending *pending);
@@ -212,12 +212,14 @@ larder_err lrd_pending_find(lrd_pending *pending, const lrd_op *op, lrd_found **
 /* The owner of the key's slot takes back what is queued. True when there was something. */
 bool lrd_pending_drop(lrd_pending *pending, const lrd_op *op, uint64_t stamp_max);
 /*
- * Whether a queued put has waited too long (a stopped process, a slot that was not to be had), its slot has moved and nothing
- * is stored: a newer value may have come and gone meanwhile, so it must not be written, and is given up.
+ * Whether something newer than a queued put may have come and gone without a trace (too many deletes, a damaged database): its
+ * slot has moved and nothing is stored. Then it must not be written, and is given up.
  */
 bool lrd_pending_overtaken(const lrd_op *op, lrd_stamp stamp, uint64_t token);
 /* Writes everything queued before the call. */
 larder_err lrd_pending_flush(lrd_pending *pending);
+/* Whether something was given up since the last call. */
+bool lrd_pending_gave_up(lrd_pending *pending);
 
 /* --- errands.c: what need not keep a caller waiting
  * ----------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 /* The cache's side of the tier contract: clocks, slots for a tier's own evictions, counts, the log, distrust. */
 #include "base/fail.h"
 #include "cache.h"
+#include "mutation.h"
 
 static int64_t host_wall_ms(void *context) { return lrd_wall_ms(((lrd_instance *)context)->cache->clock); }
 static int64_t host_mono_ns(void *context) { return lrd_mono_ns(((lrd_instance *)context)->cache->clock); }
@@ -16,6 +17,17 @@ static bool host_slot_try_own(void *context, uint64_t hash) {
 static void host_slot_release(void *context, uint64_t hash) {
   lrd_slots *slots = ((lrd_instance *)context)->cache->slots;
   (void)lrd_slot_release(slots, lrd_slot_of(slots, hash), true);
+}
+
+static bool host_trace_wanted(void *context, uint64_t stamp) {
+  return !LRD_MUTATED(LRD_MUTATE_NO_TRACE) && stamp >= lrd_slots_queued_least(((lrd_instance *)context)->cache->slots);
+}
+
+static void host_traceless(void *context, uint64_t stamp) {
+  lrd_instance *instance = context;
+  if (instance->shared) {
+    lrd_slots_traceless_raise(instance->cache->slots, instance->number, stamp);
+  }
 }
 
 static lrd_stats_cell *cell_of_space(lrd_instance *instance, uint32_t space) {
@@ -94,6 +106,8 @@ larder_tier_host lrd_host_of(larder *cache, lrd_instance *instance) {
                             .mono_ns = host_mono_ns,
                             .slot_try_own = host_slot_try_own,
                             .slot_release = host_slot_release,
+                            .trace_wanted = host_trace_wanted,
+                            .traceless = host_traceless,
                             .evicted = host_evicted,
                             .log = host_log,
                             .distrust = host_distrust};

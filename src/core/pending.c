@@ -4,6 +4,10 @@
  * looks here before memory. The flusher writes entries as batches that own their slots; an entry stays visible until its
  * write has committed, and leaves only if it is still the one that was written. Deletes and direct puts, owning the slot,
  * drop what is queued for their key.
+ *
+ * How long an entry may wait is not bounded: a disk can be slow, full or away. The process tells in the coherence map from
+ * which stamp on it may have something queued, and no tier removes anything newer without leaving its stamp, so whenever an
+ * entry is written at last, it wins or loses by stamps alone. Told before a stamp is taken, under the lock.
  */
 #include "base/bytes.h"
 #include "base/fail.h"
@@ -12,7 +16,6 @@
 #define BUCKETS     4096u
 #define ENTRIES_MAX 16384u
 #define BYTES_MAX   ((size_t)32 << 20)
-#define WAIT_MS_MAX 9000 /* younger rows that are swept leave a tombstone */
 
 typedef struct pending_entry pending_entry;
 struct pending_entry {
@@ -36,7 +39,9 @@ struct lrd_pending {
   _Atomic size_t count;
   size_t bytes;
   uint64_t serial;
-  uint64_t round; /* of flushes; under flush_mutex */
+  uint64_t round;            /* of flushes; under flush_mutex */
+  lrd_stamp from;            /* no entry has a lower stamp; 0: there is none */
+  _Atomic uint64_t given_up; /* since larder_flush last told */
 };
 
 larder_err lrd_pending_new(larder *cache, lrd_pending **out) {
@@ -81,16 +86,24 @@ static pending_entry **place_of(lrd_pending *pending, const larder_ns *ns, uint6
   return at;
 }
 
+static void tell_from(lrd_pending *pending, lrd_stamp from) {
+  pending->from = from;
+  lrd_slots_queue_from(pending->cache->slots, from);
+}
+
 static void unlink_at(lrd_pending *pending, pending_entry **at) {
   pending_entry *entry = *at;
   *at = entry->next;
   pending->bytes -= entry->size;
-  atomic_fetch_sub(&pending->count, 1);
+  if (atomic_fetch_sub(&pending->count, 1) == 1) {
+    tell_from(pending, 0);
+  }
   lrd_dealloc(entry);
 }
 
 larder_err lrd_pending_put(lrd_pending *pending, const lrd_op *op, const void *value, const larder_facts *facts,
                            uint64_t token) {
+  larder *cache = pending->cache;
   size_t size = op->key_len + (size_t)facts->value_len + facts->version_len + facts->meta_len + facts->tags_len;
   if (size > BYTES_MAX / 16) {
     return LARDER_NOT_KEPT;
@@ -107,11 +120,6 @@ larder_err lrd_pending_put(lrd_pending *pending, const lrd_op *op, const void *v
   lrd_facts_pack(&entry->facts, &at);
   lrd_lock(&pending->mutex);
   pending_entry **place = place_of(pending, op->ns, op->hash, op->key, op->key_len);
-  if (*place && (*place)->facts.stamp > facts->stamp) { /* a concurrent put came later: ours is written and overwritten */
-    lrd_unlock(&pending->mutex);
-    lrd_dealloc(entry);
-    return LARDER_OK;
-  }
   if (pending->bytes - (*place ? (*place)->size : 0) + size > BYTES_MAX ||
       (!*place && atomic_load(&pending->count) >= ENTRIES_MAX)) {
     lrd_unlock(&pending->mutex);
@@ -121,6 +129,8 @@ larder_err lrd_pending_put(lrd_pending *pending, const lrd_op *op, const void *v
   if (*place) {
     unlink_at(pending, place);
   }
+  tell_from(pending, pending->from ? pending->from : lrd_cache_stamp(cache, 0));
+  entry->facts.stamp = lrd_cache_stamp(cache, 0);
   entry->serial = ++pending->serial;
   pending_entry **head = &pending->buckets[op->hash % BUCKETS];
   entry->next = *head;
@@ -201,7 +211,7 @@ bool lrd_pending_overtaken(const lrd_op *op, lrd_stamp stamp, uint64_t token) {
   larder_ns *ns = op->ns;
   lrd_link *lowest = &ns->links[ns->links_len - 1];
   lrd_found *found = NULL;
-  if (lrd_wall_ms(ns->cache->clock) - lrd_stamp_wall_ms(stamp) < WAIT_MS_MAX ||
+  if (stamp >= lrd_slots_traceless(ns->cache->slots, lowest->instance->number) ||
       atomic_load(lrd_ns_word(ns, op->hash)) == token) {
     return false;
   }
@@ -220,6 +230,7 @@ static void batch_sift(lrd_pending *pending, flush_batch *batch) {
     lrd_change *change = &batch->changes[i];
     if (lrd_pending_overtaken(&change->op, change->facts.stamp, batch->tokens[i])) {
       (void)lrd_pending_drop(pending, &change->op, change->facts.stamp);
+      atomic_fetch_add(&pending->given_up, 1);
       lrd_stats_add(change->op.ns->cell, LRD_STAT_NOT_KEPT, 1);
       lrd_dealloc(batch->copies[i]);
       continue;
@@ -297,6 +308,7 @@ larder_err lrd_pending_flush(lrd_pending *pending) {
   lrd_lock(&pending->flush_mutex);
   lrd_lock(&pending->mutex);
   uint64_t serial_max = pending->serial;
+  lrd_stamp from = lrd_cache_stamp(pending->cache, 0);
   pending->round++;
   lrd_unlock(&pending->mutex);
   larder_err result = LARDER_OK;
@@ -320,7 +332,14 @@ larder_err lrd_pending_flush(lrd_pending *pending) {
       break;
     }
   }
+  lrd_lock(&pending->mutex);
+  if (result == LARDER_OK && failure == LARDER_OK && pending->from != 0) {
+    tell_from(pending, from); /* what is left came during the flush */
+  }
+  lrd_unlock(&pending->mutex);
   lrd_unlock(&pending->flush_mutex);
   lrd_dealloc(batch);
   return result != LARDER_OK ? result : failure;
 }
+
+bool lrd_pending_gave_up(lrd_pending *pending) { return pending && atomic_exchange(&pending->given_up, 0) != 0; }

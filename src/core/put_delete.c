@@ -11,7 +11,6 @@
 /* A `behind` put waits in the queue; where that is full, it is written like any other. */
 static larder_err put_queued(larder_ns *ns, lrd_change *change) {
   uint64_t token = lrd_slot_token(ns->cache->slots, lrd_slot_of(ns->cache->slots, change->op.hash));
-  change->facts.stamp = lrd_cache_stamp(ns->cache, 0);
   larder_err result = lrd_pending_put(ns->cache->pending, &change->op, change->value, &change->facts, token);
   if (result == LARDER_OK) {
     lrd_stats_add(ns->cell, LRD_STAT_PUTS, 1);
@@ -96,7 +95,6 @@ static larder_err put_one(larder_ns *ns, const void *key, size_t key_len, const 
     if (result != LARDER_NOT_KEPT) {
       return result;
     }
-    change.facts.stamp = 0;
   }
   result = lrd_write_batch(ns, &change, 1);
   return result == LARDER_OK ? change.result : result;

@@ -259,6 +259,7 @@ static larder_err row_claim(lrd_slots *slots, larder_error *err) {
       lrd_slots_release_row(slots, row);
     }
     slots->map_rows[row].pid = (uint32_t)getpid();
+    atomic_store(&slots->map_rows[row].queued_from, 0);
     atomic_store(&slots->map_rows[row].used, MAP_ROW_USED);
     return LARDER_OK;
   }

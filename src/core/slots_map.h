@@ -37,14 +37,16 @@ typedef struct map_tier {
   uint32_t reserved;
   _Atomic uint64_t generation;
   _Atomic uint64_t dirty;
-  uint8_t pad[128 - 88];
+  _Atomic uint64_t traceless; /* the highest stamp that went from it without leaving a tombstone that was wanted */
+  uint8_t pad[128 - 96];
 } map_tier;
 
 typedef struct map_row {
   _Atomic uint32_t used; /* MAP_ROW_USED from claim to orderly close */
   uint32_t pid;
   char program[32];
-  uint8_t pad[24];
+  _Atomic uint64_t queued_from; /* the lowest stamp that the process may have queued; 0: none */
+  uint8_t pad[16];
 } map_row;
 
 /* Bytes of LOCK, far behind its text. */

@@ -663,6 +663,40 @@ static void a_slot_that_is_not_to_be_had_keeps_no_other_put_waiting(void **state
   assert_ok(larder_close(&second));
 }
 
+/* Another key of the slot in which `key` lies. */
+static void neighbour_of(const larder_ns *ns, const char *key, char out[16]) {
+  uint64_t slot = lrd_slot_of(ns->cache->slots, lrd_hash64(key, strlen(key), ns->seed));
+  unsigned n = 0;
+  do {
+    (void)snprintf(out, 16, "near-%u", n++);
+  } while (lrd_slot_of(ns->cache->slots, lrd_hash64(out, strlen(out), ns->seed)) != slot);
+}
+
+/* On a disk that is slow or away for a while; the neighbour moves the slot meanwhile. */
+static void what_was_queued_for_long_in_a_slot_that_moved_is_written(void **state) {
+  fixture *f = *state;
+  larder *second = open_on(f);
+  larder_ns *ns;
+  char near[16];
+  larder_put_options long_lived = {.size = sizeof long_lived, .ttl_ms = 3600000};
+  assert_ok(larder_ns_open(second, "n", &ns, NULL));
+  neighbour_of(f->ns, "patient", near);
+  assert_ok(put(f->ns, "patient", "v", &long_lived));
+  assert_ok(put(ns, near, "w", NULL));
+  assert_ok(larder_flush(second));
+  lrd_clock_moved_advance_ms(&f->clock, 300000);
+  expect(f->ns, "patient", "v");
+  assert_ok(put(f->ns, "patient too", "v", &long_lived));
+  neighbour_of(f->ns, "patient too", near);
+  assert_ok(put(ns, near, "w", NULL));
+  assert_ok(larder_flush(second));
+  lrd_clock_moved_advance_ms(&f->clock, 300000);
+  assert_ok(larder_flush(f->cache));
+  expect(ns, "patient", "v");
+  expect(ns, "patient too", "v");
+  assert_ok(larder_close(&second));
+}
+
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 static int run_on(const char *name, const char *tiers, bool shared) {
@@ -700,6 +734,7 @@ static int run_on(const char *name, const char *tiers, bool shared) {
       EACH(behind_is_seen_here_at_once_and_there_when_written),
       EACH(a_full_queue_writes_through),
       EACH(a_slot_that_is_not_to_be_had_keeps_no_other_put_waiting),
+      EACH(what_was_queued_for_long_in_a_slot_that_moved_is_written),
   };
   chain = tiers;
   extra = "";

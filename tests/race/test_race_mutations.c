@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define MEMORY_SQLITE "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1h}\n"
 #define WARM_COLD                                                                                                              \
@@ -198,31 +199,91 @@ static void a_delete_elsewhere_beats_what_is_queued(void **state) {
   scene_close(&s);
 }
 
-/* A queued put, and a newer value elsewhere that has come and gone before the queue is written. */
-static void what_was_swept_does_not_let_an_older_put_in(void **state) {
-  scene s;
-  scene_open(&s, *state,
-             "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1h, durability: behind}\n",
-             2, 0);
-  put_ok(s.ns[0], "k", "old", LARDER_OK);
-  larder_put_options brief = {.size = sizeof brief, .ttl_ms = 20};
-  assert_ok(larder_put(s.ns[1], "k", 1, "new", 3, &brief));
-  assert_ok(larder_flush(s.cache[1]));
-  assert_true(shows(s.ns[0], "k", "new"));
-  lrd_clock_moved_advance_ms(&s.clock, 30);
-  assert_ok(larder_sweep(s.cache[1], NULL));
-  lrd_larder_tick(s.cache[0]);
-  assert_false(shows(s.ns[0], "k", "old"));
-  assert_false(shows(s.ns[1], "k", "old"));
-  scene_close(&s);
-}
-
 static void push_out(larder_ns *ns) {
   char name[32];
   for (unsigned i = 0; i < 40; i++) {
     (void)snprintf(name, sizeof name, "filler-%u", i);
     put_ok(ns, name, "filler", LARDER_OK);
   }
+}
+
+/* A queued put, and a newer value elsewhere that has come and gone before the queue is written, however late. */
+static bool swept_lets_older_in(const char *root, const char *tier, unsigned mutation) {
+  scene s;
+  char config[200], folder[64];
+  (void)snprintf(config, sizeof config,
+                 "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, %s], ttl: 10h, durability: behind}\n",
+                 tier);
+  (void)snprintf(folder, sizeof folder, "in-%s", tier);
+  char *place = support_path(root, folder);
+  assert_int_equal(mkdir(place, 0700) != 0 && errno != EEXIST, 0);
+  scene_open(&s, place, config, 2, mutation);
+  put_ok(s.ns[0], "k", "old", LARDER_OK);
+  larder_put_options brief = {.size = sizeof brief, .ttl_ms = 20};
+  assert_ok(larder_put(s.ns[1], "k", 1, "new", 3, &brief));
+  assert_ok(larder_flush(s.cache[1]));
+  assert_true(shows(s.ns[0], "k", "new"));
+  lrd_clock_moved_advance_ms(&s.clock, 3600000);
+  assert_ok(larder_sweep(s.cache[1], NULL));
+  lrd_larder_tick(s.cache[0]);
+  bool old_shown = shows(s.ns[0], "k", "old") || shows(s.ns[1], "k", "old");
+  scene_close(&s);
+  free(place);
+  return old_shown;
+}
+
+static void a_removal_without_a_trace_is_found(void **state) {
+  static const char *const tiers[] = {"sqlite", "files"};
+  for (size_t i = 0; i < 2; i++) {
+    assert_true(swept_lets_older_in(*state, tiers[i], LRD_MUTATE_NO_TRACE));
+    assert_false(swept_lets_older_in(*state, tiers[i], 0));
+  }
+}
+
+/* Likewise, but the newer value went for lack of room, which is no reason to be forgotten. */
+static void what_was_evicted_does_not_let_an_older_put_in(void **state) {
+  scene s;
+  scene_open(&s, *state,
+             "cache:\n  memory: {size_mb: 8}\n  sqlite: {max_entries: 3}\n  namespaces:\n"
+             "    n: {tiers: [memory, sqlite], ttl: 1h, durability: behind}\n",
+             3, 0);
+  put_ok(s.ns[0], "k", "old", LARDER_OK);
+  put_ok(s.ns[1], "k", "new", LARDER_OK);
+  assert_ok(larder_flush(s.cache[1]));
+  lrd_clock_moved_advance_ms(&s.clock, 60000);
+  for (int i = 0; i < 3; i++) {
+    push_out(s.ns[1]);
+    assert_ok(larder_flush(s.cache[1]));
+  }
+  assert_false(shows(s.ns[2], "k", "new"));
+  assert_ok(larder_flush(s.cache[0]));
+  for (int i = 0; i < 3; i++) assert_false(shows(s.ns[i], "k", "old"));
+  scene_close(&s);
+}
+
+/* So many deletes that not all can be remembered: what may have been overtaken is given up, and that is told. */
+static void what_can_not_be_told_is_given_up(void **state) {
+  scene s;
+  scene_open(&s, *state,
+             "cache:\n  memory: {size_mb: 8}\n  sqlite: {size_mb: 1}\n  namespaces:\n"
+             "    n: {tiers: [memory, sqlite], ttl: 1h, durability: behind}\n",
+             2, 0);
+  put_ok(s.ns[0], "k", "old", LARDER_OK);
+  put_ok(s.ns[0], "other", "kept", LARDER_OK);
+  assert_err(larder_delete(s.ns[1], "k", 1), LARDER_MISS);
+  for (unsigned i = 0; i < 600; i++) {
+    char name[16];
+    (void)snprintf(name, sizeof name, "gone-%u", i);
+    assert_err(larder_delete(s.ns[1], name, strlen(name)), LARDER_MISS);
+  }
+  for (int i = 0; i < 4; i++) assert_ok(larder_sweep(s.cache[1], NULL));
+  assert_err(larder_flush(s.cache[0]), LARDER_NOT_KEPT);
+  assert_ok(larder_flush(s.cache[0]));
+  for (int i = 0; i < 2; i++) {
+    assert_false(shows(s.ns[i], "k", "old"));
+    assert_true(shows(s.ns[i], "other", "kept"));
+  }
+  scene_close(&s);
 }
 
 /*
@@ -262,7 +323,9 @@ int main(void) {
       SUPPORT_DIR_TEST(a_missing_dirty_mark_is_found),
       SUPPORT_DIR_TEST(a_pending_value_over_a_moved_slot_is_found),
       SUPPORT_DIR_TEST(a_delete_elsewhere_beats_what_is_queued),
-      SUPPORT_DIR_TEST(what_was_swept_does_not_let_an_older_put_in),
+      SUPPORT_DIR_TEST(a_removal_without_a_trace_is_found),
+      SUPPORT_DIR_TEST(what_was_evicted_does_not_let_an_older_put_in),
+      SUPPORT_DIR_TEST(what_can_not_be_told_is_given_up),
       SUPPORT_DIR_TEST(an_unowned_hand_over_is_found),
   };
   return cmocka_run_group_tests_name("race_mutations", tests, NULL, NULL);

@@ -128,6 +128,13 @@ typedef struct larder_tier_host {
   bool (*slot_try_own)(void *context, uint64_t hash);
   /* After the change is committed or given up. */
   void (*slot_release)(void *context, uint64_t hash);
+  /*
+   * Tiers with LARDER_TIER_TOMBSTONES, once they own the slot of what they are about to remove on their own: whether it has
+   * to leave a tombstone of this stamp (or stay one), because a process may have queued something older of its key. Who
+   * must remove it without a trace all the same tells so. Both may be NULL: then nothing is ever queued.
+   */
+  bool (*trace_wanted)(void *context, uint64_t stamp);
+  void (*traceless)(void *context, uint64_t stamp);
   /* An entry went for a reason. Key and value may be NULL when not at hand. Under no lock of the tier that a get takes. */
   void (*evicted)(void *context, uint32_t space, larder_evict_reason reason, uint64_t count, uint64_t bytes);
   /* A private tier is about to drop a live entry for lack of room: the core may demote it. Value valid during the call. */

@@ -87,21 +87,23 @@ static files_entry *victim_find(files_tier *tier, uint32_t space, bool tombstone
 }
 
 /*
- * Removes the victim if its slot is to be had. An expired one leaves a tombstone when it is young: another process may have
- * queued an older value of the key behind it (core's `behind`), which would come back where nothing is stored.
+ * Removes the victim if its slot is to be had. Where a process may have queued an older value of the key (core's `behind`),
+ * which would come back where nothing is stored, it leaves a tombstone, and a tombstone stays, unless there are too many
+ * (`bound`).
  */
-static larder_err victim_take(files_tier *tier, files_entry *victim, larder_evict_reason reason, bool *taken) {
+static larder_err victim_take(files_tier *tier, files_entry *victim, larder_evict_reason reason, bool bound, bool *taken) {
   files_txn *txn = &tier->txn;
   *taken = false;
   if (tier->host.slot_try_own != NULL && !tier->host.slot_try_own(tier->host.context, victim->hash)) {
     if (txn->refused_len < LRD_FILES_REFUSED_MAX) txn->refused[txn->refused_len++] = victim->hash;
     return LARDER_OK;
   }
-  int64_t const now_ms = files_wall_ms(tier);
-  bool const expired = files_expired(victim->hard_ms, now_ms);
+  bool const expired = files_expired(victim->hard_ms, files_wall_ms(tier)), dead = files_dead(victim);
+  bool const wanted = tier->host.trace_wanted != NULL && tier->host.trace_wanted(tier->host.context, victim->stamp);
+  bool const stays = dead && wanted && !bound;
   files_taken note = {.hash = victim->hash,
                       .owned = true,
-                      .evicted = !files_dead(victim),
+                      .evicted = !dead,
                       .space = victim->space,
                       .reason = expired ? LARDER_EVICT_EXPIRED : reason,
                       .bytes = victim->key_len + victim->value_len};
@@ -110,9 +112,14 @@ static larder_err victim_take(files_tier *tier, files_entry *victim, larder_evic
     if (tier->host.slot_release != NULL) tier->host.slot_release(tier->host.context, victim->hash);
     return err;
   }
-  bool const bury = !files_dead(victim) && expired && lrd_stamp_wall_ms(victim->stamp) + LRD_FILES_YOUNG_MS > now_ms;
-  err = bury ? lrd_files_bury(tier, victim->space, lrd_span_of(files_key(victim), victim->key_len), victim->hash, victim->stamp)
-             : lrd_files_remove_entry(tier, victim);
+  if (stays) {
+    if (txn->refused_len < LRD_FILES_REFUSED_MAX) txn->refused[txn->refused_len++] = victim->hash;
+    return LARDER_OK;
+  }
+  if (dead && wanted && tier->host.traceless != NULL) tier->host.traceless(tier->host.context, victim->stamp);
+  err = !dead && wanted
+            ? lrd_files_bury(tier, victim->space, lrd_span_of(files_key(victim), victim->key_len), victim->hash, victim->stamp)
+            : lrd_files_remove_entry(tier, victim);
   *taken = err == LARDER_OK;
   return err;
 }
@@ -141,7 +148,7 @@ larder_err lrd_files_evict_for(files_tier *tier, uint32_t space, bool *fits_out)
       return LARDER_OK;
     }
     bool taken = false;
-    larder_err const err = victim_take(tier, victim, (larder_evict_reason)why, &taken);
+    larder_err const err = victim_take(tier, victim, (larder_evict_reason)why, false, &taken);
     if (err != LARDER_OK) return err;
   }
   return LARDER_OK;
@@ -153,7 +160,7 @@ static larder_err tombstones_bound(files_tier *tier) {
     files_entry *victim = victim_find(tier, 0, true);
     bool taken = false;
     if (victim == NULL) return LARDER_OK;
-    larder_err const err = victim_take(tier, victim, LARDER_EVICT_EXPIRED, &taken);
+    larder_err const err = victim_take(tier, victim, LARDER_EVICT_EXPIRED, true, &taken);
     if (err != LARDER_OK) return err;
   }
   return LARDER_OK;
@@ -176,7 +183,7 @@ static larder_err sweep_some(files_tier *tier, uint64_t limit, bool expire, uint
     tier->sweep_hash = *through ? 0 : entry->hash + 1;
     bool const goes = expire && (files_dead(entry) ? tombstone_old(entry, now_ms) : files_expired(entry->hard_ms, now_ms));
     bool taken = false;
-    if (goes) err = victim_take(tier, entry, LARDER_EVICT_EXPIRED, &taken);
+    if (goes) err = victim_take(tier, entry, LARDER_EVICT_EXPIRED, false, &taken);
     *removed += taken;
     if (*through) break;
   }

@@ -38,7 +38,6 @@
 #define LRD_FILES_SPACES_MAX   1024u
 #define LRD_FILES_NAME_MAX     320u
 #define LRD_FILES_TOMBSTONE_MS (10 * 60 * 1000)
-#define LRD_FILES_YOUNG_MS     10000 /* longest that a queued write may be older than what it meets */
 #define LRD_FILES_LEAVES_MAX   16384u
 #define LRD_FILES_LEAVES_BYTES (64u << 20)
 #define LRD_FILES_FRESH_MAX    64u   /* files synced one by one; more of them by syncfs */

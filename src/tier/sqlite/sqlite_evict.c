@@ -96,10 +96,7 @@ static larder_err victims_find(sqlite_tier *tier, sqlite_scope *scope, uint32_t 
   return LARDER_OK;
 }
 
-/*
- * An expired row leaves a tombstone of its stamp when it is young: another process may have queued an older value of the
- * key behind it (core's `behind`), which would come back where nothing is stored.
- */
+/* A tombstone of its stamp takes the row's place. */
 static larder_err victim_bury(sqlite_tier *tier, const sqlite_row *row) {
   uint8_t key_copy[LARDER_KEY_MAX]; /* the row's own lies in the statement that burying uses again */
   if (row->key_len > sizeof key_copy) return LARDER_ECORRUPT;
@@ -110,12 +107,17 @@ static larder_err victim_bury(sqlite_tier *tier, const sqlite_row *row) {
   return lrd_sqlite_bury(tier, &key, stamp);
 }
 
-static bool row_young(const sqlite_row *row, int64_t now_ms) {
-  return lrd_stamp_wall_ms(row->stamp) + LRD_SQLITE_YOUNG_MS > now_ms;
+/* Whether a process may have queued an older value of the key (core's `behind`), which would come back where nothing is. */
+static bool trace_wanted(const sqlite_tier *tier, const sqlite_row *row) {
+  return tier->host.trace_wanted != NULL && tier->host.trace_wanted(tier->host.context, row->stamp);
 }
 
-/* Removes the victim if it is still what was seen and its slot is to be had. */
-static larder_err victim_take(sqlite_tier *tier, const sqlite_victim *victim, larder_evict_reason reason, bool *taken) {
+/*
+ * Removes the victim if it is still what was seen and its slot is to be had. Where a trace is wanted it leaves a tombstone,
+ * and a tombstone stays, unless there are too many (`bound`).
+ */
+static larder_err victim_take(sqlite_tier *tier, const sqlite_victim *victim, larder_evict_reason reason, bool bound,
+                              bool *taken) {
   sqlite_txn *txn = &tier->txn;
   *taken = false;
   if (in_batch(txn, victim->hash)) return LARDER_OK;
@@ -135,11 +137,17 @@ static larder_err victim_take(sqlite_tier *tier, const sqlite_victim *victim, la
     txn->recount = true;
     reason = LARDER_EVICT_CORRUPTION;
   }
-  note->evicted = !(row.flags & ROW_TOMBSTONE);
+  bool const dead = (row.flags & ROW_TOMBSTONE) != 0, wanted = trace_wanted(tier, &row);
+  if (dead && wanted && !bound) {
+    (void)sqlite3_reset(tier->writer.statement[W_LOOK]);
+    return LARDER_OK;
+  }
+  if (dead && wanted && tier->host.traceless != NULL) tier->host.traceless(tier->host.context, row.stamp);
+  note->evicted = !dead;
   note->space = row.space;
   note->reason = victim->expired && reason != LARDER_EVICT_CORRUPTION ? LARDER_EVICT_EXPIRED : reason;
   note->bytes = row.key_len + row.value_len;
-  bool const bury = note->evicted && note->reason == LARDER_EVICT_EXPIRED && row_young(&row, sqlite_wall_ms(tier));
+  bool const bury = !dead && wanted && reason != LARDER_EVICT_CORRUPTION;
   err = bury ? victim_bury(tier, &row) : lrd_sqlite_remove_row(tier, &row);
   *taken = err == LARDER_OK;
   return err;
@@ -168,7 +176,7 @@ static larder_err tombstones_bound(sqlite_tier *tier) {
     if (err == LARDER_MISS) break;
     for (size_t i = 0; i < scope.victims_count && err == LARDER_OK; i++) {
       bool taken = false;
-      err = victim_take(tier, &scope.victims[i], LARDER_EVICT_EXPIRED, &taken);
+      err = victim_take(tier, &scope.victims[i], LARDER_EVICT_EXPIRED, true, &taken);
     }
     if (err != LARDER_OK) return err;
   }
@@ -195,7 +203,7 @@ larder_err lrd_sqlite_evict_for(sqlite_tier *tier, uint32_t space, bool *fits_ou
     }
     bool taken = false;
     sqlite_victim const victim = scope->victims[--scope->victims_count];
-    larder_err const err = victim_take(tier, &victim, (larder_evict_reason)why, &taken);
+    larder_err const err = victim_take(tier, &victim, (larder_evict_reason)why, false, &taken);
     if (err != LARDER_OK) return err;
     if (!taken && tier->txn.refused_count < LRD_SQLITE_REFUSED_MAX) tier->txn.refused[tier->txn.refused_count++] = victim.hash;
   }
@@ -231,7 +239,7 @@ static larder_err sweep_window(sqlite_tier *tier, uint64_t limit, bool expire, u
   larder_err err = LARDER_OK;
   for (size_t i = 0; i < count && err == LARDER_OK; i++) {
     bool taken = false;
-    err = victim_take(tier, &found[i], LARDER_EVICT_EXPIRED, &taken);
+    err = victim_take(tier, &found[i], LARDER_EVICT_EXPIRED, false, &taken);
     *removed += taken;
   }
   return err;

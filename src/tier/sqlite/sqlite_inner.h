@@ -34,7 +34,6 @@
 #define LRD_SQLITE_SPACES_MAX        1024u
 #define LRD_SQLITE_RING_SIZE         1024u
 #define LRD_SQLITE_TOMBSTONE_MS      (10 * 60 * 1000)
-#define LRD_SQLITE_YOUNG_MS          10000 /* longest that a queued write may be older than what it meets */
 #define LRD_SQLITE_BATCH_ITEMS       4096u
 #define LRD_SQLITE_BATCH_BYTES       (32u << 20)
 #define LRD_SQLITE_ACCESS_SLOTS      256u /* per reader; 16 readers remember 4096 keys between two flushes */
