@@ -272,6 +272,7 @@ static larder_err threads_start(larder *cache, larder_error *err) {
   return result == LARDER_OK ? LARDER_OK : lrd_fail(err, result, 0, ROOM, "the keeper thread could not be started");
 }
 
+/* Under the joining lock: nobody claims a row meanwhile. */
 static void fold_the_dead(larder *cache) {
   lrd_care_fold_left(cache);
   for (uint32_t row = 0; cache->slots && row < LRD_ROWS_MAX; row++) {
@@ -304,13 +305,13 @@ static larder_err open_all(larder *cache, const larder_options *options, bool th
       (result = instances_open(cache, err)) != LARDER_OK) {
     return result;
   }
+  fold_the_dead(cache);
   if (cache->slots) {
     lrd_slots_joined(cache->slots);
   }
   for (size_t i = 0; i < cache->config->notices_len; i++) {
     lrd_log_write(&cache->log, LRD_LOG_WARN, "config.notice", "%s", cache->config->notices[i]);
   }
-  fold_the_dead(cache);
   if (threads) {
     result = threads_start(cache, err);
   }

@@ -175,6 +175,8 @@ bool lrd_instance_answers(lrd_instance *instance);
  * tiers have beside the caller's own keys is in no tier any more. The caller owns the slot.
  */
 bool lrd_instance_clean(lrd_instance *instance, uint64_t slot, bool *cleaned);
+/* Deletes a slot's range by hashes. What others have queued below what went can't be told from what is new any more. */
+larder_err lrd_instance_forget_range(lrd_instance *instance, uint64_t first, uint64_t last);
 /* Carries out changes of one namespace; each has its result. At most LRD_BATCH_MAX. */
 larder_err lrd_write_batch(larder_ns *ns, lrd_change *changes, size_t count);
 

@@ -121,6 +121,7 @@ __attribute__((flatten)) larder_err larder_get_into(larder_ns *ns, const void *k
     return lrd_get_into_any(ns, key, key_len, instead, out, room, len_out);
   }
   lrd_record *record = lrd_memory_find_inline(look.memory, &look.key);
+  LRD_MOMENT(LRD_MOMENT_HIT_FOUND);
   if (likely(record && lrd_record_is_usual(record, look.slot) && lrd_record_is_fresh(record, ns->cache->clock))) {
     size_t len = record->value_len;
     if (likely(len <= LRD_COPY_SHORT && len <= room)) {

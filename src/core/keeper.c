@@ -51,7 +51,7 @@ void lrd_keeper_clean_dirty(larder *cache, uint64_t limit) {
   for (size_t i = 0; i < cache->instances_len; i++) {
     lrd_instance *instance = &cache->instances[i];
     uint64_t slot = 0;
-    if (!instance->shared || atomic_load(&instance->broken)) {
+    if (!instance->shared || !lrd_instance_answers(instance)) {
       continue;
     }
     for (uint64_t done = 0; done < limit && lrd_slots_dirty_next(cache->slots, instance->number, slot, &slot); slot++, done++) {
@@ -62,9 +62,8 @@ void lrd_keeper_clean_dirty(larder *cache, uint64_t limit) {
         continue;
       }
       lrd_slot_range(cache->slots, slot, &first, &last);
-      larder_err result = lrd_slot_dirty(cache->slots, instance->number, slot)
-                              ? lrd_tier_forget_range(&instance->tier, first, last)
-                              : LARDER_MISS;
+      larder_err result =
+          lrd_slot_dirty(cache->slots, instance->number, slot) ? lrd_instance_forget_range(instance, first, last) : LARDER_MISS;
       if (result == LARDER_OK) {
         lrd_slot_clear_dirty(cache->slots, instance->number, slot);
         lrd_stats_add(lrd_stats_cell_of(cache->stats, LRD_STATS_OTHER, instance->tier.name), LRD_STAT_DIRTY_CLEARED, 1);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The protocol broken on purpose, one step at a time: the race tests switch a mutation on and must then fail. Exists only
- * in the testing build; elsewhere LRD_MUTATED is the constant false.
+ * in the testing build; elsewhere LRD_MUTATED is the constant false. A test that needs a certain moment has itself called at
+ * it, on the thread that passes there.
  */
 #ifndef LRD_CORE_MUTATION_H
 #define LRD_CORE_MUTATION_H
@@ -20,12 +21,24 @@ enum {
   LRD_MUTATE_NO_TRACE = 1u << 10            /* a tier removes rows without a trace although something older is queued */
 };
 
+typedef enum lrd_moment {
+  LRD_MOMENT_HIT_FOUND, /* a hit has found its entry and has not looked at its version */
+  LRD_MOMENT_COMMITTED  /* a writer has committed, and owns the slot still */
+} lrd_moment;
+
 #ifdef LARDER_TESTING
 #include <stdatomic.h>
 extern _Atomic unsigned lrd_mutations;
+extern void (*_Atomic lrd_moment_hook)(lrd_moment moment);
+#define LRD_MOMENT(moment)                                                                                                     \
+  do {                                                                                                                         \
+    void (*hook)(lrd_moment) = atomic_load_explicit(&lrd_moment_hook, memory_order_acquire);                                   \
+    if (hook) hook(moment);                                                                                                    \
+  } while (0)
 #define LRD_MUTATED(flag) ((atomic_load_explicit(&lrd_mutations, memory_order_relaxed) & (flag)) != 0)
 #else
-#define LRD_MUTATED(flag) 0
+#define LRD_MUTATED(flag)  0
+#define LRD_MOMENT(moment) ((void)0)
 #endif
 
 #endif

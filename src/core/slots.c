@@ -15,6 +15,7 @@
 
 #ifdef LARDER_TESTING
 _Atomic unsigned lrd_mutations;
+void (*_Atomic lrd_moment_hook)(lrd_moment moment);
 #endif
 
 #define SPINS          200

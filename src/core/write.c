@@ -94,6 +94,15 @@ bool lrd_instance_answers(lrd_instance *instance) {
          lrd_slots_trust(instance->cache->slots, instance->number, NULL) == LRD_TRUST_OK;
 }
 
+larder_err lrd_instance_forget_range(lrd_instance *instance, uint64_t first, uint64_t last) {
+  lrd_slots *slots = instance->cache->slots;
+  larder_err result = lrd_tier_forget_range(&instance->tier, first, last);
+  if (result == LARDER_OK && lrd_slots_queued_least(slots) != UINT64_MAX) {
+    lrd_slots_traceless_raise(slots, instance->number, atomic_load(lrd_slots_clock(slots)));
+  }
+  return result;
+}
+
 bool lrd_instance_clean(lrd_instance *instance, uint64_t slot, bool *cleaned) {
   lrd_slots *slots = instance->cache->slots;
   uint64_t first;
@@ -105,7 +114,7 @@ bool lrd_instance_clean(lrd_instance *instance, uint64_t slot, bool *cleaned) {
     return false;
   }
   lrd_slot_range(slots, slot, &first, &last);
-  if (lrd_tier_forget_range(&instance->tier, first, last) != LARDER_OK) {
+  if (lrd_instance_forget_range(instance, first, last) != LARDER_OK) {
     return false;
   }
   lrd_slot_clear_dirty(slots, instance->number, slot);
@@ -467,6 +476,7 @@ static void write_shared(write_run *run) {
   for (size_t i = ns->links_len - 1; i-- > 0;) {
     upper_takes(run, &ns->links[i]);
   }
+  LRD_MOMENT(LRD_MOMENT_COMMITTED);
   memory_in_step(run);
   for (size_t s = 0; s < run->slots_len; s++) {
     if (run->slots[s].owned) {
