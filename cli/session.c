@@ -157,6 +157,8 @@ larder_ns *cli_ns_or_without(const cli_call *call, larder *cache, const char *na
 
 cli_exit cli_close(const cli_call *call, larder **cache, cli_exit code) {
   larder_err result = larder_close(cache);
+  if (result == LARDER_NOT_KEPT)
+    cli_note(call, "something that was queued had to be given up: its tier had lost what was newer");
   return result < 0 && code == CLI_DONE ? cli_refuse_result(call, result, NULL, "closing the cache") : code;
 }
 

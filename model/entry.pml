@@ -11,7 +11,7 @@
  *   DEAF     the upper tier may be unable to forget        AWAY     the authoritative tier may be unable to commit
  *   DEATH=p  process p may die at any step                 NEIGHBOUR a write to another key of the same slot
  *   MADE     a value that takes long to make               BEHIND   puts of process 0 wait in its pending table
- *   REMOVED  a sweep or an eviction takes the row out of the authoritative tier, leaving its stamp
+ *   REMOVED  a sweep or an eviction takes the row out of the authoritative tier, leaving its stamp while something is queued
  * BREAK_… flags each take one safeguard away; `check` demands that the checker finds a violation then.
  */
 #define NOBODY  0
@@ -47,6 +47,13 @@ byte newest = 1;        /* acknowledged to anyone or shown to anyone */
 byte pending = 0;       /* process 0's queue of one */
 byte pending_at = UNKNOWN;
 byte newest_own = 0;    /* what process 0 itself was shown or had acknowledged: a queued put binds only its own process */
+#endif
+
+/* Under ownership: a copy that was taken before may have been dropped since. */
+#ifdef BREAK_FLUSH_UNCHECKED
+#define STILL_QUEUED(stamp) true
+#else
+#define STILL_QUEUED(stamp) (pending == stamp)
 #endif
 
 inline note(stamp) { atomic { if :: stamp > newest -> newest = stamp :: else fi } }
@@ -143,7 +150,12 @@ proctype Reader(byte p; byte gets) {
              if
              :: shown == 0 && queued != 0 -> /* removed by somebody, or never there: writing it tells */
                 own(p);
-                atomic { if :: queued > lower -> lower = queued; lower_gone = false; shown = queued :: else fi }
+                atomic {
+                  if
+                  :: STILL_QUEUED(queued) && queued > lower -> lower = queued; lower_gone = false; shown = queued
+                  :: else
+                  fi
+                }
                 release_moved(token)
              :: shown != 0 && queued > shown -> shown = queued
              :: else
@@ -218,6 +230,9 @@ proctype Writer(byte p; byte puts) {
        :: skip
        fi;
 #endif
+#ifdef BEHIND
+       atomic { if :: p == 0 && pending <= stamp -> pending = 0 :: else fi } /* what was queued has been overtaken */
+#endif
 #ifdef BREAK_SLOT_UNMOVED
        atomic { held[p] = stamp; AT(p, stamp) = version; owner = NOBODY }
 #else
@@ -249,11 +264,11 @@ proctype Queuer() {
 }
 
 proctype Flusher() {
-  byte stamp, stored;
+  byte stamp, stored, copy;
+end: /* a direct write may drop what is queued before it gets here */
   {
-    pending != 0;
+    atomic { pending != 0; stamp = pending; copy = pending }
     own(0);
-    stamp = pending;
 #ifdef UPPER
     upper = 0;
 #endif
@@ -261,12 +276,12 @@ proctype Flusher() {
 #ifdef BREAK_FLUSH_UNORDERED
     :: true -> lower = stamp
 #else
-    :: stamp > lower -> atomic { lower = stamp; lower_gone = false }
+    :: STILL_QUEUED(stamp) && stamp > lower -> atomic { lower = stamp; lower_gone = false }
 #endif
     :: else -> stamp = 0 /* a newer value is there: dropped */
     fi;
     release_moved(stored);
-    pending = 0;
+    atomic { if :: pending == copy -> pending = 0 :: else fi }
     note(stamp)
   } MORTAL(0)
 }
@@ -336,7 +351,10 @@ proctype Remover(byte p) {
 #ifdef BREAK_REMOVED_WITHOUT_TRACE
     lower = 0;
 #else
-    lower_gone = true;
+    if
+    :: pending != 0 -> lower_gone = true
+    :: else -> lower = 0
+    fi;
 #endif
     release_moved(stored)
   } MORTAL(p)

@@ -410,8 +410,8 @@ larder_err larder_close(larder **handle) {
   lrd_ticker_stop(cache->keeper);
   cache->keeper = cache->flusher = NULL; /* errands below wake nobody */
   larder_err result = cache->errands ? larder_flush(cache) : LARDER_OK;
-  /* what is away was told as degraded when it was written */
-  if (result == LARDER_EAWAY) {
+  /* what is away was told as degraded when it was written, but for what is queued still */
+  if (result == LARDER_EAWAY && !(cache->pending && lrd_pending_any(cache->pending))) {
     result = LARDER_OK;
   }
   if (cache->slots && cache->stats && cache->errands) {

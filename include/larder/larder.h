@@ -55,7 +55,8 @@ LARDER_API LARDER_MUST_CHECK larder_err larder_open(const larder_options *option
 /*
  * Flushes, closes, frees; *cache becomes NULL. No call may be under way. NULL is fine. LARDER_EBUSY, and still open, while
  * values from its tiers have not been released. In a forked child it only frees: the parent's files, locks and queues are
- * not touched. Else the first failure of the flush is returned; the cache is closed all the same.
+ * not touched. Else what the flush answered is returned, also LARDER_NOT_KEPT; LARDER_EAWAY when queued puts had no tier
+ * to go to. The cache is closed all the same.
  */
 LARDER_API larder_err larder_close(larder **cache);
 

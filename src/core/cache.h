@@ -160,7 +160,8 @@ typedef struct lrd_change {
   lrd_op op;
   const void *value;
   larder_facts facts;  /* a PUT's, with lifetimes; a TOUCH's lifetimes; the stamp is given here, not by the caller */
-  uint64_t keep_stamp; /* not 0: a PUT that carries its stamp already (pending, demoted) */
+  uint64_t keep_stamp; /* not 0: a PUT from the queue, which carries its stamp already */
+  uint64_t token;      /* of such a one: the slot's when it was queued; out: what it is to be by now */
   uint64_t only_stamp;
   lrd_coded coded;       /* of a PUT, for shared tiers; while it is carried out */
   larder_err coding_err; /* why it could not be made */
@@ -175,8 +176,8 @@ bool lrd_instance_answers(lrd_instance *instance);
  * tiers have beside the caller's own keys is in no tier any more. The caller owns the slot.
  */
 bool lrd_instance_clean(lrd_instance *instance, uint64_t slot, bool *cleaned);
-/* Deletes a slot's range by hashes. What others have queued below what went can't be told from what is new any more. */
-larder_err lrd_instance_forget_range(lrd_instance *instance, uint64_t first, uint64_t last);
+/* Deletes a slot's range. What was queued before that can't be told any more from what is newer than what went. */
+larder_err lrd_instance_forget_slot(lrd_instance *instance, uint64_t slot);
 /* Carries out changes of one namespace; each has its result. At most LRD_BATCH_MAX. */
 larder_err lrd_write_batch(larder_ns *ns, lrd_change *changes, size_t count);
 
@@ -213,11 +214,10 @@ const _Atomic size_t *lrd_pending_count(const lrd_pending *pending);
 larder_err lrd_pending_find(lrd_pending *pending, const lrd_op *op, lrd_found **out, uint64_t *token_out);
 /* The owner of the key's slot takes back what is queued. True when there was something. */
 bool lrd_pending_drop(lrd_pending *pending, const lrd_op *op, uint64_t stamp_max);
-/*
- * Whether something newer than a queued put may have come and gone without a trace (too many deletes, a damaged database): its
- * slot has moved and nothing is stored. Then it must not be written, and is given up.
- */
-bool lrd_pending_overtaken(const lrd_op *op, lrd_stamp stamp, uint64_t token);
+/* Whether exactly this is queued still. */
+bool lrd_pending_has(lrd_pending *pending, const lrd_op *op, lrd_stamp stamp);
+/* The owner of the key's slot takes back what must not be written any more, for good: lrd_pending_gave_up tells. */
+void lrd_pending_give_up(lrd_pending *pending, const lrd_op *op, lrd_stamp stamp);
 /* Writes everything queued before the call. */
 larder_err lrd_pending_flush(lrd_pending *pending);
 /* Whether something was given up since the last call. */

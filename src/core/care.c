@@ -25,7 +25,7 @@ larder_err larder_flush(larder *cache) {
     lrd_stats_time(lrd_stats_cell_of(cache->stats, LRD_STATS_OTHER, cache->instances[i].tier.name), LRD_OP_FLUSH,
                    lrd_mono_ns(cache->clock) - began_ns);
   }
-  if (lrd_pending_gave_up(cache->pending) && first == LARDER_OK) {
+  if (first == LARDER_OK && lrd_pending_gave_up(cache->pending)) {
     first = LARDER_NOT_KEPT;
   }
   return first;

@@ -38,27 +38,27 @@ static void value_from_found(lrd_found *found, bool stale, larder_value *out) {
                         .pin = {(void *)((uintptr_t)found->ns | LRD_VALUE_FOUND), found, NULL}};
 }
 
+#define QUEUE_LOOKS 16u
+
 /*
  * Nothing is stored, and the slot has moved: either nothing was ever stored, or another process deleted the key after our
- * put was queued. Only writing the queued value tells: it loses to the other's tombstone.
+ * put was queued. Only writing the queued value tells: it loses to the other's tombstone. LARDER_OLDER: look again, it was
+ * written, overtaken or replaced meanwhile.
  */
 static larder_err write_queued(const lrd_op *op, lrd_found *pending, uint64_t token, lrd_found **out) {
-  if (lrd_pending_overtaken(op, pending->entry.facts.stamp, token)) {
-    lrd_found_free(pending); /* the flusher takes it out of the queue */
-    return LARDER_MISS;
-  }
   lrd_change change = {.verb = LRD_CHANGE_PUT,
                        .op = *op,
                        .value = pending->entry.value,
                        .facts = pending->entry.facts,
-                       .keep_stamp = pending->entry.facts.stamp};
+                       .keep_stamp = pending->entry.facts.stamp,
+                       .token = token};
   larder_err result = lrd_write_batch(op->ns, &change, 1);
-  if (result == LARDER_OK && (change.result == LARDER_OK || change.result == LARDER_DEGRADED)) {
+  if (result == LARDER_OK && change.result == LARDER_OK) {
     *out = pending;
     return LARDER_OK;
   }
   lrd_found_free(pending);
-  return result == LARDER_OK && change.result == LARDER_OLDER ? lrd_read_below(op, false, out) : LARDER_MISS;
+  return result == LARDER_OK && change.result == LARDER_OLDER ? LARDER_OLDER : LARDER_MISS;
 }
 
 /* The newer of a queued value and what is stored. Frees what it does not hand on. */
@@ -77,6 +77,23 @@ static larder_err newer_of_pending(const lrd_op *op, lrd_found *pending, uint64_
   lrd_found_free(stored_wins ? pending : stored);
   *out = stored_wins ? stored : pending;
   return LARDER_OK;
+}
+
+/* What is queued for the key, or what is stored where that is newer. *queued_out: something was queued, so this is final. */
+static larder_err find_queued(const lrd_op *op, lrd_found **out, bool *queued_out) {
+  larder_err result = LARDER_OLDER;
+  *queued_out = true;
+  for (unsigned look = 0; look < QUEUE_LOOKS && result == LARDER_OLDER; look++) {
+    lrd_found *found = NULL;
+    uint64_t token;
+    result = lrd_pending_find(op->ns->cache->pending, op, &found, &token);
+    if (result != LARDER_OK) { /* without room for a copy what is stored may be too old to be shown */
+      *queued_out = result != LARDER_MISS;
+      return LARDER_MISS;
+    }
+    result = newer_of_pending(op, found, token, out);
+  }
+  return result == LARDER_OLDER ? LARDER_MISS : result;
 }
 
 static larder_err hand_out(larder_ns *ns, lrd_found *found, bool allow_stale, larder_value *out) {
@@ -104,16 +121,9 @@ static bool something_queued(const larder_ns *ns) {
   return ns->queued && atomic_load_explicit(ns->queued, memory_order_acquire) != 0;
 }
 
-/* What is queued for the key, or what is stored where that is newer. *queued_out: the answer is final, also a miss. */
 static larder_err get_queued(const lrd_op *op, bool allow_stale, larder_value *out, bool *queued_out) {
   lrd_found *found = NULL;
-  uint64_t token;
-  *queued_out = false;
-  if (lrd_pending_find(op->ns->cache->pending, op, &found, &token) != LARDER_OK) {
-    return LARDER_MISS;
-  }
-  *queued_out = true;
-  larder_err result = newer_of_pending(op, found, token, &found);
+  larder_err result = find_queued(op, &found, queued_out);
   if (result == LARDER_OK) {
     result = hand_out(op->ns, found, allow_stale, out);
   }
@@ -331,7 +341,7 @@ larder_err larder_get_many(larder_ns *ns, larder_item *items, size_t count, cons
 larder_err larder_stat_get(larder_ns *ns, const void *key, size_t key_len, larder_stat *out) {
   lrd_op op;
   lrd_found *found = NULL;
-  uint64_t token;
+  bool queued = false;
   if (!out) {
     return LARDER_EINVAL;
   }
@@ -340,11 +350,10 @@ larder_err larder_stat_get(larder_ns *ns, const void *key, size_t key_len, larde
     return result;
   }
   int64_t now_ms = lrd_wall_ms(ns->cache->clock);
-  bool queued = ns->behind && lrd_pending_any(ns->cache->pending) &&
-                lrd_pending_find(ns->cache->pending, &op, &found, &token) == LARDER_OK;
-  if (queued) {
-    result = newer_of_pending(&op, found, token, &found);
-  } else if (ns->memory) {
+  if (ns->behind && lrd_pending_any(ns->cache->pending)) {
+    result = find_queued(&op, &found, &queued);
+  }
+  if (!queued && ns->memory) {
     larder_value *value = lrd_alloc_zero(1, sizeof *value);
     lrd_memory_pin pin;
     larder_tier_key memory_key = lrd_op_memory_key(&op);

@@ -20,14 +20,13 @@ static void host_slot_release(void *context, uint64_t hash) {
 }
 
 static bool host_trace_wanted(void *context, uint64_t stamp) {
-  return !LRD_MUTATED(LRD_MUTATE_NO_TRACE) && stamp >= lrd_slots_queued_least(((lrd_instance *)context)->cache->slots);
+  return !LRD_MUTATED(LRD_MUTATE_NO_TRACE) && lrd_slots_queued_below(((lrd_instance *)context)->cache->slots, stamp);
 }
 
-static void host_traceless(void *context, uint64_t stamp) {
+static void host_traceless(void *context, uint64_t hash, uint64_t stamp) {
   lrd_instance *instance = context;
-  if (instance->shared) {
-    lrd_slots_traceless_raise(instance->cache->slots, instance->number, stamp);
-  }
+  lrd_slots *slots = instance->cache->slots;
+  lrd_slots_traceless_raise(slots, instance->number, lrd_slot_of(slots, hash), stamp);
 }
 
 static lrd_stats_cell *cell_of_space(lrd_instance *instance, uint32_t space) {

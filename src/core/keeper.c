@@ -55,15 +55,12 @@ void lrd_keeper_clean_dirty(larder *cache, uint64_t limit) {
       continue;
     }
     for (uint64_t done = 0; done < limit && lrd_slots_dirty_next(cache->slots, instance->number, slot, &slot); slot++, done++) {
-      uint64_t first;
-      uint64_t last;
       uint64_t token = lrd_slot_token(cache->slots, slot);
       if (!lrd_slot_own_unmoved(cache->slots, slot, token)) {
         continue;
       }
-      lrd_slot_range(cache->slots, slot, &first, &last);
       larder_err result =
-          lrd_slot_dirty(cache->slots, instance->number, slot) ? lrd_instance_forget_range(instance, first, last) : LARDER_MISS;
+          lrd_slot_dirty(cache->slots, instance->number, slot) ? lrd_instance_forget_slot(instance, slot) : LARDER_MISS;
       if (result == LARDER_OK) {
         lrd_slot_clear_dirty(cache->slots, instance->number, slot);
         lrd_stats_add(lrd_stats_cell_of(cache->stats, LRD_STATS_OTHER, instance->tier.name), LRD_STAT_DIRTY_CLEARED, 1);

@@ -5,9 +5,10 @@
  * write has committed, and leaves only if it is still the one that was written. Deletes and direct puts, owning the slot,
  * drop what is queued for their key.
  *
- * How long an entry may wait is not bounded: a disk can be slow, full or away. The process tells in the coherence map from
- * which stamp on it may have something queued, and no tier removes anything newer without leaving its stamp, so whenever an
- * entry is written at last, it wins or loses by stamps alone. Told before a stamp is taken, under the lock.
+ * How long an entry may wait is not bounded: a disk can be slow, full or away, and then the entry stays here. The process
+ * tells in the coherence map from which stamp on it may have something queued, before it takes the stamp, and no tier removes
+ * anything newer without leaving its stamp or saying so. So when an entry is written at last, by the owner of its slot, who
+ * looks whether it is queued still, it wins or loses by stamps (write.c).
  */
 #include "base/bytes.h"
 #include "base/fail.h"
@@ -91,6 +92,21 @@ static void tell_from(lrd_pending *pending, lrd_stamp from) {
   lrd_slots_queue_from(pending->cache->slots, from);
 }
 
+/* After a flush: what is left may be newer than what was told. */
+static void tell_least(lrd_pending *pending) {
+  lrd_stamp least = UINT64_MAX;
+  lrd_lock(&pending->mutex);
+  for (size_t b = 0; b < BUCKETS && pending->from != 0; b++) {
+    for (const pending_entry *entry = pending->buckets[b]; entry; entry = entry->next) {
+      least = entry->facts.stamp < least ? entry->facts.stamp : least;
+    }
+  }
+  if (pending->from != 0) {
+    tell_from(pending, least);
+  }
+  lrd_unlock(&pending->mutex);
+}
+
 static void unlink_at(lrd_pending *pending, pending_entry **at) {
   pending_entry *entry = *at;
   *at = entry->next;
@@ -126,6 +142,7 @@ larder_err lrd_pending_put(lrd_pending *pending, const lrd_op *op, const void *v
     lrd_dealloc(entry);
     return LARDER_NOT_KEPT;
   }
+  atomic_fetch_add(&pending->count, 1); /* first, so that nobody sees 0 while the one is replaced by the other */
   if (*place) {
     unlink_at(pending, place);
   }
@@ -136,7 +153,6 @@ larder_err lrd_pending_put(lrd_pending *pending, const lrd_op *op, const void *v
   entry->next = *head;
   *head = entry;
   pending->bytes += size;
-  atomic_fetch_add(&pending->count, 1);
   lrd_unlock(&pending->mutex);
   return LARDER_OK;
 }
@@ -184,7 +200,6 @@ typedef struct flush_batch {
   lrd_change changes[LRD_BATCH_MAX];
   uint8_t *copies[LRD_BATCH_MAX];
   uint64_t stamps[LRD_BATCH_MAX];
-  uint64_t tokens[LRD_BATCH_MAX];
   size_t len;
   size_t bytes;
 } flush_batch;
@@ -196,51 +211,38 @@ static larder_err batch_take(flush_batch *batch, const pending_entry *entry) {
   }
   uint8_t *at = copy;
   lrd_change *change = &batch->changes[batch->len];
-  *change = (lrd_change){.verb = LRD_CHANGE_PUT, .facts = entry->facts, .keep_stamp = entry->facts.stamp};
+  *change =
+      (lrd_change){.verb = LRD_CHANGE_PUT, .facts = entry->facts, .keep_stamp = entry->facts.stamp, .token = entry->token};
   change->op = (lrd_op){entry->ns, lrd_bytes_pack(&at, entry->bytes, entry->key_len), entry->key_len, entry->hash};
   change->value = lrd_bytes_pack(&at, entry->bytes + entry->key_len, (size_t)entry->facts.value_len);
   lrd_facts_pack(&change->facts, &at);
   batch->stamps[batch->len] = entry->facts.stamp;
-  batch->tokens[batch->len] = entry->token;
   batch->copies[batch->len++] = copy;
   batch->bytes += entry->size;
   return LARDER_OK;
 }
 
-bool lrd_pending_overtaken(const lrd_op *op, lrd_stamp stamp, uint64_t token) {
-  larder_ns *ns = op->ns;
-  lrd_link *lowest = &ns->links[ns->links_len - 1];
-  lrd_found *found = NULL;
-  if (stamp >= lrd_slots_traceless(ns->cache->slots, lowest->instance->number) ||
-      atomic_load(lrd_ns_word(ns, op->hash)) == token) {
-    return false;
-  }
-  /* A tier that can't be asked has not lost anything. */
-  if (!lrd_tier_usable(&lowest->instance->tier) || lrd_read_below(op, true, &found) == LARDER_OK) {
-    lrd_found_free(found);
-    return false;
-  }
-  return lrd_tier_usable(&lowest->instance->tier);
+bool lrd_pending_has(lrd_pending *pending, const lrd_op *op, lrd_stamp stamp) {
+  lrd_lock(&pending->mutex);
+  const pending_entry *entry = *place_of(pending, op->ns, op->hash, op->key, op->key_len);
+  bool has = entry && entry->facts.stamp == stamp;
+  lrd_unlock(&pending->mutex);
+  return has;
 }
 
-/* Leaves out of a batch, and of the queue, what must not be written any more. */
-static void batch_sift(lrd_pending *pending, flush_batch *batch) {
-  size_t kept = 0;
-  for (size_t i = 0; i < batch->len; i++) {
-    lrd_change *change = &batch->changes[i];
-    if (lrd_pending_overtaken(&change->op, change->facts.stamp, batch->tokens[i])) {
-      (void)lrd_pending_drop(pending, &change->op, change->facts.stamp);
-      atomic_fetch_add(&pending->given_up, 1);
-      lrd_stats_add(change->op.ns->cell, LRD_STAT_NOT_KEPT, 1);
-      lrd_dealloc(batch->copies[i]);
-      continue;
-    }
-    batch->changes[kept] = *change;
-    batch->copies[kept] = batch->copies[i];
-    batch->tokens[kept] = batch->tokens[i];
-    batch->stamps[kept++] = batch->stamps[i];
+static void count_given_up(lrd_pending *pending, larder_ns *ns) {
+  atomic_fetch_add(&pending->given_up, 1);
+  lrd_stats_add(ns->cell, LRD_STAT_NOT_KEPT, 1);
+}
+
+void lrd_pending_give_up(lrd_pending *pending, const lrd_op *op, lrd_stamp stamp) {
+  lrd_lock(&pending->mutex);
+  pending_entry **place = place_of(pending, op->ns, op->hash, op->key, op->key_len);
+  if (*place && (*place)->facts.stamp == stamp) {
+    count_given_up(pending, op->ns);
+    unlink_at(pending, place);
   }
-  batch->len = kept;
+  lrd_unlock(&pending->mutex);
 }
 
 /*
@@ -280,10 +282,14 @@ static larder_err batch_settle(lrd_pending *pending, flush_batch *batch, larder_
     lrd_lock(&pending->mutex);
     pending_entry **place = place_of(pending, change->op.ns, change->op.hash, change->op.key, change->op.key_len);
     if (*place && (*place)->facts.stamp == batch->stamps[i]) {
+      if (written && change->result == LARDER_NOT_KEPT) {
+        atomic_fetch_add(&pending->given_up, 1);
+      }
       if (written) {
         unlink_at(pending, place);
       } else {
         (*place)->busy_round = pending->round;
+        (*place)->token = change->token;
       }
     }
     lrd_unlock(&pending->mutex);
@@ -308,7 +314,6 @@ larder_err lrd_pending_flush(lrd_pending *pending) {
   lrd_lock(&pending->flush_mutex);
   lrd_lock(&pending->mutex);
   uint64_t serial_max = pending->serial;
-  lrd_stamp from = lrd_cache_stamp(pending->cache, 0);
   pending->round++;
   lrd_unlock(&pending->mutex);
   larder_err result = LARDER_OK;
@@ -317,11 +322,6 @@ larder_err lrd_pending_flush(lrd_pending *pending) {
     result = batch_fill(pending, batch, serial_max);
     if (result != LARDER_OK || batch->len == 0) {
       break;
-    }
-    batch_sift(pending, batch);
-    if (batch->len == 0) {
-      batch->bytes = 0;
-      continue;
     }
     result = lrd_write_batch(batch->changes[0].op.ns, batch->changes, batch->len);
     larder_err left = batch_settle(pending, batch, result);
@@ -332,11 +332,7 @@ larder_err lrd_pending_flush(lrd_pending *pending) {
       break;
     }
   }
-  lrd_lock(&pending->mutex);
-  if (result == LARDER_OK && failure == LARDER_OK && pending->from != 0) {
-    tell_from(pending, from); /* what is left came during the flush */
-  }
-  lrd_unlock(&pending->mutex);
+  tell_least(pending);
   lrd_unlock(&pending->flush_mutex);
   lrd_dealloc(batch);
   return result != LARDER_OK ? result : failure;

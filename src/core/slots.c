@@ -256,32 +256,37 @@ bool lrd_slots_dirty_next(const lrd_slots *slots, unsigned tier, uint64_t from, 
 }
 
 void lrd_slots_queue_from(lrd_slots *slots, lrd_stamp stamp) {
-  _Atomic uint64_t *own = &slots->map_rows[slots->row].queued_from;
-  if (atomic_load_explicit(own, memory_order_relaxed) != stamp) {
-    atomic_store(own, stamp);
+  if (atomic_load(&slots->queued_from) != stamp) {
+    atomic_store(&slots->queued_from, stamp);
+    atomic_store(&slots->map_rows[slots->row].queued_from, stamp);
   }
 }
 
-lrd_stamp lrd_slots_queued_least(lrd_slots *slots) {
-  lrd_stamp least = UINT64_MAX;
+bool lrd_slots_queued_below(lrd_slots *slots, lrd_stamp stamp) {
   for (unsigned row = 0; row < LRD_ROWS_MAX; row++) {
     lrd_stamp from = atomic_load(&slots->map_rows[row].queued_from);
-    if (from != 0 && from < least && lrd_slots_row_alive(slots, row)) {
-      least = from;
+    if (from != 0 && from <= stamp && lrd_slots_row_alive(slots, row)) {
+      return true;
     }
   }
-  return least;
+  return false;
 }
 
-void lrd_slots_traceless_raise(lrd_slots *slots, unsigned tier, lrd_stamp stamp) {
-  _Atomic uint64_t *highest = &slots->map_tiers[slots->tier_index[tier]].traceless;
+/* Never above what has been given out: a stamp from a damaged row would otherwise be believed for ever. */
+void lrd_slots_traceless_raise(lrd_slots *slots, unsigned tier, uint64_t slot, lrd_stamp stamp) {
+  _Atomic uint64_t *highest = slots_trace(slots, tier, slot);
+  lrd_stamp last = atomic_load(slots->clock_word);
   uint64_t now = atomic_load(highest);
+  if (stamp > last) {
+    stamp = last;
+  }
   while (now < stamp && !atomic_compare_exchange_weak(highest, &now, stamp)) {
   }
 }
 
-lrd_stamp lrd_slots_traceless(const lrd_slots *slots, unsigned tier) {
-  return atomic_load(&slots->map_tiers[slots->tier_index[tier]].traceless);
+lrd_stamp lrd_slots_traceless(const lrd_slots *slots, unsigned tier, uint64_t slot) {
+  lrd_stamp stamp = atomic_load(slots_trace(slots, tier, slot));
+  return stamp > atomic_load(slots->clock_word) ? 0 : stamp; /* a flipped bit */
 }
 
 lrd_tier_trust lrd_slots_trust(const lrd_slots *slots, unsigned tier, uint64_t *generation_out) {
@@ -309,7 +314,9 @@ void lrd_slots_tier_replaced(lrd_slots *slots, unsigned tier) {
   map_tier *entry = &slots->map_tiers[slots->tier_index[tier]];
   /* Dirty marks stay: what was salvaged may hold the very values that the marks are about. */
   lrd_slots_move_all(slots);
-  lrd_slots_traceless_raise(slots, tier, atomic_load(slots->clock_word));
+  for (uint64_t slot = 0; slot < MAP_TRACES; slot++) {
+    lrd_slots_traceless_raise(slots, tier, slot, UINT64_MAX);
+  }
   atomic_fetch_add(&entry->generation, 1);
   atomic_store(&entry->trust, 0);
 }

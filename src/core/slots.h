@@ -96,13 +96,13 @@ void lrd_slots_distrust(lrd_slots *slots, unsigned tier);
  * Puts that wait in a queue of their process. They are written under the stamp they were given, so what removes a row of a
  * higher one has to leave its stamp behind, a tombstone, or the older value would come back where nothing is stored.
  * queue_from tells the others, before the first stamp is given, from where on this process may have something queued (0:
- * nothing); queued_least is the lowest of all living processes, UINT64_MAX when nobody has anything.
+ * nothing); queued_below says whether any living process may have something queued of a stamp up to this one.
  */
 void lrd_slots_queue_from(lrd_slots *slots, lrd_stamp stamp);
-lrd_stamp lrd_slots_queued_least(lrd_slots *slots);
-/* What a tier had to remove without a trace all the same, up to which stamp. */
-void lrd_slots_traceless_raise(lrd_slots *slots, unsigned tier, lrd_stamp stamp);
-lrd_stamp lrd_slots_traceless(const lrd_slots *slots, unsigned tier);
+bool lrd_slots_queued_below(lrd_slots *slots, lrd_stamp stamp);
+/* What a tier had to remove without a trace all the same: the highest such stamp of the slot, or of others beside it. */
+void lrd_slots_traceless_raise(lrd_slots *slots, unsigned tier, uint64_t slot, lrd_stamp stamp);
+lrd_stamp lrd_slots_traceless(const lrd_slots *slots, unsigned tier, uint64_t slot);
 
 /* Held shared while the tier is open here; `alone` tries for it exclusively. False when it is not to be had. */
 bool lrd_slots_tier_enter(lrd_slots *slots, unsigned tier, bool alone);

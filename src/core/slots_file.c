@@ -168,6 +168,7 @@ static larder_err map_attach(lrd_slots *slots, void *at_fixed) {
   slots->clock_word = (_Atomic uint64_t *)(void *)(map + 128);
   slots->map_tiers = (map_tier *)(void *)(map + 1024);
   slots->map_rows = (map_row *)(void *)(map + 4096);
+  slots->traces = (_Atomic uint64_t *)(void *)(map + MAP_TRACES_AT);
   return LARDER_OK;
 }
 
@@ -305,9 +306,12 @@ larder_err lrd_slots_open(const lrd_slots_params *params, lrd_slots **out, larde
       (result = row_claim(slots, err)) != LARDER_OK) {
     goto out;
   }
-  if (nobody_else(slots)) {
+  if (nobody_else(slots)) { /* so nothing is queued */
     clock_check(slots);
     dirty_recount(slots);
+    for (unsigned i = 0; i < LRD_SHARED_TIERS_MAX * MAP_TRACES; i++) {
+      atomic_store(&slots->traces[i], 0);
+    }
   }
   *out = slots;
   slots = NULL;
@@ -391,6 +395,7 @@ bool lrd_slots_still_there(lrd_slots *slots) {
                 map_open(slots, lrd_slot_count(slots), slots->map, &why) == LARDER_OK && tiers_find(slots, &why) == LARDER_OK;
   if (joined) {
     atomic_store(&slots->map_rows[slots->row].used, MAP_ROW_USED);
+    atomic_store(&slots->map_rows[slots->row].queued_from, atomic_load(&slots->queued_from));
     slots->map_rows[slots->row].pid = (uint32_t)getpid();
     lrd_log_write(slots->log, LRD_LOG_WARN, "coherence.map_replaced", "%s was replaced; joined the new one", slots->map_path);
   } else {

@@ -6,6 +6,8 @@
  *   128     clock     the last stamp given out on this host
  *   1024    tiers     8 × 128 bytes: name, trust, generation, number of dirty slots
  *   4096    rows      256 × 64 bytes: one per process
+ *   24576   traces    8 × 512 words: of a tier and the slots of one number modulo 512, the highest stamp that went without
+ *                     leaving the tombstone that was wanted
  *   65536   slots     2^n words: 48 bits version, 16 bits owner (row + 1)
  *   …       dirty     8 bitmaps of 2^n bits
  */
@@ -18,6 +20,8 @@
 
 #define MAP_MAGIC        UINT64_C(0x3150414d4452414c) /* "LARDMAP1" */
 #define MAP_FORMAT       1u
+#define MAP_TRACES_AT    24576u
+#define MAP_TRACES       512u /* per tier */
 #define MAP_SLOTS_AT     65536u
 #define MAP_TRUST_BROKEN UINT32_C(0x4b4f5242) /* any other word means trusted, so that one flipped bit costs nothing */
 #define MAP_ROW_USED     UINT32_C(0x44455355)
@@ -37,8 +41,7 @@ typedef struct map_tier {
   uint32_t reserved;
   _Atomic uint64_t generation;
   _Atomic uint64_t dirty;
-  _Atomic uint64_t traceless; /* the highest stamp that went from it without leaving a tombstone that was wanted */
-  uint8_t pad[128 - 96];
+  uint8_t pad[128 - 88];
 } map_tier;
 
 typedef struct map_row {
@@ -61,6 +64,8 @@ struct lrd_slots {
   _Atomic uint64_t *clock_word;
   map_tier *map_tiers;
   map_row *map_rows;
+  _Atomic uint64_t *traces;
+  _Atomic uint64_t queued_from; /* as it stands in our row */
   unsigned log2;
   unsigned shift;
   unsigned row;
@@ -88,6 +93,10 @@ struct lrd_slots {
 static inline _Atomic uint64_t *slots_dirty_words(const lrd_slots *slots, unsigned tier) {
   size_t words = ((size_t)1 << slots->log2) / 64;
   return slots->words + ((size_t)1 << slots->log2) + slots->tier_index[tier] * (words ? words : 1);
+}
+
+static inline _Atomic uint64_t *slots_trace(const lrd_slots *slots, unsigned tier, uint64_t slot) {
+  return slots->traces + slots->tier_index[tier] * MAP_TRACES + slot % MAP_TRACES;
 }
 
 static inline size_t slots_map_len(unsigned log2) {

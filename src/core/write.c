@@ -94,27 +94,27 @@ bool lrd_instance_answers(lrd_instance *instance) {
          lrd_slots_trust(instance->cache->slots, instance->number, NULL) == LRD_TRUST_OK;
 }
 
-larder_err lrd_instance_forget_range(lrd_instance *instance, uint64_t first, uint64_t last) {
+larder_err lrd_instance_forget_slot(lrd_instance *instance, uint64_t slot) {
   lrd_slots *slots = instance->cache->slots;
+  uint64_t first;
+  uint64_t last;
+  lrd_slot_range(slots, slot, &first, &last);
   larder_err result = lrd_tier_forget_range(&instance->tier, first, last);
-  if (result == LARDER_OK && lrd_slots_queued_least(slots) != UINT64_MAX) {
-    lrd_slots_traceless_raise(slots, instance->number, atomic_load(lrd_slots_clock(slots)));
+  if (result == LARDER_OK && lrd_slots_queued_below(slots, UINT64_MAX)) {
+    lrd_slots_traceless_raise(slots, instance->number, slot, UINT64_MAX);
   }
   return result;
 }
 
 bool lrd_instance_clean(lrd_instance *instance, uint64_t slot, bool *cleaned) {
   lrd_slots *slots = instance->cache->slots;
-  uint64_t first;
-  uint64_t last;
   if (!lrd_slot_dirty(slots, instance->number, slot)) {
     return true;
   }
   if (!lrd_instance_answers(instance)) {
     return false;
   }
-  lrd_slot_range(slots, slot, &first, &last);
-  if (lrd_instance_forget_range(instance, first, last) != LARDER_OK) {
+  if (lrd_instance_forget_slot(instance, slot) != LARDER_OK) {
     return false;
   }
   lrd_slot_clear_dirty(slots, instance->number, slot);
@@ -234,13 +234,58 @@ static larder_err lifetime_prepare(write_run *run, lrd_link *lowest, lrd_change 
   return result;
 }
 
+/*
+ * Whether something newer than what is queued may have come and gone: the slot has moved since, nothing is stored, and the
+ * tier has lost traces. *unsafe_out: it can't be told. The slot is owned.
+ */
+static bool queued_overtaken(write_run *run, size_t slot_index, lrd_link *lowest, const lrd_op *op, uint64_t stamp,
+                             uint64_t token, bool *unsafe_out) {
+  const owned_slot *mine = &run->slots[slot_index];
+  larder_tier_entry entry;
+  larder_tier_key key = lrd_op_link_key(op, lowest);
+  if (token == mine->version || stamp >= lrd_slots_traceless(run->ns->cache->slots, lowest->instance->number, mine->slot)) {
+    return false;
+  }
+  larder_err result = lrd_instance_answers(lowest->instance)
+                          ? lrd_tier_get(&lowest->instance->tier, lowest->cell, &key, true, NULL, &entry)
+                          : LARDER_EAWAY;
+  if (result == LARDER_OK) {
+    lrd_tier_release(&lowest->instance->tier, &entry);
+  }
+  *unsafe_out = result < 0;
+  return result == LARDER_MISS;
+}
+
+/* A change from the queue is only carried out while it is queued still, and while stamps tell what is newer. */
+static void queued_judge(write_run *run, size_t at, lrd_link *lowest) {
+  lrd_change *change = run->changes[at];
+  lrd_pending *pending = run->ns->cache->pending;
+  bool unsafe = false;
+  if (!lrd_pending_has(pending, &change->op, change->keep_stamp)) {
+    change->result = LARDER_OLDER;
+  } else if (queued_overtaken(run, run->slot_of[at], lowest, &change->op, change->keep_stamp, change->token, &unsafe)) {
+    lrd_pending_give_up(pending, &change->op, change->keep_stamp);
+    change->result = LARDER_OLDER;
+  } else if (unsafe) {
+    change->result = LARDER_EAWAY;
+  }
+}
+
 /* A change that looks at what is stored has to find what is queued there: it is written first, under the same ownership. */
-static void queued_first(write_run *run, lrd_link *lowest, const lrd_change *change) {
+static void queued_first(write_run *run, size_t at, lrd_link *lowest) {
   larder_ns *ns = run->ns;
+  const lrd_change *change = run->changes[at];
   lrd_found *queued = NULL;
   uint64_t token;
+  bool unsafe = false;
   if (!ns->behind || change->keep_stamp != 0 || (change->verb < LRD_CHANGE_TOUCH && change->only_stamp == 0) ||
       lrd_pending_find(ns->cache->pending, &change->op, &queued, &token) != LARDER_OK) {
+    return;
+  }
+  uint64_t stamp = queued->entry.facts.stamp;
+  if (queued_overtaken(run, run->slot_of[at], lowest, &change->op, stamp, token, &unsafe)) {
+    lrd_pending_give_up(ns->cache->pending, &change->op, stamp);
+    lrd_found_free(queued);
     return;
   }
   larder_tier_write item = {.verb = LARDER_TIER_PUT,
@@ -254,7 +299,7 @@ static void queued_first(write_run *run, lrd_link *lowest, const lrd_change *cha
   if (ready == LARDER_OK &&
       lrd_tier_write(&lowest->instance->tier, lowest->cell, &item, 1, LARDER_DURABILITY_COMMIT) == LARDER_OK &&
       item.result >= 0) {
-    (void)lrd_pending_drop(ns->cache->pending, &change->op, queued->entry.facts.stamp);
+    (void)lrd_pending_drop(ns->cache->pending, &change->op, stamp);
   }
   lrd_coded_fini(&coded);
   lrd_found_free(queued);
@@ -286,7 +331,11 @@ static void lowest_commits(write_run *run, lrd_link *link, larder_durability dur
       run->unsafe[run->slot_of[i]] = true;
       continue;
     }
-    queued_first(run, link, change);
+    if (change->keep_stamp != 0) {
+      queued_judge(run, i, link);
+      continue;
+    }
+    queued_first(run, i, link);
     if (change->verb < LRD_CHANGE_TOUCH) {
       continue;
     }
@@ -343,6 +392,10 @@ static void judge_unsafe(write_run *run, lrd_link *lowest) {
     }
     if (change->verb == LRD_CHANGE_TOUCH) {
       change->result = LARDER_DEGRADED; /* nothing was changed, so nothing old can come back */
+      continue;
+    }
+    if (change->keep_stamp != 0) {
+      change->result = LARDER_EAWAY; /* it stays queued, and will be judged again; so nothing has been put in its place */
       continue;
     }
     mark_dirty(run, lowest, at);
@@ -430,6 +483,9 @@ static void count_changes(write_run *run) {
     if (change->result == LARDER_NOT_KEPT) {
       lrd_stats_add(run->ns->cell, LRD_STAT_NOT_KEPT, 1);
     }
+    if (change->keep_stamp != 0) { /* was counted when it was queued */
+      continue;
+    }
     lrd_counter counter = change->verb == LRD_CHANGE_PUT      ? LRD_STAT_PUTS
                           : change->verb == LRD_CHANGE_DELETE ? LRD_STAT_DELETES
                           : change->verb == LRD_CHANGE_TOUCH  ? LRD_STAT_TOUCHES
@@ -478,6 +534,12 @@ static void write_shared(write_run *run) {
   }
   LRD_MOMENT(LRD_MOMENT_COMMITTED);
   memory_in_step(run);
+  for (size_t i = 0; i < run->count; i++) {
+    const owned_slot *mine = &run->slots[run->slot_of[i]];
+    if (mine->owned && run->changes[i]->token == mine->version) {
+      run->changes[i]->token = (mine->version + 1) & LRD_SLOT_VERSION_MASK; /* nobody but us has moved it */
+    }
+  }
   for (size_t s = 0; s < run->slots_len; s++) {
     if (run->slots[s].owned) {
       (void)lrd_slot_release(cache->slots, run->slots[s].slot, true);

@@ -166,6 +166,44 @@ static void a_reused_row_owns_nothing(void **state) {
   lrd_slots_close(first);
 }
 
+static void queues_are_told_by_the_living_and_lost_traces_by_slot(void **state) {
+  lrd_slots *slots = join(*state);
+  assert_false(lrd_slots_queued_below(slots, UINT64_MAX));
+  lrd_slots_queue_from(slots, 100);
+  assert_true(lrd_slots_queued_below(slots, 100));
+  assert_false(lrd_slots_queued_below(slots, 99));
+  pid_t pid = fork();
+  if (pid == 0) {
+    lrd_slots *own = join(*state);
+    lrd_slots_queue_from(own, 50);
+    _exit(lrd_slots_queued_below(own, 50) ? 0 : 1); /* dies with it */
+  }
+  int status;
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_int_equal(status, 0);
+  assert_false(lrd_slots_queued_below(slots, 99));
+  lrd_slots *other = join(*state); /* on the dead one's row */
+  assert_false(lrd_slots_queued_below(slots, 99));
+  assert_true(lrd_slots_queued_below(other, 100));
+  lrd_slots_queue_from(slots, 0);
+  assert_false(lrd_slots_queued_below(other, UINT64_MAX));
+
+  lrd_stamp last = lrd_stamp_next(lrd_slots_clock(slots), 1000, 0);
+  assert_int_equal(lrd_slots_traceless(slots, 0, 7), 0);
+  lrd_slots_traceless_raise(slots, 0, 7, last - 5);
+  lrd_slots_traceless_raise(slots, 0, 7, last - 9);
+  assert_true(lrd_slots_traceless(other, 0, 7) == last - 5);
+  assert_int_equal(lrd_slots_traceless(other, 0, 8), 0);
+  assert_int_equal(lrd_slots_traceless(other, 1, 7), 0);
+  lrd_slots_traceless_raise(slots, 0, 7, UINT64_MAX);
+  assert_true(lrd_slots_traceless(other, 0, 7) == last);
+  lrd_slots_close(other);
+  lrd_slots_close(slots);
+  slots = join(*state); /* alone: nobody has anything queued */
+  assert_int_equal(lrd_slots_traceless(slots, 0, 7), 0);
+  lrd_slots_close(slots);
+}
+
 static void rows_live_as_long_as_their_holder(void **state) {
   lrd_slots *first = join(*state);
   lrd_slots *second = join(*state);
@@ -271,11 +309,13 @@ static void a_map_deleted_under_us_is_joined_anew(void **state) {
   char *map = support_path(*state, "coherence.map");
   lrd_slots *slots = join(*state);
   uint64_t token = lrd_slot_token(slots, 1);
+  lrd_slots_queue_from(slots, 5);
   assert_true(lrd_slots_still_there(slots));
   assert_int_equal(unlink(map), 0);
   assert_true(lrd_slots_still_there(slots));
   assert_int_not_equal(lrd_slot_token(slots, 1), token);
   lrd_slots *other = join(*state); /* both in the new map now */
+  assert_true(lrd_slots_queued_below(other, 5));
   uint64_t version;
   assert_ok(lrd_slot_own(other, 1, 0, &version));
   assert_true(lrd_slot_token(slots, 1) == LRD_TOKEN_NONE);
@@ -360,6 +400,7 @@ int main(void) {
       SUPPORT_DIR_TEST(a_living_owner_is_waited_for_and_a_dead_one_replaced),
       SUPPORT_DIR_TEST(a_reader_frees_a_dead_owners_slot),
       SUPPORT_DIR_TEST(a_reused_row_owns_nothing),
+      SUPPORT_DIR_TEST(queues_are_told_by_the_living_and_lost_traces_by_slot),
       SUPPORT_DIR_TEST(rows_live_as_long_as_their_holder),
       SUPPORT_DIR_TEST(dirty_marks_are_found_in_order_and_cleared),
       SUPPORT_DIR_TEST(a_broken_tier_comes_back_through_one_who_is_alone),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Promises 1 and 2 against the real code: processes and threads on few keys, no get shows less than what was known before
- * it began. 5 s for each chain; with LARDER_LONG=1 or seconds as the argument, longer. test_race_mutations shows that these
- * very checks find a broken protocol.
+ * it began. 5 s for each chain; with LARDER_LONG=1 or seconds as the argument, longer; a second argument is a pattern of
+ * names. test_race_mutations shows that these very checks find a broken protocol.
  */
 #include "support/support.h"
 
@@ -90,6 +90,18 @@ static void behind_binds_its_own_process(void **state) {
       state);
 }
 
+/* What is evicted must not let an older queued put in either. */
+static void behind_over_a_tier_that_evicts(void **state) {
+  run(&(race_plan){.name = "behind, evicting",
+                   .config = "cache:\n  slots: 1024\n  sweep_interval: 1s\n  memory: {size_mb: 8}\n"
+                             "  sqlite: {max_entries: 20}\n  namespaces:\n"
+                             "    n: {tiers: [memory, sqlite], ttl: 1h, durability: behind}\n",
+                   .seconds = seconds / 2,
+                   .keys = 48,
+                   .behind = true},
+      state);
+}
+
 static void owners_die(void **state) {
   run(&(race_plan){.name = "SIGKILL", .config = CHAIN_TWO, .seconds = seconds, .kill = true}, state);
 }
@@ -110,6 +122,7 @@ static void owners_stop_and_go_on(void **state) {
 int main(int argc, char **argv) {
   if (getenv("LARDER_LONG")) seconds = 60;
   if (argc > 1) seconds = atof(argv[1]);
+  if (argc > 2) cmocka_set_test_filter(argv[2]);
   const struct CMUnitTest tests[] = {
       SUPPORT_DIR_TEST(memory_over_sqlite),
       SUPPORT_DIR_TEST(few_writes_many_hits),
@@ -117,6 +130,7 @@ int main(int argc, char **argv) {
       SUPPORT_DIR_TEST(few_slots_for_many_keys),
       SUPPORT_DIR_TEST(warm_over_cold),
       SUPPORT_DIR_TEST(behind_binds_its_own_process),
+      SUPPORT_DIR_TEST(behind_over_a_tier_that_evicts),
       SUPPORT_DIR_TEST(owners_die),
       SUPPORT_DIR_TEST(owners_die_over_two_tiers),
       SUPPORT_DIR_TEST(owners_stop_and_go_on),

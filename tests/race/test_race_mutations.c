@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define MEMORY_SQLITE "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1h}\n"
 #define WARM_COLD                                                                                                              \
@@ -118,6 +119,14 @@ typedef struct meeting {
 } meeting;
 
 static meeting *met;
+
+/* A get that does not come by is a failure, not an endless wait. */
+static void wait_for(sem_t *sem) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += 60;
+  assert_int_equal(sem_timedwait(sem, &until), 0);
+}
 static _Thread_local bool is_late;
 
 static void *early_get(void *context) {
@@ -140,11 +149,11 @@ static void meet(lrd_moment moment) {
     assert_int_equal(pthread_create(&early, NULL, early_get, met), 0);
     (void)pthread_join(early, NULL);
     assert_int_equal(pthread_create(&met->late, NULL, late_get, met), 0);
-    (void)sem_wait(&met->found);
+    wait_for(&met->found);
   } else if (is_late) {
     is_late = false;
     (void)sem_post(&met->found);
-    (void)sem_wait(&met->written);
+    wait_for(&met->written);
   }
 }
 
@@ -300,12 +309,12 @@ static void a_removal_without_a_trace_is_found(void **state) {
 }
 
 /* Likewise, but the newer value went for lack of room, which is no reason to be forgotten. */
-static void what_was_evicted_does_not_let_an_older_put_in(void **state) {
+static bool evicted_lets_older_in(const char *root, unsigned mutation) {
   scene s;
-  scene_open(&s, *state,
+  scene_open(&s, root,
              "cache:\n  memory: {size_mb: 8}\n  sqlite: {max_entries: 3}\n  namespaces:\n"
              "    n: {tiers: [memory, sqlite], ttl: 1h, durability: behind}\n",
-             3, 0);
+             3, mutation);
   put_ok(s.ns[0], "k", "old", LARDER_OK);
   put_ok(s.ns[1], "k", "new", LARDER_OK);
   assert_ok(larder_flush(s.cache[1]));
@@ -316,33 +325,78 @@ static void what_was_evicted_does_not_let_an_older_put_in(void **state) {
   }
   assert_false(shows(s.ns[2], "k", "new"));
   assert_ok(larder_flush(s.cache[0]));
-  for (int i = 0; i < 3; i++) assert_false(shows(s.ns[i], "k", "old"));
+  bool old_shown = false;
+  for (int i = 0; i < 3; i++) old_shown = old_shown || shows(s.ns[i], "k", "old");
   scene_close(&s);
+  return old_shown;
 }
 
-/* So many deletes that not all can be remembered: what may have been overtaken is given up, and that is told. */
-static void what_can_not_be_told_is_given_up(void **state) {
+static void an_eviction_without_a_trace_is_found(void **state) {
+  assert_true(evicted_lets_older_in(*state, LRD_MUTATE_NO_TRACE));
+  assert_false(evicted_lets_older_in(*state, 0));
+}
+
+/* A delete on a full disk marks the slot; who writes a queued value there first deletes the slot's range, and all traces. */
+static void what_a_cleaned_slot_had_is_not_replaced_by_what_was_queued(void **state) {
   scene s;
   scene_open(&s, *state,
-             "cache:\n  memory: {size_mb: 8}\n  sqlite: {size_mb: 1}\n  namespaces:\n"
-             "    n: {tiers: [memory, sqlite], ttl: 1h, durability: behind}\n",
+             "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1h, durability: behind}\n",
              2, 0);
   put_ok(s.ns[0], "k", "old", LARDER_OK);
   put_ok(s.ns[0], "other", "kept", LARDER_OK);
-  assert_err(larder_delete(s.ns[1], "k", 1), LARDER_MISS);
-  for (unsigned i = 0; i < 600; i++) {
-    char name[16];
-    (void)snprintf(name, sizeof name, "gone-%u", i);
-    assert_err(larder_delete(s.ns[1], name, strlen(name)), LARDER_MISS);
-  }
-  for (int i = 0; i < 4; i++) assert_ok(larder_sweep(s.cache[1], NULL));
+  support_fs_fail_from(LRD_FS_WRITE, 1, ENOSPC);
+  assert_err(larder_delete(s.ns[1], "k", 1), LARDER_DEGRADED);
+  assert_true(larder_flush(s.cache[0]) < 0);
+  assert_true(shows(s.ns[0], "other", "kept")); /* it stays queued meanwhile */
+  (void)support_fs_end();
+  lrd_clock_moved_advance_ms(&s.clock, 60000);
   assert_err(larder_flush(s.cache[0]), LARDER_NOT_KEPT);
-  assert_ok(larder_flush(s.cache[0]));
   for (int i = 0; i < 2; i++) {
     assert_false(shows(s.ns[i], "k", "old"));
     assert_true(shows(s.ns[i], "other", "kept"));
   }
   scene_close(&s);
+}
+
+/* So many deletes that not all can be remembered: what may have been overtaken is given up, and that is told. */
+static void can_not_be_told(const char *root, const char *tier) {
+  enum { QUEUED = 40, DELETED = 2000 };
+  scene s;
+  char name[32], config[200];
+  (void)snprintf(config, sizeof config,
+                 "cache:\n  memory: {size_mb: 8}\n  %s: {size_mb: 1}\n  namespaces:\n"
+                 "    n: {tiers: [memory, %s], ttl: 1h, durability: behind}\n",
+                 tier, tier);
+  char *place = support_path(root, tier);
+  assert_int_equal(mkdir(place, 0700), 0);
+  scene_open(&s, place, config, 2, 0);
+  put_ok(s.ns[0], "other", "kept", LARDER_OK);
+  for (unsigned i = 0; i < QUEUED; i++) {
+    (void)snprintf(name, sizeof name, "k-%u", i);
+    put_ok(s.ns[0], name, "old", LARDER_OK);
+    assert_err(larder_delete(s.ns[1], name, strlen(name)), LARDER_MISS);
+  }
+  for (unsigned i = 0; i < DELETED; i++) {
+    (void)snprintf(name, sizeof name, "gone-%u", i);
+    assert_err(larder_delete(s.ns[1], name, strlen(name)), LARDER_MISS);
+  }
+  for (int i = 0; i < 40; i++) assert_ok(larder_sweep(s.cache[1], NULL)); /* forgets five of six */
+  assert_err(larder_flush(s.cache[0]), LARDER_NOT_KEPT);
+  assert_ok(larder_flush(s.cache[0]));
+  for (int i = 0; i < 2; i++) {
+    for (unsigned k = 0; k < QUEUED; k++) {
+      (void)snprintf(name, sizeof name, "k-%u", k);
+      assert_false(shows(s.ns[i], name, "old"));
+    }
+    assert_true(shows(s.ns[i], "other", "kept"));
+  }
+  scene_close(&s);
+  free(place);
+}
+
+static void what_can_not_be_told_is_given_up(void **state) {
+  can_not_be_told(*state, "sqlite");
+  can_not_be_told(*state, "files");
 }
 
 /*
@@ -383,7 +437,8 @@ int main(void) {
       SUPPORT_DIR_TEST(a_pending_value_over_a_moved_slot_is_found),
       SUPPORT_DIR_TEST(a_delete_elsewhere_beats_what_is_queued),
       SUPPORT_DIR_TEST(a_removal_without_a_trace_is_found),
-      SUPPORT_DIR_TEST(what_was_evicted_does_not_let_an_older_put_in),
+      SUPPORT_DIR_TEST(an_eviction_without_a_trace_is_found),
+      SUPPORT_DIR_TEST(what_a_cleaned_slot_had_is_not_replaced_by_what_was_queued),
       SUPPORT_DIR_TEST(what_can_not_be_told_is_given_up),
       SUPPORT_DIR_TEST(an_unowned_hand_over_is_found),
   };

@@ -128,13 +128,6 @@ typedef struct larder_tier_host {
   bool (*slot_try_own)(void *context, uint64_t hash);
   /* After the change is committed or given up. */
   void (*slot_release)(void *context, uint64_t hash);
-  /*
-   * Tiers with LARDER_TIER_TOMBSTONES, once they own the slot of what they are about to remove on their own: whether it has
-   * to leave a tombstone of this stamp (or stay one), because a process may have queued something older of its key. Who
-   * must remove it without a trace all the same tells so. Both may be NULL: then nothing is ever queued.
-   */
-  bool (*trace_wanted)(void *context, uint64_t stamp);
-  void (*traceless)(void *context, uint64_t stamp);
   /* An entry went for a reason. Key and value may be NULL when not at hand. Under no lock of the tier that a get takes. */
   void (*evicted)(void *context, uint32_t space, larder_evict_reason reason, uint64_t count, uint64_t bytes);
   /* A private tier is about to drop a live entry for lack of room: the core may demote it. Value valid during the call. */
@@ -142,6 +135,14 @@ typedef struct larder_tier_host {
   void (*log)(void *context, int level, const char *id, const char *message);
   /* The tier found itself damaged, replaced or unwritable: the core takes it out of use on the whole host. */
   void (*distrust)(void *context, larder_err why, const char *message);
+  /*
+   * Tiers with LARDER_TIER_TOMBSTONES, once they own the slot of what they are about to remove on their own: whether it has
+   * to leave a tombstone of this stamp, because a process may have queued something older of its key. Who removes it without
+   * a trace all the same (a tombstone that is old, or one too many, or a row whose stamp can't be believed: UINT64_MAX) tells
+   * so before the removal is committed. Neither blocks. Both may be NULL: then nothing is ever queued.
+   */
+  bool (*trace_wanted)(void *context, uint64_t stamp);
+  void (*traceless)(void *context, uint64_t hash, uint64_t stamp);
 } larder_tier_host;
 
 /* How an instance is opened. Strings are borrowed for the call of open only. */

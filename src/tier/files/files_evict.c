@@ -87,23 +87,30 @@ static files_entry *victim_find(files_tier *tier, uint32_t space, bool tombstone
 }
 
 /*
- * Removes the victim if its slot is to be had. Where a process may have queued an older value of the key (core's `behind`),
- * which would come back where nothing is stored, it leaves a tombstone, and a tombstone stays, unless there are too many
- * (`bound`).
+ * Whether the entry has to leave a tombstone, since a process may have queued an older value of the key (core's `behind`),
+ * which would come back where nothing is. Tells where that is wanted and not to be had.
  */
-static larder_err victim_take(files_tier *tier, files_entry *victim, larder_evict_reason reason, bool bound, bool *taken) {
+static bool entry_leaves_trace(files_tier *tier, const files_entry *entry) {
+  const larder_tier_host *host = &tier->host;
+  if (host->trace_wanted == NULL || !host->trace_wanted(host->context, entry->stamp)) return false;
+  if (!files_dead(entry) && !tombstone_old(entry, files_wall_ms(tier)) && tier->index.all.tombstones < tombstones_max(tier))
+    return true;
+  if (host->traceless != NULL) host->traceless(host->context, entry->hash, entry->stamp);
+  return false;
+}
+
+/* Removes the victim if its slot is to be had. */
+static larder_err victim_take(files_tier *tier, files_entry *victim, larder_evict_reason reason, bool *taken) {
   files_txn *txn = &tier->txn;
   *taken = false;
   if (tier->host.slot_try_own != NULL && !tier->host.slot_try_own(tier->host.context, victim->hash)) {
     if (txn->refused_len < LRD_FILES_REFUSED_MAX) txn->refused[txn->refused_len++] = victim->hash;
     return LARDER_OK;
   }
-  bool const expired = files_expired(victim->hard_ms, files_wall_ms(tier)), dead = files_dead(victim);
-  bool const wanted = tier->host.trace_wanted != NULL && tier->host.trace_wanted(tier->host.context, victim->stamp);
-  bool const stays = dead && wanted && !bound;
+  bool const expired = files_expired(victim->hard_ms, files_wall_ms(tier));
   files_taken note = {.hash = victim->hash,
                       .owned = true,
-                      .evicted = !dead,
+                      .evicted = !files_dead(victim),
                       .space = victim->space,
                       .reason = expired ? LARDER_EVICT_EXPIRED : reason,
                       .bytes = victim->key_len + victim->value_len};
@@ -112,12 +119,7 @@ static larder_err victim_take(files_tier *tier, files_entry *victim, larder_evic
     if (tier->host.slot_release != NULL) tier->host.slot_release(tier->host.context, victim->hash);
     return err;
   }
-  if (stays) {
-    if (txn->refused_len < LRD_FILES_REFUSED_MAX) txn->refused[txn->refused_len++] = victim->hash;
-    return LARDER_OK;
-  }
-  if (dead && wanted && tier->host.traceless != NULL) tier->host.traceless(tier->host.context, victim->stamp);
-  err = !dead && wanted
+  err = entry_leaves_trace(tier, victim)
             ? lrd_files_bury(tier, victim->space, lrd_span_of(files_key(victim), victim->key_len), victim->hash, victim->stamp)
             : lrd_files_remove_entry(tier, victim);
   *taken = err == LARDER_OK;
@@ -148,7 +150,7 @@ larder_err lrd_files_evict_for(files_tier *tier, uint32_t space, bool *fits_out)
       return LARDER_OK;
     }
     bool taken = false;
-    larder_err const err = victim_take(tier, victim, (larder_evict_reason)why, false, &taken);
+    larder_err const err = victim_take(tier, victim, (larder_evict_reason)why, &taken);
     if (err != LARDER_OK) return err;
   }
   return LARDER_OK;
@@ -160,7 +162,7 @@ static larder_err tombstones_bound(files_tier *tier) {
     files_entry *victim = victim_find(tier, 0, true);
     bool taken = false;
     if (victim == NULL) return LARDER_OK;
-    larder_err const err = victim_take(tier, victim, LARDER_EVICT_EXPIRED, true, &taken);
+    larder_err const err = victim_take(tier, victim, LARDER_EVICT_EXPIRED, &taken);
     if (err != LARDER_OK) return err;
   }
   return LARDER_OK;
@@ -183,7 +185,7 @@ static larder_err sweep_some(files_tier *tier, uint64_t limit, bool expire, uint
     tier->sweep_hash = *through ? 0 : entry->hash + 1;
     bool const goes = expire && (files_dead(entry) ? tombstone_old(entry, now_ms) : files_expired(entry->hard_ms, now_ms));
     bool taken = false;
-    if (goes) err = victim_take(tier, entry, LARDER_EVICT_EXPIRED, false, &taken);
+    if (goes) err = victim_take(tier, entry, LARDER_EVICT_EXPIRED, &taken);
     *removed += taken;
     if (*through) break;
   }

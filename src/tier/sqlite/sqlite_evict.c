@@ -107,17 +107,23 @@ static larder_err victim_bury(sqlite_tier *tier, const sqlite_row *row) {
   return lrd_sqlite_bury(tier, &key, stamp);
 }
 
-/* Whether a process may have queued an older value of the key (core's `behind`), which would come back where nothing is. */
-static bool trace_wanted(const sqlite_tier *tier, const sqlite_row *row) {
-  return tier->host.trace_wanted != NULL && tier->host.trace_wanted(tier->host.context, row->stamp);
+/*
+ * Whether the row has to leave a tombstone, since a process may have queued an older value of the key (core's `behind`),
+ * which would come back where nothing is. Tells where that is wanted and not to be had.
+ */
+static bool row_leaves_trace(sqlite_tier *tier, const sqlite_row *row, bool damaged) {
+  const larder_tier_host *host = &tier->host;
+  uint64_t const stamp = damaged ? UINT64_MAX : row->stamp;
+  if (host->trace_wanted == NULL || !host->trace_wanted(host->context, stamp)) return false;
+  if (!damaged && !(row->flags & ROW_TOMBSTONE) && !tombstone_old(stamp, sqlite_wall_ms(tier)) &&
+      tier->txn.all.tombstones < tombstones_max(tier))
+    return true;
+  if (host->traceless != NULL) host->traceless(host->context, row->hash, stamp);
+  return false;
 }
 
-/*
- * Removes the victim if it is still what was seen and its slot is to be had. Where a trace is wanted it leaves a tombstone,
- * and a tombstone stays, unless there are too many (`bound`).
- */
-static larder_err victim_take(sqlite_tier *tier, const sqlite_victim *victim, larder_evict_reason reason, bool bound,
-                              bool *taken) {
+/* Removes the victim if it is still what was seen and its slot is to be had. */
+static larder_err victim_take(sqlite_tier *tier, const sqlite_victim *victim, larder_evict_reason reason, bool *taken) {
   sqlite_txn *txn = &tier->txn;
   *taken = false;
   if (in_batch(txn, victim->hash)) return LARDER_OK;
@@ -137,17 +143,11 @@ static larder_err victim_take(sqlite_tier *tier, const sqlite_victim *victim, la
     txn->recount = true;
     reason = LARDER_EVICT_CORRUPTION;
   }
-  bool const dead = (row.flags & ROW_TOMBSTONE) != 0, wanted = trace_wanted(tier, &row);
-  if (dead && wanted && !bound) {
-    (void)sqlite3_reset(tier->writer.statement[W_LOOK]);
-    return LARDER_OK;
-  }
-  if (dead && wanted && tier->host.traceless != NULL) tier->host.traceless(tier->host.context, row.stamp);
-  note->evicted = !dead;
+  note->evicted = !(row.flags & ROW_TOMBSTONE);
   note->space = row.space;
   note->reason = victim->expired && reason != LARDER_EVICT_CORRUPTION ? LARDER_EVICT_EXPIRED : reason;
   note->bytes = row.key_len + row.value_len;
-  bool const bury = !dead && wanted && reason != LARDER_EVICT_CORRUPTION;
+  bool const bury = row_leaves_trace(tier, &row, reason == LARDER_EVICT_CORRUPTION);
   err = bury ? victim_bury(tier, &row) : lrd_sqlite_remove_row(tier, &row);
   *taken = err == LARDER_OK;
   return err;
@@ -176,7 +176,7 @@ static larder_err tombstones_bound(sqlite_tier *tier) {
     if (err == LARDER_MISS) break;
     for (size_t i = 0; i < scope.victims_count && err == LARDER_OK; i++) {
       bool taken = false;
-      err = victim_take(tier, &scope.victims[i], LARDER_EVICT_EXPIRED, true, &taken);
+      err = victim_take(tier, &scope.victims[i], LARDER_EVICT_EXPIRED, &taken);
     }
     if (err != LARDER_OK) return err;
   }
@@ -203,7 +203,7 @@ larder_err lrd_sqlite_evict_for(sqlite_tier *tier, uint32_t space, bool *fits_ou
     }
     bool taken = false;
     sqlite_victim const victim = scope->victims[--scope->victims_count];
-    larder_err const err = victim_take(tier, &victim, (larder_evict_reason)why, false, &taken);
+    larder_err const err = victim_take(tier, &victim, (larder_evict_reason)why, &taken);
     if (err != LARDER_OK) return err;
     if (!taken && tier->txn.refused_count < LRD_SQLITE_REFUSED_MAX) tier->txn.refused[tier->txn.refused_count++] = victim.hash;
   }
@@ -239,7 +239,7 @@ static larder_err sweep_window(sqlite_tier *tier, uint64_t limit, bool expire, u
   larder_err err = LARDER_OK;
   for (size_t i = 0; i < count && err == LARDER_OK; i++) {
     bool taken = false;
-    err = victim_take(tier, &found[i], LARDER_EVICT_EXPIRED, false, &taken);
+    err = victim_take(tier, &found[i], LARDER_EVICT_EXPIRED, &taken);
     *removed += taken;
   }
   return err;
