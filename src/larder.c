@@ -272,11 +272,11 @@ static larder_err threads_start(larder *cache, larder_error *err) {
   return result == LARDER_OK ? LARDER_OK : lrd_fail(err, result, 0, ROOM, "the keeper thread could not be started");
 }
 
-/* Under the joining lock: nobody claims a row meanwhile. */
+/* Under the joining lock: nobody claims a row meanwhile. What is left where the map was lost is folded by its next holder. */
 static void fold_the_dead(larder *cache) {
   lrd_care_fold_left(cache);
   for (uint32_t row = 0; cache->slots && row < LRD_ROWS_MAX; row++) {
-    if (!lrd_slots_row_alive(cache->slots, row)) {
+    if (lrd_slots_row_died(cache->slots, row)) {
       lrd_care_fold_row(cache, row);
     }
   }

@@ -263,6 +263,12 @@ static size_t field_hide(redaction *r, size_t start) {
   return value_hide(r, next, equals);
 }
 
+/* Letters of an escape in a string (`\n`, `\u000a`) that begin what looks like a name; the name may begin behind them. */
+static size_t escape_len(const redaction *r, size_t at) {
+  if (at == 0 || r->text[at - 1] != '\\') return 0;
+  return strchr("bfnrt", r->text[at]) ? 1 : r->text[at] == 'u' ? 5 : 0;
+}
+
 /* At `://`. Where the text goes on when a password followed, else 0. It ends at the last @ before the path begins. */
 static size_t url_hide(redaction *r, size_t at) {
   size_t end = at + 3, colon = 0, sign = 0;
@@ -283,7 +289,9 @@ larder_err lrd_redact_text(const char *secrets, const char *text, size_t len, bo
     if (text[at] == ':' && len - at > 3 && memcmp(text + at, "://", 3) == 0) {
       next = url_hide(&r, at);
     } else if (name_char(text[at])) {
+      size_t escape = escape_len(&r, at);
       next = field_hide(&r, at);
+      if (next == 0 && escape > 0 && at + escape < len) next = field_hide(&r, at + escape);
       /* Not at the word's other letters. */
       while (next == 0 && at + 1 < len && name_char(text[at + 1])) at++;
     }

@@ -56,6 +56,10 @@ bool lrd_slots_row_alive(lrd_slots *slots, unsigned row) {
   return row < LRD_ROWS_MAX && lrd_fs_lock_held(slots->lock_fd, LOCK_ROWS_AT + row, 1);
 }
 
+bool lrd_slots_row_died(lrd_slots *slots, unsigned row) {
+  return row != slots->row && atomic_load(&slots->map_rows[row].used) != 0 && !lrd_slots_row_alive(slots, row);
+}
+
 /* First one more, then an attempt, then the swap: names_us_wrongly looks at them in between, the other way round. */
 static bool own_by_swap(lrd_slots *slots, uint64_t slot, uint64_t word) {
   atomic_fetch_add(&slots->owned, 1);

@@ -55,6 +55,8 @@ uint64_t lrd_slots_seed(const lrd_slots *slots);
 const char *lrd_slots_root_id(const lrd_slots *slots); /* 32 hex digits */
 unsigned lrd_slots_row(const lrd_slots *slots);
 bool lrd_slots_row_alive(lrd_slots *slots, unsigned row);
+/* Whether a process died holding the row, and nobody has it now. */
+bool lrd_slots_row_died(lrd_slots *slots, unsigned row);
 /* The shared word behind stamps. */
 _Atomic uint64_t *lrd_slots_clock(lrd_slots *slots);
 

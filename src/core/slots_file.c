@@ -268,14 +268,7 @@ static larder_err row_claim(lrd_slots *slots, larder_error *err) {
 }
 
 /* Under the joining lock: nobody can join meanwhile. What others may be changing now is not to be set right. */
-static bool nobody_else(lrd_slots *slots) {
-  for (unsigned row = 0; row < LRD_ROWS_MAX; row++) {
-    if (row != slots->row && lrd_slots_row_alive(slots, row)) {
-      return false;
-    }
-  }
-  return true;
-}
+static bool nobody_else(lrd_slots *slots) { return !lrd_fs_lock_held(slots->lock_fd, LOCK_ROWS_AT, LRD_ROWS_MAX); }
 
 larder_err lrd_slots_open(const lrd_slots_params *params, lrd_slots **out, larder_error *err) {
   struct stat facts;

@@ -110,6 +110,9 @@ static void secrets_in_text_are_hidden(void **state) {
       {"{\\\"password\\\":\\\"***\\\"}", "{\\\"password\\\":\\\"***\\\"}", 0, 1},
       {"password=\\\"never ended\\", "password=\\\"***", 1, 0},
       {"{\\\"token\\\":null,\\\"n\\\":1}", "{\\\"token\\\":null,\\\"n\\\":1}", 0, 0},
+      {"{\"log\":\"a\\npassword=x y\"}", "{\"log\":\"a\\npassword=*** y\"}", 1, 0},
+      {"a\\u000apwd=q&b\\\\ttoken: w", "a\\u000apwd=***&b\\\\ttoken: ***", 2, 0},
+      {"C:\\token=a C:\\note=b", "C:\\token=*** C:\\note=b", 1, 0},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     lrd_buf out = {0};
