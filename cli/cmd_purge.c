@@ -3,12 +3,15 @@
  * Removes many entries at once. Without --confirm nothing is touched: the same selection is listed and counted instead.
  * --market is said in globs, so that a dry run and the real one speak of the same keys: a key has the market as a whole part
  * when it is all of the key, begins it, ends it or stands inside, with a separator where something else follows or precedes.
+ * --to looks at all that is selected first, and finds since when an entry has to be unused so that enough goes.
  */
 #include "cli_table.h"
+#include "cli_units.h"
 #include "commands.h"
 #include "session.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct purge_args {
@@ -18,6 +21,8 @@ typedef struct purge_args {
   const char *market;
   const char *tag;
   int64_t before_ms;
+  int64_t unused_ms;
+  const char *to;
   bool all;
   bool expire;
   bool confirm;
@@ -32,18 +37,30 @@ static const cli_option options[] = {
     {"market", 'm', CLI_TEXT, AT(market), "TEXT", NULL, NULL, "only keys with TEXT as a whole part between : | & = / marks"},
     {"tag", 't', CLI_TEXT, AT(tag), "TAG", NULL, NULL, "only entries with this tag"},
     {"before", 0, CLI_DATE, AT(before_ms), "DATE", NULL, NULL, "only what was written before a date, or longer ago than 30d"},
+    {"unused", 0, CLI_DATE, AT(unused_ms), "DATE", NULL, NULL,
+     "only what was neither written nor read since a date, or for 30d"},
+    {"to", 0, CLI_TEXT, AT(to), "SIZE", NULL, NULL, "the longest unused first, until no more than SIZE of all these is left"},
     {"all", 0, CLI_FLAG, AT(all), NULL, NULL, NULL, "everything in every namespace"},
     {"expire", 0, CLI_FLAG, AT(expire), NULL, NULL, NULL, "only make it stale: who allows stale values still gets it"},
     {"confirm", 0, CLI_FLAG, AT(confirm), NULL, NULL, NULL, "do it; without this it only says what it would do"},
     {0}};
 
-static const cli_example examples[] = {{"larder purge --ns bls_ces", "says what would go, and touches nothing"},
-                                       {"larder purge --ns bls_ces --before 90d --confirm", "what is older than ninety days"},
-                                       {"larder purge --market cbsa:14500 --confirm", "a market in all sources"},
-                                       {"larder purge --all --confirm", "everything"},
-                                       {0}};
+static const cli_example examples[] = {
+    {"larder purge --ns bls_ces", "says what would go, and touches nothing"},
+    {"larder purge --ns bls_ces --before 90d --confirm", "what is older than ninety days"},
+    {"larder purge --market cbsa:14500 --confirm", "a market in all sources"},
+    {"larder purge --unused 30d --confirm", "what nobody has asked for in a month"},
+    {"larder purge --all --to 2GiB --confirm", "what was used least recently, down to 2 GiB"},
+    {"larder purge --all --confirm", "everything"},
+    {0}};
 
 #define PATTERNS_MAX 4
+
+/* For --to: when an entry was used last, and what it takes. */
+typedef struct use {
+  int64_t used_ms;
+  uint64_t bytes;
+} use;
 
 typedef struct purge {
   const purge_args *args;
@@ -54,6 +71,7 @@ typedef struct purge {
   cli_table table;
   larder_bulk total;
   larder_bulk counted;
+  cli_buf uses; /* an array of use */
 } purge;
 
 static void glob_quoted(cli_buf *out, const char *text) {
@@ -88,6 +106,54 @@ static bool counted_visit(void *context, const larder_listed *entry) {
   return true;
 }
 
+/* --- down to a size ------------------------------------------------------------------------------------------------ */
+
+static bool use_visit(void *context, const larder_listed *entry) {
+  purge *p = context;
+  const larder_facts *facts = entry->facts;
+  int64_t written_ms = cli_stamp_ms(facts->stamp);
+  use one = {.used_ms = facts->accessed_ms > written_ms ? facts->accessed_ms : written_ms,
+             .bytes = entry->key_len + facts->value_len};
+  cli_buf_add(&p->uses, &one, sizeof one);
+  return true;
+}
+
+static cli_exit uses_of_ns(const cli_call *call, larder *cache, larder_ns *ns, void *context) {
+  purge *p = context;
+  larder_match match = p->match;
+  (void)cache;
+  match.stale_too = true;
+  for (size_t i = 0; i < p->patterns_len; i++) {
+    const char *glob = cli_buf_str(&p->patterns[i]);
+    match.glob = glob[0] != '\0' ? glob : NULL;
+    larder_err result = larder_list(ns, &match, false, 0, NULL, use_visit, p);
+    if (result < 0) return cli_refuse_glob(call, result, glob, "cannot list");
+  }
+  return CLI_DONE;
+}
+
+static int by_use(const void *a, const void *b) {
+  const use *x = a, *y = b;
+  return (x->used_ms > y->used_ms) - (x->used_ms < y->used_ms);
+}
+
+/* Narrows the selection to what was used before the moment from which on no more than `size` was. */
+static cli_exit narrow_to(const cli_call *call, larder *cache, const char *ns, uint64_t size, purge *p) {
+  uint64_t left = 0;
+  cli_exit code = cli_each_ns(call, cache, ns, uses_of_ns, p);
+  if (code != CLI_DONE) return code;
+  use *uses = (use *)(void *)p->uses.data;
+  size_t first = p->uses.len / sizeof *uses; /* that may stay */
+  if (first > 0) qsort(uses, first, sizeof *uses, by_use);
+  while (first > 0 && uses[first - 1].bytes <= size - left) left += uses[--first].bytes;
+  /* Of those used in the same millisecond as one that goes, none stays. */
+  int64_t until_ms = first > 0 ? uses[first - 1].used_ms + 1 : 1;
+  if (p->match.unused_ms == 0 || until_ms < p->match.unused_ms) p->match.unused_ms = until_ms;
+  return CLI_DONE;
+}
+
+/* --- one namespace ------------------------------------------------------------------------------------------------- */
+
 static larder_err one_pattern(purge *p, larder_ns *ns, const char *glob, larder_bulk *out) {
   larder_match match = p->match;
   match.glob = glob[0] != '\0' ? glob : NULL;
@@ -99,7 +165,7 @@ static larder_err one_pattern(purge *p, larder_ns *ns, const char *glob, larder_
     return result == LARDER_END ? LARDER_OK : result;
   }
   if (p->args->expire) return larder_expire_matching(ns, &match, out);
-  bool everything = match.glob == NULL && match.tag == NULL && match.before_ms == 0;
+  bool everything = match.glob == NULL && match.tag == NULL && match.before_ms == 0 && match.unused_ms == 0;
   return everything ? larder_clear(ns, out) : larder_delete_matching(ns, &match, out);
 }
 
@@ -169,9 +235,11 @@ static cli_exit run(const cli_call *call, void *given) {
   const purge_args *args = given;
   larder *cache = NULL;
   const char *ns = args->source != NULL ? args->source : args->ns;
-  bool selective = ns != NULL || args->key != NULL || args->market != NULL || args->tag != NULL || args->before_ms != 0;
+  uint64_t size = 0;
+  bool selective = ns != NULL || args->key != NULL || args->market != NULL || args->tag != NULL || args->before_ms != 0 ||
+                   args->unused_ms != 0;
   if (!selective && !args->all)
-    return cli_refuse(call, CLI_USAGE, "give --ns, --key, --market, --tag or --before, or --all for everything",
+    return cli_refuse(call, CLI_USAGE, "give --ns, --key, --market, --tag, --before or --unused, or --all for everything",
                       "what is to be purged?");
   if (selective && args->all)
     return cli_refuse(call, CLI_USAGE, "leave --all out", "--all means everything, but a selection was given too");
@@ -179,7 +247,11 @@ static cli_exit run(const cli_call *call, void *given) {
     return cli_refuse(call, CLI_USAGE, "leave one of them out", "%s",
                       args->ns != NULL && args->source != NULL ? "--ns and --source are the same"
                                                                : "--key and --market both select keys");
-  purge p = {.args = args, .match = {.size = sizeof(larder_match), .tag = args->tag, .before_ms = args->before_ms}};
+  if (args->to != NULL && !cli_parse_size(args->to, &size))
+    return cli_refuse(call, CLI_USAGE, "give a size, such as 500MiB or 2GiB", "--to cannot be '%s'", args->to);
+  purge p = {
+      .args = args,
+      .match = {.size = sizeof(larder_match), .tag = args->tag, .before_ms = args->before_ms, .unused_ms = args->unused_ms}};
   patterns_make(&p);
   cli_table_init(&p.table, heads);
   cli_json_init(&p.json, stdout);
@@ -188,6 +260,7 @@ static cli_exit run(const cli_call *call, void *given) {
   cli_json_text(&p.json, "action", args->expire ? "expire" : "remove");
   cli_json_array(&p.json, "namespaces");
   cli_exit code = cli_open(call, CLI_LOOKS, &cache);
+  if (code == CLI_DONE && args->to != NULL) code = narrow_to(call, cache, ns, size, &p);
   if (code == CLI_DONE) code = cli_each_ns(call, cache, ns, purge_ns, &p);
   cli_json_array_end(&p.json);
   cli_json_uint(&p.json, "entries", p.total.entries);
@@ -197,6 +270,7 @@ static cli_exit run(const cli_call *call, void *given) {
   if (code == CLI_DONE) code = told(call, &p);
   cli_buf_fini(&p.json.text);
   cli_table_fini(&p.table);
+  cli_buf_fini(&p.uses);
   for (size_t i = 0; i < PATTERNS_MAX; i++) cli_buf_fini(&p.patterns[i]);
   return cli_close(call, &cache, code);
 }
@@ -204,7 +278,8 @@ static cli_exit run(const cli_call *call, void *given) {
 const cli_command cli_command_purge = {
     .name = "purge",
     .summary = "Remove many entries, only with --confirm.",
-    .text = "All conditions given must hold. Without --confirm it says what would go, touches nothing and leaves with code 2.",
+    .text = "All conditions given must hold. Without --confirm it says what would go, touches nothing and leaves with code 2. "
+            "With --to only so much of what is selected goes as is needed; reads are noted every few seconds.",
     .options = options,
     .examples = examples,
     .args_size = sizeof(purge_args),

@@ -275,9 +275,10 @@ static larder_err threads_start(larder *cache, larder_error *err) {
 /* Under the joining lock: nobody claims a row meanwhile. What is left where the map was lost is folded by its next holder. */
 static void fold_the_dead(larder *cache) {
   lrd_care_fold_left(cache);
-  for (uint32_t row = 0; cache->slots && row < LRD_ROWS_MAX; row++) {
+  larder_err result = LARDER_OK;
+  for (uint32_t row = 0; cache->slots && row < LRD_ROWS_MAX && result != LARDER_EBUSY; row++) {
     if (lrd_slots_row_died(cache->slots, row)) {
-      lrd_care_fold_row(cache, row);
+      result = lrd_care_fold_row(cache, row); /* busy: others are waiting to join; the rest at another opening */
     }
   }
 }
@@ -416,7 +417,7 @@ larder_err larder_close(larder **handle) {
   }
   if (cache->slots && cache->stats && cache->errands) {
     lrd_keeper_count_replaced(cache);
-    lrd_care_fold_row(cache, lrd_slots_row(cache->slots));
+    (void)lrd_care_fold_row(cache, lrd_slots_row(cache->slots));
   }
   list_remove(cache);
   for (size_t i = cache->instances_len; i-- > 0;) {

@@ -178,6 +178,7 @@ typedef struct larder_match {
   int64_t before_ms; /* entries written before this wall time; 0: any */
   bool expired_only; /* entries past their soft expiry */
   bool stale_too;    /* listing: also entries past their soft expiry (expired_only implies it) */
+  int64_t unused_ms; /* entries neither written nor, as far as has been noted, read since this wall time; 0: any */
 } larder_match;
 
 /* One listed entry, borrowed during the visit. value is NULL unless asked for. */
@@ -220,7 +221,7 @@ LARDER_API LARDER_MUST_CHECK larder_err larder_clear_all(larder *cache, larder_b
 /*
  * Everything acknowledged is as durable as its tiers can make it. Blocks on disk. LARDER_NOT_KEPT: something that was queued
  * (`behind`) had to be given up, since the tier had lost what was newer: its database was damaged, or it had so many deletes
- * to remember that it forgot some.
+ * to remember that it forgot some. What a limit of the tier did not let in is no such case: it has been evicted.
  */
 LARDER_API LARDER_MUST_CHECK larder_err larder_flush(larder *cache);
 /* Removes what is expired and over the limits, in all tiers, now (a background thread does it each sweep_interval). */

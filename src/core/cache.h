@@ -161,7 +161,7 @@ typedef struct lrd_change {
   const void *value;
   larder_facts facts;  /* a PUT's, with lifetimes; a TOUCH's lifetimes; the stamp is given here, not by the caller */
   uint64_t keep_stamp; /* not 0: a PUT from the queue, which carries its stamp already */
-  uint64_t token;      /* of such a one: the slot's when it was queued; out: what it is to be by now */
+  uint64_t token;      /* of such a one: the slot's when it was queued */
   uint64_t only_stamp;
   lrd_coded coded;       /* of a PUT, for shared tiers; while it is carried out */
   larder_err coding_err; /* why it could not be made */
@@ -214,6 +214,10 @@ const _Atomic size_t *lrd_pending_count(const lrd_pending *pending);
 larder_err lrd_pending_find(lrd_pending *pending, const lrd_op *op, lrd_found **out, uint64_t *token_out);
 /* The owner of the key's slot takes back what is queued. True when there was something. */
 bool lrd_pending_drop(lrd_pending *pending, const lrd_op *op, uint64_t stamp_max);
+/* Whether something of this namespace is. */
+bool lrd_pending_any_of(lrd_pending *pending, const larder_ns *ns);
+/* The owner of a slot is about to give it back one version on, having changed nothing: what is queued there counts on. */
+void lrd_pending_moved(lrd_pending *pending, uint64_t slot, uint64_t version);
 /* Whether exactly this is queued still. */
 bool lrd_pending_has(lrd_pending *pending, const lrd_op *op, lrd_stamp stamp);
 /* The owner of the key's slot takes back what must not be written any more, for good: lrd_pending_gave_up tells. */

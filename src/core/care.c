@@ -178,12 +178,14 @@ static larder_err sums_add(larder *cache, const lrd_buf *blob) {
   return result;
 }
 
-void lrd_care_fold_row(larder *cache, uint32_t row) {
+larder_err lrd_care_fold_row(larder *cache, uint32_t row) {
   lrd_buf blob = {0};
-  if (lrd_stats_take_row(cache->stats, row, &blob) == LARDER_OK) {
-    (void)sums_add(cache, &blob);
+  larder_err result = lrd_stats_take_row(cache->stats, row, &blob);
+  if (result == LARDER_OK) {
+    result = sums_add(cache, &blob);
   }
   lrd_buf_fini(&blob);
+  return result;
 }
 
 void lrd_care_fold_left(larder *cache) {

@@ -9,7 +9,7 @@
 #define LRD_OWN_NAMESPACE ".larder"
 
 /* Takes a row's sums out of shared memory: a dead process's, or one's own before close. */
-void lrd_care_fold_row(larder *cache, uint32_t row);
+larder_err lrd_care_fold_row(larder *cache, uint32_t row);
 /* The same for what a former holder left in this process's row. */
 void lrd_care_fold_left(larder *cache);
 

@@ -249,7 +249,7 @@ larder_err larder_sweep(larder *cache, larder_bulk *out) {
   }
   if (cache->pending) {
     larder_err flushed = lrd_pending_flush(cache->pending);
-    if (flushed < 0) {
+    if (flushed < 0 && flushed != LARDER_EAWAY) {
       return flushed;
     }
   }

@@ -34,7 +34,9 @@ bool lrd_match_takes(const larder *cache, const larder_match *match, const void 
   if (match->tag && !lrd_facts_has_tag(facts, match->tag)) {
     return false;
   }
-  return match->before_ms == 0 || lrd_stamp_wall_ms(facts->stamp) < match->before_ms;
+  int64_t written_ms = lrd_stamp_wall_ms(facts->stamp);
+  int64_t used_ms = facts->accessed_ms > written_ms ? facts->accessed_ms : written_ms;
+  return (match->before_ms == 0 || written_ms < match->before_ms) && (match->unused_ms == 0 || used_ms < match->unused_ms);
 }
 
 static larder_err match_check(const larder_match *match) {
@@ -195,8 +197,13 @@ static larder_err list_walk_run(list_walk *walk, bool values, larder_tier_cursor
   return result < 0 ? result : walk->stopped && !at->ended ? LARDER_OK : LARDER_END;
 }
 
-static larder_err settle_queue(larder_ns *ns) {
-  return ns->behind && lrd_pending_any(ns->cache->pending) ? lrd_pending_flush(ns->cache->pending) : LARDER_OK;
+/* What is queued is written first. `all`: of this namespace nothing may be left, also where its tier is away. */
+static larder_err settle_queue(larder_ns *ns, bool all) {
+  if (!ns->behind || !lrd_pending_any(ns->cache->pending)) {
+    return LARDER_OK;
+  }
+  larder_err result = lrd_pending_flush(ns->cache->pending);
+  return result == LARDER_EAWAY && !(all && lrd_pending_any_of(ns->cache->pending, ns)) ? LARDER_OK : result;
 }
 
 larder_err larder_list(larder_ns *ns, const larder_match *match, bool values, uint64_t limit, larder_cursor *cursor,
@@ -211,7 +218,7 @@ larder_err larder_list(larder_ns *ns, const larder_match *match, bool values, ui
   }
   larder_err result = match_check(match);
   if (result == LARDER_OK) {
-    result = settle_queue(ns);
+    result = settle_queue(ns, false);
   }
   if (result == LARDER_OK) {
     result = source_of(ns, &source);
@@ -351,7 +358,7 @@ static larder_err bulk_run(larder_ns *ns, const larder_match *match, lrd_change_
   }
   larder_err result = match_check(match);
   if (result == LARDER_OK) {
-    result = settle_queue(ns);
+    result = settle_queue(ns, true);
   }
   if (result != LARDER_OK) {
     return result;

@@ -230,6 +230,30 @@ bool lrd_pending_has(lrd_pending *pending, const lrd_op *op, lrd_stamp stamp) {
   return has;
 }
 
+bool lrd_pending_any_of(lrd_pending *pending, const larder_ns *ns) {
+  bool any = false;
+  lrd_lock(&pending->mutex);
+  for (size_t b = 0; b < BUCKETS && !any; b++) {
+    for (const pending_entry *entry = pending->buckets[b]; entry && !any; entry = entry->next) {
+      any = entry->ns == ns;
+    }
+  }
+  lrd_unlock(&pending->mutex);
+  return any;
+}
+
+void lrd_pending_moved(lrd_pending *pending, uint64_t slot, uint64_t version) {
+  lrd_lock(&pending->mutex);
+  for (size_t b = 0; b < BUCKETS; b++) {
+    for (pending_entry *entry = pending->buckets[b]; entry; entry = entry->next) {
+      if (entry->token == version && lrd_slot_of(pending->cache->slots, entry->hash) == slot) {
+        entry->token = (version + 1) & LRD_SLOT_VERSION_MASK;
+      }
+    }
+  }
+  lrd_unlock(&pending->mutex);
+}
+
 static void count_given_up(lrd_pending *pending, larder_ns *ns) {
   atomic_fetch_add(&pending->given_up, 1);
   lrd_stats_add(ns->cell, LRD_STAT_NOT_KEPT, 1);
@@ -282,14 +306,10 @@ static larder_err batch_settle(lrd_pending *pending, flush_batch *batch, larder_
     lrd_lock(&pending->mutex);
     pending_entry **place = place_of(pending, change->op.ns, change->op.hash, change->op.key, change->op.key_len);
     if (*place && (*place)->facts.stamp == batch->stamps[i]) {
-      if (written && change->result == LARDER_NOT_KEPT) {
-        atomic_fetch_add(&pending->given_up, 1);
-      }
       if (written) {
         unlink_at(pending, place);
       } else {
         (*place)->busy_round = pending->round;
-        (*place)->token = change->token;
       }
     }
     lrd_unlock(&pending->mutex);

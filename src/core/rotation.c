@@ -102,7 +102,7 @@ larder_err larder_keys_each(larder *cache, bool (*visit)(void *context, const la
     run.counts[run.len++].id = lrd_keyring_at(cache->keyring, i).id;
   }
   larder_err result = cache->pending ? lrd_pending_flush(cache->pending) : LARDER_OK;
-  if (result == LARDER_OK) {
+  if (result == LARDER_OK || result == LARDER_EAWAY) { /* what stays queued will be sealed with the current key */
     result = larder_ns_each(cache, count_named, &run);
   }
   bool more = result == LARDER_OK;
@@ -291,6 +291,9 @@ larder_err larder_keys_rotate(larder *cache, larder_ns *ns, bool (*progress)(voi
   }
   *run = (rotation){.cache = cache, .progress = progress, .context = context};
   larder_err result = cache->pending ? lrd_pending_flush(cache->pending) : LARDER_OK;
+  if (result == LARDER_EAWAY) { /* likewise */
+    result = LARDER_OK;
+  }
   if (result == LARDER_OK && ns) {
     run->ns = ns;
     (void)total_named(run, ns->name);

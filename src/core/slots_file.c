@@ -372,6 +372,25 @@ static void slots_void(lrd_slots *slots) {
   }
 }
 
+/* In a new map nobody has seen so far from where on we have something queued, and it has forgotten the lost traces. */
+static void queue_told_anew(lrd_slots *slots) {
+  _Atomic uint64_t *own = &slots->map_rows[slots->row].queued_from;
+  lrd_stamp from;
+  do {
+    from = atomic_load(&slots->queued_from);
+    atomic_store(own, from);
+  } while (from != atomic_load(&slots->queued_from));
+  if (from == 0) {
+    return;
+  }
+  (void)lrd_stamp_next(slots->clock_word, lrd_wall_ms(slots->clock), 0);
+  for (unsigned tier = 0; tier < slots->tiers_len; tier++) {
+    for (uint64_t slot = 0; slot < MAP_TRACES; slot++) {
+      lrd_slots_traceless_raise(slots, tier, slot, UINT64_MAX);
+    }
+  }
+}
+
 bool lrd_slots_still_there(lrd_slots *slots) {
   if (atomic_load(&slots->lost)) {
     return false;
@@ -388,7 +407,7 @@ bool lrd_slots_still_there(lrd_slots *slots) {
                 map_open(slots, lrd_slot_count(slots), slots->map, &why) == LARDER_OK && tiers_find(slots, &why) == LARDER_OK;
   if (joined) {
     atomic_store(&slots->map_rows[slots->row].used, MAP_ROW_USED);
-    atomic_store(&slots->map_rows[slots->row].queued_from, atomic_load(&slots->queued_from));
+    queue_told_anew(slots);
     slots->map_rows[slots->row].pid = (uint32_t)getpid();
     lrd_log_write(slots->log, LRD_LOG_WARN, "coherence.map_replaced", "%s was replaced; joined the new one", slots->map_path);
   } else {

@@ -272,7 +272,7 @@ static void queued_judge(write_run *run, size_t at, lrd_link *lowest) {
 }
 
 /* A change that looks at what is stored has to find what is queued there: it is written first, under the same ownership. */
-static void queued_first(write_run *run, size_t at, lrd_link *lowest) {
+static larder_err queued_first(write_run *run, size_t at, lrd_link *lowest) {
   larder_ns *ns = run->ns;
   const lrd_change *change = run->changes[at];
   lrd_found *queued = NULL;
@@ -280,13 +280,13 @@ static void queued_first(write_run *run, size_t at, lrd_link *lowest) {
   bool unsafe = false;
   if (!ns->behind || change->keep_stamp != 0 || (change->verb < LRD_CHANGE_TOUCH && change->only_stamp == 0) ||
       lrd_pending_find(ns->cache->pending, &change->op, &queued, &token) != LARDER_OK) {
-    return;
+    return LARDER_OK;
   }
   uint64_t stamp = queued->entry.facts.stamp;
   if (queued_overtaken(run, run->slot_of[at], lowest, &change->op, stamp, token, &unsafe)) {
     lrd_pending_give_up(ns->cache->pending, &change->op, stamp);
     lrd_found_free(queued);
-    return;
+    return LARDER_OK;
   }
   larder_tier_write item = {.verb = LARDER_TIER_PUT,
                             .key = lrd_op_link_key(&change->op, lowest),
@@ -296,13 +296,19 @@ static void queued_first(write_run *run, size_t at, lrd_link *lowest) {
   larder_err ready =
       lrd_code_value(ns, lrd_span_of(change->op.key, change->op.key_len), item.value, &queued->entry.facts, &coded);
   lrd_coded_apply(&coded, lowest, &item);
-  if (ready == LARDER_OK &&
-      lrd_tier_write(&lowest->instance->tier, lowest->cell, &item, 1, LARDER_DURABILITY_COMMIT) == LARDER_OK &&
-      item.result >= 0) {
+  if (ready == LARDER_OK) {
+    ready = unsafe || !lrd_instance_answers(lowest->instance)
+                ? LARDER_EAWAY
+                : lrd_tier_write(&lowest->instance->tier, lowest->cell, &item, 1, LARDER_DURABILITY_COMMIT);
+  }
+  if (ready == LARDER_OK && item.result >= 0) {
     (void)lrd_pending_drop(ns->cache->pending, &change->op, stamp);
+  } else if (ready == LARDER_OK) {
+    ready = item.result;
   }
   lrd_coded_fini(&coded);
   lrd_found_free(queued);
+  return ready;
 }
 
 /* What is queued under a key has been overtaken, now that the change is committed and while its slot is still owned. */
@@ -335,7 +341,11 @@ static void lowest_commits(write_run *run, lrd_link *link, larder_durability dur
       queued_judge(run, i, link);
       continue;
     }
-    queued_first(run, i, link);
+    larder_err before = queued_first(run, i, link);
+    if (before != LARDER_OK) { /* what is stored is not what the caller has seen */
+      change->result = before < 0 ? before : LARDER_EAWAY;
+      continue;
+    }
     if (change->verb < LRD_CHANGE_TOUCH) {
       continue;
     }
@@ -505,10 +515,42 @@ static void encode_values(write_run *run) {
   }
 }
 
+/* A slot in which nothing but failing puts of the queue have been tried has not changed. */
+static void queue_counts_on(write_run *run) {
+  size_t at = 0;
+  for (size_t s = 0; s < run->slots_len; s++) {
+    bool unchanged = run->slots[s].owned && !run->slots[s].cleaned;
+    bool tried = false;
+    for (; at < run->count && run->slot_of[at] == s; at++) {
+      const lrd_change *change = run->changes[at];
+      tried = tried || (change->keep_stamp != 0 && change->result == LARDER_EAWAY);
+      unchanged = unchanged && change->keep_stamp != 0 && change->result < 0;
+    }
+    if (tried && unchanged) {
+      lrd_pending_moved(run->ns->cache->pending, run->slots[s].slot, run->slots[s].version);
+    }
+  }
+}
+
+/* Puts of the queue whose tier is known to be away stay there: nothing is owned or moved for them. */
+static bool queue_waits(const write_run *run) {
+  lrd_instance *lowest = run->ns->links[run->ns->links_len - 1].instance;
+  if (run->changes[0]->keep_stamp == 0 || (lrd_instance_answers(lowest) && !lrd_tier_waits(&lowest->tier))) {
+    return false;
+  }
+  for (size_t i = 0; i < run->count; i++) {
+    run->changes[i]->result = LARDER_EAWAY;
+  }
+  return true;
+}
+
 static void write_shared(write_run *run) {
   larder_ns *ns = run->ns;
   larder *cache = ns->cache;
   lrd_link *lowest = &ns->links[ns->links_len - 1];
+  if (queue_waits(run)) { /* a batch of the queue has nothing else */
+    return;
+  }
   encode_values(run);
   qsort(run->changes, run->count, sizeof *run->changes, by_slot);
   own_slots(run);
@@ -534,12 +576,7 @@ static void write_shared(write_run *run) {
   }
   LRD_MOMENT(LRD_MOMENT_COMMITTED);
   memory_in_step(run);
-  for (size_t i = 0; i < run->count; i++) {
-    const owned_slot *mine = &run->slots[run->slot_of[i]];
-    if (mine->owned && run->changes[i]->token == mine->version) {
-      run->changes[i]->token = (mine->version + 1) & LRD_SLOT_VERSION_MASK; /* nobody but us has moved it */
-    }
-  }
+  queue_counts_on(run);
   for (size_t s = 0; s < run->slots_len; s++) {
     if (run->slots[s].owned) {
       (void)lrd_slot_release(cache->slots, run->slots[s].slot, true);

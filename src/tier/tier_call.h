@@ -39,8 +39,10 @@ void lrd_tier_abandon(lrd_tier *tier);
 static inline bool lrd_tier_has(const lrd_tier *tier, uint32_t capability) {
   return (tier->ops->capabilities & capability) != 0;
 }
-/* Whether a call would be let through now, without making one. */
+/* Whether every call is let through now. */
 bool lrd_tier_usable(lrd_tier *tier);
+/* Whether none is: it failed, and the time to try again has not come. */
+bool lrd_tier_waits(const lrd_tier *tier);
 const char *lrd_tier_state(const lrd_tier *tier);
 
 LARDER_MUST_CHECK larder_err lrd_tier_bind(lrd_tier *tier, const larder_tier_space *space, uint32_t *space_out);

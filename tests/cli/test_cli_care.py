@@ -60,6 +60,26 @@ class Purge(CliCase):
         self.assertEqual(self.document("purge", "--before", "2020-01-01", "--confirm")["entries"], 0)
         self.assertEqual(self.document("purge", "--before", "2999-12-31T23:59:59Z", "--confirm")["entries"], 6)
 
+    def test_what_is_unused(self):
+        self.assertEqual(self.document("purge", "--unused", "1h", "--confirm")["entries"], 0)
+        self.assertEqual(self.document("purge", "--unused", "2999-12-31T23:59:59Z", code=USAGE)["entries"], 6)
+        self.assertEqual(self.document("purge", "--ns", "bls", "--unused", "2999-12-31T23:59:59Z", "--confirm")["entries"], 3)
+
+    def test_down_to_a_size(self):
+        for i in range(5):
+            time.sleep(0.01)  # each is used in a millisecond of its own
+            self.put("sized", f"k{i}", "v" * 98)
+        self.assertEqual(self.document("purge", "--ns", "sized", "--to", "500", code=USAGE)["entries"], 0)
+        self.assertEqual(self.document("purge", "--ns", "sized", "--to", "299B", code=USAGE)["entries"], 3)
+        dry = self.document("purge", "--ns", "sized", "--to", "300B", code=USAGE)
+        real = self.document("purge", "--ns", "sized", "--to", "300B", "--confirm")
+        self.assertEqual((dry["entries"], dry["bytes"]), (2, 200))
+        self.assertEqual(dry["namespaces"], real["namespaces"])
+        self.assertEqual({e["key"] for e in self.document("ls", "sized")["entries"]}, {"k2", "k3", "k4"})
+        self.assertEqual(self.counts(), {"census": 3, "bls": 3, "sized": 3})
+        self.assertEqual(self.document("purge", "--all", "--to", "0", "--confirm")["entries"], 9)
+        self.assertIn("--to cannot be 'much'", self.expect(USAGE, "purge", "--all", "--to", "much").err)
+
     def test_everything(self):
         self.assertIn("removed 6 entries, freed", self.expect(DONE, "purge", "--all", "--confirm").out)
         self.assertEqual(self.counts(), {})

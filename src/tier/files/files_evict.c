@@ -144,7 +144,10 @@ larder_err lrd_files_evict_for(files_tier *tier, uint32_t space, bool *fits_out)
   *fits_out = true;
   tier->txn.refused_len = 0;
   while ((why = over_what(tier, space, &of)) != OVER_NOTHING) {
-    files_entry *victim = tier->txn.refused_len < LRD_FILES_REFUSED_MAX ? victim_find(tier, of, false) : NULL;
+    bool const more = tier->txn.refused_len < LRD_FILES_REFUSED_MAX;
+    files_entry *victim = more ? victim_find(tier, of, false) : NULL;
+    /* Deletes that are remembered must not keep what is put from being kept. */
+    if (victim == NULL && more) victim = victim_find(tier, of, true);
     if (victim == NULL) {
       *fits_out = false;
       return LARDER_OK;

@@ -196,8 +196,10 @@ larder_err lrd_sqlite_evict_for(sqlite_tier *tier, uint32_t space, bool *fits_ou
   tier->txn.refused_count = 0;
   while ((why = over_what(tier, space, &scope, &of)) != OVER_NOTHING) {
     if (scope->victims_count == 0) {
-      larder_err const err =
-          tier->txn.refused_count < LRD_SQLITE_REFUSED_MAX ? victims_find(tier, scope, of, false) : LARDER_MISS;
+      bool const more = tier->txn.refused_count < LRD_SQLITE_REFUSED_MAX;
+      larder_err err = more ? victims_find(tier, scope, of, false) : LARDER_MISS;
+      /* Deletes that are remembered must not keep what is put from being kept. */
+      if (err == LARDER_MISS && more) err = victims_find(tier, scope, of, true);
       if (err == LARDER_MISS) *fits_out = false;
       if (err != LARDER_OK) return err == LARDER_MISS ? LARDER_OK : err;
     }
