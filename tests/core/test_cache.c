@@ -697,6 +697,32 @@ static void what_was_queued_for_long_in_a_slot_that_moved_is_written(void **stat
   assert_ok(larder_close(&second));
 }
 
+/* A full disk: what is queued stays so and is served, other namespaces are not refused, and nothing is lost after. */
+static void a_queue_that_waits_disturbs_nobody(void **state) {
+  fixture *f = *state;
+  larder_ns *other;
+  larder_ns *elsewhere;
+  assert_ok(larder_ns_open(f->cache, "other", &other, NULL));
+  assert_ok(put(other, "x", "1", NULL));
+  assert_ok(put(f->ns, "k", "v", NULL));
+  support_fs_fail_from(LRD_FS_WRITE, 1, ENOSPC);
+  for (int i = 0; i < 6; i++) {
+    assert_err(larder_flush(f->cache), LARDER_EAWAY);
+    expect(f->ns, "k", "v");
+  }
+  assert_int_equal(listed(other, NULL), 1);
+  assert_int_equal(listed(f->ns, NULL), 0);
+  assert_err(larder_clear(f->ns, NULL), LARDER_EAWAY); /* or what is queued would be there after it */
+  (void)support_fs_end();
+  lrd_clock_moved_advance_ms(&f->clock, 9000);
+  lrd_larder_tick(f->cache);
+  assert_ok(larder_flush(f->cache));
+  larder *second = open_on(f);
+  assert_ok(larder_ns_open(second, "n", &elsewhere, NULL));
+  expect(elsewhere, "k", "v");
+  assert_ok(larder_close(&second));
+}
+
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 static int run_on(const char *name, const char *tiers, bool shared) {
@@ -735,6 +761,7 @@ static int run_on(const char *name, const char *tiers, bool shared) {
       EACH(a_full_queue_writes_through),
       EACH(a_slot_that_is_not_to_be_had_keeps_no_other_put_waiting),
       EACH(what_was_queued_for_long_in_a_slot_that_moved_is_written),
+      EACH(a_queue_that_waits_disturbs_nobody),
   };
   chain = tiers;
   extra = "";
