@@ -392,7 +392,7 @@ static void farewell(tour *t, uint64_t took_ns) {
   say(t, "  larder init simulation                             a root for arrays, models and missions");
   say(t, "  larder bench                                       measure this machine");
   say(t, "  larder --help                                      all commands");
-  say(t, "\nFrom a program: #include <larder/larder.h>; docs/guide.md is a short way in, examples/ has three to copy from.");
+  say(t, "\nFrom a program: #include <larder/larder.h>; docs/guide.md is a short way in, examples/ has programs to copy.");
 }
 
 static cli_exit run(const cli_call *call, void *given) {
