@@ -224,6 +224,8 @@ bool lrd_pending_has(lrd_pending *pending, const lrd_op *op, lrd_stamp stamp);
 void lrd_pending_give_up(lrd_pending *pending, const lrd_op *op, lrd_stamp stamp);
 /* Writes everything queued before the call. */
 larder_err lrd_pending_flush(lrd_pending *pending);
+/* Likewise, for calls that go on without what has to stay queued because its tier is away. */
+larder_err lrd_pending_settle(lrd_pending *pending);
 /* Whether something was given up since the last call. */
 bool lrd_pending_gave_up(lrd_pending *pending);
 

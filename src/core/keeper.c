@@ -247,11 +247,9 @@ larder_err larder_sweep(larder *cache, larder_bulk *out) {
   if (atomic_load(&cache->forked)) {
     return LARDER_EFORKED;
   }
-  if (cache->pending) {
-    larder_err flushed = lrd_pending_flush(cache->pending);
-    if (flushed < 0 && flushed != LARDER_EAWAY) {
-      return flushed;
-    }
+  larder_err settled = lrd_pending_settle(cache->pending);
+  if (settled < 0) {
+    return settled;
   }
   uint64_t before = bytes_kept(cache);
   larder_err result = sweep_tiers(cache, UINT64_MAX, &done);

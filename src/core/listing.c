@@ -202,8 +202,8 @@ static larder_err settle_queue(larder_ns *ns, bool all) {
   if (!ns->behind || !lrd_pending_any(ns->cache->pending)) {
     return LARDER_OK;
   }
-  larder_err result = lrd_pending_flush(ns->cache->pending);
-  return result == LARDER_EAWAY && !(all && lrd_pending_any_of(ns->cache->pending, ns)) ? LARDER_OK : result;
+  larder_err result = lrd_pending_settle(ns->cache->pending);
+  return result == LARDER_OK && all && lrd_pending_any_of(ns->cache->pending, ns) ? LARDER_EAWAY : result;
 }
 
 larder_err larder_list(larder_ns *ns, const larder_match *match, bool values, uint64_t limit, larder_cursor *cursor,

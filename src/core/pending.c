@@ -199,7 +199,6 @@ bool lrd_pending_drop(lrd_pending *pending, const lrd_op *op, uint64_t stamp_max
 typedef struct flush_batch {
   lrd_change changes[LRD_BATCH_MAX];
   uint8_t *copies[LRD_BATCH_MAX];
-  uint64_t stamps[LRD_BATCH_MAX];
   size_t len;
   size_t bytes;
 } flush_batch;
@@ -216,7 +215,6 @@ static larder_err batch_take(flush_batch *batch, const pending_entry *entry) {
   change->op = (lrd_op){entry->ns, lrd_bytes_pack(&at, entry->bytes, entry->key_len), entry->key_len, entry->hash};
   change->value = lrd_bytes_pack(&at, entry->bytes + entry->key_len, (size_t)entry->facts.value_len);
   lrd_facts_pack(&change->facts, &at);
-  batch->stamps[batch->len] = entry->facts.stamp;
   batch->copies[batch->len++] = copy;
   batch->bytes += entry->size;
   return LARDER_OK;
@@ -254,16 +252,12 @@ void lrd_pending_moved(lrd_pending *pending, uint64_t slot, uint64_t version) {
   lrd_unlock(&pending->mutex);
 }
 
-static void count_given_up(lrd_pending *pending, larder_ns *ns) {
-  atomic_fetch_add(&pending->given_up, 1);
-  lrd_stats_add(ns->cell, LRD_STAT_NOT_KEPT, 1);
-}
-
 void lrd_pending_give_up(lrd_pending *pending, const lrd_op *op, lrd_stamp stamp) {
   lrd_lock(&pending->mutex);
   pending_entry **place = place_of(pending, op->ns, op->hash, op->key, op->key_len);
   if (*place && (*place)->facts.stamp == stamp) {
-    count_given_up(pending, op->ns);
+    atomic_fetch_add(&pending->given_up, 1);
+    lrd_stats_add(op->ns->cell, LRD_STAT_NOT_KEPT, 1);
     unlink_at(pending, place);
   }
   lrd_unlock(&pending->mutex);
@@ -305,7 +299,7 @@ static larder_err batch_settle(lrd_pending *pending, flush_batch *batch, larder_
     bool written = result == LARDER_OK && change->result >= 0;
     lrd_lock(&pending->mutex);
     pending_entry **place = place_of(pending, change->op.ns, change->op.hash, change->op.key, change->op.key_len);
-    if (*place && (*place)->facts.stamp == batch->stamps[i]) {
+    if (*place && (*place)->facts.stamp == change->keep_stamp) {
       if (written) {
         unlink_at(pending, place);
       } else {
@@ -356,6 +350,11 @@ larder_err lrd_pending_flush(lrd_pending *pending) {
   lrd_unlock(&pending->flush_mutex);
   lrd_dealloc(batch);
   return result != LARDER_OK ? result : failure;
+}
+
+larder_err lrd_pending_settle(lrd_pending *pending) {
+  larder_err result = lrd_pending_flush(pending);
+  return result == LARDER_EAWAY ? LARDER_OK : result;
 }
 
 bool lrd_pending_gave_up(lrd_pending *pending) { return pending && atomic_exchange(&pending->given_up, 0) != 0; }

@@ -85,8 +85,8 @@ static larder_err put_one(larder_ns *ns, const void *key, size_t key_len, const 
     return put_refused(&change);
   }
   if (ns->behind && change.only_stamp != 0 && lrd_pending_any(ns->cache->pending)) {
-    result = lrd_pending_flush(ns->cache->pending);      /* the stamp that was seen may be a queued one */
-    if (result != LARDER_OK && result != LARDER_EAWAY) { /* this key's own is seen to again once its slot is owned */
+    result = lrd_pending_settle(ns->cache->pending); /* the stamp that was seen may be a queued one */
+    if (result != LARDER_OK) {
       return result;
     }
   }
@@ -117,8 +117,8 @@ static larder_err change_one(larder_ns *ns, const void *key, size_t key_len, lrd
     return result;
   }
   if (ns->behind && verb != LRD_CHANGE_DELETE && lrd_pending_any(ns->cache->pending)) {
-    result = lrd_pending_flush(ns->cache->pending); /* what is queued has to be stored before its lifetime can change */
-    if (result != LARDER_OK && result != LARDER_EAWAY) {
+    result = lrd_pending_settle(ns->cache->pending); /* what is queued has to be stored before its lifetime can change */
+    if (result != LARDER_OK) {
       return result;
     }
   }

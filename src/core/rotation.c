@@ -101,8 +101,8 @@ larder_err larder_keys_each(larder *cache, bool (*visit)(void *context, const la
   for (size_t i = 0; i < lrd_keyring_len(cache->keyring); i++) {
     run.counts[run.len++].id = lrd_keyring_at(cache->keyring, i).id;
   }
-  larder_err result = cache->pending ? lrd_pending_flush(cache->pending) : LARDER_OK;
-  if (result == LARDER_OK || result == LARDER_EAWAY) { /* what stays queued will be sealed with the current key */
+  larder_err result = lrd_pending_settle(cache->pending); /* what stays queued will be sealed with the current key */
+  if (result == LARDER_OK) {
     result = larder_ns_each(cache, count_named, &run);
   }
   bool more = result == LARDER_OK;
@@ -290,10 +290,7 @@ larder_err larder_keys_rotate(larder *cache, larder_ns *ns, bool (*progress)(voi
     return LARDER_ENOMEM;
   }
   *run = (rotation){.cache = cache, .progress = progress, .context = context};
-  larder_err result = cache->pending ? lrd_pending_flush(cache->pending) : LARDER_OK;
-  if (result == LARDER_EAWAY) { /* likewise */
-    result = LARDER_OK;
-  }
+  larder_err result = lrd_pending_settle(cache->pending); /* likewise */
   if (result == LARDER_OK && ns) {
     run->ns = ns;
     (void)total_named(run, ns->name);

@@ -288,6 +288,12 @@ void lrd_slots_traceless_raise(lrd_slots *slots, unsigned tier, uint64_t slot, l
   }
 }
 
+void lrd_slots_traceless_all(lrd_slots *slots, unsigned tier) {
+  for (uint64_t slot = 0; slot < MAP_TRACES; slot++) {
+    lrd_slots_traceless_raise(slots, tier, slot, UINT64_MAX);
+  }
+}
+
 lrd_stamp lrd_slots_traceless(const lrd_slots *slots, unsigned tier, uint64_t slot) {
   lrd_stamp stamp = atomic_load(slots_trace(slots, tier, slot));
   return stamp > atomic_load(slots->clock_word) ? 0 : stamp; /* a flipped bit */
@@ -318,9 +324,7 @@ void lrd_slots_tier_replaced(lrd_slots *slots, unsigned tier) {
   map_tier *entry = &slots->map_tiers[slots->tier_index[tier]];
   /* Dirty marks stay: what was salvaged may hold the very values that the marks are about. */
   lrd_slots_move_all(slots);
-  for (uint64_t slot = 0; slot < MAP_TRACES; slot++) {
-    lrd_slots_traceless_raise(slots, tier, slot, UINT64_MAX);
-  }
+  lrd_slots_traceless_all(slots, tier);
   atomic_fetch_add(&entry->generation, 1);
   atomic_store(&entry->trust, 0);
 }

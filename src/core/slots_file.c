@@ -303,7 +303,9 @@ larder_err lrd_slots_open(const lrd_slots_params *params, lrd_slots **out, larde
     clock_check(slots);
     dirty_recount(slots);
     for (unsigned i = 0; i < LRD_SHARED_TIERS_MAX * MAP_TRACES; i++) {
-      atomic_store(&slots->traces[i], 0);
+      if (atomic_load(&slots->traces[i]) != 0) { /* mostly a hole of the file, which a store would fill */
+        atomic_store(&slots->traces[i], 0);
+      }
     }
   }
   *out = slots;
@@ -385,9 +387,7 @@ static void queue_told_anew(lrd_slots *slots) {
   }
   (void)lrd_stamp_next(slots->clock_word, lrd_wall_ms(slots->clock), 0);
   for (unsigned tier = 0; tier < slots->tiers_len; tier++) {
-    for (uint64_t slot = 0; slot < MAP_TRACES; slot++) {
-      lrd_slots_traceless_raise(slots, tier, slot, UINT64_MAX);
-    }
+    lrd_slots_traceless_all(slots, tier);
   }
 }
 

@@ -104,6 +104,9 @@ static inline size_t slots_map_len(unsigned log2) {
   return MAP_SLOTS_AT + count * 8 + LRD_SHARED_TIERS_MAX * (count / 64) * 8;
 }
 
+/* Whatever a tier held may have been newer than anything that is queued. */
+void lrd_slots_traceless_all(lrd_slots *slots, unsigned tier);
+
 /* One version further for every slot that `row` (or, LRD_ROWS_MAX, anybody at all) owns, and nobody's. */
 void lrd_slots_release_row(lrd_slots *slots, unsigned row);
 

@@ -518,13 +518,15 @@ static void encode_values(write_run *run) {
 /* A slot in which nothing but failing puts of the queue have been tried has not changed. */
 static void queue_counts_on(write_run *run) {
   size_t at = 0;
+  if (run->changes[0]->keep_stamp == 0) { /* a batch of the queue has nothing else */
+    return;
+  }
   for (size_t s = 0; s < run->slots_len; s++) {
     bool unchanged = run->slots[s].owned && !run->slots[s].cleaned;
     bool tried = false;
     for (; at < run->count && run->slot_of[at] == s; at++) {
-      const lrd_change *change = run->changes[at];
-      tried = tried || (change->keep_stamp != 0 && change->result == LARDER_EAWAY);
-      unchanged = unchanged && change->keep_stamp != 0 && change->result < 0;
+      tried = tried || run->changes[at]->result == LARDER_EAWAY;
+      unchanged = unchanged && run->changes[at]->result < 0;
     }
     if (tried && unchanged) {
       lrd_pending_moved(run->ns->cache->pending, run->slots[s].slot, run->slots[s].version);
@@ -548,7 +550,7 @@ static void write_shared(write_run *run) {
   larder_ns *ns = run->ns;
   larder *cache = ns->cache;
   lrd_link *lowest = &ns->links[ns->links_len - 1];
-  if (queue_waits(run)) { /* a batch of the queue has nothing else */
+  if (queue_waits(run)) {
     return;
   }
   encode_values(run);

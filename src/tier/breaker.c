@@ -6,12 +6,20 @@ void lrd_breaker_init(lrd_breaker *breaker, uint32_t failures_max, int64_t retry
   *breaker = (lrd_breaker){.failures_max = failures_max ? failures_max : 3, .retry_ns = retry_ns};
 }
 
+static bool waits(const lrd_breaker *breaker, int64_t opened_ns, int64_t now_ns) {
+  return opened_ns != 0 && now_ns - opened_ns < breaker->retry_ns;
+}
+
+bool lrd_breaker_waits(const lrd_breaker *breaker, int64_t now_ns) {
+  return waits(breaker, atomic_load(&breaker->opened_ns), now_ns);
+}
+
 bool lrd_breaker_allows(lrd_breaker *breaker, int64_t now_ns) {
   int64_t opened_ns = atomic_load_explicit(&breaker->opened_ns, memory_order_acquire);
   if (opened_ns == 0) {
     return true;
   }
-  if (now_ns - opened_ns < breaker->retry_ns) {
+  if (waits(breaker, opened_ns, now_ns)) {
     return false;
   }
   return !atomic_exchange(&breaker->trying, true);
@@ -45,5 +53,5 @@ const char *lrd_breaker_state(const lrd_breaker *breaker, int64_t now_ns) {
   if (opened_ns == 0) {
     return "closed";
   }
-  return now_ns - opened_ns < breaker->retry_ns ? "open" : "half-open";
+  return waits(breaker, opened_ns, now_ns) ? "open" : "half-open";
 }

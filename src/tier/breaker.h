@@ -25,6 +25,8 @@ bool lrd_breaker_allows(lrd_breaker *breaker, int64_t now_ns);
 bool lrd_breaker_succeeded(lrd_breaker *breaker);
 /* True when this failure opened it. */
 bool lrd_breaker_failed(lrd_breaker *breaker, int64_t now_ns);
+/* Open, and the time to try again has not come. */
+bool lrd_breaker_waits(const lrd_breaker *breaker, int64_t now_ns);
 /* "closed", "open", "half-open". */
 const char *lrd_breaker_state(const lrd_breaker *breaker, int64_t now_ns);
 

@@ -106,10 +106,7 @@ void lrd_tier_abandon(lrd_tier *tier) {
 
 bool lrd_tier_usable(lrd_tier *tier) { return tier->self && atomic_load(&tier->breaker.opened_ns) == 0; }
 
-bool lrd_tier_waits(const lrd_tier *tier) {
-  int64_t opened_ns = atomic_load(&tier->breaker.opened_ns);
-  return opened_ns != 0 && lrd_mono_ns(tier->clock) - opened_ns < tier->breaker.retry_ns;
-}
+bool lrd_tier_waits(const lrd_tier *tier) { return lrd_breaker_waits(&tier->breaker, lrd_mono_ns(tier->clock)); }
 
 const char *lrd_tier_state(const lrd_tier *tier) {
   return tier->self ? lrd_breaker_state(&tier->breaker, lrd_mono_ns(tier->clock)) : "distrusted";

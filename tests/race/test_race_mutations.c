@@ -21,6 +21,8 @@
 #include <time.h>
 
 #define MEMORY_SQLITE "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1h}\n"
+#define MEMORY_SQLITE_BEHIND                                                                                                   \
+  "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1h, durability: behind}\n"
 #define WARM_COLD                                                                                                              \
   "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n:\n      ttl: 1h\n      tiers: [memory, "                               \
   "{sqlite: {path: warm.db, max_entries: %u}}, {sqlite: {path: cold.db}}]\n"
@@ -73,6 +75,13 @@ typedef struct scene {
   larder *cache[3];
   larder_ns *ns[3];
 } scene;
+
+/* A folder under the test's own, made where it is not there. */
+static char *scene_folder(const char *root, const char *name) {
+  char *folder = support_path(root, name);
+  assert_true(mkdir(folder, 0700) == 0 || errno == EEXIST);
+  return folder;
+}
 
 static void scene_open(scene *s, const char *root, const char *config, unsigned handles, unsigned mutation) {
   memset(s, 0, sizeof *s);
@@ -230,9 +239,7 @@ static void a_missing_dirty_mark_is_found(void **state) {
 /* Process 0 has a put queued; process 1 queues and writes a newer one. */
 static bool queue_shows_old(const char *root, unsigned mutation) {
   scene s;
-  scene_open(&s, root,
-             "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1h, durability: behind}\n",
-             2, mutation);
+  scene_open(&s, root, MEMORY_SQLITE_BEHIND, 2, mutation);
   put_ok(s.ns[0], "k", "old", LARDER_OK);
   assert_true(shows(s.ns[0], "k", "old"));
   put_ok(s.ns[1], "k", "new", LARDER_OK);
@@ -253,9 +260,7 @@ static void a_pending_value_over_a_moved_slot_is_found(void **state) {
 /* A queued put and a newer delete by another process: nothing may be shown. */
 static void a_delete_elsewhere_beats_what_is_queued(void **state) {
   scene s;
-  scene_open(&s, *state,
-             "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1h, durability: behind}\n",
-             2, 0);
+  scene_open(&s, *state, MEMORY_SQLITE_BEHIND, 2, 0);
   put_ok(s.ns[1], "k", "first", LARDER_OK);
   assert_ok(larder_flush(s.cache[1]));
   put_ok(s.ns[0], "k", "old", LARDER_OK);
@@ -278,13 +283,11 @@ static void push_out(larder_ns *ns) {
 /* A queued put, and a newer value elsewhere that has come and gone before the queue is written, however late. */
 static bool swept_lets_older_in(const char *root, const char *tier, unsigned mutation) {
   scene s;
-  char config[200], folder[64];
+  char config[200];
   (void)snprintf(config, sizeof config,
                  "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, %s], ttl: 10h, durability: behind}\n",
                  tier);
-  (void)snprintf(folder, sizeof folder, "in-%s", tier);
-  char *place = support_path(root, folder);
-  assert_int_equal(mkdir(place, 0700) != 0 && errno != EEXIST, 0);
+  char *place = scene_folder(root, tier);
   scene_open(&s, place, config, 2, mutation);
   put_ok(s.ns[0], "k", "old", LARDER_OK);
   larder_put_options brief = {.size = sizeof brief, .ttl_ms = 20};
@@ -341,9 +344,7 @@ static void an_eviction_without_a_trace_is_found(void **state) {
 /* A delete on a full disk marks the slot; who writes a queued value there first deletes the slot's range, and all traces. */
 static void what_a_cleaned_slot_had_is_not_replaced_by_what_was_queued(void **state) {
   scene s;
-  scene_open(&s, *state,
-             "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {tiers: [memory, sqlite], ttl: 1h, durability: behind}\n",
-             2, 0);
+  scene_open(&s, *state, MEMORY_SQLITE_BEHIND, 2, 0);
   put_ok(s.ns[0], "k", "old", LARDER_OK);
   put_ok(s.ns[0], "other", "kept", LARDER_OK);
   support_fs_fail_from(LRD_FS_WRITE, 1, ENOSPC);
@@ -369,8 +370,7 @@ static void can_not_be_told(const char *root, const char *tier) {
                  "cache:\n  memory: {size_mb: 8}\n  %s: {size_mb: 1}\n  namespaces:\n"
                  "    n: {tiers: [memory, %s], ttl: 1h, durability: behind}\n",
                  tier, tier);
-  char *place = support_path(root, tier);
-  assert_int_equal(mkdir(place, 0700), 0);
+  char *place = scene_folder(root, tier);
   scene_open(&s, place, config, 2, 0);
   put_ok(s.ns[0], "other", "kept", LARDER_OK);
   for (unsigned i = 0; i < QUEUED; i++) {
@@ -427,8 +427,7 @@ static void an_unowned_hand_over_is_found(void **state) {
   for (int i = 0; i < 20 && !found; i++) {
     char name[16];
     (void)snprintf(name, sizeof name, "root-%d", i);
-    char *place = support_path(*state, name);
-    assert_int_equal(mkdir(place, 0700), 0);
+    char *place = scene_folder(*state, name);
     found = late_hand_over_brings_old_back(place, LRD_MUTATE_DEMOTE_UNCHECKED);
     assert_false(late_hand_over_brings_old_back(place, 0));
     free(place);
