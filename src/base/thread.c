@@ -2,6 +2,10 @@
 /*
  * Plain pthreads with the checks in one place, and the ticker: one thread that sleeps on a condition for its period.
  * A wake sets a flag, so one that comes during a tick makes the next tick follow at once and none is lost.
+ *
+ * Who forks knows nothing of these threads, so they are made to stand still: fork waits for the ticks under way, since locks
+ * that a tick holds (in SQLite, in an allocator) stay held for ever in the child. It waits FORK_WAIT_NS at most, because the
+ * one that forks may itself hold what a tick waits for.
  */
 #include "thread.h"
 
@@ -44,6 +48,68 @@ bool lrd_cond_wait_ns(lrd_cond *cond, lrd_mutex *mutex, int64_t ns) {
   return pthread_cond_timedwait(cond, mutex, &until) != ETIMEDOUT;
 }
 
+#define FORK_WAIT_NS INT64_C(2000000000)
+
+static struct {
+  lrd_mutex mutex; /* held across fork: no tick begins meanwhile */
+  lrd_cond changed;
+  unsigned ticking;
+  unsigned forking; /* who waits to fork; ticks let them go first */
+} gate;
+static pthread_once_t gate_once = PTHREAD_ONCE_INIT;
+static _Thread_local bool in_tick;
+
+static int64_t ticker_now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void gate_before_fork(void) {
+  int64_t until_ns = ticker_now_ns() + FORK_WAIT_NS;
+  lrd_lock(&gate.mutex);
+  gate.forking++;
+  while (gate.ticking > (in_tick ? 1 : 0) && lrd_cond_wait_ns(&gate.changed, &gate.mutex, until_ns - ticker_now_ns())) {
+  }
+}
+
+static void gate_in_parent(void) {
+  gate.forking--;
+  pthread_cond_broadcast(&gate.changed);
+  lrd_unlock(&gate.mutex);
+}
+
+static void gate_init(void) {
+  lrd_mutex_init(&gate.mutex);
+  lrd_cond_init(&gate.changed);
+}
+
+static void gate_in_child(void) {
+  gate_init(); /* whoever waited for it is not here */
+  gate.ticking = in_tick ? 1 : 0;
+  gate.forking = 0;
+}
+
+static void gate_once_init(void) {
+  gate_init();
+  int failed = pthread_atfork(gate_before_fork, gate_in_parent, gate_in_child);
+  LRD_ASSERT(!failed);
+}
+
+static void gate_enter(void) {
+  lrd_lock(&gate.mutex);
+  while (gate.forking) pthread_cond_wait(&gate.changed, &gate.mutex);
+  gate.ticking++;
+  lrd_unlock(&gate.mutex);
+}
+
+static void gate_leave(void) {
+  lrd_lock(&gate.mutex);
+  gate.ticking--;
+  pthread_cond_broadcast(&gate.changed);
+  lrd_unlock(&gate.mutex);
+}
+
 struct lrd_ticker {
   lrd_mutex mutex;
   lrd_cond cond;
@@ -56,14 +122,9 @@ struct lrd_ticker {
   char name[16]; /* the kernel's limit, NUL included */
 };
 
-static int64_t ticker_now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static void *ticker_run(void *argument) {
   lrd_ticker *ticker = argument;
+  gate_leave(); /* entered by who started it: a thread that begins allocates, too */
   (void)pthread_setname_np(pthread_self(), ticker->name);
   lrd_lock(&ticker->mutex);
   while (!ticker->stopping) {
@@ -76,7 +137,11 @@ static void *ticker_run(void *argument) {
     if (ticker->stopping) break;
     ticker->woken = false;
     lrd_unlock(&ticker->mutex);
+    gate_enter();
+    in_tick = true;
     ticker->tick(ticker->context);
+    in_tick = false;
+    gate_leave();
     lrd_lock(&ticker->mutex);
   }
   lrd_unlock(&ticker->mutex);
@@ -85,6 +150,7 @@ static void *ticker_run(void *argument) {
 
 larder_err lrd_ticker_start(lrd_ticker **out, const char *name, int64_t period_ns, void (*tick)(void *context), void *context) {
   LRD_ASSERT(period_ns > 0);
+  pthread_once(&gate_once, gate_once_init);
   lrd_ticker *ticker = lrd_alloc_zero(1, sizeof *ticker);
   if (!ticker) return LARDER_ENOMEM;
   lrd_mutex_init(&ticker->mutex);
@@ -100,12 +166,14 @@ larder_err lrd_ticker_start(lrd_ticker **out, const char *name, int64_t period_n
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
+  gate_enter();
   lrd_lock(&ticker->mutex); /* the thread begins with it: a tick finds *out written */
   int failed = pthread_create(&ticker->thread, NULL, ticker_run, ticker);
   if (!failed) *out = ticker;
   lrd_unlock(&ticker->mutex);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (failed) {
+    gate_leave();
     lrd_cond_fini(&ticker->cond);
     lrd_mutex_fini(&ticker->mutex);
     lrd_dealloc(ticker);

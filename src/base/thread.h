@@ -21,7 +21,8 @@ bool lrd_cond_wait_ns(lrd_cond *cond, lrd_mutex *mutex, int64_t ns);
 static inline void lrd_lock(lrd_mutex *mutex) { pthread_mutex_lock(mutex); }
 static inline void lrd_unlock(lrd_mutex *mutex) { pthread_mutex_unlock(mutex); }
 
-/* A background thread that runs `tick` every period, or at once when woken, until stopped. Blocks all signals. */
+/* A background thread that runs `tick` every period, or at once when woken, until stopped. Blocks all signals. A fork
+ * finds no tick under way, unless one takes more than two seconds. */
 typedef struct lrd_ticker lrd_ticker;
 LARDER_MUST_CHECK larder_err lrd_ticker_start(lrd_ticker **out, const char *name, int64_t period_ns,
                                               void (*tick)(void *context), void *context);

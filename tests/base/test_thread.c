@@ -93,6 +93,72 @@ static void a_forked_child_abandons_without_waiting(void **state) {
   counted_fini(&c);
 }
 
+typedef struct busy {
+  lrd_mutex mutex; /* held by each tick for all its time */
+  _Atomic unsigned ticks;
+  _Atomic bool stays;
+} busy;
+
+static void be_busy(void *context) {
+  busy *b = context;
+  lrd_lock(&b->mutex);
+  b->ticks++;
+  do lrd_clock_real()->sleep_ns(lrd_clock_real(), 200000);
+  while (atomic_load(&b->stays));
+  lrd_unlock(&b->mutex);
+}
+
+static void lock_or_fail(void *context) {
+  busy *b = context;
+  _exit(pthread_mutex_trylock(&b->mutex) == 0 ? 0 : 1);
+}
+
+static lrd_ticker *busy_start(busy *b) {
+  lrd_ticker *ticker = NULL;
+  lrd_mutex_init(&b->mutex);
+  assert_ok(lrd_ticker_start(&ticker, "busy", 1, be_busy, b));
+  while (b->ticks == 0) lrd_clock_real()->sleep_ns(lrd_clock_real(), 100000);
+  return ticker;
+}
+
+static void a_fork_meets_no_tick_under_way(void **state) {
+  (void)state;
+  busy b = {.stays = false};
+  lrd_ticker *ticker = busy_start(&b);
+  for (int i = 0; i < 50; i++) assert_int_equal(support_in_child(lock_or_fail, &b), 0);
+  lrd_ticker_stop(ticker);
+  lrd_mutex_fini(&b.mutex);
+}
+
+static void a_tick_that_takes_for_ever_keeps_no_fork_waiting(void **state) {
+  (void)state;
+  busy b = {.stays = true};
+  lrd_ticker *ticker = busy_start(&b);
+  assert_int_equal(support_in_child(lock_or_fail, &b), 1);
+  atomic_store(&b.stays, false);
+  lrd_ticker_stop(ticker);
+  lrd_mutex_fini(&b.mutex);
+}
+
+static void nothing(void *context) { (void)context; }
+
+static void fork_once(void *context) {
+  counted *c = context;
+  if (c->ticks == 0 && support_in_child(nothing, NULL) != 0) return; /* no tick is counted then */
+  count(context);
+}
+
+static void a_tick_may_fork(void **state) {
+  (void)state;
+  counted c;
+  counted_init(&c);
+  lrd_ticker *ticker = NULL;
+  assert_ok(lrd_ticker_start(&ticker, "forks", 1000000, fork_once, &c));
+  wait_for_ticks(&c, 2);
+  lrd_ticker_stop(ticker);
+  counted_fini(&c);
+}
+
 static void a_ticker_without_memory_is_refused(void **state) {
   (void)state;
   lrd_ticker *ticker = NULL;
@@ -123,6 +189,9 @@ int main(void) {
       cmocka_unit_test(a_ticker_ticks_by_its_period),
       cmocka_unit_test(a_wake_makes_it_tick_at_once),
       cmocka_unit_test(a_forked_child_abandons_without_waiting),
+      cmocka_unit_test(a_fork_meets_no_tick_under_way),
+      cmocka_unit_test(a_tick_that_takes_for_ever_keeps_no_fork_waiting),
+      cmocka_unit_test(a_tick_may_fork),
       cmocka_unit_test(a_ticker_without_memory_is_refused),
       cmocka_unit_test(a_wait_ends_when_the_time_is_over),
   };
