@@ -9,7 +9,7 @@
  *   ENTRY    hash stamp put_stamp soft hard created value_len raw_len sum used uses (8 or 16 each) | nonce space head_len (4)
  *            | key_len (2) | kind ending shard flags (1 each) | 32 SHA-256 when known | key | head
  *   REMOVE   hash        TOUCH hash stamp soft hard        ACCESS hash used uses        SHA hash put_stamp 32
- *   SPACE    number (4) | created (8) | length (2) | name
+ *   SPACE    number (4) | created (8) | length (2) | name            SYNCED a length of the log (8)
  *
  * A frame's checksum knows where it stands, so neither what an older log has left nor a copied piece passes for one.
  * head: one byte of version length, the version, two bytes of metadata length, the metadata, then the tags as they come.
@@ -135,6 +135,13 @@ larder_err lrd_files_record_space(lrd_buf *out, uint32_t number, int64_t created
   return err == LARDER_OK ? lrd_buf_append_str(out, name) : err;
 }
 
+larder_err lrd_files_record_synced(lrd_buf *out, uint64_t length) {
+  uint8_t fixed[9];
+  fixed[0] = FILES_RECORD_SYNCED;
+  lrd_put_u64(fixed + 1, length);
+  return lrd_buf_append(out, fixed, sizeof fixed);
+}
+
 /* --- reading ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct reader {
@@ -238,6 +245,9 @@ larder_err lrd_files_record_read(const uint8_t **at, const uint8_t *end, files_r
     break;
   case FILES_RECORD_SPACE:
     read_space(&r, out);
+    break;
+  case FILES_RECORD_SYNCED:
+    out->synced = take64(&r);
     break;
   default:
     r.bad = true;

@@ -2,7 +2,8 @@
 /*
  * Files that lie in a namespace's folder and are no entry's: dropped in by hand, or left by an accident. With repair they
  * become entries, together with the `.meta.json` beside them, and get the name that their key has here. What cannot be
- * an entry, because the key has one already or was deleted after the file came, goes to quarantine; nothing is unlinked.
+ * an entry, because the key has one already or was deleted after the file came, or because a power cut came while it was
+ * written, goes to quarantine; nothing is unlinked.
  *
  * A folder is read without any lock. What it has that the index had not when the reading began is looked for again in the
  * index as it is afterwards.
@@ -154,6 +155,12 @@ static bool place_is_free(files_tier *tier, uint64_t hash, int64_t changed_ms, u
   return free;
 }
 
+/* Written shortly before a power cut, so perhaps half of it: the log's word for it is lost, and nothing else tells. */
+static bool perhaps_torn(const files_tier *tier, const struct stat *facts) {
+  int64_t const written_ms = (int64_t)facts->st_mtim.tv_sec * 1000 + facts->st_mtim.tv_nsec / 1000000;
+  return written_ms >= atomic_load(&tier->board->cut_from_ms) && written_ms <= atomic_load(&tier->board->cut_ms);
+}
+
 static bool to_quarantine(const adoption *of, const char *name) {
   pthread_rwlock_wrlock(&of->tier->lock);
   bool const moved = lrd_files_quarantine(of->tier, of->space, name);
@@ -172,7 +179,8 @@ static larder_err adopt_under_slot(const adoption *of, const char *name, lrd_spa
   larder_err err = path == NULL ? LARDER_ENOMEM : LARDER_OK;
   if (err == LARDER_OK && (lrd_fs_stat(path, &facts) != 0 || lrd_fs_slurp(path, LARDER_VALUE_MAX, &value, &len) != 0))
     err = errno == EFBIG ? LARDER_ETOOBIG : lrd_err_from_errno(errno);
-  if (err == LARDER_OK && !place_is_free(of->tier, hash, (int64_t)facts.st_ctim.tv_sec * 1000 + 999, &stamp)) {
+  if (err == LARDER_OK &&
+      (perhaps_torn(of->tier, &facts) || !place_is_free(of->tier, hash, (int64_t)facts.st_ctim.tv_sec * 1000 + 999, &stamp))) {
     err = to_quarantine(of, name) ? LARDER_OK : lrd_err_from_errno(errno);
   } else if (err == LARDER_OK) {
     meta = meta_read(of->folder, name, name_stem_len, &meta_len);
@@ -234,9 +242,10 @@ static larder_err strays_handle(const adoption *of, const stray_list *list, bool
     report->orphans++;
     larder_err const done = repair ? adopt(of, list->names[i]) : LARDER_MISS;
     stray_tell(of, list->names[i],
-               !repair             ? ": validate --repair adopts it"
-               : done == LARDER_OK ? ": it was adopted, or moved to quarantine where its key had an entry"
-                                   : " and cannot be adopted: its name tells no key, or it is in use",
+               !repair ? ": validate --repair adopts it"
+               : done == LARDER_OK
+                   ? ": it was adopted, or moved to quarantine where its key had an entry or a power cut may have torn it"
+                   : " and cannot be adopted: its name tells no key, or it is in use",
                finding, context);
     /* One that cannot be read, or has just gone, keeps no other from being adopted. */
     if (done < 0 && done != LARDER_EBUSY && done != LARDER_ETOOBIG && done != LARDER_EINVAL && done != LARDER_EACCES &&

@@ -118,7 +118,7 @@ static DIR *folder_open(int space_fd, const char *within) {
  */
 larder_err lrd_files_mend(files_tier *tier, const files_entry *entry) {
   char within[LRD_FILES_NAME_MAX], prefix[LRD_FILES_NAME_MAX], found[LRD_FILES_NAME_MAX], own[LRD_FILES_NAME_MAX];
-  bool const cut = atomic_load(&tier->board->cut) != 0;
+  bool const cut = atomic_load(&tier->board->cut_ms) != 0;
   const char *name = files_name(entry);
   const char *slash = strrchr(name, '/');
   int const fd = lrd_files_space_fd(tier, entry->space);

@@ -136,13 +136,15 @@ typedef enum files_record_type {
   FILES_RECORD_TOUCH,
   FILES_RECORD_ACCESS,
   FILES_RECORD_SHA,
-  FILES_RECORD_SPACE
+  FILES_RECORD_SPACE,
+  FILES_RECORD_SYNCED
 } files_record_type;
 
 /* A record as read; spans point into the frame. */
 typedef struct files_record {
   files_record_type type;
   files_entry facts; /* fields only; nothing behind it */
+  uint64_t synced;   /* SYNCED: how much of this log, and every file it names, is on the disk */
   lrd_span key;      /* ENTRY; SPACE: the name */
   lrd_span head;
 } files_record;
@@ -158,8 +160,11 @@ typedef struct files_board {
   _Atomic uint64_t open;   /* a transaction is under way; who died in it leaves it so */
   _Atomic int64_t wanted_until_ns;
   _Atomic uint64_t clean; /* state at an orderly last close, else 0 */
-  _Atomic uint64_t cut;   /* since this boot began with a log whose end the machine had lost */
-  uint64_t reserved[14];
+  /* Where this boot began with a log whose end the machine had lost: the real time then (0: it did not), and the time from
+   * which on files may be half-written. */
+  _Atomic int64_t cut_ms;
+  _Atomic int64_t cut_from_ms;
+  uint64_t reserved[13];
   _Atomic uint64_t viewed[LRD_FILES_SPACES_MAX]; /* of each space, the state that its index.json shows */
 } files_board;
 
@@ -241,7 +246,8 @@ typedef struct files_tier {
   _Atomic uint64_t applied; /* the state that the index shows; UINT64_MAX: it has to be read anew */
   uint64_t foreign;         /* the last state that another process wrote */
   bool log_damaged;
-  bool log_holed; /* a damaged frame with whole ones behind it */
+  uint64_t log_hole;   /* where the first damaged frame with whole ones behind it lies; 0: nowhere */
+  uint64_t log_synced; /* the last mark in this generation */
   files_txn txn;
   uint64_t random;
   _Atomic uint64_t noted[LRD_FILES_NOTED_MAX];
@@ -298,6 +304,7 @@ bool lrd_files_head_unpack(const void *head, size_t len, larder_facts *facts);
 LARDER_MUST_CHECK larder_err lrd_files_record_entry(lrd_buf *out, const files_entry *entry);
 LARDER_MUST_CHECK larder_err lrd_files_record_short(lrd_buf *out, files_record_type type, const files_entry *entry);
 LARDER_MUST_CHECK larder_err lrd_files_record_space(lrd_buf *out, uint32_t number, int64_t created_ms, const char *name);
+LARDER_MUST_CHECK larder_err lrd_files_record_synced(lrd_buf *out, uint64_t length);
 /* Reads one record; *at moves on. LARDER_END at the end, LARDER_ECORRUPT for what no writer of ours makes. */
 LARDER_MUST_CHECK larder_err lrd_files_record_read(const uint8_t **at, const uint8_t *end, files_record *out);
 /* A frame begins with room for its header. */
@@ -364,6 +371,10 @@ LARDER_MUST_CHECK larder_err lrd_files_step_redo(files_tier *tier, const files_s
 LARDER_MUST_CHECK larder_err lrd_files_file_matches(files_tier *tier, const files_entry *entry, const char *name, bool sha);
 /* Under a turn: looks for the entry's value among what was left beside it, and puts it into place. LARDER_MISS without it. */
 LARDER_MUST_CHECK larder_err lrd_files_mend(files_tier *tier, const files_entry *entry);
+
+/* files_cut.c */
+/* At opening, alone: puts right what a power cut has torn. */
+void lrd_files_after_cut(files_tier *tier);
 /* Descriptor of a space's folder, made when it is missing; -1 and errno. Under the index lock exclusively. */
 int lrd_files_space_fd(files_tier *tier, uint32_t space);
 

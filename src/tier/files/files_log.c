@@ -21,6 +21,7 @@
 #define FRAME_BYTES     (1u << 20)
 #define REOPEN_TRIES    200
 #define REOPEN_PAUSE_NS (100 * 1000)
+#define CUT_SPAN_MS     60000 /* before the log's last writing: what a machine that stopped then may not have on its disk */
 
 static larder_err record_apply(files_tier *tier, const files_record *record, uint64_t state) {
   files_index *index = &tier->index;
@@ -31,6 +32,10 @@ static larder_err record_apply(files_tier *tier, const files_record *record, uin
     memcpy(name, record->key.data, record->key.len);
     name[record->key.len] = 0;
     return lrd_files_index_space(index, tier->path, facts->space, facts->created_ms, name);
+  }
+  if (record->type == FILES_RECORD_SYNCED) {
+    if (record->synced > tier->log_synced) tier->log_synced = record->synced;
+    return LARDER_OK;
   }
   files_entry *old = lrd_files_find(index, facts->hash);
   if (record->type == FILES_RECORD_ENTRY) {
@@ -64,6 +69,7 @@ static larder_err record_apply(files_tier *tier, const files_record *record, uin
     break;
   case FILES_RECORD_ENTRY:
   case FILES_RECORD_SPACE:
+  case FILES_RECORD_SYNCED:
     break;
   }
   return LARDER_OK;
@@ -88,6 +94,7 @@ static larder_err frame_apply(files_tier *tier, lrd_span payload, uint64_t state
 static larder_err frames_apply(files_tier *tier, const uint8_t *bytes, size_t len, uint64_t offset, bool skip,
                                size_t *used_out) {
   size_t at = 0;
+  uint64_t hole = 0;
   bool damaged = false;
   *used_out = 0;
   while (at < len) {
@@ -95,16 +102,16 @@ static larder_err frames_apply(files_tier *tier, const uint8_t *bytes, size_t le
     size_t const whole = lrd_files_frame_check(bytes + at, len - at, tier->log.id, offset + at, &payload);
     if (whole == 0) {
       if (!skip) break;
+      if (hole == 0) hole = offset + at;
       damaged = true;
       at += 8;
       continue;
     }
     larder_err const err = frame_apply(tier, payload, files_state(tier->log.generation, offset + at + whole));
-    if (err == LARDER_ECORRUPT)
-      damaged = true;
-    else if (err != LARDER_OK)
-      return err;
-    tier->log_holed = tier->log_holed || damaged;
+    if (err != LARDER_OK && err != LARDER_ECORRUPT) return err;
+    if (err == LARDER_ECORRUPT) damaged = true;
+    if (err == LARDER_ECORRUPT && hole == 0) hole = offset + at;
+    if (tier->log_hole == 0) tier->log_hole = hole;
     at += whole;
     *used_out = at;
   }
@@ -162,6 +169,7 @@ static larder_err log_reopen(files_tier *tier) {
   }
   lrd_fs_close(tier->log.fd);
   tier->log = log;
+  tier->log_synced = 0;
   return LARDER_OK;
 }
 
@@ -335,7 +343,8 @@ static larder_err log_replace(files_tier *tier, larder_error *err) {
 /*
  * Nobody else has the tier open and nobody died in a transaction: the log counts up to its last whole frame, whatever the
  * board says. Where it is not what a living board or an orderly close has seen last, the machine has stopped in between, and
- * files that were unlinked may be there again.
+ * files that were unlinked may be there again. What it says behind its last mark may then be untrue, and holes there are what
+ * did not reach the disk; a hole before the mark is damage.
  */
 static larder_err log_whole(files_tier *tier) {
   struct stat facts;
@@ -345,8 +354,13 @@ static larder_err log_whole(files_tier *tier) {
   larder_err err = range_apply(tier, LRD_FILES_LOG_HEADER, len, true, &used);
   uint64_t const state = files_state(tier->log.generation, used);
   bool const orderly = atomic_load(&tier->board->clean) == state || atomic_load(&tier->board->state) == state;
-  bool const cut = !orderly && !tier->log_holed && atomic_load(&tier->board->state) == 0 && used > LRD_FILES_LOG_HEADER;
-  if (cut && !tier->read_only) atomic_store(&tier->board->cut, 1);
+  bool const cut = !orderly && (tier->log_hole == 0 || tier->log_hole >= tier->log_synced) &&
+                   atomic_load(&tier->board->state) == 0 && used > LRD_FILES_LOG_HEADER;
+  if (cut && !tier->read_only) {
+    int64_t const span_ms = CUT_SPAN_MS + 2 * (int64_t)tier->options.sync_ms;
+    atomic_store(&tier->board->cut_from_ms, (int64_t)facts.st_mtim.tv_sec * 1000 - span_ms);
+    atomic_store(&tier->board->cut_ms, lrd_wall_ms(lrd_clock_real()));
+  }
   if (err == LARDER_OK && !orderly && !tier->read_only) err = retired_redo(tier, true);
   lrd_files_index_retire(&tier->index);
   if (err != LARDER_OK) return err;
@@ -462,6 +476,7 @@ larder_err lrd_files_compact(files_tier *tier) {
   uint64_t const state = files_state(log.generation, len);
   lrd_fs_close(tier->log.fd);
   tier->log = log;
+  tier->log_synced = 0;
   tier->log_damaged = false;
   for (uint32_t i = 1; i < tier->index.spaces_end; i++) tier->index.spaces[i].changed = state;
   atomic_store(&tier->applied, state);

@@ -171,6 +171,7 @@ static larder_err tier_start(files_tier *tier, larder_error *err) {
     if (code != LARDER_OK)
       return lrd_fail(err, code, errno, "files", "cannot finish what a dead writer left in %s", tier->path);
   }
+  lrd_files_after_cut(tier);
   int64_t const period_ns = (int64_t)tier->options.sync_ms * 1000000;
   code = lrd_ticker_start(&tier->ticker, "larder-files", period_ns, lrd_files_tick, tier);
   if (code != LARDER_OK) return lrd_fail(err, code, 0, "files", "no memory or thread for %s", tier->path);

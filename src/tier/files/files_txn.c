@@ -145,12 +145,22 @@ static larder_err steps_do(files_tier *tier) {
   return err;
 }
 
+/* Where the next transaction finds something newly on the disk, it says so: a power cut can't have touched that. */
+static larder_err mark_synced(files_tier *tier) {
+  uint64_t const synced = atomic_load(&tier->board->synced);
+  uint64_t const length = files_state_length(synced);
+  if (files_state_generation(synced) != tier->log.generation || length <= tier->log_synced) return LARDER_OK;
+  tier->log_synced = length;
+  return lrd_files_record_synced(&tier->txn.frame, length);
+}
+
 static larder_err commit(files_tier *tier) {
   files_txn *txn = &tier->txn;
   files_board *board = tier->board;
   uint64_t const before = atomic_load(&board->state);
   uint64_t const offset = files_state_length(before);
-  larder_err err = lrd_files_frame_end(&txn->frame, tier->log.id, offset);
+  larder_err err = mark_synced(tier);
+  if (err == LARDER_OK) err = lrd_files_frame_end(&txn->frame, tier->log.id, offset);
   if (err != LARDER_OK) return err;
   atomic_store(&board->open, 1);
   if (lrd_fs_write_full(tier->log.fd, tier->log_path, txn->frame.data, txn->frame.len, (int64_t)offset) != 0)

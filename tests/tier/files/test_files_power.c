@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Power cuts. `sync`: what was acknowledged is there. `commit`: what was acknowledged before the last tick is there. Either
+ * way nothing half-written is served, deletes that are on disk stay deletes, and the cache goes on.
+ */
+#include "files_rig.h"
+#include "journal_disk.h"
+
+#include "tier/files/files_inner.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEYS = 12, STEPS = 150 };
+
+typedef struct belief {
+  uint64_t sure;   /* the step that must be there at least; 0: nothing must */
+  uint64_t latest; /* the last step that wrote it */
+  bool deleted[STEPS + 1];
+} belief;
+
+static size_t length_of(uint64_t step) { return step % 7 == 0 ? 20000 : 20 + (size_t)(step * 37 % 3000); }
+
+static char *value_of(uint64_t step, int key) { return rig_value(step * 1000 + (uint64_t)key, length_of(step)); }
+
+static void assert_allowed(files_rig *rig, int key, const belief *b) {
+  char name[24];
+  (void)snprintf(name, sizeof name, "key-%d", key);
+  larder_tier_key const at = rig_key(rig, name);
+  larder_tier_entry entry;
+  larder_err const err = lrd_files_tier.get(rig->tier, &at, false, NULL, &entry);
+  if (err == LARDER_MISS) {
+    bool may = b->sure == 0;
+    for (uint64_t s = b->sure; s != 0 && s <= b->latest; s++) may = may || b->deleted[s];
+    if (!may) print_error("%s is lost: step %llu was sure\n", name, (unsigned long long)b->sure);
+    assert_true(may);
+    return;
+  }
+  assert_ok(err);
+  uint64_t const step = entry.facts.stamp - rig_stamp(rig, 0);
+  if (step < b->sure || step > b->latest || b->deleted[step])
+    print_error("%s is of step %llu; %llu was sure, %llu the last\n", name, (unsigned long long)step,
+                (unsigned long long)b->sure, (unsigned long long)b->latest);
+  assert_true(step >= b->sure && step <= b->latest && !b->deleted[step]);
+  char *value = value_of(step, key);
+  bool const right = entry.facts.value_len == strlen(value) && memcmp(entry.value, value, strlen(value)) == 0;
+  if (!right) print_error("%s: its value is not that of step %llu\n", name, (unsigned long long)step);
+  assert_true(right);
+  free(value);
+  lrd_files_tier.release(rig->tier, &entry);
+}
+
+/* Opens what the cut left, in a folder of its own. */
+static void verify(const files_rig *live, const belief *beliefs, support_random *random) {
+  files_rig rig;
+  rig_init(&rig);
+  rig.options = live->options;
+  journal_disk_image(rig.dir, "board", random);
+  rig_must_open(&rig);
+  for (int i = 0; i < KEYS; i++) assert_allowed(&rig, i, &beliefs[i]);
+  (void)rig_check(&rig, true);
+  for (int i = 0; i < KEYS; i++) assert_allowed(&rig, i, &beliefs[i]);
+  rig_put(&rig, "life goes on", STEPS + 1, "yes");
+  rig_assert_value(&rig, "life goes on", "yes");
+  rig_fini(&rig);
+}
+
+/* sync_share of ten writes ask for `sync`; a tick comes now and then, a cut often. */
+static void campaign(uint64_t seed, uint64_t sync_share, const char *options) {
+  belief beliefs[KEYS] = {0};
+  support_random random = {seed};
+  files_rig rig;
+  rig_init(&rig);
+  rig.options = options;
+  journal_disk_begin(rig.dir);
+  rig_must_open(&rig);
+  assert_ok(lrd_files_tier.flush(rig.tier));
+  size_t choices = 0;
+  for (uint64_t step = 1; step <= STEPS; step++) {
+    int const i = (int)support_random_below(&random, KEYS);
+    belief *b = &beliefs[i];
+    char name[24];
+    (void)snprintf(name, sizeof name, "key-%d", i);
+    bool const sync = support_random_below(&random, 10) < sync_share;
+    bool const deletes = support_random_below(&random, 6) == 0;
+    char *value = value_of(step, i);
+    larder_tier_write item = rig_write(&rig, deletes ? LARDER_TIER_DELETE : LARDER_TIER_PUT, name, rig_stamp(&rig, step), value,
+                                       deletes ? 0 : strlen(value));
+    b->deleted[step] = deletes;
+    b->latest = step;
+    assert_ok(rig_do(&rig, &item, sync ? LARDER_DURABILITY_SYNC : LARDER_DURABILITY_COMMIT));
+    free(value);
+    if (sync) b->sure = step;
+    if (support_random_below(&random, 12) == 0) {
+      ((files_tier *)rig.tier)->log_damaged = support_random_below(&random, 4) == 0; /* then it is written anew */
+      lrd_files_tick(rig.tier);
+      for (int k = 0; k < KEYS; k++) beliefs[k].sure = beliefs[k].latest;
+    }
+    choices += journal_disk_moments() > 1;
+    if (support_random_below(&random, 4) == 0) verify(&rig, beliefs, &random);
+  }
+  assert_true(choices > STEPS / 4);
+  journal_disk_end();
+  rig_fini(&rig);
+}
+
+static void sync_survives_a_power_cut(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 4; seed++) campaign(seed, 5, "sync_ms=60000");
+}
+
+static void commit_survives_from_the_last_tick_on(void **state) {
+  (void)state;
+  for (uint64_t seed = 11; seed <= 14; seed++) campaign(seed, 0, "sync_ms=60000");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(sync_survives_a_power_cut),
+      cmocka_unit_test(commit_survives_from_the_last_tick_on),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
