@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the bytes of a value are, looked at: whether they are whole, and what is in them. larder_put refuses what
- * larder_kind_check refuses, for the kinds json, array and model; it answers LARDER_EFORMAT, and larder_kind_check says
+ * larder_kind_check refuses, for the kinds json, array, model and wisdom; it answers LARDER_EFORMAT, and larder_kind_check says
  * with a sentence what is wrong and where.
  *
  * Nothing is executed and nothing is unpickled: data never becomes code. All calls may be made from any thread.

@@ -125,7 +125,7 @@ typedef struct larder_put_options {
  * Stores a value. LARDER_OK when it is kept as durably as the namespace promises; LARDER_DEGRADED when a tier that should
  * have it can't at the moment (an older value there will not be served); LARDER_NOT_KEPT when it is above max_entry or
  * no tier has room; LARDER_OLDER with only_stamp; LARDER_EBUSY when another process holds the key's slot for longer than
- * the bounded wait; LARDER_EFORMAT, and nothing is changed, when a value of kind json, array or model is not whole:
+ * the bounded wait; LARDER_EFORMAT, and nothing is changed, when a value of kind json, array, model or wisdom is not whole:
  * larder_kind_check (<larder/kind.h>) says why. options may be NULL.
  */
 LARDER_API LARDER_MUST_CHECK larder_err larder_put(larder_ns *ns, const void *key, size_t key_len, const void *value,

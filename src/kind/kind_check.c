@@ -6,6 +6,7 @@
 #include "base/json_read.h"
 #include "formats.h"
 #include "npy.h"
+#include "wisdom.h"
 
 #define ROOM "kind"
 
@@ -72,6 +73,7 @@ static larder_err model_check(const void *value, size_t len, larder_format *out,
 larder_err larder_kind_check(larder_kind kind, const void *value, size_t len, larder_format *out, larder_error *err) {
   larder_format format = LARDER_FORMAT_BYTES;
   larder_err result = LARDER_OK;
+  lrd_wisdom_head wisdom;
   if (!value && len > 0) return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "a value is needed");
   switch (kind) {
   case LARDER_KIND_JSON:
@@ -84,8 +86,11 @@ larder_err larder_kind_check(larder_kind kind, const void *value, size_t len, la
   case LARDER_KIND_MODEL:
     result = model_check(value, len, &format, err);
     break;
-  case LARDER_KIND_TEXT:
   case LARDER_KIND_WISDOM:
+    format = LARDER_FORMAT_TEXT;
+    result = lrd_wisdom_check(value, len, &wisdom, err);
+    break;
+  case LARDER_KIND_TEXT:
   case LARDER_KIND_BYTES:
     format = lrd_text_is(value, len) ? LARDER_FORMAT_TEXT : LARDER_FORMAT_BYTES;
     break;

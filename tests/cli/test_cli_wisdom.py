@@ -40,7 +40,7 @@ class Wisdom(CliCase):
     def test_damage_is_told_and_made_anew(self):
         key = self.document("wisdom", "8")["key"]
         version = self.document("inspect", "fftw_wisdom", key)["version"]
-        self.put("fftw_wisdom", key, "(fftw-3.3.10 fftw_wisdom #x1", "--kind", "wisdom", "--version", version)
+        self.put("fftw_wisdom", key, "(fftw-3.3.10 fftw_wisdom #x1", "--kind", "bytes", "--version", version)
         document = self.document("wisdom", "8")
         self.assertEqual(document["result"], "made")
         self.assertIn("no wisdom of FFTW's", document["reason"])

@@ -163,6 +163,18 @@ static void json_is_refused_with_line_and_column(void **state) {
   assert_string_equal(larder_format_name((larder_format)99), "bytes");
 }
 
+static void wisdom_is_what_fftw_has_written(void **state) {
+  (void)state;
+  static const char whole[] = "(fftw-3.3.10 fftw_wisdom #x00000000 #x00000001 #x00000002 #x00000003\n)\n";
+  larder_format format = LARDER_FORMAT_BYTES;
+  larder_error err = {0};
+  assert_ok(larder_kind_check(LARDER_KIND_WISDOM, whole, sizeof whole - 1, &format, NULL));
+  assert_int_equal(format, LARDER_FORMAT_TEXT);
+  assert_err(larder_kind_check(LARDER_KIND_WISDOM, whole, sizeof whole - 2, NULL, &err), LARDER_EFORMAT);
+  assert_non_null(strstr(err.message, "at byte"));
+  assert_err(larder_kind_check(LARDER_KIND_WISDOM, NULL, 0, NULL, NULL), LARDER_EFORMAT);
+}
+
 static void text_is_utf_8_without_control_characters(void **state) {
   (void)state;
   static const char *const good[] = {
@@ -396,6 +408,7 @@ int main(void) {
       cmocka_unit_test(a_pickle_passes_unread_and_other_bytes_do_not),
       cmocka_unit_test(json_is_refused_with_line_and_column),
       cmocka_unit_test(text_is_utf_8_without_control_characters),
+      cmocka_unit_test(wisdom_is_what_fftw_has_written),
       cmocka_unit_test(an_array_is_checked_with_its_checksums),
       cmocka_unit_test(parts_are_arrays_tensors_and_files),
       cmocka_unit_test(figures_are_right_for_every_type_of_number),

@@ -218,7 +218,7 @@ static void a_search_can_be_forced(void **state) {
 /* The entry of ensure("8"), changed. */
 static void entry_put(larder *cache, const char *key, const void *value, size_t len, const char *version) {
   larder_ns *ns = NULL;
-  larder_put_options how = {.size = sizeof how, .kind = LARDER_KIND_WISDOM, .version = version};
+  larder_put_options how = {.size = sizeof how, .kind_given = true, .version = version}; /* as bytes, unchecked */
   assert_ok(larder_ns_open(cache, LARDER_WISDOM_NS, &ns, NULL));
   assert_ok(larder_put(ns, key, strlen(key), value, len, &how));
 }
