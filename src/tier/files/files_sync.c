@@ -184,6 +184,19 @@ static bool replaced(const files_tier *tier) {
   return now.st_ino != tier->board_ino;
 }
 
+/* Whether the log's head is no longer ours: who opens the tier next could not read what is written to it. */
+static bool log_spoilt(files_tier *tier) {
+  uint8_t header[LRD_FILES_LOG_HEADER];
+  uint64_t seed = 0, id = 0, generation = 0;
+  size_t got = 0;
+  pthread_rwlock_rdlock(&tier->lock);
+  bool const read = lrd_fs_read_full(tier->log.fd, header, sizeof header, 0, &got) == 0;
+  bool const ours = read && got == sizeof header && lrd_files_header_read(header, &seed, &id, &generation) &&
+                    id == tier->log.id && generation == tier->log.generation;
+  pthread_rwlock_unlock(&tier->lock);
+  return read && !ours;
+}
+
 static void damaged_remove(files_tier *tier) {
   for (size_t i = 0; i < LRD_FILES_DAMAGED_MAX; i++) {
     uint64_t const hash = atomic_load(&tier->damaged[i]);
@@ -243,6 +256,10 @@ void lrd_files_tick(void *context) {
     tier->looked_ns = now_ns;
     if (replaced(tier)) {
       lrd_files_distrust(tier, LARDER_EAWAY, "its folder was replaced or removed under us");
+      return;
+    }
+    if (log_spoilt(tier)) {
+      lrd_files_distrust(tier, LARDER_EAWAY, "its log was overwritten under us");
       return;
     }
   }
