@@ -54,7 +54,9 @@ static struct {
   lrd_mutex mutex; /* held across fork: no tick begins meanwhile */
   lrd_cond changed;
   unsigned ticking;
-  unsigned forking; /* who waits to fork; ticks let them go first */
+  unsigned forking;       /* who waits to fork; ticks let them go first */
+  unsigned forking_ticks; /* of those, who does so in a tick */
+  bool registered;
 } gate;
 static pthread_once_t gate_once = PTHREAD_ONCE_INIT;
 static _Thread_local bool in_tick;
@@ -69,12 +71,15 @@ static void gate_before_fork(void) {
   int64_t until_ns = ticker_now_ns() + FORK_WAIT_NS;
   lrd_lock(&gate.mutex);
   gate.forking++;
-  while (gate.ticking > (in_tick ? 1 : 0) && lrd_cond_wait_ns(&gate.changed, &gate.mutex, until_ns - ticker_now_ns())) {
+  if (in_tick) gate.forking_ticks++;
+  pthread_cond_broadcast(&gate.changed);
+  while (gate.ticking > gate.forking_ticks && lrd_cond_wait_ns(&gate.changed, &gate.mutex, until_ns - ticker_now_ns())) {
   }
 }
 
 static void gate_in_parent(void) {
   gate.forking--;
+  if (in_tick) gate.forking_ticks--;
   pthread_cond_broadcast(&gate.changed);
   lrd_unlock(&gate.mutex);
 }
@@ -85,13 +90,16 @@ static void gate_init(void) {
 }
 
 static void gate_in_child(void) {
-  gate_init(); /* whoever waited for it is not here */
+  lrd_cond_init(&gate.changed); /* whoever waited for it is not here */
   gate.ticking = in_tick ? 1 : 0;
-  gate.forking = 0;
+  gate.forking = gate.forking_ticks = 0;
+  lrd_unlock(&gate.mutex);
 }
 
 static void gate_once_init(void) {
+  if (gate.registered) return; /* in the child of a fork that came right after it was */
   gate_init();
+  gate.registered = true;
   int failed = pthread_atfork(gate_before_fork, gate_in_parent, gate_in_child);
   LRD_ASSERT(!failed);
 }

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -118,7 +119,7 @@ static DIR *folder_open(int space_fd, const char *within) {
  */
 larder_err lrd_files_mend(files_tier *tier, const files_entry *entry) {
   char within[LRD_FILES_NAME_MAX], prefix[LRD_FILES_NAME_MAX], found[LRD_FILES_NAME_MAX], own[LRD_FILES_NAME_MAX];
-  bool const cut = atomic_load(&tier->board->cut_ms) != 0;
+  bool const cut = atomic_load(&tier->board->cut) != 0;
   const char *name = files_name(entry);
   const char *slash = strrchr(name, '/');
   int const fd = lrd_files_space_fd(tier, entry->space);
@@ -187,6 +188,38 @@ larder_err lrd_files_sweep_temporary(files_tier *tier) {
     }
   }
   return LARDER_OK;
+}
+
+/* `.larder-<hash>-…` */
+static void mend_for(files_tier *tier, const char *name) {
+  const char *digits = name + strlen(LRD_FILES_TEMPORARY);
+  char *end = NULL;
+  uint64_t const hash = strtoull(digits, &end, 16);
+  const files_entry *entry = end == digits + 16 && *end == '-' ? lrd_files_find(&tier->index, hash) : NULL;
+  if (entry != NULL && !files_dead(entry)) (void)lrd_files_to_be_had(tier, entry);
+}
+
+static void mend_below(files_tier *tier, int space_fd, const char *within, int depth) {
+  DIR *dir = folder_open(space_fd, within);
+  if (dir == NULL) return;
+  for (struct dirent *at = NULL; (at = readdir(dir)) != NULL;) {
+    char below[LRD_FILES_NAME_MAX];
+    if (is_temporary(at->d_name)) {
+      mend_for(tier, at->d_name);
+      continue;
+    }
+    if (depth >= 4 || at->d_name[0] == '.' || strchr(at->d_name, '.') != NULL) continue;
+    if (snprintf(below, sizeof below, "%s/%s", within, at->d_name) < (int)sizeof below)
+      mend_below(tier, space_fd, below, depth + 1);
+  }
+  (void)closedir(dir);
+}
+
+void lrd_files_mend_aside(files_tier *tier) {
+  for (uint32_t space = 1; space < tier->index.spaces_end; space++) {
+    int const fd = tier->index.spaces[space].folder == NULL ? -1 : lrd_files_space_fd(tier, space);
+    if (fd >= 0) mend_below(tier, fd, ".", 0);
+  }
 }
 
 void lrd_files_folders_open(files_tier *tier) {

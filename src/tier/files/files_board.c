@@ -65,15 +65,21 @@ static bool board_is_ours(const files_board *board) {
          memcmp(board->boot_id, boot_id, sizeof boot_id) == 0;
 }
 
-/* Only under the opening lock, when nobody else is alive. `clean` outlives a boot; it is compared with the log. */
+/* Only under the opening lock, when nobody else is alive. `clean`, which is compared with the log, and the span of a cut
+ * outlive a boot. */
 static void board_reset_unless_ours(files_board *board) {
   if (board_is_ours(board)) return;
-  uint64_t const clean = board->magic == BOARD_MAGIC && board->format == BOARD_FORMAT ? atomic_load(&board->clean) : 0;
+  bool const known = board->magic == BOARD_MAGIC && board->format == BOARD_FORMAT;
+  uint64_t const clean = known ? atomic_load(&board->clean) : 0;
+  int64_t const cut_from_ms = known ? atomic_load(&board->cut_from_ms) : 0;
+  int64_t const cut_ms = known ? atomic_load(&board->cut_ms) : 0;
   memset(board, 0, sizeof *board);
   board->magic = BOARD_MAGIC;
   board->format = BOARD_FORMAT;
   boot_id_read(board->boot_id);
   atomic_store(&board->clean, clean);
+  atomic_store(&board->cut_from_ms, cut_from_ms);
+  atomic_store(&board->cut_ms, cut_ms);
 }
 
 /* Where nothing may be written: the board of those who may when there is one, else one of our own. */

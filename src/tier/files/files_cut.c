@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * After a power cut. The log can have reached the disk where the files it tells of have not: a value that was to replace
- * another is torn, and the other one, which still lies under a temporary name or under its own, is no longer in the index.
- * So what stands behind the log's last mark is compared with the files, and where an entry can't be had, the one before it
- * is taken back, unless something was deleted in between.
+ * After a power cut, at the first opening. Two files may have traded names without the log's word for it having reached the
+ * disk: what lies aside is put back (lrd_files_mend_aside). Or the log has reached the disk where the files it tells of have
+ * not: a value that was to replace another is torn, and the other one, which still lies under a temporary name or under its
+ * own, is no longer in the index. So what stands behind the log's last mark is compared with the files, and where an entry
+ * can't be had, the one before it is taken back, unless something was deleted in between.
  */
 #include "files_inner.h"
 
@@ -55,7 +56,7 @@ static larder_err each_record(files_tier *tier, const uint8_t *log, uint64_t fro
   return err;
 }
 
-static bool to_be_had(files_tier *tier, const files_entry *entry) {
+bool lrd_files_to_be_had(files_tier *tier, const files_entry *entry) {
   larder_err const found = lrd_files_file_matches(tier, entry, files_name(entry), false);
   if (found != LARDER_MISS && found != LARDER_ECORRUPT) return true; /* or it can't be told now: a get will see */
   return lrd_files_mend(tier, entry) == LARDER_OK;
@@ -66,7 +67,7 @@ static larder_err look_for_torn(files_tier *tier, pasts *all, const files_record
   const files_entry *entry = record->type == FILES_RECORD_ENTRY ? lrd_files_find(&tier->index, record->facts.hash) : NULL;
   if (entry == NULL || files_dead(entry) || entry->put_stamp != record->facts.put_stamp || entry->nonce != record->facts.nonce)
     return LARDER_OK; /* not the last word */
-  if (to_be_had(tier, entry)) return LARDER_OK;
+  if (lrd_files_to_be_had(tier, entry)) return LARDER_OK;
   if (all->len == all->cap) {
     size_t const cap = all->cap == 0 ? 16 : all->cap * 2;
     past *more = lrd_realloc(all->list, cap * sizeof *more);
@@ -105,7 +106,7 @@ static larder_err remember(files_tier *tier, pasts *all, const files_record *rec
 static larder_err take_back(files_tier *tier, past *of, size_t *taken) {
   files_entry *torn = lrd_files_find(&tier->index, of->hash);
   files_entry **at = of->newest == NULL ? &of->newest : &of->newest->next;
-  while (*at != NULL && !to_be_had(tier, *at)) at = &(*at)->next;
+  while (*at != NULL && !lrd_files_to_be_had(tier, *at)) at = &(*at)->next;
   files_entry *entry = *at;
   if (torn == NULL || entry == NULL) return LARDER_OK;
   *at = entry->next;
@@ -126,6 +127,7 @@ static larder_err take_back(files_tier *tier, past *of, size_t *taken) {
 static larder_err mend_all(files_tier *tier, const uint8_t *log, uint64_t len, size_t *taken) {
   pasts torn = {0};
   uint64_t const from = tier->log_synced > LRD_FILES_LOG_HEADER ? tier->log_synced : LRD_FILES_LOG_HEADER;
+  lrd_files_mend_aside(tier);
   larder_err err = each_record(tier, log, from, len, look_for_torn, &torn);
   if (torn.len != 0) qsort(torn.list, torn.len, sizeof *torn.list, hash_order);
   if (err == LARDER_OK && torn.len != 0) err = each_record(tier, log, LRD_FILES_LOG_HEADER, len, remember, &torn);
@@ -135,8 +137,7 @@ static larder_err mend_all(files_tier *tier, const uint8_t *log, uint64_t len, s
 }
 
 void lrd_files_after_cut(files_tier *tier) {
-  if (tier->read_only || !tier->first || atomic_load(&tier->board->cut_ms) == 0 || atomic_load(&tier->board->synced) != 0)
-    return;
+  if (tier->read_only || !tier->first || atomic_load(&tier->board->cut) != FILES_CUT) return;
   size_t taken = 0;
   larder_err err = lrd_files_turn_begin(tier);
   if (err != LARDER_OK) return; /* what is torn is missed */
@@ -144,6 +145,7 @@ void lrd_files_after_cut(files_tier *tier) {
   const uint8_t *log = lrd_fs_map(tier->log.fd, tier->log_path, (size_t)len, false);
   err = log == NULL ? LARDER_ENOMEM : mend_all(tier, log, len, &taken);
   if (log != NULL) lrd_fs_unmap((void *)(uintptr_t)log, (size_t)len);
+  atomic_store(&tier->board->cut, FILES_CUT_MENDED); /* from here on what can't be had was lost in another way */
   err = lrd_files_turn_finish(tier, err);
   if (err == LARDER_OK && taken != 0)
     lrd_files_log(tier, LRD_LOG_INFO, "files.taken_back",

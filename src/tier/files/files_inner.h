@@ -151,6 +151,8 @@ typedef struct files_record {
 
 /* --- the board and the log ---------------------------------------------------------------------------------------------- */
 
+enum { FILES_CUT = 1, FILES_CUT_MENDED };
+
 typedef struct files_board {
   uint64_t magic;
   uint64_t format;
@@ -160,11 +162,11 @@ typedef struct files_board {
   _Atomic uint64_t open;   /* a transaction is under way; who died in it leaves it so */
   _Atomic int64_t wanted_until_ns;
   _Atomic uint64_t clean; /* state at an orderly last close, else 0 */
-  /* Where this boot began with a log whose end the machine had lost: the real time then (0: it did not), and the time from
-   * which on files may be half-written. */
-  _Atomic int64_t cut_ms;
+  _Atomic uint64_t cut;   /* this boot began with a log whose end the machine had lost: FILES_CUT, FILES_CUT_MENDED; else 0 */
+  /* The last time that was so, in this boot or another, files written in between may be half of what they should be. */
   _Atomic int64_t cut_from_ms;
-  uint64_t reserved[13];
+  _Atomic int64_t cut_ms;
+  uint64_t reserved[12];
   _Atomic uint64_t viewed[LRD_FILES_SPACES_MAX]; /* of each space, the state that its index.json shows */
 } files_board;
 
@@ -245,6 +247,7 @@ typedef struct files_tier {
   files_index index;
   _Atomic uint64_t applied; /* the state that the index shows; UINT64_MAX: it has to be read anew */
   uint64_t foreign;         /* the last state that another process wrote */
+  bool log_made;            /* by this opening */
   bool log_damaged;
   uint64_t log_hole;   /* where the first damaged frame with whole ones behind it lies; 0: nowhere */
   uint64_t log_synced; /* the last mark in this generation */
@@ -372,16 +375,21 @@ LARDER_MUST_CHECK larder_err lrd_files_file_matches(files_tier *tier, const file
 /* Under a turn: looks for the entry's value among what was left beside it, and puts it into place. LARDER_MISS without it. */
 LARDER_MUST_CHECK larder_err lrd_files_mend(files_tier *tier, const files_entry *entry);
 
+/* Descriptor of a space's folder, made when it is missing; -1 and errno. Under the index lock exclusively. */
+int lrd_files_space_fd(files_tier *tier, uint32_t space);
+
 /* files_cut.c */
 /* At opening, alone: puts right what a power cut has torn. */
 void lrd_files_after_cut(files_tier *tier);
-/* Descriptor of a space's folder, made when it is missing; -1 and errno. Under the index lock exclusively. */
-int lrd_files_space_fd(files_tier *tier, uint32_t space);
+/* Whether the entry's file is what it should be, or could be made so. Under a turn, or alone. */
+bool lrd_files_to_be_had(files_tier *tier, const files_entry *entry);
 
 /* files_beside.c: what else lies in a folder */
 /* Writes the metadata beside an entry's file; without any, removes what an older value may have left. */
 void lrd_files_publish_meta(files_tier *tier, const files_entry *entry, bool old_there);
 void lrd_files_remove_meta(files_tier *tier, const files_entry *entry);
+/* Mends every entry of which something lies aside. */
+void lrd_files_mend_aside(files_tier *tier);
 /* Removes temporary files that nobody will come back for. */
 LARDER_MUST_CHECK larder_err lrd_files_sweep_temporary(files_tier *tier);
 /* Opens the folders of all spaces, for this process to read in. */

@@ -109,8 +109,10 @@ static larder_err frames_apply(files_tier *tier, const uint8_t *bytes, size_t le
     }
     larder_err const err = frame_apply(tier, payload, files_state(tier->log.generation, offset + at + whole));
     if (err != LARDER_OK && err != LARDER_ECORRUPT) return err;
-    if (err == LARDER_ECORRUPT) damaged = true;
-    if (err == LARDER_ECORRUPT && hole == 0) hole = offset + at;
+    if (err == LARDER_ECORRUPT) {
+      damaged = true;
+      if (hole == 0) hole = offset + at;
+    }
     if (tier->log_hole == 0) tier->log_hole = hole;
     at += whole;
     *used_out = at;
@@ -239,6 +241,8 @@ static larder_err retired_redo(files_tier *tier, bool compare) {
                       memcmp(files_name(now), files_name(entry), entry->name_len) == 0;
     if (same) continue;
     if (compare && lrd_files_file_matches(tier, entry, files_name(entry), false) != LARDER_OK) continue;
+    /* What is to be taken back stays. */
+    if (compare && now != NULL && !files_dead(now) && !lrd_files_to_be_had(tier, now)) continue;
     larder_err const err = lrd_files_step_redo(tier, &(files_step){.what = FILES_STEP_UNLINK, .entry = entry});
     if (err != LARDER_OK) return err;
   }
@@ -323,6 +327,7 @@ static larder_err log_create(files_tier *tier, larder_error *err) {
   if (lrd_fs_publish(tier->log_path, header, sizeof header, 0600, true) != 0)
     return lrd_fail(err, lrd_err_from_errno(errno), errno, "files", "cannot make %s", tier->log_path);
   atomic_store(&tier->board->state, 0);
+  tier->log_made = true;
   return LARDER_OK;
 }
 
@@ -355,16 +360,18 @@ static larder_err log_whole(files_tier *tier) {
   uint64_t const state = files_state(tier->log.generation, used);
   bool const orderly = atomic_load(&tier->board->clean) == state || atomic_load(&tier->board->state) == state;
   bool const cut = !orderly && (tier->log_hole == 0 || tier->log_hole >= tier->log_synced) &&
-                   atomic_load(&tier->board->state) == 0 && used > LRD_FILES_LOG_HEADER;
+                   atomic_load(&tier->board->state) == 0 && !tier->log_made;
   if (cut && !tier->read_only) {
     int64_t const span_ms = CUT_SPAN_MS + 2 * (int64_t)tier->options.sync_ms;
     atomic_store(&tier->board->cut_from_ms, (int64_t)facts.st_mtim.tv_sec * 1000 - span_ms);
-    atomic_store(&tier->board->cut_ms, lrd_wall_ms(lrd_clock_real()));
+    atomic_store(&tier->board->cut_ms, lrd_wall_ms(lrd_clock_real()) - lrd_boot_ns(lrd_clock_real()) / 1000000);
+    atomic_store(&tier->board->cut, FILES_CUT);
   }
   if (err == LARDER_OK && !orderly && !tier->read_only) err = retired_redo(tier, true);
   lrd_files_index_retire(&tier->index);
   if (err != LARDER_OK) return err;
   if (!orderly) atomic_store(&tier->board->synced, 0);
+  tier->foreign = state; /* whoever wrote it may have died before it was on the disk */
   atomic_store(&tier->board->state, state);
   atomic_store(&tier->applied, state);
   return LARDER_OK;
@@ -431,6 +438,7 @@ static larder_err rewrite(rewriting *r) {
       err = lrd_files_record_entry(&r->frame, entry);
     if (err == LARDER_OK && r->frame.len >= FRAME_BYTES) err = rewriting_flush(r);
   }
+  if (err == LARDER_OK) err = lrd_files_record_synced(&r->frame, r->offset);
   if (err == LARDER_OK) err = rewriting_flush(r);
   if (err == LARDER_OK && lrd_fs_sync(r->fd, r->path) != 0) err = lrd_err_from_errno(errno);
   return err;

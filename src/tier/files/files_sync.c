@@ -216,10 +216,14 @@ static void compact_when_due(files_tier *tier) {
   pthread_rwlock_unlock(&tier->lock);
   if (!due) return;
   /* What the old log says of files that are gone is not needed once their going is on the disk. Nobody waits for that. */
+  uint64_t const state = atomic_load(&tier->board->state);
   if (lrd_fs_sync_all(tier->folder_fd, tier->path) != 0) return;
   larder_err err = lrd_files_turn_begin(tier);
   if (err != LARDER_OK) return;
-  err = lrd_files_compact(tier);
+  /* Nor is it once there is nothing that it says to take back: what came meanwhile has to be there, too. */
+  if (atomic_load(&tier->board->state) != state && lrd_fs_sync_all(tier->folder_fd, tier->path) != 0)
+    err = lrd_err_from_errno(errno);
+  if (err == LARDER_OK) err = lrd_files_compact(tier);
   if (err != LARDER_OK) lrd_files_log(tier, LRD_LOG_WARN, "files.log_grows", "cannot write %s anew", tier->log_path);
   lrd_ignore(lrd_files_turn_finish(tier, LARDER_OK)); /* an empty transaction */
 }

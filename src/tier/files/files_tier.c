@@ -2,7 +2,8 @@
 /*
  * The tier's face: options, open and close, binding of spaces, and the table of operations.
  *
- * Order of opening: board and its locks (who is alone?), the log into the index, what a dead writer has left, ticker.
+ * Order of opening: board and its locks (who is alone?), the log into the index, what a dead writer or a power cut has left,
+ * ticker.
  * Closing mirrors it; who is last marks the log as orderly ended.
  */
 #include "files_inner.h"

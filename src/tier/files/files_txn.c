@@ -154,12 +154,20 @@ static larder_err mark_synced(files_tier *tier) {
   return lrd_files_record_synced(&tier->txn.frame, length);
 }
 
+/* Before the first change after an orderly close: a power cut must not find the board saying that all was in order. */
+static larder_err mark_unclean(files_tier *tier) {
+  if (atomic_load_explicit(&tier->board->clean, memory_order_relaxed) == 0) return LARDER_OK;
+  atomic_store(&tier->board->clean, 0);
+  return lrd_fs_sync(tier->board_fd, tier->board_path) == 0 ? LARDER_OK : lrd_err_from_errno(errno);
+}
+
 static larder_err commit(files_tier *tier) {
   files_txn *txn = &tier->txn;
   files_board *board = tier->board;
   uint64_t const before = atomic_load(&board->state);
   uint64_t const offset = files_state_length(before);
-  larder_err err = mark_synced(tier);
+  larder_err err = mark_unclean(tier);
+  if (err == LARDER_OK) err = mark_synced(tier);
   if (err == LARDER_OK) err = lrd_files_frame_end(&txn->frame, tier->log.id, offset);
   if (err != LARDER_OK) return err;
   atomic_store(&board->open, 1);
@@ -177,7 +185,6 @@ static larder_err commit(files_tier *tier) {
     uint64_t const now = files_state(tier->log.generation, offset + txn->frame.len);
     atomic_store_explicit(&tier->applied, now, memory_order_release);
     atomic_store_explicit(&board->state, now, memory_order_release);
-    if (atomic_load_explicit(&board->clean, memory_order_relaxed) != 0) atomic_store(&board->clean, 0);
   }
   atomic_store_explicit(&board->open, 0, memory_order_release);
   return err;

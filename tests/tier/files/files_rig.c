@@ -42,8 +42,9 @@ static void host_evicted(void *context, uint32_t space, larder_evict_reason reas
 }
 
 static void host_log(void *context, int level, const char *id, const char *message) {
-  (void)context;
+  files_rig *rig = context;
   (void)level;
+  if (strcmp(id, "files.taken_back") == 0) atomic_fetch_add(&rig->taken_back, 1);
   if (getenv("RIG_VERBOSE") != NULL) (void)fprintf(stderr, "%s: %s\n", id, message);
 }
 

@@ -23,7 +23,8 @@ typedef struct files_rig {
   uint32_t space;
   _Atomic uint64_t evicted[LARDER_EVICT_REASON_COUNT];
   _Atomic int distrusts;
-  _Atomic uint64_t owned; /* slots owned now */
+  _Atomic uint64_t taken_back; /* openings that took back what a power cut had torn */
+  _Atomic uint64_t owned;      /* slots owned now */
   bool refuse_all;
   uint64_t held[RIG_HELD_MAX]; /* hashes whose slot somebody else holds */
   _Atomic size_t held_count;

@@ -165,11 +165,15 @@ void journal_disk_begin(const char *folder) {
   disk.folder = strdup(folder);
   disk.vault = support_dir_make(); /* on the same file system, for links */
   note();
-  lrd_fs_set_gate(gate, NULL);
+  journal_disk_go_on();
 }
 
+void journal_disk_rest(void) { lrd_fs_set_gate(NULL, NULL); }
+
+void journal_disk_go_on(void) { lrd_fs_set_gate(gate, NULL); }
+
 void journal_disk_end(void) {
-  lrd_fs_set_gate(NULL, NULL);
+  journal_disk_rest();
   for (size_t i = 0; i < disk.moments_len; i++) free(disk.moments[i].names);
   for (size_t i = 0; i < disk.files_len; i++) free(disk.files[i].bytes);
   free(disk.moments);
@@ -204,22 +208,21 @@ static void file_make(const char *path, ino_t ino, arrival how, support_random *
     if (at < from_len) memcpy(made + at, from + at, from_len - at < left ? from_len - at : left);
   }
   support_file_write(path, made, len);
-  /* The boot came in between. */
-  struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+  struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}}, up;
   (void)clock_gettime(CLOCK_REALTIME, &times[1]);
-  times[1].tv_sec -= 10;
+  (void)clock_gettime(CLOCK_BOOTTIME, &up);
+  times[1].tv_sec -= up.tv_sec + 10;
   if (utimensat(AT_FDCWD, path, times, 0) != 0) abort();
   free(made);
   free(live);
 }
 
-void journal_disk_image(const char *to, const char *but, support_random *random) {
+void journal_disk_image(const char *to, support_random *random) {
   pthread_mutex_lock(&disk.mutex);
   note();
   const moment *found = &disk.moments[support_random_below(random, disk.moments_len)];
   for (size_t i = 0; i < found->len; i++) {
     const named *at = &found->names[i];
-    if (strstr(at->path, but) != NULL) continue;
     char *path = support_path(to, at->path);
     if (at->ino == 0)
       (void)mkdir(path, 0700);

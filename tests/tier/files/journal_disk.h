@@ -13,8 +13,11 @@
 
 void journal_disk_begin(const char *folder);
 void journal_disk_end(void);
-/* Makes in the folder `to` what the machine might find when the power is back; names that contain `but` are left out. */
-void journal_disk_image(const char *to, const char *but, support_random *random);
+/* Makes in the folder `to` what the machine might find when the power is back, with times from before its boot. */
+void journal_disk_image(const char *to, support_random *random);
+/* What is done between the two is not noted: it happens on another disk. */
+void journal_disk_rest(void);
+void journal_disk_go_on(void);
 /* Moments between which a cut could choose now. */
 size_t journal_disk_moments(void);
 

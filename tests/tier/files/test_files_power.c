@@ -2,6 +2,8 @@
 /*
  * Power cuts. `sync`: what was acknowledged is there. `commit`: what was acknowledged before the last tick is there. Either
  * way nothing half-written is served, deletes that are on disk stay deletes, and the cache goes on.
+ *
+ * usage: test_files_power [HOW MANY SEEDS]
  */
 #include "files_rig.h"
 #include "journal_disk.h"
@@ -10,8 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { KEYS = 12, STEPS = 150 };
+#define LATER_MS 4102444800000 /* stamps are younger than the files of an image, as a delete is than the file that it unlinks  \
+                                */
+
+static uint64_t seeds = 4;
 
 typedef struct belief {
   uint64_t sure;   /* the step that must be there at least; 0: nothing must */
@@ -50,32 +57,49 @@ static void assert_allowed(files_rig *rig, int key, const belief *b) {
   lrd_files_tier.release(rig->tier, &entry);
 }
 
-/* Opens what the cut left, in a folder of its own. */
-static void verify(const files_rig *live, const belief *beliefs, support_random *random) {
+/* The board as after a boot: of another one. */
+static void boot(const files_rig *rig) {
+  const char *path = rig_path(rig, ".files/board");
+  size_t len = 0;
+  if (access(path, F_OK) != 0) return;
+  char *board = support_file_read(path, &len);
+  if (len > offsetof(files_board, boot_id)) board[offsetof(files_board, boot_id)] ^= 1;
+  support_file_write(path, board, len);
+  free(board);
+}
+
+/* Opens what the cut left, in a folder of its own. Whether something was taken back. */
+static bool verify(const files_rig *live, const belief *beliefs, support_random *random) {
   files_rig rig;
   rig_init(&rig);
   rig.options = live->options;
-  journal_disk_image(rig.dir, "board", random);
+  lrd_clock_moved_init(&rig.clock, LATER_MS);
+  journal_disk_image(rig.dir, random);
+  journal_disk_rest();
+  boot(&rig);
   rig_must_open(&rig);
   for (int i = 0; i < KEYS; i++) assert_allowed(&rig, i, &beliefs[i]);
   (void)rig_check(&rig, true);
   for (int i = 0; i < KEYS; i++) assert_allowed(&rig, i, &beliefs[i]);
   rig_put(&rig, "life goes on", STEPS + 1, "yes");
   rig_assert_value(&rig, "life goes on", "yes");
+  bool const taken_back = atomic_load(&rig.taken_back) != 0;
   rig_fini(&rig);
+  journal_disk_go_on();
+  return taken_back;
 }
 
-/* sync_share of ten writes ask for `sync`; a tick comes now and then, a cut often. */
-static void campaign(uint64_t seed, uint64_t sync_share, const char *options) {
+/* sync_share of ten writes ask for `sync`; a tick comes now and then, a cut often. How many images had something taken back. */
+static size_t campaign(uint64_t seed, uint64_t sync_share, const char *options) {
   belief beliefs[KEYS] = {0};
   support_random random = {seed};
   files_rig rig;
   rig_init(&rig);
   rig.options = options;
+  lrd_clock_moved_init(&rig.clock, LATER_MS);
   journal_disk_begin(rig.dir);
   rig_must_open(&rig);
-  assert_ok(lrd_files_tier.flush(rig.tier));
-  size_t choices = 0;
+  size_t choices = 0, taken_back = 0;
   for (uint64_t step = 1; step <= STEPS; step++) {
     int const i = (int)support_random_below(&random, KEYS);
     belief *b = &beliefs[i];
@@ -96,25 +120,36 @@ static void campaign(uint64_t seed, uint64_t sync_share, const char *options) {
       lrd_files_tick(rig.tier);
       for (int k = 0; k < KEYS; k++) beliefs[k].sure = beliefs[k].latest;
     }
+    if (support_random_below(&random, 40) == 0) {
+      rig_close(&rig);
+      rig_must_open(&rig);
+      for (int k = 0; k < KEYS; k++) beliefs[k].sure = beliefs[k].latest;
+    }
     choices += journal_disk_moments() > 1;
-    if (support_random_below(&random, 4) == 0) verify(&rig, beliefs, &random);
+    if (support_random_below(&random, 4) == 0) taken_back += verify(&rig, beliefs, &random);
   }
   assert_true(choices > STEPS / 4);
   journal_disk_end();
   rig_fini(&rig);
+  return taken_back;
 }
 
 static void sync_survives_a_power_cut(void **state) {
   (void)state;
-  for (uint64_t seed = 1; seed <= 4; seed++) campaign(seed, 5, "sync_ms=60000");
+  size_t taken_back = 0;
+  for (uint64_t seed = 1; seed <= seeds; seed++) taken_back += campaign(seed, 5, "sync_ms=60000");
+  assert_true(taken_back != 0);
 }
 
 static void commit_survives_from_the_last_tick_on(void **state) {
   (void)state;
-  for (uint64_t seed = 11; seed <= 14; seed++) campaign(seed, 0, "sync_ms=60000");
+  size_t taken_back = 0;
+  for (uint64_t seed = 1; seed <= seeds; seed++) taken_back += campaign(1000000 + seed, 0, "sync_ms=60000");
+  assert_true(taken_back != 0);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+  if (argc > 1) seeds = strtoull(argv[1], NULL, 10);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(sync_survives_a_power_cut),
       cmocka_unit_test(commit_survives_from_the_last_tick_on),
