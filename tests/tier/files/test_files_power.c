@@ -15,8 +15,9 @@
 #include <unistd.h>
 
 enum { KEYS = 12, STEPS = 150 };
-#define LATER_MS 4102444800000 /* stamps are younger than the files of an image, as a delete is than the file that it unlinks  \
-                                */
+#define LATER_MS                                                                                                               \
+  4102444800000 /* stamps are younger than the files of an image, as a delete is than the file that it unlinks                 \
+                 */
 
 static uint64_t seeds = 4;
 
@@ -66,6 +67,61 @@ static void boot(const files_rig *rig) {
   if (len > offsetof(files_board, boot_id)) board[offsetof(files_board, boot_id)] ^= 1;
   support_file_write(path, board, len);
   free(board);
+}
+
+/* What comes after an orderly close must not be taken for one that ended orderly. */
+static void the_first_change_after_an_orderly_close_is_told_to_the_disk(void **state) {
+  (void)state;
+  files_rig rig;
+  rig_init(&rig);
+  rig_must_open(&rig);
+  rig_put(&rig, "k", rig_stamp(&rig, 1), "one");
+  rig_close(&rig);
+  rig_must_open(&rig);
+  for (uint64_t change = 2; change < 4; change++) {
+    support_fs_count(LRD_FS_SYNC);
+    support_fs_only_path(".files/board");
+    rig_put(&rig, "k", rig_stamp(&rig, change), "another");
+    assert_int_equal(support_fs_end(), change == 2);
+  }
+  rig_fini(&rig);
+}
+
+static void date_all(const files_rig *rig, const char *within, int64_t seconds) {
+  char command[1300];
+  (void)snprintf(command, sizeof command, "find %s -exec touch -d @%lld {} +", rig_path(rig, within), (long long)seconds);
+  assert_int_equal(system(command), 0);
+}
+
+/* A file that was being written when the power went, and of which the log knows nothing, is no gift. */
+static void what_may_be_torn_is_not_adopted(void **state) {
+  (void)state;
+  int64_t const boot_s = (lrd_wall_ms(lrd_clock_real()) - lrd_boot_ns(lrd_clock_real()) / 1000000) / 1000;
+  files_rig rig;
+  rig_init(&rig);
+  rig_must_open(&rig);
+  rig_close(&rig);
+  assert_int_equal(unlink(rig_path(&rig, ".files/board")), 0); /* nobody says that it was orderly */
+  support_file_write(rig_path(&rig, "things/torn.dat"), "ha", 2);
+  support_file_write(rig_path(&rig, "things/old.dat"), "old", 3);
+  date_all(&rig, ".", boot_s - 10);
+  date_all(&rig, "things/old.dat", boot_s - 86400);
+  rig_must_open(&rig);
+  support_file_write(rig_path(&rig, "things/gift.dat"), "gift", 4);
+  (void)rig_check(&rig, true);
+  rig_assert_miss(&rig, "torn");
+  assert_false(rig_there(&rig, "things/torn.dat"));
+  rig_assert_value(&rig, "old", "old");
+  rig_assert_value(&rig, "gift", "gift");
+  /* Nor in a later boot. */
+  rig_close(&rig);
+  boot(&rig);
+  support_file_write(rig_path(&rig, "things/torn.dat"), "ha", 2);
+  date_all(&rig, "things/torn.dat", boot_s - 10);
+  rig_must_open(&rig);
+  (void)rig_check(&rig, true);
+  rig_assert_miss(&rig, "torn");
+  rig_fini(&rig);
 }
 
 /* Opens what the cut left, in a folder of its own. Whether something was taken back. */
@@ -151,6 +207,8 @@ static void commit_survives_from_the_last_tick_on(void **state) {
 int main(int argc, char **argv) {
   if (argc > 1) seeds = strtoull(argv[1], NULL, 10);
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(the_first_change_after_an_orderly_close_is_told_to_the_disk),
+      cmocka_unit_test(what_may_be_torn_is_not_adopted),
       cmocka_unit_test(sync_survives_a_power_cut),
       cmocka_unit_test(commit_survives_from_the_last_tick_on),
   };
