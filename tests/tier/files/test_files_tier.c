@@ -399,6 +399,8 @@ static void what_was_replaced_comes_back_after_a_power_cut_only(void **state) {
     rig_init(&rig);
     rig_must_open(&rig);
     rig_put(&rig, "k", rig_stamp(&rig, 1), "old");
+    assert_ok(lrd_files_tier.flush(rig.tier));
+    rig_put(&rig, "l", rig_stamp(&rig, 1), "says that k is on the disk");
     free(support_file_read(rig_path(&rig, ".files/log"), &before));
     rig_put(&rig, "k", rig_stamp(&rig, 2), "new");
     char *log = support_file_read(rig_path(&rig, ".files/log"), &len);
