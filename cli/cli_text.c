@@ -142,6 +142,22 @@ void cli_escape(cli_buf *out, const void *data, size_t len) {
   }
 }
 
+void cli_text_print(FILE *to, const char *text) {
+  const unsigned char *at = (const unsigned char *)text;
+  for (size_t len = strlen(text); len > 0;) {
+    size_t step = cli_utf8_step(at, len);
+    size_t bytes = step == 0 ? 1 : step;
+    bool plain = step != 0 && (!is_control(at, step) || at[0] == '\n' || at[0] == '\t');
+    for (size_t i = 0; i < bytes; i++)
+      if (plain)
+        fputc(at[i], to);
+      else
+        fprintf(to, "\\x%02x", at[i]);
+    at += bytes;
+    len -= bytes;
+  }
+}
+
 size_t cli_columns(const char *text) {
   size_t columns = 0;
   for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {

@@ -30,6 +30,8 @@ char *cli_copy(const char *text);
 
 /* Adds bytes so that a terminal can show them: control characters and what is no UTF-8 as \xNN, a backslash doubled. */
 void cli_escape(cli_buf *out, const void *data, size_t len);
+/* A message of ours with somebody's words in it: what would move a terminal's cursor is escaped, lines stay lines. */
+void cli_text_print(FILE *to, const char *text);
 /* Length of the UTF-8 sequence at data, or 0 when there is none. */
 size_t cli_utf8_step(const unsigned char *data, size_t len);
 bool cli_utf8_valid(const void *data, size_t len);

@@ -231,6 +231,13 @@ static void told_json(const warm_args *args, const warming *w, const larder_warm
   cli_json_end(&json);
 }
 
+static void warned(const char *ns, const char *key, const char *reason) {
+  cli_buf line = {0};
+  cli_buf_printf(&line, "larder: %s %s failed: %s\n", ns, key, reason);
+  cli_text_print(stderr, cli_buf_str(&line));
+  cli_buf_fini(&line);
+}
+
 static cli_exit told(const cli_call *call, const warm_args *args, warming *w, const larder_warmed *done) {
   char size[CLI_SHORT];
   char time[CLI_SHORT];
@@ -239,7 +246,7 @@ static cli_exit told(const cli_call *call, const warm_args *args, warming *w, co
     told_json(args, w, done, ms);
   } else {
     for (size_t i = 0; i < w->failures_len && !w->progress.lines; i++)
-      fprintf(stderr, "larder: %s %s failed: %s\n", w->failures[i].ns, w->failures[i].key, w->failures[i].reason);
+      warned(w->failures[i].ns, w->failures[i].key, w->failures[i].reason);
     if (!call->globals->quiet)
       printf("made %" PRIu64 " (%s), there already %" PRIu64 ", failed %" PRIu64 ", in %s\n", done->made,
              cli_size_text(done->bytes, size, sizeof size), done->there, done->failed,

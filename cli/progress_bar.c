@@ -37,7 +37,10 @@ static void bar_draw(cli_progress *progress, uint64_t done, uint64_t total, cons
 }
 
 void cli_progress_step(cli_progress *progress, uint64_t done, uint64_t total, const char *says, const char *line) {
-  if (progress->lines && line != NULL) fprintf(stderr, "%s\n", line);
+  if (progress->lines && line != NULL) {
+    cli_text_print(stderr, line);
+    fputc('\n', stderr);
+  }
   if (!progress->bar) return;
   uint64_t now = cli_mono_ns();
   if (progress->drawn && done < total && now - progress->at_ns < REDRAW_NS) return;

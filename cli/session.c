@@ -25,8 +25,13 @@ static void refuse_print(const cli_call *call, cli_exit code, const char *name, 
     cli_json_end(&json);
     return;
   }
-  fprintf(stderr, "%slarder:%s %s\n", cli_style_on(stderr, CLI_RED), cli_style_off(stderr), message);
-  if (hint != NULL && hint[0] != '\0') fprintf(stderr, "        %s\n", hint);
+  fprintf(stderr, "%slarder:%s ", cli_style_on(stderr, CLI_RED), cli_style_off(stderr));
+  cli_text_print(stderr, message);
+  fputc('\n', stderr);
+  if (hint == NULL || hint[0] == '\0') return;
+  fputs("        ", stderr);
+  cli_text_print(stderr, hint);
+  fputc('\n', stderr);
 }
 
 static const char *exit_name(cli_exit code) {
@@ -77,7 +82,8 @@ cli_exit cli_refuse_result(const cli_call *call, larder_err result, const larder
   const char *text = long_form != NULL && long_form->message[0] != '\0' ? long_form->message : larder_err_text(result);
   /* What these rooms say tells what to do already, and a hint for a root would lead astray. */
   bool told = long_form != NULL && long_form->room != NULL &&
-              (strcmp(long_form->room, "wisdom") == 0 || strcmp(long_form->room, "recipe") == 0);
+              (strcmp(long_form->room, "wisdom") == 0 || strcmp(long_form->room, "recipe") == 0 ||
+               (strcmp(long_form->room, "config") == 0 && result == LARDER_EACCES));
   snprintf(message, sizeof message, "%s: %s", doing, text);
   refuse_print(call, code, larder_err_name(result), message, told ? "" : hint_of(result));
   return code;
@@ -91,11 +97,13 @@ cli_exit cli_refuse_glob(const cli_call *call, larder_err result, const char *gl
 
 void cli_note(const cli_call *call, const char *format, ...) {
   if (call->globals->quiet || call->globals->json) return;
+  char message[2048];
   va_list args;
   va_start(args, format);
-  fflush(stdout);
-  vfprintf(stderr, format, args);
+  vsnprintf(message, sizeof message, format, args);
   va_end(args);
+  fflush(stdout);
+  cli_text_print(stderr, message);
   fputc('\n', stderr);
 }
 
@@ -155,7 +163,17 @@ larder_ns *cli_ns_or_without(const cli_call *call, larder *cache, const char *na
   return ns;
 }
 
+/* An answer that a tier had no part in must not look like an empty cache. */
+static bool away_told(void *context, const larder_tier_state *tier) {
+  if (strcmp(tier->state, "closed") != 0)
+    cli_note(context, "larder: warning: the tier %s is away, so what it keeps was left out; `larder stats` shows its state",
+             tier->name);
+  return true;
+}
+
 cli_exit cli_close(const cli_call *call, larder **cache, cli_exit code) {
+  if (*cache != NULL && larder_tiers(*cache, NULL, away_told, (void *)(uintptr_t)call) < 0)
+    cli_note(call, "larder: warning: the state of the tiers is not to be had");
   larder_err result = larder_close(cache);
   if (result == LARDER_NOT_KEPT)
     cli_note(call, "something that was queued had to be given up: its tier had lost what was newer");

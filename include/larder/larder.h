@@ -206,9 +206,9 @@ LARDER_API LARDER_MUST_CHECK larder_err larder_list(larder_ns *ns, const larder_
                                                     bool (*visit)(void *context, const larder_listed *entry), void *context);
 /* What a bulk change did. */
 typedef struct larder_bulk {
-  uint64_t entries;
-  uint64_t bytes;  /* keys and values */
-  uint64_t failed; /* left, because a slot or a tier was not to be had */
+  uint64_t entries; /* done: nobody is served them any more, and a tier that is away forgets them when it is back */
+  uint64_t bytes;   /* keys and values */
+  uint64_t failed;  /* left, because a slot or a tier was not to be had */
 } larder_bulk;
 /* Deletes, or expires, what matches. out may be NULL. */
 LARDER_API LARDER_MUST_CHECK larder_err larder_delete_matching(larder_ns *ns, const larder_match *match, larder_bulk *out);

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static const char *absolute_from_env(const char *name) {
@@ -33,8 +34,11 @@ static larder_err file_present(const char *path, larder_error *err) {
   struct stat st;
   if (lrd_fs_stat(path, &st) == 0) return LARDER_OK;
   if (errno == ENOENT || errno == ENOTDIR) return LARDER_MISS;
-  return lrd_fail(err, lrd_err_from_errno(errno), errno, "config",
-                  "%s cannot be looked at; check the permissions of its folders", path);
+  return lrd_fail(
+      err, lrd_err_from_errno(errno), errno, "config",
+      "%s may be there and cannot be looked at: %s; set HOME or XDG_CONFIG_HOME to a folder of this user's, or name a "
+      "file (--config, LARDER_CONFIG)",
+      path, strerror(errno));
 }
 
 larder_err lrd_config_find(lrd_config_arena *arena, const char *given, bool search, const char **path_out, larder_error *err) {

@@ -289,10 +289,10 @@ static larder_err bulk_write(bulk_page *page, larder_bulk *done) {
   larder_err result = lrd_write_batch(page->ns, page->changes, page->len);
   for (size_t i = 0; i < page->len && result == LARDER_OK; i++) {
     larder_err one = page->changes[i].result;
-    if (one == LARDER_OK) {
+    if (one == LARDER_OK || one == LARDER_DEGRADED) { /* a tier that is away forgets it before it is read again */
       done->entries++;
       done->bytes += page->sizes[i];
-    } else if (one < 0 || one == LARDER_DEGRADED) {
+    } else if (one < 0) {
       done->failed++;
     }
   }

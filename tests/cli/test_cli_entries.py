@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import time
 import unittest
@@ -15,6 +16,27 @@ BINARY = bytes(range(256)) * 40 + b"\x00\xff\xfe"
 SECRETS = ["hunter2", "tok-123", "s3cr3t", "abc.def", "pa%55w", "nested-one"]
 SECRET_JSON = (b'{"user": "ann", "password": "hunter2", "api_token" : "tok-123", "n": 7, "client-secret": {"a": "nested-one"}, '
                b'"url": "https://ann:s3cr3t@example.org:8080/x?access_key=pa%55w&page=2", "Authorization": "Bearer abc.def"}')
+
+
+class Away(CliCase):
+    config = "cache: {sqlite: {busy_timeout: 20ms}}\n"
+
+    def test_what_a_tier_can_not_take_is_not_called_kept_and_what_it_is_to_forget_is_gone(self):
+        self.put("demo", "k1", "old")
+        self.put("demo", "k2", "v")
+        stranger = sqlite3.connect(os.path.join(self.root, "larder.db"), isolation_level=None)
+        self.addCleanup(stranger.close)
+        stranger.execute("BEGIN IMMEDIATE")
+        self.assertIn("the tier of demo is away", self.expect(FAILED, "put", "demo", "k1", stdin=b"new").err)
+        self.expect(NOT_FOUND, "get", "demo", "k1")
+        document = self.document("purge", "--ns", "demo", "--confirm")
+        self.assertEqual((document["entries"], document["failed"]), (1, 0))
+        self.expect(NOT_FOUND, "get", "demo", "k2")
+        stranger.execute("ROLLBACK")
+        self.expect(NOT_FOUND, "get", "demo", "k1")
+        self.expect(NOT_FOUND, "get", "demo", "k2")
+        self.put("demo", "k1", "newer")
+        self.assertEqual(self.expect(DONE, "get", "demo", "k1").out, "newer")
 
 
 class PutAndGet(CliCase):
@@ -173,6 +195,15 @@ class DelAndExists(CliCase):
         self.assertIsNone(fits(shapes()["del"], document))
         self.expect(NOT_FOUND, "get", "demo", "k")
         self.assertIn("not found: k in demo", self.expect(NOT_FOUND, "del", "demo", "k").err)
+
+    def test_what_would_steer_a_terminal_is_escaped(self):
+        key = "k\x1b[31m\x9b"
+        for command in (("put", "demo", key), ("get", "demo", key), ("del", "demo", key), ("del", "demo", key), ("get", "demo", key)):
+            ran = self.larder(*command, stdin=b"v")
+            self.assertNotIn("\x1b", ran.err, ran)
+            self.assertNotIn("\x9b", ran.err, ran)
+            if ran.err:
+                self.assertIn("k\\x1b[31m\\xc2\\x9b", ran.err)
 
     def test_expire_leaves_it_stale(self):
         self.put("demo", "k", "v", "--stale", "1h")
