@@ -53,10 +53,10 @@ larder_err lrd_files_stem(lrd_buf *out, const void *key, size_t len) {
   larder_err const err = lrd_path_encode(out, key, len);
   if (err != LARDER_OK) return err;
   size_t const stem_len = out->len - begin;
-  if (stem_len > STEM_MAX) return shorten(out, begin, key, len);
+  bool const meta = ends_with(out->data + begin, stem_len, ".meta"); /* will be two longer */
+  if (stem_len + (meta ? 2 : 0) > STEM_MAX) return shorten(out, begin, key, len);
   if (is_text(out->data + begin, stem_len, "index")) return byte_encode(out, begin);
-  if (ends_with(out->data + begin, stem_len, ".meta")) return byte_encode(out, out->len - 5);
-  return LARDER_OK;
+  return meta ? byte_encode(out, out->len - 5) : LARDER_OK;
 }
 
 larder_err lrd_files_unstem(lrd_buf *out, const char *stem, size_t len) {
