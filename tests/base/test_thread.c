@@ -97,6 +97,7 @@ typedef struct busy {
   lrd_mutex mutex; /* held by each tick for all its time */
   _Atomic unsigned ticks;
   _Atomic bool stays;
+  lrd_ticker *ticker;
 } busy;
 
 static void be_busy(void *context) {
@@ -110,33 +111,33 @@ static void be_busy(void *context) {
 
 static void lock_or_fail(void *context) {
   busy *b = context;
-  _exit(pthread_mutex_trylock(&b->mutex) == 0 ? 0 : 1);
+  int held = pthread_mutex_trylock(&b->mutex) != 0;
+  lrd_ticker_abandon(b->ticker);
+  _exit(held);
 }
 
-static lrd_ticker *busy_start(busy *b) {
-  lrd_ticker *ticker = NULL;
+static void busy_start(busy *b) {
   lrd_mutex_init(&b->mutex);
-  assert_ok(lrd_ticker_start(&ticker, "busy", 1, be_busy, b));
+  assert_ok(lrd_ticker_start(&b->ticker, "busy", 1, be_busy, b));
   while (b->ticks == 0) lrd_clock_real()->sleep_ns(lrd_clock_real(), 100000);
-  return ticker;
 }
 
 static void a_fork_meets_no_tick_under_way(void **state) {
   (void)state;
   busy b = {.stays = false};
-  lrd_ticker *ticker = busy_start(&b);
+  busy_start(&b);
   for (int i = 0; i < 50; i++) assert_int_equal(support_in_child(lock_or_fail, &b), 0);
-  lrd_ticker_stop(ticker);
+  lrd_ticker_stop(b.ticker);
   lrd_mutex_fini(&b.mutex);
 }
 
 static void a_tick_that_takes_for_ever_keeps_no_fork_waiting(void **state) {
   (void)state;
   busy b = {.stays = true};
-  lrd_ticker *ticker = busy_start(&b);
+  busy_start(&b);
   assert_int_equal(support_in_child(lock_or_fail, &b), 1);
   atomic_store(&b.stays, false);
-  lrd_ticker_stop(ticker);
+  lrd_ticker_stop(b.ticker);
   lrd_mutex_fini(&b.mutex);
 }
 
