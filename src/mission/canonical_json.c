@@ -147,7 +147,8 @@ static larder_err members_write(const lrd_json_doc *doc, const member *members, 
       return LARDER_EINVAL;
     }
     if (i > 0) result = lrd_buf_append_byte(out, ',');
-    if (result == LARDER_OK) result = quoted((const char *)m->names->data + m->at, m->len, out);
+    if (result == LARDER_OK)
+      result = m->len > 0 ? quoted((const char *)m->names->data + m->at, m->len, out) : quoted("", 0, out);
     if (result == LARDER_OK) result = lrd_buf_append_byte(out, ':');
     if (result == LARDER_OK) result = lrd_json_canonical(doc, doc->nodes[m->key].next, out, mistake_at);
   }
