@@ -124,6 +124,46 @@ static void what_may_be_torn_is_not_adopted(void **state) {
   rig_fini(&rig);
 }
 
+static void put_and_die(void *context) {
+  files_rig *rig = context;
+  rig_must_open(rig);
+  rig_put(rig, "k", rig_stamp(rig, 1), "value");
+  _exit(9);
+}
+
+typedef struct watch {
+  const char *folder;
+  bool opened; /* to be synced by itself, if that comes next */
+  unsigned whole;
+} watch;
+
+static int count_whole(void *context, lrd_fs_op op, const char *path, size_t *len) {
+  watch *w = context;
+  (void)len;
+  bool const ours = path != NULL && strcmp(path, w->folder) == 0;
+  if (op == LRD_FS_SYNC && ours && !w->opened) w->whole++;
+  w->opened = op == LRD_FS_OPEN && ours;
+  return 0;
+}
+
+/* Files of somebody who died before his tick are not taken for synced because the log was. */
+static void what_the_dead_have_written_is_synced_before_it_is_called_so(void **state) {
+  (void)state;
+  files_rig rig;
+  rig_init(&rig);
+  assert_int_equal(support_in_child(put_and_die, &rig), 9);
+  rig_must_open(&rig);
+  watch w = {.folder = rig.dir};
+  files_board *board = ((files_tier *)rig.tier)->board;
+  assert_true(atomic_load(&board->synced) != atomic_load(&board->state));
+  lrd_fs_set_gate(count_whole, &w);
+  lrd_files_tick(rig.tier);
+  lrd_fs_set_gate(NULL, NULL);
+  assert_int_equal(w.whole, 1);
+  assert_true(atomic_load(&board->synced) == atomic_load(&board->state));
+  rig_fini(&rig);
+}
+
 /* Opens what the cut left, in a folder of its own. Whether something was taken back. */
 static bool verify(const files_rig *live, const belief *beliefs, support_random *random) {
   files_rig rig;
@@ -208,6 +248,7 @@ int main(int argc, char **argv) {
   if (argc > 1) seeds = strtoull(argv[1], NULL, 10);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_first_change_after_an_orderly_close_is_told_to_the_disk),
+      cmocka_unit_test(what_the_dead_have_written_is_synced_before_it_is_called_so),
       cmocka_unit_test(what_may_be_torn_is_not_adopted),
       cmocka_unit_test(sync_survives_a_power_cut),
       cmocka_unit_test(commit_survives_from_the_last_tick_on),
