@@ -87,6 +87,13 @@ files_entry *lrd_files_find(const files_index *index, uint64_t hash) {
   return entry;
 }
 
+const files_entry *lrd_files_brought_by(const files_index *index, const files_record *record) {
+  if (record->type != FILES_RECORD_ENTRY) return NULL;
+  const files_entry *entry = lrd_files_find(index, record->facts.hash);
+  bool const same = entry != NULL && entry->put_stamp == record->facts.put_stamp && entry->nonce == record->facts.nonce;
+  return same && !files_dead(entry) ? entry : NULL;
+}
+
 files_entry *lrd_files_find_from(const files_index *index, uint64_t from) {
   size_t const end = (size_t)1 << index->bits;
   for (size_t at = (size_t)(from >> (64 - index->bits)); at < end; at++) {

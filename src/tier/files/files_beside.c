@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SHARDS_DEPTH 4
+
 int lrd_files_publish_view(files_tier *tier, const char *folder, const char *name, const void *data, size_t len) {
   char base[48];
   (void)snprintf(base, sizeof base, LRD_FILES_TEMPORARY "view-%08x", atomic_fetch_add(&tier->nonce, 1));
@@ -141,34 +143,39 @@ larder_err lrd_files_mend(files_tier *tier, const files_entry *entry) {
   return err;
 }
 
-/* Unlinks what is old. The time of the last renaming counts: a replaced file has kept its time of writing. */
-static void sweep_folder(DIR *dir, int64_t older_than_ms) {
-  for (struct dirent *at = NULL; (at = readdir(dir)) != NULL;) {
-    struct stat facts;
-    if (!is_temporary(at->d_name) || fstatat(dirfd(dir), at->d_name, &facts, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    int64_t const changed_ms = (int64_t)facts.st_ctim.tv_sec * 1000 + facts.st_ctim.tv_nsec / 1000000;
-    if (S_ISREG(facts.st_mode) && changed_ms < older_than_ms) (void)lrd_fs_unlink_at(dirfd(dir), at->d_name);
-  }
-}
+typedef void (*temporary_visit)(void *context, int folder, const char *name);
 
-static void sweep_below(int space_fd, const char *within, int depth, int64_t older_than_ms) {
-  DIR *dir = folder_open(space_fd, within);
+/* Every temporary file in the folder and those of shards below it. */
+static void each_temporary(int fd, const char *within, int depth, temporary_visit visit, void *context) {
+  DIR *dir = folder_open(fd, within);
   if (dir == NULL) return;
-  sweep_folder(dir, older_than_ms);
-  rewinddir(dir);
-  for (struct dirent *at = NULL; depth < 4 && (at = readdir(dir)) != NULL;) {
+  for (struct dirent *at = NULL; (at = readdir(dir)) != NULL;) {
     char below[LRD_FILES_NAME_MAX];
-    if (at->d_name[0] == '.' || strchr(at->d_name, '.') != NULL) continue; /* files have an ending, folders have none */
+    if (is_temporary(at->d_name)) {
+      visit(context, dirfd(dir), at->d_name);
+      continue;
+    }
+    if (depth == 0 || at->d_name[0] == '.' || strchr(at->d_name, '.') != NULL)
+      continue; /* files have an ending, folders none */
     if (snprintf(below, sizeof below, "%s/%s", within, at->d_name) < (int)sizeof below)
-      sweep_below(space_fd, below, depth + 1, older_than_ms);
+      each_temporary(fd, below, depth - 1, visit, context);
   }
   (void)closedir(dir);
+}
+
+/* Unlinks what is old. The time of the last renaming counts: a replaced file has kept its time of writing. */
+static void sweep_one(void *context, int folder, const char *name) {
+  const int64_t *older_than_ms = context;
+  struct stat facts;
+  if (fstatat(folder, name, &facts, AT_SYMLINK_NOFOLLOW) != 0) return;
+  int64_t const changed_ms = (int64_t)facts.st_ctim.tv_sec * 1000 + facts.st_ctim.tv_nsec / 1000000;
+  if (S_ISREG(facts.st_mode) && changed_ms < *older_than_ms) (void)lrd_fs_unlink_at(folder, name);
 }
 
 larder_err lrd_files_sweep_temporary(files_tier *tier) {
   if (tier->read_only) return LARDER_OK;
   /* By the machine's clock, which is the files'. */
-  int64_t const older_than_ms = lrd_wall_ms(lrd_clock_real()) - LRD_FILES_TOMBSTONE_MS;
+  int64_t older_than_ms = lrd_wall_ms(lrd_clock_real()) - LRD_FILES_TOMBSTONE_MS;
   for (uint32_t space = 1; space < LRD_FILES_SPACES_MAX; space++) {
     larder_err const err = lrd_files_turn_begin(tier); /* nobody is between writing one and publishing it for that long */
     if (err != LARDER_OK) return err;
@@ -177,13 +184,11 @@ larder_err lrd_files_sweep_temporary(files_tier *tier) {
     int const mine = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
     larder_err const done = lrd_files_turn_finish(tier, LARDER_OK);
     if (mine >= 0) {
-      sweep_below(mine, ".", 0, older_than_ms);
+      each_temporary(mine, ".", SHARDS_DEPTH, sweep_one, &older_than_ms);
       lrd_fs_close(mine);
     }
     if (last || done != LARDER_OK) {
-      DIR *whole = folder_open(tier->folder_fd, ".");
-      if (whole != NULL) sweep_folder(whole, older_than_ms);
-      if (whole != NULL) (void)closedir(whole);
+      each_temporary(tier->folder_fd, ".", 0, sweep_one, &older_than_ms);
       return done;
     }
   }
@@ -191,7 +196,9 @@ larder_err lrd_files_sweep_temporary(files_tier *tier) {
 }
 
 /* `.larder-<hash>-…` */
-static void mend_for(files_tier *tier, const char *name) {
+static void mend_for(void *context, int folder, const char *name) {
+  files_tier *tier = context;
+  (void)folder;
   const char *digits = name + strlen(LRD_FILES_TEMPORARY);
   char *end = NULL;
   uint64_t const hash = strtoull(digits, &end, 16);
@@ -199,26 +206,10 @@ static void mend_for(files_tier *tier, const char *name) {
   if (entry != NULL && !files_dead(entry)) (void)lrd_files_to_be_had(tier, entry);
 }
 
-static void mend_below(files_tier *tier, int space_fd, const char *within, int depth) {
-  DIR *dir = folder_open(space_fd, within);
-  if (dir == NULL) return;
-  for (struct dirent *at = NULL; (at = readdir(dir)) != NULL;) {
-    char below[LRD_FILES_NAME_MAX];
-    if (is_temporary(at->d_name)) {
-      mend_for(tier, at->d_name);
-      continue;
-    }
-    if (depth >= 4 || at->d_name[0] == '.' || strchr(at->d_name, '.') != NULL) continue;
-    if (snprintf(below, sizeof below, "%s/%s", within, at->d_name) < (int)sizeof below)
-      mend_below(tier, space_fd, below, depth + 1);
-  }
-  (void)closedir(dir);
-}
-
 void lrd_files_mend_aside(files_tier *tier) {
   for (uint32_t space = 1; space < tier->index.spaces_end; space++) {
     int const fd = tier->index.spaces[space].folder == NULL ? -1 : lrd_files_space_fd(tier, space);
-    if (fd >= 0) mend_below(tier, fd, ".", 0);
+    if (fd >= 0) each_temporary(fd, ".", SHARDS_DEPTH, mend_for, tier);
   }
 }
 

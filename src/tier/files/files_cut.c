@@ -64,10 +64,8 @@ bool lrd_files_to_be_had(files_tier *tier, const files_entry *entry) {
 
 /* Entries whose file is not what the log says. */
 static larder_err look_for_torn(files_tier *tier, pasts *all, const files_record *record) {
-  const files_entry *entry = record->type == FILES_RECORD_ENTRY ? lrd_files_find(&tier->index, record->facts.hash) : NULL;
-  if (entry == NULL || files_dead(entry) || entry->put_stamp != record->facts.put_stamp || entry->nonce != record->facts.nonce)
-    return LARDER_OK; /* not the last word */
-  if (lrd_files_to_be_had(tier, entry)) return LARDER_OK;
+  const files_entry *entry = lrd_files_brought_by(&tier->index, record);
+  if (entry == NULL || lrd_files_to_be_had(tier, entry)) return LARDER_OK;
   if (all->len == all->cap) {
     size_t const cap = all->cap == 0 ? 16 : all->cap * 2;
     past *more = lrd_realloc(all->list, cap * sizeof *more);
@@ -111,8 +109,7 @@ static larder_err take_back(files_tier *tier, past *of, size_t *taken) {
   if (torn == NULL || entry == NULL) return LARDER_OK;
   *at = entry->next;
   larder_err err = lrd_files_record_entry(&tier->txn.frame, entry);
-  bool const same_name = torn->space == entry->space && strcmp(files_name(torn), files_name(entry)) == 0;
-  if (err == LARDER_OK && !same_name) err = lrd_files_step_add(tier, FILES_STEP_UNLINK, torn, NULL);
+  if (err == LARDER_OK && !files_same_name(torn, entry)) err = lrd_files_step_add(tier, FILES_STEP_UNLINK, torn, NULL);
   if (err == LARDER_OK) err = lrd_files_index_put(&tier->index, entry);
   if (err != LARDER_OK) {
     lrd_dealloc(entry);
@@ -126,7 +123,7 @@ static larder_err take_back(files_tier *tier, past *of, size_t *taken) {
 
 static larder_err mend_all(files_tier *tier, const uint8_t *log, uint64_t len, size_t *taken) {
   pasts torn = {0};
-  uint64_t const from = tier->log_synced > LRD_FILES_LOG_HEADER ? tier->log_synced : LRD_FILES_LOG_HEADER;
+  uint64_t const from = tier->log.synced > LRD_FILES_LOG_HEADER ? tier->log.synced : LRD_FILES_LOG_HEADER;
   lrd_files_mend_aside(tier);
   larder_err err = each_record(tier, log, from, len, look_for_torn, &torn);
   if (torn.len != 0) qsort(torn.list, torn.len, sizeof *torn.list, hash_order);
@@ -142,9 +139,9 @@ void lrd_files_after_cut(files_tier *tier) {
   larder_err err = lrd_files_turn_begin(tier);
   if (err != LARDER_OK) return; /* what is torn is missed */
   uint64_t const len = files_state_length(atomic_load(&tier->board->state));
-  const uint8_t *log = lrd_fs_map(tier->log.fd, tier->log_path, (size_t)len, false);
+  uint8_t *log = lrd_fs_map(tier->log.fd, tier->log_path, (size_t)len, false);
   err = log == NULL ? LARDER_ENOMEM : mend_all(tier, log, len, &taken);
-  if (log != NULL) lrd_fs_unmap((void *)(uintptr_t)log, (size_t)len);
+  lrd_fs_unmap(log, (size_t)len);
   atomic_store(&tier->board->cut, FILES_CUT_MENDED); /* from here on what can't be had was lost in another way */
   err = lrd_files_turn_finish(tier, err);
   if (err == LARDER_OK && taken != 0)

@@ -93,6 +93,9 @@ static inline const uint8_t *files_key(const files_entry *entry) { return (const
 static inline const uint8_t *files_head(const files_entry *entry) { return files_key(entry) + entry->key_len; }
 static inline const char *files_name(const files_entry *entry) { return (const char *)files_head(entry) + entry->head_len; }
 static inline bool files_dead(const files_entry *entry) { return (entry->flags & FILES_TOMBSTONE) != 0; }
+static inline bool files_same_name(const files_entry *a, const files_entry *b) {
+  return a->space == b->space && a->name_len == b->name_len && memcmp(files_name(a), files_name(b), a->name_len) == 0;
+}
 static inline bool files_expired(int64_t hard_ms, int64_t now_ms) { return hard_ms != 0 && hard_ms <= now_ms; }
 
 typedef struct files_totals {
@@ -179,6 +182,7 @@ typedef struct files_log {
   int fd;
   uint64_t id;
   uint64_t generation;
+  uint64_t synced; /* the last mark in it */
 } files_log;
 
 /* --- transactions ------------------------------------------------------------------------------------------------------- */
@@ -249,8 +253,7 @@ typedef struct files_tier {
   uint64_t foreign;         /* the last state that another process wrote */
   bool log_made;            /* by this opening */
   bool log_damaged;
-  uint64_t log_hole;   /* where the first damaged frame with whole ones behind it lies; 0: nowhere */
-  uint64_t log_synced; /* the last mark in this generation */
+  uint64_t log_hole; /* where the first damaged frame with whole ones behind it lies; 0: nowhere */
   files_txn txn;
   uint64_t random;
   _Atomic uint64_t noted[LRD_FILES_NOTED_MAX];
@@ -325,6 +328,8 @@ void lrd_files_index_fini(files_index *index);
 /* An entry with the given key and head behind it, and its name unless it is a tombstone. */
 LARDER_MUST_CHECK larder_err lrd_files_entry_new(const files_entry *facts, lrd_span key, lrd_span head, files_entry **out);
 files_entry *lrd_files_find(const files_index *index, uint64_t hash);
+/* The entry that the record has brought in, while that is the last word about it and has a file; else NULL. */
+const files_entry *lrd_files_brought_by(const files_index *index, const files_record *record);
 /* The entry of the lowest hash at or above `from`, or NULL. */
 files_entry *lrd_files_find_from(const files_index *index, uint64_t from);
 /* Takes the entry; what was at its hash becomes retired. LARDER_ENOMEM changes nothing. */
@@ -351,6 +356,8 @@ LARDER_MUST_CHECK larder_err lrd_files_view_lock(files_tier *tier, bool wait);
 void lrd_files_view_unlock(files_tier *tier);
 
 /* files_log.c: opening, reading on, appending, compaction */
+/* What the head of the open log says; LARDER_ECORRUPT where it is damaged, LARDER_EFORMAT for another seed. */
+LARDER_MUST_CHECK larder_err lrd_files_log_head(files_tier *tier, int fd, uint64_t *id, uint64_t *generation);
 LARDER_MUST_CHECK larder_err lrd_files_log_open(files_tier *tier, larder_error *err);
 /* Under the exclusive lock: the index shows all that is published. */
 LARDER_MUST_CHECK larder_err lrd_files_catch_up(files_tier *tier);
@@ -374,7 +381,6 @@ LARDER_MUST_CHECK larder_err lrd_files_step_redo(files_tier *tier, const files_s
 LARDER_MUST_CHECK larder_err lrd_files_file_matches(files_tier *tier, const files_entry *entry, const char *name, bool sha);
 /* Under a turn: looks for the entry's value among what was left beside it, and puts it into place. LARDER_MISS without it. */
 LARDER_MUST_CHECK larder_err lrd_files_mend(files_tier *tier, const files_entry *entry);
-
 /* Descriptor of a space's folder, made when it is missing; -1 and errno. Under the index lock exclusively. */
 int lrd_files_space_fd(files_tier *tier, uint32_t space);
 

@@ -34,7 +34,7 @@ static larder_err record_apply(files_tier *tier, const files_record *record, uin
     return lrd_files_index_space(index, tier->path, facts->space, facts->created_ms, name);
   }
   if (record->type == FILES_RECORD_SYNCED) {
-    if (record->synced > tier->log_synced) tier->log_synced = record->synced;
+    if (record->synced > tier->log.synced) tier->log.synced = record->synced;
     return LARDER_OK;
   }
   files_entry *old = lrd_files_find(index, facts->hash);
@@ -95,7 +95,6 @@ static larder_err frames_apply(files_tier *tier, const uint8_t *bytes, size_t le
                                size_t *used_out) {
   size_t at = 0;
   uint64_t hole = 0;
-  bool damaged = false;
   *used_out = 0;
   while (at < len) {
     lrd_span payload;
@@ -103,21 +102,17 @@ static larder_err frames_apply(files_tier *tier, const uint8_t *bytes, size_t le
     if (whole == 0) {
       if (!skip) break;
       if (hole == 0) hole = offset + at;
-      damaged = true;
       at += 8;
       continue;
     }
     larder_err const err = frame_apply(tier, payload, files_state(tier->log.generation, offset + at + whole));
     if (err != LARDER_OK && err != LARDER_ECORRUPT) return err;
-    if (err == LARDER_ECORRUPT) {
-      damaged = true;
-      if (hole == 0) hole = offset + at;
-    }
+    if (err == LARDER_ECORRUPT && hole == 0) hole = offset + at;
     if (tier->log_hole == 0) tier->log_hole = hole;
     at += whole;
     *used_out = at;
   }
-  if (damaged) {
+  if (hole != 0) {
     tier->log_damaged = true;
     lrd_files_log(tier, LRD_LOG_WARN, "files.damaged_log", "%s has damaged frames: what they said is lost", tier->log_path);
   }
@@ -150,7 +145,7 @@ static larder_err range_apply(files_tier *tier, uint64_t from, uint64_t to, bool
   return err;
 }
 
-static larder_err header_read(files_tier *tier, int fd, uint64_t *id, uint64_t *generation) {
+larder_err lrd_files_log_head(files_tier *tier, int fd, uint64_t *id, uint64_t *generation) {
   uint8_t header[LRD_FILES_LOG_HEADER];
   size_t got = 0;
   uint64_t seed = 0;
@@ -164,14 +159,13 @@ static larder_err log_reopen(files_tier *tier) {
   int const fd = lrd_fs_open(tier->log_path, tier->read_only ? O_RDONLY : O_RDWR, 0);
   if (fd < 0) return lrd_err_from_errno(errno);
   files_log log = {.fd = fd};
-  larder_err const err = header_read(tier, fd, &log.id, &log.generation);
+  larder_err const err = lrd_files_log_head(tier, fd, &log.id, &log.generation);
   if (err != LARDER_OK) {
     lrd_fs_close(fd);
     return err;
   }
   lrd_fs_close(tier->log.fd);
   tier->log = log;
-  tier->log_synced = 0;
   return LARDER_OK;
 }
 
@@ -237,12 +231,11 @@ static larder_err retired_redo(files_tier *tier, bool compare) {
   for (files_entry *entry = tier->index.retired; entry != NULL; entry = entry->next) {
     if (files_dead(entry)) continue;
     const files_entry *now = lrd_files_find(&tier->index, entry->hash);
-    bool const same = now != NULL && !files_dead(now) && now->space == entry->space && now->name_len == entry->name_len &&
-                      memcmp(files_name(now), files_name(entry), entry->name_len) == 0;
-    if (same) continue;
+    bool const lives = now != NULL && !files_dead(now);
+    if (lives && files_same_name(now, entry)) continue;
     if (compare && lrd_files_file_matches(tier, entry, files_name(entry), false) != LARDER_OK) continue;
     /* What is to be taken back stays. */
-    if (compare && now != NULL && !files_dead(now) && !lrd_files_to_be_had(tier, now)) continue;
+    if (compare && lives && !lrd_files_to_be_had(tier, now)) continue;
     larder_err const err = lrd_files_step_redo(tier, &(files_step){.what = FILES_STEP_UNLINK, .entry = entry});
     if (err != LARDER_OK) return err;
   }
@@ -255,9 +248,8 @@ static larder_err tail_redo(files_tier *tier, const uint8_t *bytes, size_t len) 
   const uint8_t *end = bytes + len;
   files_record record;
   while (lrd_files_record_read(&at, end, &record) == LARDER_OK) {
-    if (record.type != FILES_RECORD_ENTRY || (record.facts.flags & FILES_TOMBSTONE)) continue;
-    const files_entry *entry = lrd_files_find(&tier->index, record.facts.hash);
-    if (entry == NULL || entry->put_stamp != record.facts.put_stamp || entry->nonce != record.facts.nonce) continue;
+    const files_entry *entry = lrd_files_brought_by(&tier->index, &record);
+    if (entry == NULL) continue;
     larder_err const err =
         lrd_files_step_redo(tier, &(files_step){.what = FILES_STEP_PUBLISH, .entry = entry, .replaces = true});
     if (err != LARDER_OK) return err;
@@ -359,7 +351,7 @@ static larder_err log_whole(files_tier *tier) {
   larder_err err = range_apply(tier, LRD_FILES_LOG_HEADER, len, true, &used);
   uint64_t const state = files_state(tier->log.generation, used);
   bool const orderly = atomic_load(&tier->board->clean) == state || atomic_load(&tier->board->state) == state;
-  bool const cut = !orderly && (tier->log_hole == 0 || tier->log_hole >= tier->log_synced) &&
+  bool const cut = !orderly && (tier->log_hole == 0 || tier->log_hole >= tier->log.synced) &&
                    atomic_load(&tier->board->state) == 0 && !tier->log_made;
   if (cut && !tier->read_only) {
     int64_t const span_ms = CUT_SPAN_MS + 2 * (int64_t)tier->options.sync_ms;
@@ -484,7 +476,6 @@ larder_err lrd_files_compact(files_tier *tier) {
   uint64_t const state = files_state(log.generation, len);
   lrd_fs_close(tier->log.fd);
   tier->log = log;
-  tier->log_synced = 0;
   tier->log_damaged = false;
   for (uint32_t i = 1; i < tier->index.spaces_end; i++) tier->index.spaces[i].changed = state;
   atomic_store(&tier->applied, state);

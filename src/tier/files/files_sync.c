@@ -186,15 +186,12 @@ static bool replaced(const files_tier *tier) {
 
 /* Whether the log's head is no longer ours: who opens the tier next could not read what is written to it. */
 static bool log_spoilt(files_tier *tier) {
-  uint8_t header[LRD_FILES_LOG_HEADER];
-  uint64_t seed = 0, id = 0, generation = 0;
-  size_t got = 0;
+  uint64_t id = 0, generation = 0;
   pthread_rwlock_rdlock(&tier->lock);
-  bool const read = lrd_fs_read_full(tier->log.fd, header, sizeof header, 0, &got) == 0;
-  bool const ours = read && got == sizeof header && lrd_files_header_read(header, &seed, &id, &generation) &&
-                    id == tier->log.id && generation == tier->log.generation;
+  larder_err const err = lrd_files_log_head(tier, tier->log.fd, &id, &generation);
+  bool const other = id != tier->log.id || generation != tier->log.generation;
   pthread_rwlock_unlock(&tier->lock);
-  return read && !ours;
+  return err == LARDER_OK ? other : err == LARDER_ECORRUPT || err == LARDER_EFORMAT;
 }
 
 static void damaged_remove(files_tier *tier) {

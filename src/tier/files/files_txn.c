@@ -149,8 +149,8 @@ static larder_err steps_do(files_tier *tier) {
 static larder_err mark_synced(files_tier *tier) {
   uint64_t const synced = atomic_load(&tier->board->synced);
   uint64_t const length = files_state_length(synced);
-  if (files_state_generation(synced) != tier->log.generation || length <= tier->log_synced) return LARDER_OK;
-  tier->log_synced = length;
+  if (files_state_generation(synced) != tier->log.generation || length <= tier->log.synced) return LARDER_OK;
+  tier->log.synced = length;
   return lrd_files_record_synced(&tier->txn.frame, length);
 }
 

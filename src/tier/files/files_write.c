@@ -150,8 +150,7 @@ larder_err lrd_files_remove_entry(files_tier *tier, files_entry *entry) {
 static larder_err entry_place(files_tier *tier, files_entry *entry) {
   files_entry *old = lrd_files_find(&tier->index, entry->hash);
   bool const old_file = old != NULL && !files_dead(old);
-  bool const same_name = old_file && !files_dead(entry) && old->space == entry->space && old->name_len == entry->name_len &&
-                         memcmp(files_name(old), files_name(entry), entry->name_len) == 0;
+  bool const same_name = old_file && !files_dead(entry) && files_same_name(old, entry);
   larder_err err = lrd_files_record_entry(&tier->txn.frame, entry);
   if (err == LARDER_OK && !files_dead(entry)) err = lrd_files_step_add(tier, FILES_STEP_PUBLISH, entry, same_name ? old : NULL);
   if (err == LARDER_OK && old_file && !same_name) err = lrd_files_step_add(tier, FILES_STEP_UNLINK, old, NULL);
