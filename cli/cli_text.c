@@ -46,19 +46,23 @@ void cli_buf_add(cli_buf *buf, const void *data, size_t len) {
 
 void cli_buf_text(cli_buf *buf, const char *text) { cli_buf_add(buf, text, strlen(text)); }
 
-void cli_buf_printf(cli_buf *buf, const char *format, ...) {
-  va_list args;
+void cli_buf_vprintf(cli_buf *buf, const char *format, va_list args) {
   va_list again;
-  va_start(args, format);
   va_copy(again, args);
   int len = vsnprintf(NULL, 0, format, args);
-  va_end(args);
   if (len > 0) {
     buf_reserve(buf, (size_t)len);
     vsnprintf(buf->data + buf->len, (size_t)len + 1, format, again);
     buf->len += (size_t)len;
   }
   va_end(again);
+}
+
+void cli_buf_printf(cli_buf *buf, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  cli_buf_vprintf(buf, format, args);
+  va_end(args);
 }
 
 void cli_buf_clear(cli_buf *buf) {
@@ -118,11 +122,14 @@ bool cli_printable(const void *data, size_t len) {
   return true;
 }
 
-void cli_escape(cli_buf *out, const void *data, size_t len) {
+/* With `lines`, lines stay lines and a backslash is one. */
+static void escape(cli_buf *out, const void *data, size_t len, bool lines) {
   const unsigned char *at = data;
   while (len > 0) {
     size_t step = cli_utf8_step(at, len);
-    if (step == 0 || is_control(at, step)) {
+    if (lines && (at[0] == '\n' || at[0] == '\t' || at[0] == '\\')) {
+      cli_buf_add(out, at, step);
+    } else if (step == 0 || is_control(at, step)) {
       size_t bytes = step == 0 ? 1 : step;
       if (at[0] == '\n') {
         cli_buf_text(out, "\\n");
@@ -142,20 +149,13 @@ void cli_escape(cli_buf *out, const void *data, size_t len) {
   }
 }
 
-void cli_text_print(FILE *to, const char *text) {
-  const unsigned char *at = (const unsigned char *)text;
-  for (size_t len = strlen(text); len > 0;) {
-    size_t step = cli_utf8_step(at, len);
-    size_t bytes = step == 0 ? 1 : step;
-    bool plain = step != 0 && (!is_control(at, step) || at[0] == '\n' || at[0] == '\t');
-    for (size_t i = 0; i < bytes; i++)
-      if (plain)
-        fputc(at[i], to);
-      else
-        fprintf(to, "\\x%02x", at[i]);
-    at += bytes;
-    len -= bytes;
-  }
+void cli_escape(cli_buf *out, const void *data, size_t len) { escape(out, data, len, false); }
+
+void cli_line_print(FILE *to, const char *text) {
+  cli_buf line = {0};
+  escape(&line, text, strlen(text), true);
+  fprintf(to, "%s\n", cli_buf_str(&line));
+  cli_buf_fini(&line);
 }
 
 size_t cli_columns(const char *text) {

@@ -4,6 +4,7 @@
 #define CLI_TEXT_H
 
 #include <larder/error.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@ typedef struct cli_buf {
 
 void cli_buf_add(cli_buf *buf, const void *data, size_t len);
 void cli_buf_text(cli_buf *buf, const char *text);
+void cli_buf_vprintf(cli_buf *buf, const char *format, va_list args) LARDER_PRINTF(2, 0);
 void cli_buf_printf(cli_buf *buf, const char *format, ...) LARDER_PRINTF(2, 3);
 void cli_buf_clear(cli_buf *buf);
 void cli_buf_fini(cli_buf *buf);
@@ -30,8 +32,8 @@ char *cli_copy(const char *text);
 
 /* Adds bytes so that a terminal can show them: control characters and what is no UTF-8 as \xNN, a backslash doubled. */
 void cli_escape(cli_buf *out, const void *data, size_t len);
-/* A message of ours with somebody's words in it: what would move a terminal's cursor is escaped, lines stay lines. */
-void cli_text_print(FILE *to, const char *text);
+/* A message of ours with somebody's words in it, and a newline: what would move a terminal's cursor is escaped. */
+void cli_line_print(FILE *to, const char *text);
 /* Length of the UTF-8 sequence at data, or 0 when there is none. */
 size_t cli_utf8_step(const unsigned char *data, size_t len);
 bool cli_utf8_valid(const void *data, size_t len);

@@ -125,19 +125,6 @@ static cli_exit broken_told(const cli_call *call, const put_args *args, larder_n
                     cli_kind_name(kind), result == LARDER_OK ? larder_err_text(LARDER_EFORMAT) : why.message);
 }
 
-/* Whether a tier that outlives this command may have it, although one is away. */
-static bool lasts_elsewhere(larder_ns *ns) {
-  larder_policy policy = {0};
-  unsigned lasting = 0;
-  larder_ns_policy(ns, &policy);
-  for (const char *at = policy.tiers; at != NULL && *at != '\0'; at += strspn(at, " ")) {
-    size_t len = strcspn(at, " ");
-    if (len != 6 || strncmp(at, "memory", 6) != 0) lasting++;
-    at += len;
-  }
-  return lasting > 1;
-}
-
 static cli_exit value_put(const cli_call *call, const put_args *args, larder_ns *ns, const cli_key *key, const cli_buf *value,
                           const cli_buf *meta) {
   larder_put_options how = {.size = sizeof how,
@@ -151,7 +138,7 @@ static cli_exit value_put(const cli_call *call, const put_args *args, larder_ns 
                             .tags = args->tags.count > 0 ? args->tags.items : NULL,
                             .tags_count = args->tags.count};
   larder_err result = larder_put(ns, key->data, key->len, cli_buf_str(value), value->len, &how);
-  if (result == LARDER_DEGRADED && !lasts_elsewhere(ns))
+  if (result == LARDER_DEGRADED && cli_lasting_tiers(ns) < 2)
     return cli_refuse(
         call, CLI_FAILED, "`larder stats` shows the state of its tier; try again when it is back",
         "not kept: the tier of %s is away, and memory ends with this command; what the key had before is served no "

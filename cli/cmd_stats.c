@@ -118,10 +118,13 @@ static void rows_print(larder *cache, const larder_stats *stats, const char *ns)
     count_add(&table, row.hits);
     count_add(&table, row.misses);
     cli_table_add(&table, rate_text(row.hits + row.misses > 0 ? row.hit_rate : -1, text, sizeof text));
-    /* What callers changed is counted once, not by tier. */
-    for (int j = 0; j < 2 && !whole; j++) cli_table_add(&table, "");
-    if (whole) count_add(&table, row.puts);
-    if (whole) count_add(&table, row.deletes);
+    if (whole) {
+      count_add(&table, row.puts);
+      count_add(&table, row.deletes);
+    } else { /* what callers changed is counted once, not by tier */
+      cli_table_add(&table, "");
+      cli_table_add(&table, "");
+    }
     count_add(&table, row.evictions);
     if (whole) {
       for (int j = 0; j < 3; j++) cli_table_add(&table, "");

@@ -233,8 +233,8 @@ static void told_json(const warm_args *args, const warming *w, const larder_warm
 
 static void warned(const char *ns, const char *key, const char *reason) {
   cli_buf line = {0};
-  cli_buf_printf(&line, "larder: %s %s failed: %s\n", ns, key, reason);
-  cli_text_print(stderr, cli_buf_str(&line));
+  cli_buf_printf(&line, "larder: %s %s failed: %s", ns, key, reason);
+  cli_line_print(stderr, cli_buf_str(&line));
   cli_buf_fini(&line);
 }
 

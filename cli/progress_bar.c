@@ -37,10 +37,7 @@ static void bar_draw(cli_progress *progress, uint64_t done, uint64_t total, cons
 }
 
 void cli_progress_step(cli_progress *progress, uint64_t done, uint64_t total, const char *says, const char *line) {
-  if (progress->lines && line != NULL) {
-    cli_text_print(stderr, line);
-    fputc('\n', stderr);
-  }
+  if (progress->lines && line != NULL) cli_line_print(stderr, line);
   if (!progress->bar) return;
   uint64_t now = cli_mono_ns();
   if (progress->drawn && done < total && now - progress->at_ns < REDRAW_NS) return;

@@ -26,12 +26,10 @@ static void refuse_print(const cli_call *call, cli_exit code, const char *name, 
     return;
   }
   fprintf(stderr, "%slarder:%s ", cli_style_on(stderr, CLI_RED), cli_style_off(stderr));
-  cli_text_print(stderr, message);
-  fputc('\n', stderr);
+  cli_line_print(stderr, message);
   if (hint == NULL || hint[0] == '\0') return;
   fputs("        ", stderr);
-  cli_text_print(stderr, hint);
-  fputc('\n', stderr);
+  cli_line_print(stderr, hint);
 }
 
 static const char *exit_name(cli_exit code) {
@@ -97,14 +95,14 @@ cli_exit cli_refuse_glob(const cli_call *call, larder_err result, const char *gl
 
 void cli_note(const cli_call *call, const char *format, ...) {
   if (call->globals->quiet || call->globals->json) return;
-  char message[2048];
+  cli_buf message = {0};
   va_list args;
   va_start(args, format);
-  vsnprintf(message, sizeof message, format, args);
+  cli_buf_vprintf(&message, format, args);
   va_end(args);
   fflush(stdout);
-  cli_text_print(stderr, message);
-  fputc('\n', stderr);
+  cli_line_print(stderr, cli_buf_str(&message));
+  cli_buf_fini(&message);
 }
 
 void cli_log_line(void *context, int level, const char *id, const char *message) {
@@ -151,14 +149,12 @@ larder *cli_open_or_without(const cli_call *call) {
 larder_ns *cli_ns_or_without(const cli_call *call, larder *cache, const char *name) {
   larder_ns *ns = NULL;
   larder_error error = {0};
-  larder_policy policy = {0};
   if (cache == NULL) return NULL;
   if (larder_ns_open(cache, name, &ns, &error) != LARDER_OK) {
     cli_note(call, "larder: warning: going on without the cache: %s", error.message);
     return NULL;
   }
-  larder_ns_policy(ns, &policy);
-  if (policy.tiers != NULL && strcmp(policy.tiers, "memory") == 0)
+  if (cli_lasting_tiers(ns) == 0)
     cli_note(call, "larder: warning: %s is kept in memory only, which ends with this command", name);
   return ns;
 }
@@ -187,10 +183,20 @@ cli_exit cli_ns(const cli_call *call, larder *cache, const char *name, larder_ns
   return cli_refuse_result(call, result, &error, "cannot open the namespace");
 }
 
-cli_exit cli_lasting(const cli_call *call, larder_ns *ns) {
+unsigned cli_lasting_tiers(const larder_ns *ns) {
   larder_policy policy = {0};
+  unsigned count = 0;
   larder_ns_policy(ns, &policy);
-  if (policy.tiers == NULL || strcmp(policy.tiers, "memory") != 0) return CLI_DONE;
+  for (const char *at = policy.tiers; at != NULL && *at != '\0'; at += strspn(at, " ")) {
+    size_t len = strcspn(at, " ");
+    if (len != 6 || strncmp(at, "memory", 6) != 0) count++;
+    at += len;
+  }
+  return count;
+}
+
+cli_exit cli_lasting(const cli_call *call, larder_ns *ns) {
+  if (cli_lasting_tiers(ns) != 0) return CLI_DONE;
   return cli_refuse(call, CLI_FAILED, "give the namespace a lasting tier in the configuration: tiers: [memory, sqlite]",
                     "%s is kept in memory only, which would end with this command", larder_ns_name(ns));
 }

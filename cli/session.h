@@ -36,6 +36,8 @@ larder_ns *cli_ns_or_without(const cli_call *call, larder *cache, const char *na
 cli_exit cli_close(const cli_call *call, larder **cache, cli_exit code);
 /* A namespace to write to, of any valid name. */
 cli_exit cli_ns(const cli_call *call, larder *cache, const char *name, larder_ns **out);
+/* Tiers of the namespace that outlive this command. */
+unsigned cli_lasting_tiers(const larder_ns *ns);
 /* Refuses a namespace without a tier that outlives this process: it would keep nothing. */
 cli_exit cli_lasting(const cli_call *call, larder_ns *ns);
 /* A namespace that must be there: configured or with entries; the nearest name is offered where it is not. */

@@ -36,7 +36,7 @@ static larder_err put_refused(lrd_change *change) {
 static larder_err kind_check(const larder_ns *ns, const lrd_change *change, size_t len) {
   larder_kind kind = change->facts.kind;
   larder_format format = LARDER_FORMAT_BYTES;
-  if (kind != LARDER_KIND_JSON && kind != LARDER_KIND_ARRAY && kind != LARDER_KIND_MODEL && kind != LARDER_KIND_WISDOM) {
+  if (kind == LARDER_KIND_BYTES || kind == LARDER_KIND_TEXT) { /* may be anything */
     return LARDER_OK;
   }
   larder_err result = larder_kind_check(kind, change->value, len, &format, NULL);

@@ -128,11 +128,13 @@ typedef struct member {
   uint32_t key;
 } member;
 
+static const char *name_of(const member *m) { return m->names->data ? (const char *)m->names->data + m->at : ""; }
+
 static int member_order(const void *a, const void *b) {
   const member *x = a;
   const member *y = b;
   size_t len = x->len < y->len ? x->len : y->len;
-  int by_bytes = len > 0 ? memcmp(x->names->data + x->at, y->names->data + y->at, len) : 0;
+  int by_bytes = memcmp(name_of(x), name_of(y), len);
   if (by_bytes != 0) return by_bytes;
   return x->len < y->len ? -1 : x->len > y->len;
 }
@@ -147,8 +149,7 @@ static larder_err members_write(const lrd_json_doc *doc, const member *members, 
       return LARDER_EINVAL;
     }
     if (i > 0) result = lrd_buf_append_byte(out, ',');
-    if (result == LARDER_OK)
-      result = m->len > 0 ? quoted((const char *)m->names->data + m->at, m->len, out) : quoted("", 0, out);
+    if (result == LARDER_OK) result = quoted(name_of(m), m->len, out);
     if (result == LARDER_OK) result = lrd_buf_append_byte(out, ':');
     if (result == LARDER_OK) result = lrd_json_canonical(doc, doc->nodes[m->key].next, out, mistake_at);
   }
