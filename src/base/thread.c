@@ -84,11 +84,6 @@ static void gate_in_parent(void) {
   lrd_unlock(&gate.mutex);
 }
 
-static void gate_init(void) {
-  lrd_mutex_init(&gate.mutex);
-  lrd_cond_init(&gate.changed);
-}
-
 static void gate_in_child(void) {
   lrd_cond_init(&gate.changed); /* whoever waited for it is not here */
   gate.ticking = in_tick ? 1 : 0;
@@ -98,7 +93,8 @@ static void gate_in_child(void) {
 
 static void gate_once_init(void) {
   if (gate.registered) return; /* in the child of a fork that came right after it was */
-  gate_init();
+  lrd_mutex_init(&gate.mutex);
+  lrd_cond_init(&gate.changed);
   gate.registered = true;
   int failed = pthread_atfork(gate_before_fork, gate_in_parent, gate_in_child);
   LRD_ASSERT(!failed);

@@ -15,9 +15,8 @@
 #include <unistd.h>
 
 enum { KEYS = 12, STEPS = 150 };
-#define LATER_MS                                                                                                               \
-  4102444800000 /* stamps are younger than the files of an image, as a delete is than the file that it unlinks                 \
-                 */
+/* Stamps are younger than the files of an image, as a delete is than the file that it unlinks. */
+#define LATER_MS 4102444800000
 
 static uint64_t seeds = 4;
 
