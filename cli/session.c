@@ -54,7 +54,7 @@ static const char *hint_of(larder_err result) {
   case LARDER_ENOSPC:
     return "make room on the disk, or free some with `larder purge` or `larder clear-expired`";
   case LARDER_EACCES:
-    return "check the owner and mode of the root, or choose another with --root";
+    return "the root can't be written: check its owner, mode and mount, or choose another with --root";
   case LARDER_ECORRUPT:
     return "`larder validate` shows what is damaged, `larder validate --repair` removes it";
   case LARDER_EFORMAT:

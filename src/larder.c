@@ -198,6 +198,7 @@ static larder_err stats_start(larder *cache, larder_error *err) {
   if (cache->slots && cache->config->statistics) {
     params.root_id_hex = lrd_slots_root_id(cache->slots);
     params.row = lrd_slots_row(cache->slots);
+    params.reads_only = lrd_cache_onlooker(cache);
     params.row_lives = row_lives;
     params.context = cache;
   }
@@ -274,6 +275,9 @@ static larder_err threads_start(larder *cache, larder_error *err) {
 
 /* Under the joining lock: nobody claims a row meanwhile. What is left where the map was lost is folded by its next holder. */
 static void fold_the_dead(larder *cache) {
+  if (lrd_cache_onlooker(cache)) {
+    return;
+  }
   lrd_care_fold_left(cache);
   larder_err result = LARDER_OK;
   for (uint32_t row = 0; cache->slots && row < LRD_ROWS_MAX && result != LARDER_EBUSY; row++) {
@@ -415,7 +419,7 @@ larder_err larder_close(larder **handle) {
   if (result == LARDER_EAWAY && !(cache->pending && lrd_pending_any(cache->pending))) {
     result = LARDER_OK;
   }
-  if (cache->slots && cache->stats && cache->errands) {
+  if (cache->slots && cache->stats && cache->errands && !lrd_cache_onlooker(cache)) {
     lrd_keeper_count_replaced(cache);
     (void)lrd_care_fold_row(cache, lrd_slots_row(cache->slots));
   }

@@ -115,6 +115,12 @@ typedef struct lrd_op {
   uint64_t hash;
 } lrd_op;
 
+/* A namespace that a tier does not know, in a root that can't be written; it is looked for again once a second. */
+#define LRD_SPACE_NONE (LARDER_TIER_ALL_SPACES - 1)
+
+/* Whether the root can only be read: every change of what it keeps answers LARDER_EACCES. */
+static inline bool lrd_cache_onlooker(const larder *cache) { return cache->slots && lrd_slots_onlooker(cache->slots); }
+
 static inline bool lrd_ns_coherent(const larder_ns *ns) { return ns->words != NULL; }
 static inline _Atomic uint64_t *lrd_ns_word(const larder_ns *ns, uint64_t hash) {
   return ns->words ? ns->words + (hash >> ns->shift) : NULL;
@@ -261,6 +267,8 @@ larder_tier_host lrd_host_of(larder *cache, lrd_instance *instance);
 
 larder_err lrd_instance_open(lrd_instance *instance, larder_error *err);
 larder_err lrd_instance_rebind(lrd_instance *instance);
+/* An onlooker's: binds what somebody has made since. */
+void lrd_spaces_look(larder *cache);
 /* As larder_ns_open, for the cache's own names too. */
 larder_err lrd_ns_open_any(larder *cache, const char *name, larder_ns **out, larder_error *err);
 

@@ -66,8 +66,12 @@ larder_err larder_validate(larder *cache, larder_ns *ns, bool repair, larder_tie
   if (atomic_load(&cache->forked)) {
     return LARDER_EFORKED;
   }
+  bool onlooker = lrd_cache_onlooker(cache);
+  if (repair && onlooker) {
+    return LARDER_EACCES;
+  }
   larder_err first = cache->pending ? lrd_pending_flush(cache->pending) : LARDER_OK;
-  if (cache->slots) {
+  if (cache->slots && !onlooker) {
     lrd_keeper_clean_dirty(cache, UINT64_MAX);
   }
   for (size_t i = 0; i <= cache->instances_len; i++) {
@@ -234,6 +238,9 @@ larder_err larder_stats_reset(larder *cache) {
   }
   if (atomic_load(&cache->forked)) {
     return LARDER_EFORKED;
+  }
+  if (lrd_cache_onlooker(cache)) {
+    return LARDER_EACCES;
   }
   if (sums_namespace(cache, &ns) == LARDER_OK) {
     larder_err result = larder_delete(ns, "sums", 4);

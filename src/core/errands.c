@@ -61,6 +61,9 @@ void lrd_errands_free(lrd_errands *errands) {
 
 static void errand_queue(lrd_errands *errands, larder_ns *ns, errand_kind kind, size_t link, const larder_tier_key *key,
                          const void *value, const larder_facts *facts, uint64_t token) {
+  if (lrd_cache_onlooker(errands->cache)) {
+    return;
+  }
   size_t size = key->len + (size_t)facts->value_len + facts->version_len + facts->meta_len + facts->tags_len;
   bool fits = false;
   errand *one = size <= ERRAND_BYTES_MAX / 4 ? lrd_alloc(sizeof *one + size) : NULL;

@@ -214,7 +214,7 @@ static larder_err sweep_tiers(larder *cache, uint64_t rows, larder_bulk *done) {
     first = lrd_tier_sweep(&cache->memory_tier, rows, expire, &removed);
     done->entries += removed;
   }
-  for (size_t i = 0; i < cache->instances_len; i++) {
+  for (size_t i = 0; i < cache->instances_len && !lrd_cache_onlooker(cache); i++) {
     larder_err result = lrd_tier_sweep(&cache->instances[i].tier, rows, expire, &removed);
     done->entries += removed;
     if (result < 0 && result != LARDER_EAWAY && first == LARDER_OK) {
@@ -247,6 +247,9 @@ larder_err larder_sweep(larder *cache, larder_bulk *out) {
   if (atomic_load(&cache->forked)) {
     return LARDER_EFORKED;
   }
+  if (lrd_cache_onlooker(cache)) {
+    return LARDER_EACCES;
+  }
   larder_err settled = lrd_pending_settle(cache->pending);
   if (settled < 0) {
     return settled;
@@ -272,11 +275,15 @@ void lrd_keeper_tick(void *context) {
   }
   if (!atomic_load(&cache->lost)) {
     lrd_keeper_recover(cache);
-    if (cache->slots) {
+    if (lrd_cache_onlooker(cache)) {
+      lrd_spaces_look(cache);
+    } else if (cache->slots) {
       lrd_keeper_clean_dirty(cache, DIRTY_PER_TICK);
     }
   }
-  lrd_keeper_publish_gauges(cache);
+  if (!lrd_cache_onlooker(cache)) { /* whose figures nobody else sees, and whose tiers may have to count their rows for them */
+    lrd_keeper_publish_gauges(cache);
+  }
   lrd_stats_tick(cache->stats);
   int64_t now_ns = lrd_mono_ns(cache->clock);
   if (cache->config->sweep_interval_ms > 0 && now_ns - cache->swept_ns >= cache->config->sweep_interval_ms * 1000000) {

@@ -356,6 +356,9 @@ static larder_err bulk_run(larder_ns *ns, const larder_match *match, lrd_change_
   if (atomic_load(&ns->cache->forked)) {
     return LARDER_EFORKED;
   }
+  if (ns->links_len > 0 && lrd_cache_onlooker(ns->cache)) {
+    return LARDER_EACCES;
+  }
   larder_err result = match_check(match);
   if (result == LARDER_OK) {
     result = settle_queue(ns, true);

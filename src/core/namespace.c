@@ -44,8 +44,34 @@ larder_err lrd_instance_open(lrd_instance *instance, larder_error *err) {
   return LARDER_OK;
 }
 
+typedef struct name_search {
+  const char *name;
+  bool found;
+} name_search;
+
+static bool name_compare(void *context, uint32_t space, const char *name) {
+  name_search *search = context;
+  (void)space;
+  search->found = strcmp(name, search->name) == 0;
+  return !search->found;
+}
+
+/* Binding a name makes it where it is new, which an onlooker can't. */
+static bool link_may_bind(const larder_ns *ns, lrd_link *link) {
+  name_search search = {.name = ns->name};
+  if (!lrd_cache_onlooker(ns->cache) || !link->instance->tier.ops->spaces) {
+    return true;
+  }
+  lrd_ignore(lrd_tier_spaces(&link->instance->tier, name_compare, &search)); /* away: looked for again with the tier */
+  return search.found;
+}
+
 static larder_err link_bind(larder_ns *ns, lrd_link *link) {
-  uint32_t space = 0;
+  uint32_t space = LRD_SPACE_NONE;
+  if (!link_may_bind(ns, link)) {
+    atomic_store(&link->space, space);
+    return LARDER_OK;
+  }
   larder_tier_space params = {
       .size = sizeof params, .name = ns->name, .bytes_max = link->limits->bytes_max, .entries_max = link->limits->entries_max};
   larder_err result = lrd_tier_bind(&link->instance->tier, &params, &space);
@@ -86,6 +112,20 @@ larder_err lrd_instance_rebind(lrd_instance *instance) {
   }
   lrd_unlock(&instance->cache->ns_mutex);
   return result;
+}
+
+void lrd_spaces_look(larder *cache) {
+  lrd_lock(&cache->ns_mutex);
+  for (uint32_t i = 0; i < atomic_load(&cache->spaces_len); i++) {
+    larder_ns *ns = atomic_load(&cache->spaces[i]);
+    for (size_t k = 0; k < ns->links_len; k++) {
+      if (atomic_load(&ns->links[k].space) == LRD_SPACE_NONE && lrd_instance_answers(ns->links[k].instance)) {
+        lrd_ignore(link_bind(ns, &ns->links[k])); /* looked for again at the next tick */
+      }
+    }
+    ns_publish(ns);
+  }
+  lrd_unlock(&cache->ns_mutex);
 }
 
 static lrd_instance *instance_of(larder *cache, size_t config_tier) {
@@ -165,7 +205,7 @@ static void flush_tick(void *pending) { (void)lrd_pending_flush(pending); /* wha
 /* Keeps `behind` where it means something, and starts what it needs. */
 static larder_err behind_start(larder_ns *ns, larder_error *err) {
   larder *cache = ns->cache;
-  if (ns->policy.durability != LARDER_DURABILITY_BEHIND || ns->links_len == 0) {
+  if (ns->policy.durability != LARDER_DURABILITY_BEHIND || ns->links_len == 0 || lrd_cache_onlooker(cache)) {
     return LARDER_OK;
   }
   if (!cache->pending) {

@@ -57,7 +57,8 @@ static void fill_memory(const lrd_op *op, const lrd_found *found, uint64_t token
 static larder_err read_link(const lrd_op *op, lrd_link *link, bool facts_only, larder_tier_entry *entry) {
   lrd_instance *instance = link->instance;
   lrd_slots *slots = op->ns->cache->slots;
-  if (atomic_load_explicit(&instance->broken, memory_order_acquire)) {
+  if (atomic_load_explicit(&instance->broken, memory_order_acquire) ||
+      atomic_load_explicit(&link->space, memory_order_relaxed) == LRD_SPACE_NONE) {
     return LARDER_MISS;
   }
   if (lrd_slots_trust(slots, instance->number, NULL) != LRD_TRUST_OK) {

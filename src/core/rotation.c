@@ -285,6 +285,9 @@ larder_err larder_keys_rotate(larder *cache, larder_ns *ns, bool (*progress)(voi
   if (atomic_load(&cache->forked)) {
     return LARDER_EFORKED;
   }
+  if (lrd_cache_onlooker(cache)) {
+    return LARDER_EACCES;
+  }
   rotation *run = lrd_alloc_zero(1, sizeof *run);
   if (!run) {
     return LARDER_ENOMEM;

@@ -33,9 +33,21 @@ static inline uint64_t word_owned_by(uint64_t version, unsigned row) {
 uint64_t lrd_slots_seed(const lrd_slots *slots) { return slots->seed; }
 const char *lrd_slots_root_id(const lrd_slots *slots) { return slots->root_id; }
 unsigned lrd_slots_row(const lrd_slots *slots) { return slots->row; }
-_Atomic uint64_t *lrd_slots_clock(lrd_slots *slots) { return slots->clock_word; }
+bool lrd_slots_onlooker(const lrd_slots *slots) { return slots->onlooker; }
 uint64_t lrd_slot_of(const lrd_slots *slots, uint64_t hash) { return hash >> slots->shift; }
 uint64_t lrd_slot_count(const lrd_slots *slots) { return UINT64_C(1) << slots->log2; }
+
+/* An onlooker's stamps mark nothing but time: they are given by a clock of its own that keeps up with the map's. */
+_Atomic uint64_t *lrd_slots_clock(lrd_slots *slots) {
+  if (!slots->onlooker) {
+    return slots->clock_word;
+  }
+  uint64_t last = atomic_load(slots->clock_word);
+  uint64_t own = atomic_load(&slots->own_clock);
+  while (own < last && !atomic_compare_exchange_weak(&slots->own_clock, &own, last)) {
+  }
+  return &slots->own_clock;
+}
 
 uint64_t lrd_slots_replaced_take(lrd_slots *slots) { return atomic_exchange(&slots->replaced, 0); }
 
@@ -102,7 +114,7 @@ uint64_t lrd_slot_token(lrd_slots *slots, uint64_t slot) {
   if (LRD_MUTATED(LRD_MUTATE_HIT_IGNORES_OWNER)) {
     return word & LRD_SLOT_VERSION_MASK;
   }
-  if (!atomic_load(&slots->lost) && word_owner(word) - 1 != slots->row) {
+  if (!slots->onlooker && !atomic_load(&slots->lost) && word_owner(word) - 1 != slots->row) {
     (void)replace_if_dead(slots, slot, word);
   }
   return LRD_TOKEN_NONE; /* the next read finds it free: the snapshot of this one may have begun before */
@@ -129,6 +141,9 @@ larder_err lrd_slot_own(lrd_slots *slots, uint64_t slot, int64_t wait_ns, uint64
   int64_t began_ns = 0;
   int64_t checked_ns = 0;
   int64_t nap_ns = NAP_NS_MIN;
+  if (slots->onlooker) {
+    return LARDER_EACCES;
+  }
   for (unsigned round = 0;; round++) {
     if (atomic_load_explicit(&slots->lost, memory_order_relaxed)) {
       return LARDER_EAWAY;
@@ -161,7 +176,7 @@ larder_err lrd_slot_own(lrd_slots *slots, uint64_t slot, int64_t wait_ns, uint64
 }
 
 bool lrd_slot_own_unmoved(lrd_slots *slots, uint64_t slot, uint64_t token) {
-  if (token == LRD_TOKEN_NONE || word_owner(token) != 0 || atomic_load(&slots->lost)) {
+  if (slots->onlooker || token == LRD_TOKEN_NONE || word_owner(token) != 0 || atomic_load(&slots->lost)) {
     return false;
   }
   return own_by_swap(slots, slot, token);
@@ -243,10 +258,16 @@ bool lrd_slot_dirty(const lrd_slots *slots, unsigned tier, uint64_t slot) {
 }
 
 uint64_t lrd_slots_dirty_count(const lrd_slots *slots, unsigned tier) {
+  if (!slots_tier_known(slots, tier)) {
+    return 0;
+  }
   return atomic_load_explicit(&slots->map_tiers[slots->tier_index[tier]].dirty, memory_order_acquire);
 }
 
 bool lrd_slots_dirty_next(const lrd_slots *slots, unsigned tier, uint64_t from, uint64_t *slot_out) {
+  if (!slots_tier_known(slots, tier)) {
+    return false;
+  }
   uint64_t count = lrd_slot_count(slots);
   for (uint64_t slot = from; slot < count;) {
     uint64_t word = atomic_load(slots_dirty_words(slots, tier) + slot / 64) >> (slot % 64);
@@ -300,6 +321,9 @@ lrd_stamp lrd_slots_traceless(const lrd_slots *slots, unsigned tier, uint64_t sl
 }
 
 lrd_tier_trust lrd_slots_trust(const lrd_slots *slots, unsigned tier, uint64_t *generation_out) {
+  if (!slots_tier_known(slots, tier)) {
+    return LRD_TRUST_BROKEN;
+  }
   map_tier *entry = &slots->map_tiers[slots->tier_index[tier]];
   if (generation_out) {
     *generation_out = atomic_load(&entry->generation);
@@ -308,6 +332,9 @@ lrd_tier_trust lrd_slots_trust(const lrd_slots *slots, unsigned tier, uint64_t *
 }
 
 void lrd_slots_distrust(lrd_slots *slots, unsigned tier) {
+  if (slots->onlooker) {
+    return;
+  }
   atomic_store(&slots->map_tiers[slots->tier_index[tier]].trust, MAP_TRUST_BROKEN);
 }
 

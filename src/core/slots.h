@@ -5,6 +5,10 @@
  * is done by the owner of the key's slot; releasing it one version further invalidates every memory tier's copy.
  *
  * A *token* is a slot's word seen without an owner. Slots are owned in ascending order by who needs several.
+ *
+ * Who may only read the root is an *onlooker*: it maps the map read-only, has no row and owns no slot (LARDER_EACCES), and
+ * what it keeps in memory is as true as anybody's, since a token needs reading alone. Where the map is not there it has one
+ * of its own until somebody makes it.
  */
 #ifndef LRD_CORE_SLOTS_H
 #define LRD_CORE_SLOTS_H
@@ -24,7 +28,7 @@
 
 typedef struct lrd_slots lrd_slots;
 
-/* State of a shared tier, for all processes. */
+/* State of a shared tier, for all processes. One that nobody has joined with yet is broken to an onlooker. */
 typedef enum lrd_tier_trust {
   LRD_TRUST_OK,
   LRD_TRUST_BROKEN /* found damaged, replaced or foreign: everybody closes it, then one replaces it alone */
@@ -40,9 +44,9 @@ typedef struct lrd_slots_params {
 } lrd_slots_params;
 
 /*
- * Joins the root: makes map and LOCK where they are absent, claims a row. Blocks while another process is joining (60 s,
- * then LARDER_EBUSY). After it returns the caller holds the joining lock, so that tiers can be opened or migrated by one
- * process at a time; lrd_slots_joined gives it back.
+ * Joins the root: makes map and LOCK where they are absent, claims a row; as an onlooker where LOCK can't be written. Blocks
+ * while another process is joining (60 s, then LARDER_EBUSY). After it returns the caller holds the joining lock, so that tiers
+ * can be opened or migrated by one process at a time; lrd_slots_joined gives it back.
  */
 LARDER_MUST_CHECK larder_err lrd_slots_open(const lrd_slots_params *params, lrd_slots **out, larder_error *err);
 void lrd_slots_joined(lrd_slots *slots);
@@ -51,9 +55,10 @@ void lrd_slots_close(lrd_slots *slots);
 /* In a forked child: unmaps and closes only; the locks are the parent's. */
 void lrd_slots_abandon(lrd_slots *slots);
 
+bool lrd_slots_onlooker(const lrd_slots *slots);
 uint64_t lrd_slots_seed(const lrd_slots *slots);
 const char *lrd_slots_root_id(const lrd_slots *slots); /* 32 hex digits */
-unsigned lrd_slots_row(const lrd_slots *slots);
+unsigned lrd_slots_row(const lrd_slots *slots);        /* LRD_ROWS_MAX: an onlooker, who has none */
 bool lrd_slots_row_alive(lrd_slots *slots, unsigned row);
 /* Whether a process died holding the row, and nobody has it now. */
 bool lrd_slots_row_died(lrd_slots *slots, unsigned row);
@@ -71,6 +76,7 @@ _Atomic uint64_t *lrd_slots_base(lrd_slots *slots, unsigned *shift_out);
 uint64_t lrd_slot_token(lrd_slots *slots, uint64_t slot);
 /*
  * Owns the slot; *version_out is the version it stood at. Waits at most wait_ns for a living owner, then LARDER_EBUSY.
+ * LARDER_EACCES to an onlooker.
  * A dead owner is replaced. The version is one that no memory tier but the owner's may tag with.
  */
 LARDER_MUST_CHECK larder_err lrd_slot_own(lrd_slots *slots, uint64_t slot, int64_t wait_ns, uint64_t *version_out);

@@ -4,6 +4,9 @@
  * survives the loss of the map) and, far behind it, the bytes on which processes hold open-file-description locks: one
  * per row (its holder is alive), one per shared tier (its holder has it open), one for joining. They vanish with the
  * process, whatever ends it. The map is made, or made anew when damaged, under the joining lock.
+ *
+ * An onlooker opens LOCK for reading, which shared locks need no more than: it waits for who is joining, and whoever wants a
+ * tier alone waits for it.
  */
 #include "base/bytes.h"
 #include "base/fail.h"
@@ -25,7 +28,8 @@
 
 static larder_err lock_joining(lrd_slots *slots, larder_error *err) {
   int64_t began_ns = lrd_mono_ns(slots->clock);
-  while (lrd_fs_lock_try(slots->lock_fd, LOCK_JOINING_AT, 1, LRD_FS_EXCLUSIVE) != 0) {
+  lrd_fs_lock kind = slots->onlooker ? LRD_FS_SHARED : LRD_FS_EXCLUSIVE;
+  while (lrd_fs_lock_try(slots->lock_fd, LOCK_JOINING_AT, 1, kind) != 0) {
     if (errno != EAGAIN && errno != EACCES) {
       return lrd_fail(err, lrd_err_from_errno(errno), errno, ROOM, "%s can't be locked", slots->lock_path);
     }
@@ -37,6 +41,31 @@ static larder_err lock_joining(lrd_slots *slots, larder_error *err) {
     slots->clock->sleep_ns(slots->clock, JOIN_NAP_NS);
   }
   slots->joining = true;
+  return LARDER_OK;
+}
+
+/* For reading and writing, else as an onlooker. */
+static larder_err lock_open(lrd_slots *slots, larder_error *err) {
+  struct stat facts;
+  slots->lock_fd = lrd_fs_open(slots->lock_path, O_RDWR | O_CREAT, 0600);
+  int refused = errno;
+  if (slots->lock_fd < 0 && lrd_err_from_errno(refused) == LARDER_EACCES) {
+    slots->lock_fd = lrd_fs_open(slots->lock_path, O_RDONLY, 0);
+    if (slots->lock_fd < 0 && errno == ENOENT) {
+      return lrd_fail(err, LARDER_EACCES, refused, ROOM,
+                      "%s can't be made, and no cache is there to be read; give a root that you may write", slots->lock_path);
+    }
+    slots->onlooker = slots->lock_fd >= 0;
+  }
+  if (slots->lock_fd < 0 || fstat(slots->lock_fd, &facts) != 0) {
+    return lrd_fail(err, lrd_err_from_errno(refused), refused, ROOM, "%s can't be opened; give a root that you may write",
+                    slots->lock_path);
+  }
+  slots->lock_inode = (uint64_t)facts.st_ino;
+  if (slots->onlooker) {
+    lrd_log_write(slots->log, LRD_LOG_INFO, "root.read_only", "%s can't be written: what is kept is read, nothing is changed",
+                  slots->lock_path);
+  }
   return LARDER_OK;
 }
 
@@ -52,6 +81,10 @@ static larder_err identity_load(lrd_slots *slots, larder_error *err) {
       strlen(slots->root_id) == 32) {
     slots->seed = seed;
     return LARDER_OK;
+  }
+  if (slots->onlooker) {
+    return lrd_fail(err, LARDER_EFORMAT, 0, ROOM, "%s is damaged or empty; open the root where it can be written",
+                    slots->lock_path);
   }
   uint8_t random[24];
   if (lrd_random(random, sizeof random) != 0) {
@@ -130,12 +163,25 @@ out:
   return failed;
 }
 
+/* The parts of the map that lies at `map`. */
+static void map_place(lrd_slots *slots, uint8_t *map, unsigned log2) {
+  slots->map = map;
+  slots->map_len = slots_map_len(log2);
+  slots->log2 = log2;
+  slots->shift = 64 - log2;
+  slots->words = (_Atomic uint64_t *)(void *)(map + MAP_SLOTS_AT);
+  slots->clock_word = (_Atomic uint64_t *)(void *)(map + 128);
+  slots->map_tiers = (map_tier *)(void *)(map + 1024);
+  slots->map_rows = (map_row *)(void *)(map + 4096);
+  slots->traces = (_Atomic uint64_t *)(void *)(map + MAP_TRACES_AT);
+}
+
 /* Opens the map file; MISS when it is not there or not ours to use. */
 static larder_err map_attach(lrd_slots *slots, void *at_fixed) {
   map_head head;
   struct stat facts;
   size_t got = 0;
-  int fd = lrd_fs_open(slots->map_path, O_RDWR, 0);
+  int fd = lrd_fs_open(slots->map_path, slots->onlooker ? O_RDONLY : O_RDWR, 0);
   if (fd < 0) {
     return errno == ENOENT ? LARDER_MISS : lrd_err_from_errno(errno);
   }
@@ -149,8 +195,9 @@ static larder_err map_attach(lrd_slots *slots, void *at_fixed) {
     return LARDER_EFORMAT;
   }
   size_t len = slots_map_len(head.slots_log2);
-  uint8_t *map = at_fixed ? mmap(at_fixed, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0)
-                          : lrd_fs_map(fd, slots->map_path, len, true);
+  int protection = slots->onlooker ? PROT_READ : PROT_READ | PROT_WRITE;
+  uint8_t *map = at_fixed ? mmap(at_fixed, len, protection, MAP_SHARED | MAP_FIXED, fd, 0)
+                          : lrd_fs_map(fd, slots->map_path, len, !slots->onlooker);
   if (!map || map == MAP_FAILED) {
     lrd_fs_close(fd);
     return lrd_err_from_errno(errno);
@@ -159,22 +206,29 @@ static larder_err map_attach(lrd_slots *slots, void *at_fixed) {
     lrd_fs_close(slots->map_fd);
   }
   slots->map_fd = fd;
-  slots->map = map;
-  slots->map_len = len;
   slots->map_inode = (uint64_t)facts.st_ino;
-  slots->log2 = head.slots_log2;
-  slots->shift = 64 - head.slots_log2;
-  slots->words = (_Atomic uint64_t *)(void *)(map + MAP_SLOTS_AT);
-  slots->clock_word = (_Atomic uint64_t *)(void *)(map + 128);
-  slots->map_tiers = (map_tier *)(void *)(map + 1024);
-  slots->map_rows = (map_row *)(void *)(map + 4096);
-  slots->traces = (_Atomic uint64_t *)(void *)(map + MAP_TRACES_AT);
+  map_place(slots, map, head.slots_log2);
+  return LARDER_OK;
+}
+
+/* Nobody has made a map, so nobody has marked anything in it; whoever comes to write makes one, which is then joined. */
+static larder_err map_of_onlooker(lrd_slots *slots, unsigned log2) {
+  void *map = mmap(NULL, slots_map_len(log2), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (map == MAP_FAILED) {
+    return LARDER_ENOMEM;
+  }
+  map_place(slots, map, log2);
   return LARDER_OK;
 }
 
 static larder_err map_open(lrd_slots *slots, uint64_t count, void *at_fixed, larder_error *err) {
   larder_err result = map_attach(slots, at_fixed);
-  if (result == LARDER_MISS) {
+  if (result == LARDER_MISS && slots->onlooker) {
+    result = at_fixed ? LARDER_MISS : map_of_onlooker(slots, log2_of(count));
+    if (result == LARDER_MISS) {
+      return result; /* what it has goes on being true */
+    }
+  } else if (result == LARDER_MISS) {
     unsigned log2 = at_fixed ? slots->log2 : log2_of(count);
     char *tmp_path = lrd_alloc(strlen(slots->map_path) + 8);
     if (!tmp_path) {
@@ -213,7 +267,7 @@ static void dirty_recount(lrd_slots *slots) {
   }
 }
 
-/* Each tier's number in the map, by name; new names take a free place. */
+/* Each tier's number in the map, by name; new names take a free place, or none for an onlooker. */
 static larder_err tiers_find(lrd_slots *slots, larder_error *err) {
   for (size_t i = 0; i < slots->tiers_len; i++) {
     unsigned at = LRD_SHARED_TIERS_MAX;
@@ -227,12 +281,17 @@ static larder_err tiers_find(lrd_slots *slots, larder_error *err) {
         at = k;
       }
     }
-    if (at == LRD_SHARED_TIERS_MAX) {
+    bool known = at < LRD_SHARED_TIERS_MAX && slots->map_tiers[at].name[0] != 0;
+    if (!known && slots->onlooker && slots->map_fd >= 0) { /* not its map to write */
+      at = LRD_SHARED_TIERS_MAX;
+    } else if (at == LRD_SHARED_TIERS_MAX) {
       return lrd_fail(err, LARDER_EUNSUPPORTED, 0, ROOM,
                       "this root has known %u shared tiers already; remove %s while no program uses the root",
                       LRD_SHARED_TIERS_MAX, slots->map_path);
     }
-    memcpy(slots->map_tiers[at].name, name, 64);
+    if (!known && at < LRD_SHARED_TIERS_MAX) {
+      memcpy(slots->map_tiers[at].name, name, 64);
+    }
     slots->tier_index[i] = at;
   }
   return LARDER_OK;
@@ -249,6 +308,10 @@ static void tiers_name(lrd_slots *slots, const lrd_slots_params *params) {
 }
 
 static larder_err row_claim(lrd_slots *slots, larder_error *err) {
+  if (slots->onlooker) {
+    slots->row = LRD_ROWS_MAX;
+    return LARDER_OK;
+  }
   for (unsigned row = 0; row < LRD_ROWS_MAX; row++) {
     if (lrd_fs_lock_try(slots->lock_fd, LOCK_ROWS_AT + row, 1, LRD_FS_EXCLUSIVE) != 0) {
       continue;
@@ -271,7 +334,6 @@ static larder_err row_claim(lrd_slots *slots, larder_error *err) {
 static bool nobody_else(lrd_slots *slots) { return !lrd_fs_lock_held(slots->lock_fd, LOCK_ROWS_AT, LRD_ROWS_MAX); }
 
 larder_err lrd_slots_open(const lrd_slots_params *params, lrd_slots **out, larder_error *err) {
-  struct stat facts;
   larder_err result = LARDER_ENOMEM;
   lrd_slots *slots = lrd_alloc_zero(1, sizeof *slots);
   if (!slots) {
@@ -287,19 +349,12 @@ larder_err lrd_slots_open(const lrd_slots_params *params, lrd_slots **out, larde
     (void)lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "out of memory");
     goto out;
   }
-  slots->lock_fd = lrd_fs_open(slots->lock_path, O_RDWR | O_CREAT, 0600);
-  if (slots->lock_fd < 0 || fstat(slots->lock_fd, &facts) != 0) {
-    result = lrd_fail(err, lrd_err_from_errno(errno), errno, ROOM,
-                      "%s can't be opened for writing; give a root that you may write", slots->lock_path);
+  if ((result = lock_open(slots, err)) != LARDER_OK || (result = lock_joining(slots, err)) != LARDER_OK ||
+      (result = identity_load(slots, err)) != LARDER_OK || (result = map_open(slots, params->slots, NULL, err)) != LARDER_OK ||
+      (result = tiers_find(slots, err)) != LARDER_OK || (result = row_claim(slots, err)) != LARDER_OK) {
     goto out;
   }
-  slots->lock_inode = (uint64_t)facts.st_ino;
-  if ((result = lock_joining(slots, err)) != LARDER_OK || (result = identity_load(slots, err)) != LARDER_OK ||
-      (result = map_open(slots, params->slots, NULL, err)) != LARDER_OK || (result = tiers_find(slots, err)) != LARDER_OK ||
-      (result = row_claim(slots, err)) != LARDER_OK) {
-    goto out;
-  }
-  if (nobody_else(slots)) { /* so nothing is queued */
+  if (!slots->onlooker && nobody_else(slots)) { /* so nothing is queued */
     clock_check(slots);
     dirty_recount(slots);
     for (unsigned i = 0; i < LRD_SHARED_TIERS_MAX * MAP_TRACES; i++) {
@@ -391,6 +446,16 @@ static void queue_told_anew(lrd_slots *slots) {
   }
 }
 
+/* Our row in a new map. */
+static void row_retell(lrd_slots *slots) {
+  if (slots->onlooker) {
+    return;
+  }
+  atomic_store(&slots->map_rows[slots->row].used, MAP_ROW_USED);
+  queue_told_anew(slots);
+  slots->map_rows[slots->row].pid = (uint32_t)getpid();
+}
+
 bool lrd_slots_still_there(lrd_slots *slots) {
   if (atomic_load(&slots->lost)) {
     return false;
@@ -403,17 +468,20 @@ bool lrd_slots_still_there(lrd_slots *slots) {
     return true;
   }
   larder_error why = {0};
-  bool joined = lock_joining(slots, &why) == LARDER_OK &&
-                map_open(slots, lrd_slot_count(slots), slots->map, &why) == LARDER_OK && tiers_find(slots, &why) == LARDER_OK;
-  if (joined) {
-    atomic_store(&slots->map_rows[slots->row].used, MAP_ROW_USED);
-    queue_told_anew(slots);
-    slots->map_rows[slots->row].pid = (uint32_t)getpid();
+  larder_err result = lock_joining(slots, &why);
+  if (result == LARDER_OK) {
+    result = map_open(slots, lrd_slot_count(slots), slots->map, &why);
+  }
+  if (result == LARDER_OK) {
+    result = tiers_find(slots, &why);
+  }
+  if (result == LARDER_OK) {
+    row_retell(slots);
     lrd_log_write(slots->log, LRD_LOG_WARN, "coherence.map_replaced", "%s was replaced; joined the new one", slots->map_path);
-  } else {
+  } else if (result < 0) {
     slots_void(slots);
     lrd_log_write(slots->log, LRD_LOG_ERROR, "coherence.map_lost", "%s", why.message);
   }
   lrd_slots_joined(slots);
-  return joined;
+  return result >= 0;
 }

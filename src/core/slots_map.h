@@ -62,6 +62,7 @@ struct lrd_slots {
   size_t map_len;
   _Atomic uint64_t *words;
   _Atomic uint64_t *clock_word;
+  _Atomic uint64_t own_clock; /* an onlooker's */
   map_tier *map_tiers;
   map_row *map_rows;
   _Atomic uint64_t *traces;
@@ -71,6 +72,7 @@ struct lrd_slots {
   unsigned row;
   bool row_claimed;
   bool joining;
+  bool onlooker;             /* LOCK and map can only be read: no row, and nothing of the map is ever written */
   _Atomic uint32_t owned;    /* slots that threads of this process own or are about to own */
   _Atomic uint64_t attempts; /* to own one, ever */
   _Atomic uint64_t replaced; /* owners, since they were last asked for */
@@ -89,6 +91,11 @@ struct lrd_slots {
   uint64_t map_inode;
   uint64_t lock_inode;
 };
+
+/* False: an onlooker has asked for it, and no writer ever has. */
+static inline bool slots_tier_known(const lrd_slots *slots, unsigned tier) {
+  return slots->tier_index[tier] < LRD_SHARED_TIERS_MAX;
+}
 
 static inline _Atomic uint64_t *slots_dirty_words(const lrd_slots *slots, unsigned tier) {
   size_t words = ((size_t)1 << slots->log2) / 64;

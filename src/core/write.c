@@ -534,23 +534,30 @@ static void queue_counts_on(write_run *run) {
   }
 }
 
-/* Puts of the queue whose tier is known to be away stay there: nothing is owned or moved for them. */
-static bool queue_waits(const write_run *run) {
+/*
+ * What need not be tried, since it is known to end in this: nothing may be written, or puts of the queue have to stay there
+ * because their tier is away. No slot is owned or moved for them.
+ */
+static larder_err known_outcome(const write_run *run) {
   lrd_instance *lowest = run->ns->links[run->ns->links_len - 1].instance;
+  if (lrd_cache_onlooker(run->ns->cache)) {
+    return LARDER_EACCES;
+  }
   if (run->changes[0]->keep_stamp == 0 || (lrd_instance_answers(lowest) && !lrd_tier_waits(&lowest->tier))) {
-    return false;
+    return LARDER_OK;
   }
-  for (size_t i = 0; i < run->count; i++) {
-    run->changes[i]->result = LARDER_EAWAY;
-  }
-  return true;
+  return LARDER_EAWAY;
 }
 
 static void write_shared(write_run *run) {
   larder_ns *ns = run->ns;
   larder *cache = ns->cache;
   lrd_link *lowest = &ns->links[ns->links_len - 1];
-  if (queue_waits(run)) {
+  larder_err known = known_outcome(run);
+  if (known != LARDER_OK) {
+    for (size_t i = 0; i < run->count; i++) {
+      run->changes[i]->result = known;
+    }
     return;
   }
   encode_values(run);

@@ -212,7 +212,7 @@ typedef struct keeping {
 static larder_err not_kept(const keeping *k, const char *name, larder_err result) {
   const char *text =
       result == LARDER_NOT_KEPT ? "is larger than the namespace takes, or its tiers have no room" : larder_err_text(result);
-  (void)snprintf(k->why, LRD_WHY_MAX, "%s: %s", name, text);
+  (void)snprintf(k->why, LRD_WHY_MAX, "not kept: %s: %s", name, text);
   return result;
 }
 

@@ -95,7 +95,7 @@ static void row_empty(lrd_stats *stats, const char *path) {
 
 static larder_err row_open(lrd_stats *stats, larder_error *err) {
   int failure = 0;
-  if (stats->rooted) {
+  if (stats->rooted && !stats->reads_only) {
     char *path = lrd_segment_path(stats->folder, stats->root_id, stats->row);
     if (!path) return lrd_fail(err, LARDER_ENOMEM, 0, "stats", "out of memory");
     row_empty(stats, path);
@@ -121,7 +121,8 @@ static larder_err row_open(lrd_stats *stats, larder_error *err) {
 }
 
 larder_err lrd_stats_open(const lrd_stats_params *params, lrd_stats **out, larder_error *err) {
-  if (params->row >= LRD_STATS_ROWS) return lrd_fail(err, LARDER_EINVAL, 0, "stats", "row %u is above the last", params->row);
+  if (params->row >= LRD_STATS_ROWS && !params->reads_only)
+    return lrd_fail(err, LARDER_EINVAL, 0, "stats", "row %u is above the last", params->row);
   if (params->root_id_hex && !root_id_is_good(params->root_id_hex))
     return lrd_fail(err, LARDER_EINVAL, 0, "stats", "a root's id is 1 to 64 letters and digits");
   lrd_stats *stats = lrd_alloc_zero(1, sizeof *stats);
@@ -129,7 +130,8 @@ larder_err lrd_stats_open(const lrd_stats_params *params, lrd_stats **out, larde
   lrd_mutex_init(&stats->mutex);
   stats->segment.fd = -1;
   stats->rooted = params->root_id_hex != NULL;
-  stats->row = params->row;
+  stats->reads_only = params->reads_only;
+  stats->row = params->reads_only ? LRD_STATS_ROWS : params->row;
   stats->clock = params->clock ? params->clock : lrd_clock_real();
   stats->log = params->log;
   stats->row_lives = params->row_lives;

@@ -13,8 +13,9 @@
 struct lrd_stats {
   lrd_mutex mutex; /* everything below but the contents of cells */
   stats_segment segment;
-  bool rooted;
-  bool taken; /* the own row's sums were handed out */
+  bool rooted;     /* rows of others are looked for */
+  bool reads_only; /* and the own one is private */
+  bool taken;      /* the own row's sums were handed out */
   uint32_t row;
   char root_id[72];
   char boot_id[40];

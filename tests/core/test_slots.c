@@ -2,7 +2,8 @@
 /*
  * The coherence map between threads' and processes' owners. Proves: a slot is never owned twice, a dead owner's slot is
  * moved on and a living one's is not, a reused row owns nothing, dirty marks and distrust are seen by everybody, a damaged
- * or deleted map is made anew with versions that no old token equals, and a lost root stops everything.
+ * or deleted map is made anew with versions that no old token equals, a lost root stops everything, and an onlooker sees
+ * what others do and leaves everything as it is.
  */
 #include "support/support.h"
 
@@ -11,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -352,6 +354,139 @@ static void a_clock_far_ahead_is_set_right_and_rises_otherwise(void **state) {
   lrd_slots_close(slots);
 }
 
+/* Joins as somebody who may only read: LOCK's opening for writing is refused. */
+static larder_err look_on(const char *root, lrd_slots **out, larder_error *err) {
+  lrd_slots_params params = {.root = root, .slots = SLOTS, .clock = lrd_clock_real(), .tiers = tiers, .tiers_len = 2};
+  support_fs_fail_at(LRD_FS_OPEN, 1, EROFS);
+  larder_err result = lrd_slots_open(&params, out, err);
+  (void)support_fs_end();
+  if (result == LARDER_OK) {
+    lrd_slots_joined(*out);
+    assert_true(lrd_slots_onlooker(*out));
+  }
+  return result;
+}
+
+static void an_onlooker_sees_every_change_and_makes_none(void **state) {
+  lrd_slots *writer = join(*state);
+  lrd_slots *onlooker = NULL;
+  uint64_t version;
+  unsigned shift;
+  assert_ok(look_on(*state, &onlooker, NULL));
+  assert_false(lrd_slots_onlooker(writer));
+  assert_int_equal(lrd_slots_seed(onlooker), lrd_slots_seed(writer));
+  uint64_t token = lrd_slot_token(onlooker, 5);
+  assert_int_equal(token, lrd_slot_token(writer, 5));
+  assert_ok(lrd_slot_own(writer, 5, 0, &version));
+  assert_true(lrd_slot_token(onlooker, 5) == LRD_TOKEN_NONE);
+  (void)lrd_slot_release(writer, 5, true);
+  assert_int_equal(lrd_slot_token(onlooker, 5), token + 1);
+  assert_int_equal(atomic_load(&lrd_slots_base(onlooker, &shift)[5]), token + 1);
+  assert_err(lrd_slot_own(onlooker, 5, 0, &version), LARDER_EACCES);
+  assert_false(lrd_slot_own_unmoved(onlooker, 5, token + 1));
+  lrd_slot_mark_dirty(writer, 1, 9);
+  assert_true(lrd_slot_dirty(onlooker, 1, 9));
+  assert_false(lrd_slot_dirty(onlooker, 0, 9));
+  lrd_slots_distrust(onlooker, 0); /* what it finds it keeps to itself: the map is not its to write */
+  assert_int_equal(lrd_slots_trust(writer, 0, NULL), LRD_TRUST_OK);
+  lrd_slots_distrust(writer, 0);
+  assert_int_equal(lrd_slots_trust(onlooker, 0, NULL), LRD_TRUST_BROKEN);
+  assert_true(lrd_slots_row_alive(onlooker, lrd_slots_row(writer)));
+  uint64_t last = lrd_stamp_next(lrd_slots_clock(writer), lrd_wall_ms(lrd_clock_real()) + 100000, 0);
+  assert_true(lrd_stamp_next(lrd_slots_clock(onlooker), 1, 0) > last);
+  assert_int_equal(atomic_load(lrd_slots_clock(writer)), last);
+  lrd_slots_close(onlooker);
+  lrd_slots_close(writer);
+}
+
+static void an_onlooker_keeps_whoever_wants_a_tier_alone_waiting(void **state) {
+  lrd_slots *writer = join(*state);
+  lrd_slots *onlooker = NULL;
+  assert_ok(look_on(*state, &onlooker, NULL));
+  assert_false(lrd_slots_tier_enter(onlooker, 0, true));
+  assert_true(lrd_slots_tier_enter(onlooker, 0, false));
+  assert_false(lrd_slots_tier_enter(writer, 0, true));
+  lrd_slots_tier_leave(onlooker, 0);
+  assert_true(lrd_slots_tier_enter(writer, 0, true));
+  assert_false(lrd_slots_tier_enter(onlooker, 0, false));
+  lrd_slots_close(onlooker);
+  lrd_slots_close(writer);
+}
+
+static void an_onlooker_leaves_the_slot_of_the_dead_as_it_is(void **state) {
+  lrd_slots *onlooker = NULL;
+  uint64_t version;
+  pid_t pid = fork();
+  assert_true(pid >= 0);
+  if (pid == 0) {
+    lrd_slots *slots = join(*state);
+    _exit(lrd_slot_own(slots, 5, 0, &version) == LARDER_OK ? 0 : 1);
+  }
+  int status;
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_int_equal(status, 0);
+  assert_ok(look_on(*state, &onlooker, NULL));
+  for (unsigned i = 0; i < 3; i++) assert_true(lrd_slot_token(onlooker, 5) == LRD_TOKEN_NONE);
+  assert_false(lrd_slots_row_alive(onlooker, 0));
+  lrd_slots *writer = join(*state);
+  assert_true(lrd_slot_token(onlooker, 5) != LRD_TOKEN_NONE);
+  lrd_slots_close(writer);
+  lrd_slots_close(onlooker);
+}
+
+static void an_onlooker_without_a_map_joins_the_first_that_is_made(void **state) {
+  char *map = support_path(*state, "coherence.map");
+  lrd_slots *onlooker = NULL;
+  lrd_slots_close(join(*state));
+  assert_int_equal(unlink(map), 0);
+  assert_ok(look_on(*state, &onlooker, NULL));
+  assert_true(access(map, F_OK) != 0);
+  uint64_t alone = lrd_slot_token(onlooker, 5);
+  assert_true(lrd_slots_still_there(onlooker));
+  assert_int_equal(lrd_slot_token(onlooker, 5), alone);
+  lrd_slots *writer = join(*state);
+  assert_true(lrd_slots_still_there(onlooker));
+  assert_int_equal(lrd_slot_token(onlooker, 5), lrd_slot_token(writer, 5));
+  assert_true(lrd_slot_token(onlooker, 5) != alone);
+  assert_int_equal(unlink(map), 0); /* and goes on with that until there is another */
+  assert_true(lrd_slots_still_there(onlooker));
+  assert_int_equal(lrd_slot_token(onlooker, 5), lrd_slot_token(writer, 5));
+  lrd_slots_close(writer);
+  lrd_slots_close(onlooker);
+  free(map);
+}
+
+static void where_nobody_has_made_a_root_there_is_nothing_to_look_at(void **state) {
+  char *lock = support_path(*state, "LOCK");
+  lrd_slots *slots = NULL;
+  larder_error err = {0};
+  assert_err(look_on(*state, &slots, &err), LARDER_EACCES);
+  assert_non_null(strstr(err.message, "no cache"));
+  support_file_write(lock, "what is this", 12);
+  assert_err(look_on(*state, &slots, &err), LARDER_EFORMAT);
+  assert_non_null(strstr(err.message, "damaged"));
+  free(lock);
+}
+
+/* A tier that no writer has named yet has no marks to be read by: it counts as away. */
+static void a_tier_new_to_the_map_is_away_for_an_onlooker(void **state) {
+  lrd_slots *onlooker = NULL;
+  uint64_t slot;
+  const char *const one[] = {"warm"};
+  lrd_slots_params params = {.root = *state, .slots = SLOTS, .clock = lrd_clock_real(), .tiers = one, .tiers_len = 1};
+  lrd_slots *writer = NULL;
+  assert_ok(lrd_slots_open(&params, &writer, NULL));
+  lrd_slots_joined(writer);
+  assert_ok(look_on(*state, &onlooker, NULL));
+  assert_int_equal(lrd_slots_trust(onlooker, 0, NULL), LRD_TRUST_OK);
+  assert_int_equal(lrd_slots_trust(onlooker, 1, NULL), LRD_TRUST_BROKEN);
+  assert_int_equal(lrd_slots_dirty_count(onlooker, 1), 0);
+  assert_false(lrd_slot_dirty(onlooker, 1, 7));
+  assert_false(lrd_slots_dirty_next(onlooker, 1, 0, &slot));
+  lrd_slots_close(onlooker);
+  lrd_slots_close(writer);
+}
+
 static void opening_survives_every_failed_allocation_and_file_operation(void **state) {
   for (uint64_t n = 1;; n++) {
     lrd_slots *slots = NULL;
@@ -409,6 +544,12 @@ int main(void) {
       SUPPORT_DIR_TEST(a_map_deleted_under_us_is_joined_anew),
       SUPPORT_DIR_TEST(a_root_taken_away_stops_everything),
       SUPPORT_DIR_TEST(a_clock_far_ahead_is_set_right_and_rises_otherwise),
+      SUPPORT_DIR_TEST(an_onlooker_sees_every_change_and_makes_none),
+      SUPPORT_DIR_TEST(an_onlooker_keeps_whoever_wants_a_tier_alone_waiting),
+      SUPPORT_DIR_TEST(an_onlooker_leaves_the_slot_of_the_dead_as_it_is),
+      SUPPORT_DIR_TEST(an_onlooker_without_a_map_joins_the_first_that_is_made),
+      SUPPORT_DIR_TEST(where_nobody_has_made_a_root_there_is_nothing_to_look_at),
+      SUPPORT_DIR_TEST(a_tier_new_to_the_map_is_away_for_an_onlooker),
       SUPPORT_DIR_TEST(opening_survives_every_failed_allocation_and_file_operation),
   };
   return cmocka_run_group_tests_name("slots", tests, NULL, NULL);

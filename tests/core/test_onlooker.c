@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A root that can only be read, as on media made so or in a container that has it mounted read-only: a real read-only mount
+ * of a folder beside a process that writes it. Whatever is acknowledged there is seen here at once, by memory too; nothing
+ * here changes anything; what is still unknown when it is opened is found later.
+ */
+#include "support/support.h"
+
+#include "base/hash.h"
+#include "core/cache.h"
+#include "larder_testing.h"
+#include <larder/keys.h>
+#include <larder/stats.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CONFIG(tiers)                                                                                                          \
+  "cache:\n  slots: 1024\n  memory: {size_mb: 4}\n  namespaces:\n    n: {tiers: [memory, " tiers "], ttl: 1h}\n"               \
+  "    later: {tiers: [memory, " tiers "], ttl: 1h}\n    queued: {tiers: [memory, " tiers "], durability: behind}\n"           \
+  "    own: {tiers: [memory]}\n"
+
+static const char *const configs[] = {CONFIG("sqlite"), CONFIG("files"), CONFIG("files, sqlite")};
+#define CONFIGS (sizeof configs / sizeof configs[0])
+
+typedef struct scene {
+  const char *config;
+  char *root; /* written here */
+  char *view; /* the same folder, mounted read-only */
+  larder *writer;
+  larder *onlooker;
+  larder_ns *written;
+  larder_ns *seen;
+} scene;
+
+static void cache_open(const scene *s, const char *root, larder **out) {
+  larder_error err = {0};
+  larder_options options = {.size = sizeof options, .root = root, .config_text = s->config};
+  larder_err result = lrd_larder_open_with_clock(&options, lrd_clock_real(), out, &err);
+  if (result != LARDER_OK) print_error("%s\n", err.message);
+  assert_ok(result);
+}
+
+static void writer_open(scene *s) {
+  cache_open(s, s->root, &s->writer);
+  assert_ok(larder_ns_open(s->writer, "n", &s->written, NULL));
+}
+
+static void onlooker_open(scene *s) {
+  cache_open(s, s->view, &s->onlooker);
+  assert_true(lrd_cache_onlooker(s->onlooker));
+  assert_ok(larder_ns_open(s->onlooker, "n", &s->seen, NULL));
+}
+
+static void view_mount(const scene *s) {
+  if (mount(s->root, s->view, NULL, MS_BIND, NULL) != 0) skip(); /* needs privileges */
+  assert_int_equal(mount(NULL, s->view, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL), 0);
+}
+
+static void scene_begin(scene *s, const char *dir, size_t config) {
+  char name[32];
+  *s = (scene){.config = configs[config]};
+  (void)snprintf(name, sizeof name, "root%zu", config);
+  s->root = support_path(dir, name);
+  (void)snprintf(name, sizeof name, "view%zu", config);
+  s->view = support_path(dir, name);
+  assert_int_equal(lrd_fs_mkdir(s->root, 0700), 0);
+  assert_int_equal(lrd_fs_mkdir(s->view, 0700), 0);
+}
+
+static void scene_end(scene *s) {
+  if (s->onlooker) assert_ok(larder_close(&s->onlooker));
+  if (s->writer) assert_ok(larder_close(&s->writer));
+  (void)umount(s->view);
+  free(s->root);
+  free(s->view);
+}
+
+/* Also of a test that has failed. */
+static int views_unmount(void **state) {
+  for (size_t config = 0; config < CONFIGS; config++) {
+    char name[32];
+    (void)snprintf(name, sizeof name, "view%zu", config);
+    char *view = support_path(*state, name);
+    (void)umount2(view, MNT_DETACH);
+    free(view);
+  }
+  return support_dir_teardown(state);
+}
+
+static larder_err put_text(larder_ns *ns, const char *key, const char *value) {
+  return larder_put(ns, key, strlen(key), value, strlen(value), NULL);
+}
+
+/* `value` NULL: a miss. */
+static void sees(larder_ns *ns, const char *key, const char *value) {
+  larder_value found = {0};
+  larder_err result = larder_get(ns, key, strlen(key), NULL, &found);
+  if (!value) {
+    assert_err(result, LARDER_MISS);
+    return;
+  }
+  if (result != LARDER_OK) print_error("key %s\n", key);
+  assert_ok(result);
+  assert_int_equal(found.len, strlen(value));
+  assert_memory_equal(found.data, value, found.len);
+  larder_value_release(&found);
+}
+
+static void what_is_written_beside_is_seen_at_once(void **state) {
+  for (size_t config = 0; config < CONFIGS; config++) {
+    scene s;
+    char value[32];
+    scene_begin(&s, *state, config);
+    view_mount(&s);
+    writer_open(&s);
+    assert_ok(put_text(s.written, "k", "first"));
+    assert_ok(put_text(s.written, "gone", "first"));
+    onlooker_open(&s);
+    sees(s.seen, "gone", "first");
+    for (unsigned i = 0; i < 300; i++) { /* each value twice: from below, and from memory */
+      (void)snprintf(value, sizeof value, "value %u", i);
+      assert_ok(put_text(s.written, "k", value));
+      sees(s.seen, "k", value);
+      sees(s.seen, "k", value);
+    }
+    assert_ok(larder_delete(s.written, "gone", 4));
+    sees(s.seen, "gone", NULL);
+    assert_ok(larder_flush(s.writer));
+    assert_ok(larder_close(&s.writer)); /* the last one of those who may write */
+    sees(s.seen, "k", value);
+    writer_open(&s);
+    sees(s.seen, "k", value);
+    assert_ok(put_text(s.written, "k", "last"));
+    sees(s.seen, "k", "last");
+    scene_end(&s);
+  }
+}
+
+static void nothing_is_changed_by_an_onlooker(void **state) {
+  for (size_t config = 0; config < CONFIGS; config++) {
+    scene s;
+    larder_bulk bulk;
+    larder_tier_report report;
+    larder_rotation rotation;
+    larder_match all = {.size = sizeof all};
+    larder_item items[2] = {{.key = "k", .key_len = 1, .value = "x", .value_len = 1}, {.key = "m", .key_len = 1, .value = "x"}};
+    scene_begin(&s, *state, config);
+    view_mount(&s);
+    writer_open(&s);
+    assert_ok(put_text(s.written, "k", "kept"));
+    onlooker_open(&s);
+    for (unsigned twice = 0; twice < 2; twice++) {
+      for (unsigned i = 0; i < 5; i++) { /* more often than a breaker bears */
+        assert_err(put_text(s.seen, "k", "new"), LARDER_EACCES);
+      }
+      assert_err(larder_delete(s.seen, "k", 1), LARDER_EACCES);
+      assert_err(larder_expire(s.seen, "k", 1), LARDER_EACCES);
+      assert_err(larder_touch(s.seen, "k", 1, 1000), LARDER_EACCES);
+      assert_err(larder_clear(s.seen, &bulk), LARDER_EACCES);
+      assert_err(larder_delete_matching(s.seen, &all, &bulk), LARDER_EACCES);
+      assert_err(larder_sweep(s.onlooker, &bulk), LARDER_EACCES);
+      assert_err(larder_stats_reset(s.onlooker), LARDER_EACCES);
+      assert_err(larder_keys_rotate(s.onlooker, NULL, NULL, NULL, &rotation), LARDER_EACCES);
+      assert_err(larder_validate(s.onlooker, NULL, true, &report, NULL, NULL), LARDER_EACCES);
+      assert_ok(larder_put_many(s.seen, items, 2));
+      assert_err(items[0].result, LARDER_EACCES);
+      assert_err(items[1].result, LARDER_EACCES);
+      assert_ok(larder_delete_many(s.seen, items, 1));
+      assert_err(items[0].result, LARDER_EACCES);
+      sees(s.seen, "k", "kept");
+      sees(s.written, "k", "kept");
+      lrd_larder_tick(s.onlooker);
+      if (s.writer) assert_ok(larder_close(&s.writer)); /* and once more with nobody there who may write */
+      if (twice == 0) {
+        assert_ok(larder_close(&s.onlooker));
+        writer_open(&s);
+        onlooker_open(&s);
+      }
+    }
+    assert_ok(larder_validate(s.onlooker, NULL, false, &report, NULL, NULL));
+    assert_int_equal(report.damaged, 0);
+    assert_true(report.examined > 0);
+    assert_ok(larder_flush(s.onlooker));
+    scene_end(&s);
+  }
+}
+
+static void other_namespaces_serve_as_well_as_they_can(void **state) {
+  for (size_t config = 0; config < CONFIGS; config++) {
+    scene s;
+    larder_ns *ns;
+    larder_ns *later;
+    scene_begin(&s, *state, config);
+    view_mount(&s);
+    writer_open(&s);
+    assert_ok(put_text(s.written, "k", "kept"));
+    onlooker_open(&s);
+    assert_ok(larder_ns_open(s.onlooker, "own", &ns, NULL)); /* in memory alone: as everywhere */
+    assert_ok(put_text(ns, "k", "mine"));
+    sees(ns, "k", "mine");
+    assert_ok(larder_ns_open(s.onlooker, "queued", &ns, NULL)); /* never queued: it could not be written ever */
+    assert_err(put_text(ns, "k", "mine"), LARDER_EACCES);
+    sees(ns, "k", NULL);
+    for (unsigned i = 0; i < 5; i++) { /* that nobody has made yet */
+      char name[16];
+      (void)snprintf(name, sizeof name, "unknown%u", i);
+      assert_ok(larder_ns_open(s.onlooker, name, &ns, NULL));
+      sees(ns, "k", NULL);
+      assert_err(put_text(ns, "k", "mine"), LARDER_EACCES);
+    }
+    assert_ok(larder_ns_open(s.onlooker, "later", &later, NULL));
+    sees(later, "k", NULL);
+    assert_ok(larder_ns_open(s.writer, "later", &ns, NULL));
+    assert_ok(put_text(ns, "k", "made"));
+    lrd_larder_tick(s.onlooker);
+    sees(later, "k", "made");
+    assert_ok(put_text(ns, "k", "made again"));
+    sees(later, "k", "made again");
+    sees(s.seen, "k", "kept");
+    scene_end(&s);
+  }
+}
+
+/* The mark keeps what a tier could not forget from who only reads, too. */
+static void a_dirty_slot_is_not_read(void **state) {
+  for (size_t config = 0; config < CONFIGS; config++) {
+    scene s;
+    scene_begin(&s, *state, config);
+    view_mount(&s);
+    writer_open(&s);
+    assert_ok(put_text(s.written, "k", "old"));
+    onlooker_open(&s);
+    sees(s.seen, "k", "old");
+    uint64_t version;
+    uint64_t slot = lrd_slot_of(s.writer->slots, lrd_hash64("k", 1, s.written->seed));
+    assert_ok(lrd_slot_own(s.writer->slots, slot, 0, &version));
+    for (unsigned tier = 0; tier < s.writer->instances_len; tier++) lrd_slot_mark_dirty(s.writer->slots, tier, slot);
+    (void)lrd_slot_release(s.writer->slots, slot, true);
+    sees(s.seen, "k", NULL);
+    lrd_larder_tick(s.writer); /* cleans it */
+    assert_ok(put_text(s.written, "k", "new"));
+    sees(s.seen, "k", "new");
+    scene_end(&s);
+  }
+}
+
+static void write_until_killed(scene *s, int tell_fd) {
+  writer_open(s);
+  (void)put_text(s->written, "k", "by the dead");
+  if (write(tell_fd, "x", 1) != 1) _exit(1);
+  for (unsigned i = 0;; i++) {
+    char key[16];
+    (void)snprintf(key, sizeof key, "k%u", i % 100);
+    (void)put_text(s->written, key, "more");
+  }
+}
+
+/* Waits for its turn, writes, and leaves in order. */
+static void write_when_told(scene *s, int wait_fd) {
+  char byte;
+  if (read(wait_fd, &byte, 1) != 1) _exit(1);
+  writer_open(s);
+  larder_err result = put_text(s->written, "k", "by the living");
+  _exit(larder_close(&s->writer) == LARDER_OK && result == LARDER_OK ? 0 : 2);
+}
+
+/* Without any writer alive: a log that was never folded in, slots that stay owned. */
+static void what_a_killed_writer_left_is_served(void **state) {
+  for (size_t config = 0; config < CONFIGS; config++) {
+    scene s;
+    int told[2];
+    char byte;
+    int status;
+    scene_begin(&s, *state, config);
+    view_mount(&s);
+    assert_int_equal(pipe(told), 0);
+    pid_t killed = fork();
+    assert_true(killed >= 0);
+    if (killed == 0) write_until_killed(&s, told[1]);
+    assert_int_equal(read(told[0], &byte, 1), 1);
+    (void)usleep(50 * 1000);
+    assert_int_equal(kill(killed, SIGKILL), 0);
+    assert_int_equal(waitpid(killed, &status, 0), killed);
+    /* Before this process has SQLite's index of the log, which it would inherit as one that can't be written. */
+    pid_t living = fork();
+    assert_true(living >= 0);
+    if (living == 0) write_when_told(&s, told[0]);
+    onlooker_open(&s);
+    sees(s.seen, "k", "by the dead");
+    lrd_larder_tick(s.onlooker);
+    sees(s.seen, "k", "by the dead");
+    assert_int_equal(write(told[1], "x", 1), 1);
+    assert_int_equal(waitpid(living, &status, 0), living);
+    assert_int_equal(status, 0);
+    sees(s.seen, "k", "by the living");
+    close(told[0]);
+    close(told[1]);
+    scene_end(&s);
+  }
+}
+
+#define KEYS    3u
+#define LOOK_MS 1500
+
+typedef struct shared_counts {
+  _Atomic uint64_t acknowledged[KEYS];
+  _Atomic bool stop;
+} shared_counts;
+
+static void count_up(scene *s, shared_counts *shared) {
+  writer_open(s);
+  for (uint64_t n = 1; !atomic_load(&shared->stop); n++) {
+    char key[2] = {(char)('a' + n % KEYS), 0};
+    if (n % 7 == 0 && larder_delete(s->written, key, 1) < 0) _exit(3);
+    if (larder_put(s->written, key, 1, &n, sizeof n, NULL) == LARDER_OK) atomic_store(&shared->acknowledged[n % KEYS], n);
+  }
+  _exit(larder_close(&s->writer) == LARDER_OK ? 0 : 2);
+}
+
+/* Promise 1 beside a process that writes as fast as it can. A miss is between a delete and a put. */
+static void nothing_older_than_what_was_acknowledged_is_seen(void **state) {
+  for (size_t config = 0; config < CONFIGS; config++) {
+    scene s;
+    int status;
+    uint64_t hits = 0;
+    uint64_t seen[KEYS] = {0};
+    scene_begin(&s, *state, config);
+    view_mount(&s);
+    shared_counts *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(shared != MAP_FAILED);
+    writer_open(&s);
+    assert_ok(larder_close(&s.writer));
+    pid_t writer = fork();
+    assert_true(writer >= 0);
+    if (writer == 0) count_up(&s, shared);
+    onlooker_open(&s);
+    int64_t until_ns = lrd_mono_ns(lrd_clock_real()) + LOOK_MS * INT64_C(1000000);
+    for (unsigned i = 0; lrd_mono_ns(lrd_clock_real()) < until_ns; i++) {
+      char key[2] = {(char)('a' + i % KEYS), 0};
+      uint64_t least = atomic_load(&shared->acknowledged[i % KEYS]);
+      larder_value found = {0};
+      if (larder_get(s.seen, key, 1, NULL, &found) != LARDER_OK) continue;
+      uint64_t value;
+      assert_int_equal(found.len, sizeof value);
+      memcpy(&value, found.data, sizeof value);
+      larder_value_release(&found);
+      assert_int_equal(value % KEYS, i % KEYS);
+      assert_true(value >= least && value >= seen[i % KEYS]);
+      seen[i % KEYS] = value;
+      hits++;
+      if (i % 100000 == 0) lrd_larder_tick(s.onlooker);
+    }
+
+    assert_true(hits > 100);
+    atomic_store(&shared->stop, true);
+    assert_int_equal(waitpid(writer, &status, 0), writer);
+    assert_int_equal(status, 0);
+    assert_int_equal(munmap(shared, sizeof *shared), 0);
+    scene_end(&s);
+  }
+}
+
+static void figures_of_who_writes_are_shown(void **state) {
+  scene s;
+  larder_stats *stats = NULL;
+  scene_begin(&s, *state, 0);
+  view_mount(&s);
+  writer_open(&s);
+  for (unsigned i = 0; i < 7; i++) assert_ok(put_text(s.written, "k", "v"));
+  onlooker_open(&s);
+  assert_ok(larder_stats_take(s.onlooker, &stats, NULL));
+  uint64_t puts = 0;
+  assert_int_equal(larder_stats_process_count(stats), 2);
+  assert_true(larder_stats_value(stats, "n", "all", "puts", &puts));
+  assert_int_equal(puts, 7);
+  larder_stats_free(&stats);
+  scene_end(&s);
+}
+
+#define VIEW_TEST(function) cmocka_unit_test_setup_teardown(function, support_dir_setup, views_unmount)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      VIEW_TEST(what_is_written_beside_is_seen_at_once),
+      VIEW_TEST(nothing_is_changed_by_an_onlooker),
+      VIEW_TEST(other_namespaces_serve_as_well_as_they_can),
+      VIEW_TEST(a_dirty_slot_is_not_read),
+      VIEW_TEST(what_a_killed_writer_left_is_served),
+      VIEW_TEST(nothing_older_than_what_was_acknowledged_is_seen),
+      VIEW_TEST(figures_of_who_writes_are_shown),
+  };
+  return cmocka_run_group_tests_name("onlooker", tests, NULL, NULL);
+}
