@@ -31,7 +31,8 @@ larder_err lrd_instance_open(lrd_instance *instance, larder_error *err) {
                                .entries_max = instance->config->entries_max,
                                .generation = generation,
                                .options = instance->config->options,
-                               .host = lrd_host_of(cache, instance)};
+                               .host = lrd_host_of(cache, instance),
+                               .read_only = lrd_cache_onlooker(cache)};
   larder_err result = lrd_tier_open(&instance->tier, &params, err);
   if (!instance->shared) {
     return result;

@@ -156,6 +156,7 @@ typedef struct larder_tier_params {
   uint64_t generation;   /* counts how often the instance was replaced under the root; for files' names */
   const char *options;   /* further options as `name=value` lines, documented by the tier; NULL for none */
   larder_tier_host host; /* copied */
+  bool read_only;        /* the root can only be read: nothing is made or changed, whatever the files' modes would allow */
 } larder_tier_params;
 
 /* A namespace as a tier sees it. */

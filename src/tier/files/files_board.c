@@ -82,24 +82,43 @@ static void board_reset_unless_ours(files_board *board) {
   atomic_store(&board->cut_ms, cut_ms);
 }
 
-/* Where nothing may be written: the board of those who may when there is one, else one of our own. */
+static uint64_t boot_id_start(const char *boot_id) {
+  return atomic_load_explicit((_Atomic uint64_t *)(void *)(uintptr_t)boot_id, memory_order_acquire);
+}
+
+/*
+ * Where nothing may be written: the board of those who may, while it is of this boot. Else one of our own, and an eye on
+ * theirs; where there is none, on its coming.
+ */
 static larder_err board_open_reading(files_tier *tier, larder_error *err) {
+  struct stat facts;
+  _Alignas(8) char boot_id[40];
   tier->read_only = true;
-  tier->first = false;
+  boot_id_read(boot_id);
+  tier->boot_id_start = boot_id_start(boot_id);
   tier->board_fd = lrd_fs_open(tier->board_path, O_RDONLY, 0);
-  if (tier->board_fd >= 0) {
-    struct stat facts;
-    if (fstat(tier->board_fd, &facts) == 0 && facts.st_size >= (off_t)sizeof(files_board))
-      tier->board = lrd_fs_map(tier->board_fd, tier->board_path, sizeof(files_board), false);
-    if (tier->board != NULL && board_is_ours(tier->board)) return LARDER_OK;
-    lrd_fs_unmap(tier->board, sizeof(files_board));
+  if (tier->board_fd >= 0 && fstat(tier->board_fd, &facts) == 0 && facts.st_size >= (off_t)sizeof(files_board))
+    tier->board = lrd_fs_map(tier->board_fd, tier->board_path, sizeof(files_board), false);
+  if (tier->board != NULL && board_is_ours(tier->board)) return LARDER_OK;
+  tier->board_idle = tier->board;
+  if (tier->board_idle != NULL && boot_id_start(tier->board_idle->boot_id) == tier->boot_id_start) {
+    tier->board = NULL;
+    return lrd_fail(err, LARDER_EFORMAT, 0, "files", "%s is in use by a build with another format", tier->board_path);
   }
   tier->board = lrd_alloc_zero(1, sizeof *tier->board);
   tier->board_private = true;
   return tier->board != NULL ? LARDER_OK : lrd_fail(err, LARDER_ENOMEM, ENOMEM, "files", "out of memory");
 }
 
+bool lrd_files_board_outdated(files_tier *tier) {
+  struct stat facts;
+  if (!tier->board_private) return false;
+  return tier->board_idle != NULL ? boot_id_start(tier->board_idle->boot_id) == tier->boot_id_start
+                                  : lrd_fs_stat(tier->board_path, &facts) == 0 && facts.st_size >= (off_t)sizeof(files_board);
+}
+
 larder_err lrd_files_board_open(files_tier *tier, larder_error *err) {
+  if (tier->read_only) return board_open_reading(tier, err);
   tier->board_fd = lrd_fs_open(tier->board_path, O_RDWR | O_CREAT, 0600);
   if (tier->board_fd < 0) {
     int const why = errno;
@@ -144,7 +163,8 @@ void lrd_files_board_close(files_tier *tier) {
     lrd_dealloc(tier->board);
   else
     lrd_fs_unmap(tier->board, sizeof(files_board));
-  tier->board = NULL;
+  lrd_fs_unmap(tier->board_idle, sizeof(files_board));
+  tier->board = tier->board_idle = NULL;
   lrd_fs_close(tier->board_fd);
   tier->board_fd = -1;
 }

@@ -244,7 +244,9 @@ typedef struct files_tier {
   int board_fd;
   ino_t board_ino;
   files_board *board;
-  bool board_private; /* on the heap */
+  bool board_private;      /* on the heap */
+  files_board *board_idle; /* the one in the folder, of an earlier boot: NULL unless read_only */
+  uint64_t boot_id_start;  /* how this boot's begins, by which it is seen to be in use again */
   lrd_mutex turn;
   pthread_rwlock_t lock; /* of the index and all below */
   files_log log;
@@ -289,6 +291,7 @@ static inline int64_t files_wall_ms(const files_tier *tier) { return tier->host.
 files_tier *lrd_files_tier_of(void *self);
 LARDER_PRINTF(4, 5) void lrd_files_log(const files_tier *tier, int level, const char *id, const char *format, ...);
 void lrd_files_distrust(files_tier *tier, larder_err why, const char *message);
+void lrd_files_outdated(files_tier *tier);
 
 /* file_names.c */
 /* The stem of a key's file: percent-encoded, never hidden, never longer than a file name may be. */
@@ -346,6 +349,8 @@ bool lrd_files_facts(const files_entry *entry, larder_facts *facts);
 /* files_board.c */
 LARDER_MUST_CHECK larder_err lrd_files_board_open(files_tier *tier, larder_error *err);
 void lrd_files_board_opened(files_tier *tier);
+/* Whether somebody who may write has come since, so that what the private board says is old. */
+bool lrd_files_board_outdated(files_tier *tier);
 bool lrd_files_board_closing(files_tier *tier);
 void lrd_files_board_close(files_tier *tier);
 /* The lock on the board alone. */

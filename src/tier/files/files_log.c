@@ -208,6 +208,10 @@ larder_err lrd_files_catch_up(files_tier *tier) {
 }
 
 larder_err lrd_files_read_lock(files_tier *tier) {
+  if (tier->board_idle != NULL && lrd_files_board_outdated(tier)) {
+    lrd_files_outdated(tier);
+    return LARDER_EAWAY;
+  }
   pthread_rwlock_rdlock(&tier->lock);
   if (atomic_load_explicit(&tier->board->state, memory_order_acquire) ==
       atomic_load_explicit(&tier->applied, memory_order_relaxed))

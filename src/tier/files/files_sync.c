@@ -252,7 +252,10 @@ void lrd_files_tick(void *context) {
   files_tier *tier = lrd_files_tier_of(context);
   if (atomic_load(&tier->away)) return;
   int64_t const now_ns = lrd_mono_ns(lrd_clock_real());
-  if (tier->read_only) return;
+  if (tier->read_only) {
+    if (lrd_files_board_outdated(tier)) lrd_files_outdated(tier);
+    return;
+  }
   if (now_ns - tier->looked_ns >= LOOK_NS) {
     tier->looked_ns = now_ns;
     if (replaced(tier)) {

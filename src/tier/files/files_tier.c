@@ -37,6 +37,10 @@ void lrd_files_distrust(files_tier *tier, larder_err why, const char *message) {
   if (tier->host.distrust != NULL) tier->host.distrust(tier->host.context, why, message);
 }
 
+void lrd_files_outdated(files_tier *tier) {
+  lrd_files_distrust(tier, LARDER_EAWAY, "somebody who may write has come since it was opened for reading; it is opened anew");
+}
+
 /* --- options ---------------------------------------------------------------------------------------------------------------
  */
 
@@ -131,6 +135,7 @@ static files_tier *tier_new(const larder_tier_params *params) {
   tier->seed = params->seed;
   tier->bytes_max = params->bytes_max;
   tier->entries_max = params->entries_max;
+  tier->read_only = params->read_only;
   tier->folder_fd = tier->board_fd = tier->log.fd = -1;
   atomic_init(&tier->applied, UINT64_MAX);
   lrd_mutex_init(&tier->turn);
@@ -151,7 +156,7 @@ static void tier_release(files_tier *tier) {
 }
 
 static larder_err tier_start(files_tier *tier, larder_error *err) {
-  if (lrd_fs_mkdirs(tier->control, 0700) != 0 && lrd_err_from_errno(errno) != LARDER_EACCES)
+  if (!tier->read_only && lrd_fs_mkdirs(tier->control, 0700) != 0 && lrd_err_from_errno(errno) != LARDER_EACCES)
     return lrd_fail(err, lrd_err_from_errno(errno), errno, "files", "cannot make %s", tier->control);
   tier->folder_fd = lrd_fs_open(tier->path, O_RDONLY | O_DIRECTORY, 0);
   if (tier->folder_fd < 0)

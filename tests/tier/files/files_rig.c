@@ -94,7 +94,8 @@ larder_err rig_open(files_rig *rig) {
                                               .slot_release = host_release,
                                               .evicted = host_evicted,
                                               .log = host_log,
-                                              .distrust = host_distrust}};
+                                              .distrust = host_distrust},
+                                     .read_only = rig->read_only};
   void *tier = NULL;
   larder_err err = lrd_files_tier.open(&params, &tier, &rig->error);
   if (err != LARDER_OK) return err;
@@ -102,6 +103,7 @@ larder_err rig_open(files_rig *rig) {
   larder_tier_space const space = {
       .size = sizeof space, .name = rig->space_name, .bytes_max = rig->space_bytes_max, .entries_max = rig->space_entries_max};
   err = lrd_files_tier.bind(tier, &space, &rig->space);
+  if (err == LARDER_EACCES && rig->read_only) return LARDER_OK; /* it is nowhere yet, and is not made here */
   if (err != LARDER_OK) rig_close(rig);
   return err;
 }

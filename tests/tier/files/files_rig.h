@@ -37,6 +37,7 @@ typedef struct files_rig {
   uint64_t space_bytes_max;
   uint64_t space_entries_max;
   const char *options;
+  bool read_only;
 } files_rig;
 
 void rig_init(files_rig *rig);

@@ -297,6 +297,98 @@ static void read_only_media_serve_gets(void **state) {
   rig_fini(&rig);
 }
 
+/* As the board is after a boot: of another one. */
+static void boot_pass(const files_rig *rig) {
+  char *control = support_path(rig->dir, ".files");
+  char *path = support_path(control, "board");
+  size_t len = 0;
+  char *board = support_file_read(path, &len);
+  board[16] ^= 1; /* the boot id's first letter */
+  support_file_write(path, board, len);
+  free(board);
+  free(path);
+  free(control);
+}
+
+/* Another one on the same folder, that may only read. */
+static void look_on(const files_rig *writer, files_rig *out) {
+  *out = *writer;
+  out->tier = NULL;
+  out->read_only = true;
+  rig_must_open(out);
+}
+
+static void who_only_reads_follows_who_writes(void **state) {
+  files_rig rig;
+  files_rig onlooker;
+  (void)state;
+  rig_init(&rig);
+  rig_must_open(&rig);
+  rig_put(&rig, "a", 1, "old a");
+  look_on(&rig, &onlooker);
+  rig_assert_value(&onlooker, "a", "old a");
+  rig_put(&rig, "a", 2, "new a");
+  rig_assert_value(&onlooker, "a", "new a");
+  assert_err(rig_delete(&onlooker, "a", 3), LARDER_EACCES);
+  rig_close(&rig);
+  rig_assert_value(&onlooker, "a", "new a");
+  rig_must_open(&rig);
+  rig_put(&rig, "a", 4, "newest a");
+  rig_assert_value(&onlooker, "a", "newest a");
+  rig_close(&onlooker);
+  rig_close(&rig);
+  rig_fini(&rig);
+}
+
+/* Until a writer comes nobody keeps the board of this boot; from then on what was read without it may be old. */
+static void who_reads_after_a_boot_notices_the_first_writer(void **state) {
+  files_rig rig;
+  files_rig onlooker;
+  larder_tier_entry entry;
+  (void)state;
+  rig_init(&rig);
+  rig_must_open(&rig);
+  rig_put(&rig, "a", 1, "old a");
+  rig_close(&rig);
+  boot_pass(&rig);
+  look_on(&rig, &onlooker);
+  rig_assert_value(&onlooker, "a", "old a");
+  int const so_far = atomic_load(&onlooker.distrusts);
+  rig_must_open(&rig);
+  rig_put(&rig, "a", 2, "new a");
+  larder_tier_key const key = rig_key(&onlooker, "a");
+  assert_err(lrd_files_tier.get(onlooker.tier, &key, false, NULL, &entry), LARDER_EAWAY);
+  assert_int_equal(atomic_load(&onlooker.distrusts), so_far + 1); /* once: the core opens it anew */
+  rig_close(&onlooker);
+  rig_must_open(&onlooker);
+  rig_assert_value(&onlooker, "a", "new a");
+  rig_close(&onlooker);
+  rig_close(&rig);
+  rig_fini(&rig);
+}
+
+/* The folder was empty when it was opened. */
+static void who_reads_nothing_yet_notices_the_first_writer(void **state) {
+  files_rig rig;
+  files_rig onlooker;
+  (void)state;
+  rig_init(&rig);
+  onlooker = rig;
+  onlooker.read_only = true;
+  onlooker.options = "sync_ms=20";
+  rig_must_open(&onlooker);
+  rig_must_open(&rig);
+  rig_put(&rig, "a", 1, "first a");
+  for (int tries = 0; atomic_load(&onlooker.distrusts) == 0 && tries < 1000; tries++) (void)usleep(10000);
+  assert_int_equal(atomic_load(&onlooker.distrusts), 1);
+  rig_close(&onlooker);
+  rig_must_open(&onlooker);
+  rig_assert_value(&onlooker, "a", "first a");
+  rig_close(&onlooker);
+  rig_close(&rig);
+  rig_fini(&rig);
+}
+
 int main(void) {
   (void)setenv("TMPDIR", "/dev/shm", 0); /* some hundred openings, each with its syncs */
   const struct CMUnitTest tests[] = {
@@ -307,6 +399,9 @@ int main(void) {
       cmocka_unit_test(any_allocation_may_fail),
       cmocka_unit_test(a_disk_that_is_really_full_loses_nothing),
       cmocka_unit_test(read_only_media_serve_gets),
+      cmocka_unit_test(who_only_reads_follows_who_writes),
+      cmocka_unit_test(who_reads_after_a_boot_notices_the_first_writer),
+      cmocka_unit_test(who_reads_nothing_yet_notices_the_first_writer),
   };
   return cmocka_run_group_tests_name("files faults", tests, NULL, NULL);
 }
