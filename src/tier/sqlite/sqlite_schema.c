@@ -101,6 +101,19 @@ static char *uri_immutable(const char *path) {
   return out;
 }
 
+/*
+ * The log and its index stay where they are when the last connection closes, the log empty: a disk that is full by the next
+ * opening has no room to make them anew, and media that cannot be written then need them. A log that has outgrown its limit
+ * is cut back to it when it begins anew, no further, so that its blocks stay ours.
+ */
+static int keep_log(const sqlite_tier *tier, sqlite3 *db) {
+  char sql[80];
+  int keep = 1;
+  (void)snprintf(sql, sizeof sql, "PRAGMA journal_size_limit = %llu", (unsigned long long)tier->options.wal_bytes_max);
+  int const rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+  return rc == SQLITE_OK ? sqlite3_exec(db, sql, NULL, NULL, NULL) : rc;
+}
+
 /* A connection with what every connection of the tier wants. No mutex: each is used by one thread at a time. */
 int lrd_sqlite_connect(const sqlite_tier *tier, const char *path, int flags, sqlite3 **out) {
   const char *vfs = tier->options.vfs[0] != 0 ? tier->options.vfs : NULL;
@@ -109,7 +122,8 @@ int lrd_sqlite_connect(const sqlite_tier *tier, const char *path, int flags, sql
 #endif
   sqlite3 *db = NULL;
   char *uri = NULL;
-  if (tier->immutable && path == tier->path) {
+  bool const own = path == tier->path; /* else a backup, or what lies in quarantine */
+  if (tier->immutable && own) {
     path = uri = uri_immutable(path);
     flags |= SQLITE_OPEN_URI;
     if (uri == NULL) return SQLITE_NOMEM;
@@ -123,6 +137,7 @@ int lrd_sqlite_connect(const sqlite_tier *tier, const char *path, int flags, sql
     rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   }
+  if (rc == SQLITE_OK && own && !tier->read_only) rc = keep_log(tier, db);
   lrd_dealloc(uri);
   *out = db; /* even a failed one, for its message; closed by the caller */
   return rc;

@@ -187,8 +187,8 @@ static sqlite_tier *tier_new(const larder_tier_params *params) {
 }
 
 /*
- * Closing the last connection to a log copies it into the database and removes it, by name. Not when the files are no
- * longer those we opened, or damaged: what lies there now is somebody else's, or evidence.
+ * Closing the last connection to a log copies it into the database and empties it. Not when the files are no
+ * longer those we opened, or damaged: they are somebody else's now, or evidence.
  */
 static void connections_leave_files(sqlite_tier *tier) {
   sqlite3 *all[2 + 64] = {tier->writer.db, tier->syncer};

@@ -18,6 +18,7 @@
 typedef struct sqlite_rig {
   char *dir;
   char path[512];
+  bool mounted; /* dir is a small disk of its own */
   lrd_clock_moved clock;
   void *tier; /* NULL: closed */
   uint32_t space;

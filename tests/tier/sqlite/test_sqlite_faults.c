@@ -4,6 +4,7 @@
 
 #include "tier/sqlite/sqlite_inner.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,6 +261,128 @@ static void a_disk_that_is_really_full_loses_nothing(void **state) {
   assert_ok(err);
 }
 
+/* A file that takes what the disk has left, to the last byte. False when it could not. */
+static bool disk_fill(const char *folder) {
+  char path[600];
+  (void)snprintf(path, sizeof path, "%s/filler", folder);
+  int const fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  char *junk = calloc(1, 65536);
+  size_t len = 65536;
+  while (fd >= 0 && junk != NULL && len > 0)
+    if (write(fd, junk, len) <= 0) len /= 2;
+  bool const full = fd >= 0 && fsync(fd) == 0 && write(fd, "x", 1) < 0 && errno == ENOSPC;
+  if (fd >= 0) (void)close(fd);
+  free(junk);
+  return full;
+}
+
+static bool count_shown(void *context, const larder_tier_key *key, const larder_facts *facts, const void *value) {
+  uint64_t *count = context;
+  (void)key;
+  (void)facts;
+  (void)value;
+  (*count)++;
+  return true;
+}
+
+static uint64_t shown(sqlite_rig *rig) {
+  uint64_t count = 0;
+  larder_tier_cursor cursor = {0};
+  assert_err(lrd_sqlite_tier.scan(rig->tier, rig->space, &cursor, 1000, false, count_shown, &count), LARDER_END);
+  return count;
+}
+
+#define FEW 40
+
+/* One after the other, so that the log has a frame of each. */
+static void put_few(sqlite_rig *rig) {
+  char *value = rig_value(1, 3000), *large = rig_value(2, 100000);
+  char key[24];
+  for (int i = 0; i < FEW; i++) {
+    (void)snprintf(key, sizeof key, "k%d", i);
+    assert_ok(rig_put_result(rig, key, 5, value, 3000));
+  }
+  assert_ok(rig_put_result(rig, "large", 5, large, 100000));
+  free(value);
+  free(large);
+}
+
+static void put_few_and_die(void *context) {
+  rig_must_open(context);
+  put_few(context);
+  _exit(9); /* no close: the log stays as it is */
+}
+
+/* Serves what it holds from a disk without a free byte, and goes on by itself when there is room again. */
+static void serve_full(sqlite_rig *rig) {
+  char *value = rig_value(1, 3000), *large = rig_value(2, 100000);
+  char key[24];
+  bool const full = disk_fill(rig->dir);
+  larder_err const opened = rig_open(rig);
+  if (opened != LARDER_OK) print_error("open: %s\n", rig->error.message);
+  assert_true(full);
+  assert_ok(opened);
+  for (int i = 0; i < FEW; i++) {
+    (void)snprintf(key, sizeof key, "k%d", i);
+    rig_assert_value(rig, key, value);
+  }
+  rig_assert_value(rig, "large", large);
+  assert_int_equal(shown(rig), FEW + 1);
+  assert_int_equal(rig_usage(rig).entries, FEW + 1);
+  assert_err(rig_put_result(rig, "k0", 6, value, 3000), LARDER_ENOSPC);
+  assert_err(rig_put_result(rig, "large", 6, large, 100000), LARDER_ENOSPC);
+  assert_err(rig_delete(rig, "k1", 6), LARDER_ENOSPC);
+  rig_assert_value(rig, "k0", value);
+  rig_assert_value(rig, "k1", value);
+  rig_assert_value(rig, "large", large);
+  (void)snprintf(key, sizeof key, "filler");
+  char *filler = support_path(rig->dir, key);
+  assert_int_equal(unlink(filler), 0);
+  free(filler);
+  rig_put(rig, "k0", 6, "new");
+  assert_ok(rig_delete(rig, "k1", 6));
+  assert_ok(rig_put_result(rig, "large", 6, large, 99999));
+  rig_assert_value(rig, "k0", "new");
+  rig_assert_miss(rig, "k1");
+  assert_int_equal(rig_usage(rig).entries, FEW);
+  assert_int_equal(atomic_load(&rig->distrusts), 0);
+  rig_close(rig);
+  rig_must_open(rig);
+  rig_assert_value(rig, "k0", "new");
+  free(value);
+  free(large);
+}
+
+static int setup_small_disk(void **state) {
+  if (setup(state) != 0) return -1;
+  sqlite_rig *rig = *state;
+  rig->mounted = geteuid() == 0 && mount("tmpfs", rig->dir, "tmpfs", 0, "size=6m") == 0;
+  return 0;
+}
+
+static int teardown_small_disk(void **state) {
+  sqlite_rig *rig = *state;
+  rig_close(rig);
+  if (rig->mounted) (void)umount(rig->dir);
+  return teardown(state);
+}
+
+static void a_disk_full_before_opening_is_served_from(void **state) {
+  sqlite_rig *rig = *state;
+  if (!rig->mounted) skip();
+  rig_must_open(rig);
+  put_few(rig);
+  rig_close(rig);
+  serve_full(rig);
+}
+
+static void a_disk_full_after_a_kill_is_served_from(void **state) {
+  sqlite_rig *rig = *state;
+  if (!rig->mounted) skip();
+  assert_int_equal(support_in_child(put_few_and_die, rig), 9);
+  serve_full(rig);
+}
+
 static void a_strangers_lock_is_waited_for_briefly(void **state) {
   sqlite_rig *rig = *state;
   rig->options = "busy_ms=50\nsync_ms=60000";
@@ -298,7 +421,8 @@ static void a_strangers_lock_is_waited_for_briefly(void **state) {
 }
 
 int main(void) {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+#define TEST(function)            cmocka_unit_test_setup_teardown(function, setup, teardown)
+#define SMALL_DISK_TEST(function) cmocka_unit_test_setup_teardown(function, setup_small_disk, teardown_small_disk)
   const struct CMUnitTest tests[] = {
       TEST(any_file_operation_may_fail),
       TEST(any_operation_may_fail_while_the_database_is_made),
@@ -308,6 +432,8 @@ int main(void) {
       TEST(a_sync_that_failed_is_no_sync),
       TEST(read_only_media_serve_gets),
       TEST(a_disk_that_is_really_full_loses_nothing),
+      SMALL_DISK_TEST(a_disk_full_before_opening_is_served_from),
+      SMALL_DISK_TEST(a_disk_full_after_a_kill_is_served_from),
       TEST(a_strangers_lock_is_waited_for_briefly),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
