@@ -156,10 +156,10 @@ void lrd_sqlite_totals_write(sqlite_tier *tier, uint32_t space, const sqlite_tot
 }
 
 /* Counts every row. Under a turn, in a transaction (or before anyone else has the database open). */
-int lrd_sqlite_totals_recount(sqlite_tier *tier, sqlite_totals *totals) {
+int lrd_sqlite_totals_recount(sqlite3 *db, sqlite_totals *totals) {
   memset(totals, 0, LRD_SQLITE_SPACES_MAX * sizeof *totals);
   sqlite3_stmt *all = NULL;
-  int rc = lrd_sqlite_prepare(tier->writer.db,
+  int rc = lrd_sqlite_prepare(db,
                               "SELECT hash, space, stamp, soft, hard, flags, used, uses, sum, vsum, vlen, bstamp, key, head "
                               "FROM entries ORDER BY hash",
                               &all);

@@ -74,9 +74,10 @@ static larder_err row_judge(sqlite_tier *tier, uint64_t hash, bool repair, larde
   } else if (rc != SQLITE_DONE) {
     err = lrd_sqlite_fault(tier, reader->db, rc);
   }
+  if (lrd_sqlite_reader_overtaken(tier, reader)) err = LARDER_EAWAY;
   (void)sqlite3_reset(reader->get);
   lrd_sqlite_reader_return(tier, reader);
-  if (fault == NULL) return err;
+  if (fault == NULL || err != LARDER_OK) return err;
   report->damaged++;
   if (finding != NULL) finding(context, &key, fault);
   if (!repair) return err;
@@ -141,7 +142,12 @@ static larder_err check_pages(sqlite_tier *tier, larder_tier_report *report, lar
   }
   (void)sqlite3_finalize(s);
   if (rc != SQLITE_DONE && rc != SQLITE_OK) err = lrd_sqlite_fault(tier, reader->db, rc);
+  bool const overtaken = lrd_sqlite_reader_overtaken(tier, reader);
   lrd_sqlite_reader_return(tier, reader);
+  if (overtaken) { /* pages of two states say nothing of either */
+    report->damaged = 0;
+    return LARDER_EAWAY;
+  }
   if (!sound) {
     lrd_sqlite_distrust(tier, LARDER_ECORRUPT, "the integrity check found damaged pages");
     return LARDER_EAWAY;
@@ -158,7 +164,7 @@ static larder_err check_totals(sqlite_tier *tier, bool repair, larder_tier_repor
   sqlite_request request;
   larder_err err = lrd_sqlite_turn_begin(tier, &request);
   if (err == LARDER_OK) {
-    int const rc = lrd_sqlite_totals_recount(tier, counted);
+    int const rc = lrd_sqlite_totals_recount(tier->writer.db, counted);
     if (rc != SQLITE_OK) err = lrd_sqlite_fault(tier, tier->writer.db, rc);
     uint32_t const end = sqlite_spaces_end(tier);
     for (uint32_t space = 1; err == LARDER_OK && space < end; space++) {
@@ -241,10 +247,16 @@ static larder_err usage_counted(sqlite_tier *tier, sqlite_totals *totals) {
     memcpy(totals, tier->txn.totals, LRD_SQLITE_SPACES_MAX * sizeof *totals);
     return lrd_sqlite_turn_finish(tier, &request, false);
   }
-  lrd_lock(&tier->syncing); /* the writer's connection is idle in a read-only tier, but for one counter at a time */
-  int const rc = lrd_sqlite_totals_recount(tier, totals);
-  lrd_unlock(&tier->syncing);
-  return rc == SQLITE_OK ? LARDER_OK : lrd_sqlite_fault(tier, tier->writer.db, rc);
+  sqlite_reader *reader = NULL;
+  err = lrd_sqlite_reader_claim(tier, &reader);
+  if (err != LARDER_OK) return err;
+  int const rc = lrd_sqlite_totals_recount(reader->db, totals);
+  if (lrd_sqlite_reader_overtaken(tier, reader))
+    err = LARDER_EAWAY;
+  else if (rc != SQLITE_OK)
+    err = lrd_sqlite_fault(tier, reader->db, rc);
+  lrd_sqlite_reader_return(tier, reader);
+  return err;
 }
 
 larder_err lrd_sqlite_usage(void *self, uint32_t space, larder_tier_usage *out) {

@@ -118,10 +118,23 @@ typedef struct sqlite_access {
   int64_t at_ms;
 } sqlite_access;
 
+/* The files that a connection of a tier that may not write has opened (sqlite_beside.c). 0: there is none. */
+typedef struct sqlite_beside {
+  dev_t dev;
+  ino_t db;
+  ino_t log;
+  ino_t index;
+  int64_t db_bytes; /* these three of a still database only */
+  int64_t db_changed_s;
+  int64_t db_changed_ns;
+  bool still; /* no log to read, and nobody's locks to heed */
+} sqlite_beside;
+
 /* One connection for reading. Claimed by exchange of `taken`; everything else belongs to the claimer. */
 typedef struct sqlite_reader {
   _Atomic uint32_t taken;
   sqlite3 *db;
+  sqlite_beside beside; /* of a tier that may not write */
   sqlite3_stmt *get;
   sqlite3_stmt *facts;
   sqlite3_stmt *window;
@@ -243,7 +256,6 @@ typedef struct sqlite_tier {
   uint64_t entries_max;
   uint64_t generation;
   bool read_only;
-  bool immutable;    /* read_only, and nobody else can write either */
   bool first;        /* opened when nobody else had it open */
   _Atomic bool away; /* distrusted: every call answers LARDER_EAWAY until closed */
 
@@ -307,11 +319,11 @@ larder_err lrd_sqlite_fault(sqlite_tier *tier, sqlite3 *db, int rc);
 larder_err lrd_sqlite_err_of(sqlite3 *db, int rc);
 
 /* sqlite_schema.c */
-int lrd_sqlite_connect(const sqlite_tier *tier, const char *path, int flags, sqlite3 **out);
+/* still: read without locks and log, as nobody changes it. */
+int lrd_sqlite_connect(const sqlite_tier *tier, const char *path, int flags, bool still, sqlite3 **out);
 int lrd_sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out);
 int lrd_sqlite_pragma_int(sqlite3 *db, const char *sql, int64_t *out);
 larder_err lrd_sqlite_schema_open(sqlite_tier *tier, larder_error *err);
-larder_err lrd_sqlite_writer_open(sqlite_tier *tier, larder_error *err);
 void lrd_sqlite_writer_close(sqlite_writer *writer);
 int lrd_sqlite_meta_get(sqlite3 *db, const char *name, int64_t *out);
 int lrd_sqlite_meta_set(sqlite3 *db, const char *name, int64_t value);
@@ -330,7 +342,7 @@ larder_err lrd_sqlite_turn_lock(sqlite_tier *tier);
 void lrd_sqlite_turn_unlock(sqlite_tier *tier);
 void lrd_sqlite_totals_read(const sqlite_tier *tier, uint32_t space, sqlite_totals *out);
 void lrd_sqlite_totals_write(sqlite_tier *tier, uint32_t space, const sqlite_totals *totals);
-int lrd_sqlite_totals_recount(sqlite_tier *tier, sqlite_totals *totals);
+int lrd_sqlite_totals_recount(sqlite3 *db, sqlite_totals *totals);
 
 /* sqlite_row.c */
 uint64_t lrd_sqlite_row_sum(const sqlite_row *row);
@@ -340,11 +352,17 @@ larder_err lrd_sqlite_row_head_pack(const larder_facts *facts, uint8_t **out, si
 bool lrd_sqlite_row_head_unpack(const void *head, size_t len, larder_facts *facts);
 bool lrd_sqlite_row_facts(const sqlite_row *row, larder_facts *facts);
 
+/* sqlite_beside.c */
+larder_err lrd_sqlite_beside_look(const sqlite_tier *tier, sqlite_beside *out);
+bool lrd_sqlite_beside_same(const sqlite_tier *tier, const sqlite_beside *before);
+
 /* sqlite_read.c */
 larder_err lrd_sqlite_readers_open(sqlite_tier *tier);
 void lrd_sqlite_readers_close(sqlite_tier *tier);
 larder_err lrd_sqlite_reader_claim(sqlite_tier *tier, sqlite_reader **out);
 void lrd_sqlite_reader_return(sqlite_tier *tier, sqlite_reader *reader);
+/* Somebody may have written what was read as still: what it says does not count. Before the reader is given back. */
+bool lrd_sqlite_reader_overtaken(const sqlite_tier *tier, const sqlite_reader *reader);
 larder_err lrd_sqlite_get(void *self, const larder_tier_key *key, bool facts_only, const void *slot, larder_tier_entry *out);
 /* Like get, by hash alone and without access counting: key_out points into the entry. */
 larder_err lrd_sqlite_fetch(sqlite_tier *tier, uint64_t hash, bool facts_only, larder_tier_key *key_out,

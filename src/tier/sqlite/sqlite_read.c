@@ -16,7 +16,7 @@ enum { COLUMN_VALUE = 14 };
 
 /* How long a get puts up with recovery, a stranger's exclusive lock or a paused log before the tier counts as away. */
 #define GET_PATIENCE_NS (2ll * 1000000000)
-#define BLOB_RETRIES    8
+#define RETRIES         8
 
 typedef struct pin {
   uint64_t magic;
@@ -46,7 +46,8 @@ void lrd_sqlite_readers_close(sqlite_tier *tier) {
 }
 
 static larder_err reader_open(sqlite_tier *tier, sqlite_reader *reader) {
-  int rc = lrd_sqlite_connect(tier, tier->path, tier->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, &reader->db);
+  int const flags = tier->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+  int rc = lrd_sqlite_connect(tier, tier->path, flags, reader->beside.still, &reader->db);
   if (rc == SQLITE_OK) rc = sqlite3_busy_timeout(reader->db, 50);
   if (rc == SQLITE_OK) rc = sqlite3_exec(reader->db, "PRAGMA query_only = 1", NULL, NULL, NULL);
   if (rc == SQLITE_OK) rc = lrd_sqlite_prepare(reader->db, GET_COLUMNS ", value FROM entries WHERE hash = ?1", &reader->get);
@@ -62,6 +63,30 @@ static larder_err reader_open(sqlite_tier *tier, sqlite_reader *reader) {
   larder_err const err = lrd_sqlite_fault(tier, reader->db, rc);
   reader_close(reader);
   return err == LARDER_EBUSY ? LARDER_EAWAY : err;
+}
+
+/* A tier that may not write: the connection is to be one to the files that lie there now. */
+static larder_err reader_follow(sqlite_tier *tier, sqlite_reader *reader) {
+  larder_err err = LARDER_EAWAY;
+  for (int i = 0; i < RETRIES; i++) {
+    sqlite_beside now;
+    err = lrd_sqlite_beside_look(tier, &now);
+    if (err != LARDER_OK) return err;
+    if (now.dev != tier->db_dev || now.db != tier->db_ino) {
+      lrd_sqlite_distrust(tier, LARDER_EAWAY, "the database file was replaced or removed under us");
+      return LARDER_EAWAY;
+    }
+    if (reader->db != NULL && memcmp(&now, &reader->beside, sizeof now) == 0) return LARDER_OK;
+    reader_close(reader);
+    reader->beside = now;
+    err = reader_open(tier, reader);
+    if (err == LARDER_OK || lrd_sqlite_beside_same(tier, &now)) return err;
+  }
+  return err;
+}
+
+bool lrd_sqlite_reader_overtaken(const sqlite_tier *tier, const sqlite_reader *reader) {
+  return tier->read_only && reader->beside.still && !lrd_sqlite_beside_same(tier, &reader->beside);
 }
 
 static bool reader_try(sqlite_reader *reader) {
@@ -106,15 +131,16 @@ larder_err lrd_sqlite_reader_claim(sqlite_tier *tier, sqlite_reader **out) {
       if (reader == NULL) return LARDER_EAWAY;
     }
   }
-  if (reader->db == NULL) {
-    larder_err const err = reader_open(tier, reader);
-    if (err != LARDER_OK) {
-      lrd_sqlite_reader_return(tier, reader);
-      return err;
-    }
-  }
-  *out = reader;
-  return LARDER_OK;
+  larder_err err = LARDER_OK;
+  if (tier->read_only)
+    err = reader_follow(tier, reader);
+  else if (reader->db == NULL)
+    err = reader_open(tier, reader);
+  if (err == LARDER_OK)
+    *out = reader;
+  else
+    lrd_sqlite_reader_return(tier, reader);
+  return err;
 }
 
 void lrd_sqlite_reader_return(sqlite_tier *tier, sqlite_reader *reader) {
@@ -138,7 +164,9 @@ void lrd_sqlite_readers_resume(sqlite_tier *tier) { atomic_store(&tier->board->p
 
 static bool is_busy(int rc) {
   int const primary = rc & 0xff;
-  return primary == SQLITE_BUSY || primary == SQLITE_LOCKED || primary == SQLITE_PROTOCOL;
+  /* The last two: who may not write waits for a mark, or for the index to be mended, by somebody who may. */
+  return primary == SQLITE_BUSY || primary == SQLITE_LOCKED || primary == SQLITE_PROTOCOL || rc == SQLITE_READONLY_CANTLOCK ||
+         rc == SQLITE_READONLY_RECOVERY;
 }
 
 /* Steps to the row of hash. SQLITE_ROW, SQLITE_DONE, or an error; busy is waited out within the patience. */
@@ -203,7 +231,7 @@ static bool verified(const sqlite_tier *tier, const sqlite_row *row, const uint8
 
 /* One look. LARDER_EUNKNOWN: the row's file is gone, so the row has changed: look again. */
 static larder_err look_once(sqlite_tier *tier, uint64_t hash, const larder_tier_key *key, bool facts_only, sqlite_row *row,
-                            pin **pin_out, const uint8_t **value_out) {
+                            pin **pin_out, const uint8_t **value_out, bool *overtaken) {
   sqlite_reader *reader = NULL;
   larder_err err = lrd_sqlite_reader_claim(tier, &reader);
   if (err != LARDER_OK) return err;
@@ -224,8 +252,11 @@ static larder_err look_once(sqlite_tier *tier, uint64_t hash, const larder_tier_
       copied = row_copy(statement, facts_only, row, pin_out, value_out);
   }
   (void)sqlite3_reset(statement);
+  *overtaken = lrd_sqlite_reader_overtaken(tier, reader);
   if (copied == COPIED && key != NULL) lrd_sqlite_access_note(reader, hash, now_ms);
-  if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
+  if (*overtaken) {
+    err = LARDER_EAWAY;
+  } else if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
     err = lrd_sqlite_fault(tier, reader->db, rc);
     if (err == LARDER_EBUSY) err = LARDER_EAWAY;
   } else if (copied == COPIED_NO_MEMORY) {
@@ -246,12 +277,15 @@ static larder_err look(sqlite_tier *tier, uint64_t hash, const larder_tier_key *
   pin *copy = NULL;
   const uint8_t *value = NULL;
   larder_err err = LARDER_EUNKNOWN;
+  bool overtaken = false;
   *row = (sqlite_row){.hash = hash};
-  for (int i = 0; i < BLOB_RETRIES && err == LARDER_EUNKNOWN; i++) {
+  for (int i = 0; i < RETRIES && (err == LARDER_EUNKNOWN || overtaken); i++) {
     uint64_t const blob_before = row->blob_stamp;
     lrd_dealloc(copy);
     copy = NULL;
-    err = look_once(tier, hash, key, facts_only, row, &copy, &value);
+    overtaken = false;
+    err = look_once(tier, hash, key, facts_only, row, &copy, &value, &overtaken);
+    if (overtaken) *row = (sqlite_row){.hash = hash};
     /* The same row names a file that is not there, twice: nobody replaced it, it is lost. */
     if (err == LARDER_EUNKNOWN && i > 0 && blob_before == row->blob_stamp) err = LARDER_ECORRUPT;
   }

@@ -37,7 +37,10 @@ static larder_err window_read(sqlite_tier *tier, uint32_t space, const larder_ti
     out[count++] = (candidate){hash_of(sqlite3_column_int64(s, 0)), shown};
   }
   larder_err result = LARDER_OK;
-  if (rc != SQLITE_OK && rc != SQLITE_DONE && rc != SQLITE_ROW) result = lrd_sqlite_fault(tier, reader->db, rc);
+  if (lrd_sqlite_reader_overtaken(tier, reader))
+    result = LARDER_EAWAY;
+  else if (rc != SQLITE_OK && rc != SQLITE_DONE && rc != SQLITE_ROW)
+    result = lrd_sqlite_fault(tier, reader->db, rc);
   (void)sqlite3_reset(s);
   (void)sqlite3_clear_bindings(s);
   lrd_sqlite_reader_return(tier, reader);

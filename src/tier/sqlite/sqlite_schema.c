@@ -87,7 +87,7 @@ int lrd_sqlite_meta_set(sqlite3 *db, const char *name, int64_t value) {
   return rc;
 }
 
-/* The path as a URI that tells SQLite to make no -shm: nothing can change the file. own, NULL when out of memory. */
+/* The path as a URI that tells SQLite to want no -shm: nothing changes the file. own, NULL when out of memory. */
 static char *uri_immutable(const char *path) {
   lrd_buf uri = {0};
   larder_err err = lrd_buf_append_str(&uri, "file://");
@@ -115,7 +115,7 @@ static int keep_log(const sqlite_tier *tier, sqlite3 *db) {
 }
 
 /* A connection with what every connection of the tier wants. No mutex: each is used by one thread at a time. */
-int lrd_sqlite_connect(const sqlite_tier *tier, const char *path, int flags, sqlite3 **out) {
+int lrd_sqlite_connect(const sqlite_tier *tier, const char *path, int flags, bool still, sqlite3 **out) {
   const char *vfs = tier->options.vfs[0] != 0 ? tier->options.vfs : NULL;
 #ifdef LARDER_TESTING
   if (vfs == NULL) vfs = lrd_sqlite_seam();
@@ -123,7 +123,7 @@ int lrd_sqlite_connect(const sqlite_tier *tier, const char *path, int flags, sql
   sqlite3 *db = NULL;
   char *uri = NULL;
   bool const own = path == tier->path; /* else a backup, or what lies in quarantine */
-  if (tier->immutable && own) {
+  if (still) {
     path = uri = uri_immutable(path);
     flags |= SQLITE_OPEN_URI;
     if (uri == NULL) return SQLITE_NOMEM;
@@ -133,7 +133,8 @@ int lrd_sqlite_connect(const sqlite_tier *tier, const char *path, int flags, sql
   if (rc == SQLITE_OK) {
     char sql[256];
     (void)snprintf(sql, sizeof sql, "PRAGMA cache_size = -%llu; PRAGMA mmap_size = %llu; PRAGMA trusted_schema = 0;",
-                   (unsigned long long)tier->options.cache_bytes / 1024, (unsigned long long)tier->options.mmap_bytes);
+                   (unsigned long long)tier->options.cache_bytes / 1024,
+                   (unsigned long long)(still ? 0 : tier->options.mmap_bytes)); /* without locks, it may shrink under a map */
     rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   }
@@ -167,7 +168,7 @@ static int backup(const sqlite_tier *tier, sqlite3 *db, int64_t version) {
   if (to == NULL) return SQLITE_NOMEM;
   sqlite3 *copy = NULL;
   (void)lrd_fs_unlink(to);
-  int rc = lrd_sqlite_connect(tier, to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &copy);
+  int rc = lrd_sqlite_connect(tier, to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, false, &copy);
   if (rc == SQLITE_OK) {
     sqlite3_backup *run = sqlite3_backup_init(copy, "main", db, "main");
     rc = run == NULL ? sqlite3_errcode(copy) : sqlite3_backup_step(run, -1);
@@ -364,19 +365,10 @@ static int log_grew(void *context, sqlite3 *db, const char *name, int frames) {
   return SQLITE_OK;
 }
 
-/* On media that cannot hold a -shm, a database whose log is empty needs none. */
-static void immutable_if_closed(sqlite_tier *tier, const char *path) {
-  char *log = sqlite3_mprintf("%s-wal", path);
-  struct stat facts;
-  if (log != NULL && (lrd_fs_stat(log, &facts) != 0 ? errno == ENOENT : facts.st_size == 0)) tier->immutable = true;
-  sqlite3_free(log);
-}
-
-larder_err lrd_sqlite_writer_open(sqlite_tier *tier, larder_error *err) {
-  if (tier->read_only) immutable_if_closed(tier, tier->path);
+static larder_err writer_open(sqlite_tier *tier, bool still, larder_error *err) {
   int const flags = tier->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   sqlite3 *db = NULL;
-  int rc = lrd_sqlite_connect(tier, tier->path, flags, &db);
+  int rc = lrd_sqlite_connect(tier, tier->path, flags, still, &db);
   tier->writer.db = db;
   if (rc != SQLITE_OK)
     return lrd_fail(err, lrd_sqlite_err_of(db, rc), sqlite3_system_errno(db), "sqlite", "cannot open %s: %s", tier->path,
@@ -410,7 +402,7 @@ larder_err lrd_sqlite_writer_open(sqlite_tier *tier, larder_error *err) {
     if (result != LARDER_OK) return result;
   }
   (void)sqlite3_wal_hook(db, log_grew, tier);
-  for (int i = 0; rc == SQLITE_OK && i < W_STATEMENTS; i++)
+  for (int i = 0; rc == SQLITE_OK && !tier->read_only && i < W_STATEMENTS; i++)
     rc = lrd_sqlite_prepare(db, writer_sql[i], &tier->writer.statement[i]);
   if (rc == SQLITE_OK) return LARDER_OK;
   return lrd_fail(err, lrd_sqlite_err_of(db, rc), sqlite3_system_errno(db), "sqlite", "cannot prepare %s: %s", tier->path,
@@ -434,18 +426,37 @@ static uint64_t entries_on_board(const sqlite_board *board) {
   return entries;
 }
 
+/* Finds out only whether it can be read: readers have connections of their own. Again when a writer came in between. */
+static larder_err read_only_open(sqlite_tier *tier, larder_error *err) {
+  larder_err result = LARDER_OK;
+  sqlite_beside beside;
+  int tries = 0;
+  do {
+    result = lrd_sqlite_beside_look(tier, &beside);
+    if (result != LARDER_OK) return lrd_fail(err, result, errno, "sqlite", "cannot look at %s", tier->path);
+    if (beside.log != 0 && beside.index == 0 && !beside.still)
+      return lrd_fail(err, LARDER_EACCES, 0, "sqlite",
+                      "%s-wal holds entries, and %s-shm, its index, is missing and cannot be made; open it once where it can",
+                      tier->path, tier->path);
+    result = writer_open(tier, beside.still, err);
+    lrd_sqlite_writer_close(&tier->writer);
+  } while (result != LARDER_OK && ++tries < 3 && !lrd_sqlite_beside_same(tier, &beside));
+  return result;
+}
+
 /* Opens the database; a damaged one goes to quarantine and what can be read of it comes into a fresh one. */
 larder_err lrd_sqlite_schema_open(sqlite_tier *tier, larder_error *err) {
-  larder_err result = lrd_sqlite_writer_open(tier, err);
+  if (tier->read_only) return read_only_open(tier, err);
+  larder_err result = writer_open(tier, false, err);
   if (result != LARDER_ECORRUPT) return result;
   if (tier->writer.db != NULL) (void)sqlite3_db_config(tier->writer.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
   lrd_sqlite_writer_close(&tier->writer);
-  if (!tier->first || tier->read_only) return result;
+  if (!tier->first) return result;
   char *moved = NULL;
   uint64_t const expected = entries_on_board(tier->board);
   result = lrd_sqlite_quarantine(tier, &moved, err);
   if (result == LARDER_OK) atomic_store(&tier->board->damaged, 0);
-  if (result == LARDER_OK) result = lrd_sqlite_writer_open(tier, err);
+  if (result == LARDER_OK) result = writer_open(tier, false, err);
   if (result == LARDER_OK) lrd_sqlite_salvage(tier, moved, expected);
   lrd_dealloc(moved);
   return result;

@@ -52,7 +52,7 @@ larder_err lrd_sqlite_ring_push(sqlite_tier *tier, uint64_t hash, uint64_t stamp
 static int syncer_ready(sqlite_tier *tier) {
   if (tier->syncer != NULL) return SQLITE_OK;
   sqlite3 *db = NULL;
-  int rc = lrd_sqlite_connect(tier, tier->path, SQLITE_OPEN_READWRITE, &db);
+  int rc = lrd_sqlite_connect(tier, tier->path, SQLITE_OPEN_READWRITE, false, &db);
   int64_t version = 0;
   if (rc == SQLITE_OK) rc = sqlite3_exec(db, "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;", NULL, NULL, NULL);
   if (rc == SQLITE_OK) rc = lrd_sqlite_pragma_int(db, "SELECT count(*) FROM meta", &version); /* a read opens the log */

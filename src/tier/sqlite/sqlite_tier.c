@@ -72,14 +72,27 @@ larder_err lrd_sqlite_err_of(sqlite3 *db, int rc) {
   }
 }
 
+/* Whether a writer may have been at work in what this connection took to be still. */
+static bool overtaken(const sqlite_tier *tier, const sqlite3 *db) {
+  for (uint64_t i = 0; tier->readers != NULL && i < tier->options.readers_max; i++)
+    if (tier->readers[i].db == db) return lrd_sqlite_reader_overtaken(tier, &tier->readers[i]);
+  return false;
+}
+
 larder_err lrd_sqlite_fault(sqlite_tier *tier, sqlite3 *db, int rc) {
   larder_err const err = lrd_sqlite_err_of(db, rc);
+  if (err == LARDER_ECORRUPT && overtaken(tier, db)) return LARDER_EAWAY;
   if (err == LARDER_ECORRUPT) {
     lrd_sqlite_distrust(tier, LARDER_ECORRUPT, "SQLite found the database damaged");
     return LARDER_EAWAY;
   }
   if (rc == SQLITE_READONLY_DBMOVED) {
     lrd_sqlite_distrust(tier, LARDER_EAWAY, "the database file was moved under us");
+    return LARDER_EAWAY;
+  }
+  /* Who closes it all lets go of the index, and makes one of its own when nobody else holds it. */
+  if (rc == SQLITE_READONLY_RECOVERY) {
+    lrd_sqlite_distrust(tier, LARDER_EAWAY, "the index of the log is damaged, and only who may write can mend it");
     return LARDER_EAWAY;
   }
   return err;

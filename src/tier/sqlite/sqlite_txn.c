@@ -21,7 +21,7 @@ static larder_err totals_load(sqlite_tier *tier) {
   if (valid && txn->totals_at == commits) return LARDER_OK;
   uint32_t const end = sqlite_spaces_end(tier);
   if (!valid) {
-    int const rc = lrd_sqlite_totals_recount(tier, txn->totals);
+    int const rc = lrd_sqlite_totals_recount(tier->writer.db, txn->totals);
     if (rc != SQLITE_OK) return lrd_sqlite_fault(tier, tier->writer.db, rc);
     for (uint32_t space = 0; space < LRD_SQLITE_SPACES_MAX; space++) lrd_sqlite_totals_write(tier, space, &txn->totals[space]);
     commits += commits & 1;

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A tier on a mount that cannot be written, while other processes write the same database through another mount of it.
+ * Writers are processes forked before this one opens anything, since SQLite does not survive a fork; they do what they are
+ * told by one letter through a pipe.
+ */
+#include "sqlite_rig.h"
+
+#include "tier/sqlite/sqlite_inner.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WRITERS 2
+#define RACE    4000
+#define LEN     2000 /* a restart of the log every 60 puts or so */
+
+typedef struct writer {
+  pid_t child;
+  int tell; /* letters go in here */
+  int hear; /* and come back when done */
+} writer;
+
+typedef struct scene {
+  sqlite_rig at;   /* the disk, for writers */
+  sqlite_rig seen; /* the same folder, where nothing can be written */
+  bool bound;
+  writer writers[WRITERS];
+  _Atomic int *newest; /* shared: the last value that was committed */
+} scene;
+
+static void value_of(int number, char out[LEN + 1]) {
+  memset(out, 'a' + number % 26, LEN);
+  out[LEN] = 0;
+  out[snprintf(out, LEN, "%d", number)] = ' ';
+}
+
+static larder_err put_next(scene *s) {
+  char value[LEN + 1];
+  int const number = atomic_load(s->newest) + 1;
+  value_of(number, value);
+  larder_err const err = rig_put_result(&s->at, "k", (uint64_t)number, value, LEN);
+  if (err == LARDER_OK) atomic_store(s->newest, number);
+  return err;
+}
+
+/* The log back to nothing, all of it in the database. */
+static larder_err log_restart(scene *s) {
+  sqlite_tier *tier = s->at.tier;
+  larder_err const err = lrd_sqlite_turn_lock(tier);
+  if (err != LARDER_OK) return err;
+  lrd_sqlite_wal_restart(tier);
+  lrd_sqlite_turn_unlock(tier);
+  return atomic_load(&tier->board->wal_frames) == 0 ? LARDER_OK : LARDER_EBUSY;
+}
+
+/* As a stranger's last connection would leave it. */
+static larder_err beside_remove(scene *s) {
+  char path[600];
+  (void)snprintf(path, sizeof path, "%s-wal", s->at.path);
+  (void)unlink(path);
+  (void)snprintf(path, sizeof path, "%s-shm", s->at.path);
+  return unlink(path) == 0 ? LARDER_OK : LARDER_EIO;
+}
+
+/* What a writer leaves that dies within a commit: the two copies of the index's header differ. */
+static larder_err index_spoil(scene *s) {
+  char path[600];
+  (void)snprintf(path, sizeof path, "%s-shm", s->at.path);
+  int const fd = open(path, O_RDWR | O_CLOEXEC); /* never closed, for that would drop SQLite's locks */
+  return fd >= 0 && pwrite(fd, "spoiltspoilt", 12, 8) == 12 ? LARDER_OK : LARDER_EIO;
+}
+
+static larder_err obey(scene *s, char what) {
+  larder_err err = LARDER_OK;
+  switch (what) {
+  case 'o':
+    return rig_open(&s->at);
+  case 'c':
+    rig_close(&s->at);
+    return LARDER_OK;
+  case 'p':
+    return put_next(s);
+  case 'r':
+    return log_restart(s);
+  case 'm':
+    for (int i = 0; i < RACE && err == LARDER_OK; i++) err = put_next(s);
+    return err;
+  case 'd':
+    return beside_remove(s);
+  case 's':
+    return index_spoil(s);
+  default:
+    _exit(0); /* nothing is closed */
+  }
+}
+
+static void writer_run(scene *s, int commands, int answers) {
+  char what = 0;
+  while (read(commands, &what, 1) == 1) {
+    char const answer = obey(s, what) == LARDER_OK ? 'y' : 'n';
+    if (write(answers, &answer, 1) != 1) break;
+  }
+  _exit(0);
+}
+
+static void writer_start(scene *s, writer *w) {
+  int commands[2], answers[2];
+  assert_int_equal(pipe2(commands, O_CLOEXEC), 0);
+  assert_int_equal(pipe2(answers, O_CLOEXEC), 0);
+  w->child = fork();
+  assert_true(w->child >= 0);
+  if (w->child == 0) {
+    (void)alarm(120);
+    (void)close(commands[1]);
+    (void)close(answers[0]);
+    writer_run(s, commands[0], answers[1]);
+  }
+  (void)close(commands[0]);
+  (void)close(answers[1]);
+  w->tell = commands[1];
+  w->hear = answers[0];
+}
+
+static void tell(scene *s, int who, char what) { assert_int_equal(write(s->writers[who].tell, &what, 1), 1); }
+
+static void hear(scene *s, int who, char what) {
+  char answer = 0;
+  assert_int_equal(read(s->writers[who].hear, &answer, 1), 1);
+  if (answer != 'y') print_error("writer %d failed at '%c'\n", who, what);
+  assert_int_equal(answer, 'y');
+}
+
+static void order(scene *s, int who, const char *letters) {
+  for (; *letters != 0; letters++) {
+    tell(s, who, *letters);
+    hear(s, who, *letters);
+  }
+}
+
+static void writer_kill(scene *s, int who) {
+  tell(s, who, 'k');
+  assert_int_equal(waitpid(s->writers[who].child, NULL, 0), s->writers[who].child);
+  s->writers[who].child = 0;
+}
+
+static int setup(void **state) {
+  scene *s = calloc(1, sizeof *s);
+  if (s == NULL) return -1;
+  rig_init(&s->at);
+  rig_init(&s->seen);
+  s->at.options = s->seen.options = "wal_bytes_max=1048576";
+  s->newest = mmap(NULL, sizeof *s->newest, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  s->at.mounted = geteuid() == 0 && mount("tmpfs", s->at.dir, "tmpfs", 0, "size=64m") == 0;
+  s->bound = s->at.mounted && mount(s->at.dir, s->seen.dir, NULL, MS_BIND, NULL) == 0 &&
+             mount(NULL, s->seen.dir, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) == 0;
+  for (int i = 0; i < WRITERS; i++) writer_start(s, &s->writers[i]);
+  *state = s;
+  return s->newest == MAP_FAILED ? -1 : 0;
+}
+
+static int teardown(void **state) {
+  scene *s = *state;
+  rig_close(&s->seen);
+  for (int i = 0; i < WRITERS; i++) {
+    (void)close(s->writers[i].tell);
+    (void)close(s->writers[i].hear);
+  }
+  for (int i = 0; i < WRITERS; i++) { /* the later ones hold the pipes of the earlier ones too */
+    if (s->writers[i].child > 0) (void)waitpid(s->writers[i].child, NULL, 0);
+  }
+  if (s->bound) (void)umount(s->seen.dir);
+  if (s->at.mounted) (void)umount(s->at.dir);
+  rig_fini(&s->seen);
+  rig_fini(&s->at);
+  (void)munmap(s->newest, sizeof *s->newest);
+  free(s);
+  return 0;
+}
+
+static int number_seen(scene *s) {
+  char *found = rig_get(&s->seen, "k");
+  assert_non_null(found);
+  int const number = atoi(found);
+  char value[LEN + 1];
+  value_of(number, value);
+  assert_string_equal(found, value);
+  free(found);
+  return number;
+}
+
+static void assert_newest(scene *s) { assert_int_equal(number_seen(s), atomic_load(s->newest)); }
+
+static void put_and_see(scene *s, int who, int count) {
+  for (int i = 0; i < count; i++) {
+    order(s, who, "p");
+    assert_newest(s);
+  }
+}
+
+/* The whole life of writers beside a reader that stays open. */
+static void see_all(scene *s) {
+  put_and_see(s, 0, 5);
+  order(s, 0, "r");
+  assert_newest(s);
+  put_and_see(s, 0, 5);
+  order(s, 0, "rpr");
+  assert_newest(s);
+  order(s, 0, "c"); /* orderly */
+  assert_newest(s);
+  order(s, 1, "o");
+  assert_newest(s);
+  put_and_see(s, 1, 3);
+  order(s, 1, "pppcopp");
+  assert_newest(s);
+  order(s, 0, "o"); /* two of them */
+  put_and_see(s, 0, 2);
+  put_and_see(s, 1, 2);
+  writer_kill(s, 1);
+  assert_newest(s);
+  put_and_see(s, 0, 2);
+  order(s, 0, "c");
+  assert_newest(s);
+  order(s, 0, "orpc");
+  assert_newest(s);
+  assert_int_equal(rig_usage(&s->seen).entries, 1);
+  assert_err(rig_put_result(&s->seen, "k", UINT64_MAX, "x", 1), LARDER_EACCES);
+  assert_int_equal(atomic_load(&s->seen.distrusts), 0);
+}
+
+static void each_commit_of_a_living_writer_is_seen(void **state) {
+  scene *s = *state;
+  if (!s->bound) skip();
+  order(s, 0, "op");
+  rig_must_open(&s->seen);
+  assert_true(((sqlite_tier *)s->seen.tier)->read_only);
+  assert_newest(s);
+  see_all(s);
+}
+
+static void a_writer_that_comes_later_is_seen(void **state) {
+  scene *s = *state;
+  if (!s->bound) skip();
+  order(s, 0, "opc");
+  rig_must_open(&s->seen);
+  assert_newest(s);
+  order(s, 0, "o");
+  see_all(s);
+}
+
+static void a_log_left_by_a_kill_is_read_and_gone_on_from(void **state) {
+  scene *s = *state;
+  if (!s->bound) skip();
+  order(s, 1, "oppp");
+  writer_kill(s, 1);
+  rig_must_open(&s->seen);
+  assert_newest(s);
+  order(s, 0, "o");
+  put_and_see(s, 0, 3);
+  order(s, 0, "rc");
+  assert_newest(s);
+}
+
+/* Gets while the writer does what the letters say, the last of which is the many puts. */
+static void race(scene *s, const char *letters) {
+  for (const char *at = letters; *at != 0; at++) tell(s, 0, *at);
+  int rounds = 0;
+  for (int seen = 0; seen <= RACE; rounds++) {
+    int const least = atomic_load(s->newest);
+    int const number = number_seen(s);
+    assert_in_range(number, least > seen ? least : seen, RACE + 1);
+    seen = number;
+  }
+  for (const char *at = letters; *at != 0; at++) hear(s, 0, *at);
+  print_message("%d gets beside %d puts\n", rounds, RACE);
+  assert_int_equal(atomic_load(&s->seen.distrusts), 0);
+}
+
+static void a_reader_beside_a_busy_writer_never_falls_behind(void **state) {
+  scene *s = *state;
+  if (!s->bound) skip();
+  order(s, 0, "op");
+  rig_must_open(&s->seen);
+  race(s, "m");
+}
+
+static void a_busy_writer_comes_over_a_copy_without_a_log(void **state) {
+  scene *s = *state;
+  if (!s->bound) skip();
+  order(s, 0, "opcd");
+  rig_must_open(&s->seen);
+  race(s, "om");
+}
+
+/* A copy without log and index is read as still, until somebody turns out to write it. */
+static void a_copy_without_a_log_is_served_until_a_writer_comes(void **state) {
+  scene *s = *state;
+  if (!s->bound) skip();
+  order(s, 0, "opcd");
+  rig_must_open(&s->seen);
+  assert_newest(s);
+  for (int round = 0; round < 5; round++) {
+    order(s, 0, "opcd"); /* came and went between two gets */
+    assert_newest(s);
+  }
+  order(s, 0, "o");
+  put_and_see(s, 0, 3);
+  order(s, 0, "rpc");
+  assert_newest(s);
+  order(s, 1, "op");
+  assert_newest(s);
+  assert_int_equal(rig_usage(&s->seen).entries, 1);
+  assert_int_equal(atomic_load(&s->seen.distrusts), 0);
+}
+
+static void a_log_without_its_index_is_refused_with_a_reason(void **state) {
+  scene *s = *state;
+  if (!s->bound) skip();
+  order(s, 0, "op");
+  writer_kill(s, 0);
+  char path[600];
+  (void)snprintf(path, sizeof path, "%s-shm", s->at.path);
+  assert_int_equal(unlink(path), 0);
+  assert_err(rig_open(&s->seen), LARDER_EACCES);
+  assert_non_null(strstr(s->seen.error.message, "-shm"));
+  order(s, 1, "oc");
+  rig_must_open(&s->seen);
+  assert_newest(s);
+}
+
+static void an_index_that_nobody_mends_is_let_go_of(void **state) {
+  scene *s = *state;
+  if (!s->bound) skip();
+  order(s, 0, "op");
+  rig_must_open(&s->seen);
+  assert_newest(s);
+  order(s, 0, "s");
+  writer_kill(s, 0);
+  assert_err(rig_get_err(&s->seen, "k"), LARDER_EAWAY);
+  assert_int_equal(atomic_load(&s->seen.distrusts), 1);
+  rig_close(&s->seen);
+  rig_must_open(&s->seen);
+  assert_newest(s);
+  order(s, 1, "o");
+  put_and_see(s, 1, 2);
+}
+
+static void another_database_in_its_place_is_noticed_at_once(void **state) {
+  scene *s = *state;
+  if (!s->bound) skip();
+  order(s, 0, "opc");
+  rig_must_open(&s->seen);
+  assert_newest(s);
+  char away[600];
+  (void)snprintf(away, sizeof away, "%s.away", s->at.path);
+  assert_int_equal(rename(s->at.path, away), 0);
+  assert_err(rig_get_err(&s->seen, "k"), LARDER_EAWAY);
+  assert_int_equal(atomic_load(&s->seen.distrusts), 1);
+}
+
+/* The disk itself cannot be written, by anybody. */
+static void media_are_read(scene *s) {
+  int const made_so = mount("tmpfs", s->at.dir, "tmpfs", MS_REMOUNT | MS_RDONLY, "size=64m");
+  larder_err const opened = made_so == 0 ? rig_open(&s->at) : LARDER_EIO;
+  if (opened == LARDER_OK) {
+    char *found = rig_get(&s->at, "k");
+    assert_non_null(found);
+    assert_int_equal(atoi(found), atomic_load(s->newest));
+    free(found);
+  }
+  rig_close(&s->at);
+  (void)mount("tmpfs", s->at.dir, "tmpfs", MS_REMOUNT, "size=64m");
+  assert_ok(opened);
+}
+
+static void read_only_media_are_read_closed_killed_and_bare(void **state) {
+  scene *s = *state;
+  if (!s->bound) skip();
+  order(s, 0, "opppc");
+  media_are_read(s);
+  order(s, 0, "d");
+  media_are_read(s);
+  order(s, 0, "oppp");
+  writer_kill(s, 0);
+  media_are_read(s);
+}
+
+int main(void) {
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+  const struct CMUnitTest tests[] = {
+      TEST(each_commit_of_a_living_writer_is_seen),           TEST(a_writer_that_comes_later_is_seen),
+      TEST(a_log_left_by_a_kill_is_read_and_gone_on_from),    TEST(a_reader_beside_a_busy_writer_never_falls_behind),
+      TEST(a_busy_writer_comes_over_a_copy_without_a_log),    TEST(a_copy_without_a_log_is_served_until_a_writer_comes),
+      TEST(a_log_without_its_index_is_refused_with_a_reason), TEST(an_index_that_nobody_mends_is_let_go_of),
+      TEST(another_database_in_its_place_is_noticed_at_once), TEST(read_only_media_are_read_closed_killed_and_bare),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
