@@ -254,7 +254,7 @@ static bool chapter_kill(tour *t) {
   const char *args[] = {"--root", t->root, "--config", t->config, "--quiet", "tour-writer", NS, NULL};
   cli_child child = {0};
   survived kept = {0};
-  larder_tier_report sound = {0};
+  larder_validation sound = {0};
   chapter(t, "4. What was acknowledged survives a kill -9");
   say(t, "Another process keeps note after note and reports each one that was acknowledged. It is killed in the middle.");
   if (!cli_child_start(args, NULL, &child)) return saw(t, false, "the writer did not start: %s", strerror(errno));

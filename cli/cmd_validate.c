@@ -56,9 +56,11 @@ static void finding_visit(void *context, const larder_finding *finding) {
   cli_buf_fini(&key);
 }
 
-static void report_print(const cli_call *call, const larder_tier_report *report, bool repair) {
+static void report_print(const cli_call *call, const larder_validation *report, bool repair) {
   char count[CLI_SHORT];
   if (call->globals->quiet) return;
+  cli_count_text(report->locked, count, sizeof count);
+  if (report->locked != 0) printf("sealed, key not here: %s; not checked\n", count);
   cli_count_text(report->examined, count, sizeof count);
   if (report->damaged == 0 && report->orphans == 0) {
     printf("%ssound%s: %s %s verified, nothing damaged\n", cli_style_on(stdout, CLI_GREEN), cli_style_off(stdout), count,
@@ -72,7 +74,7 @@ static void report_print(const cli_call *call, const larder_tier_report *report,
 
 static cli_exit validate(const cli_call *call, larder *cache, larder_ns *ns, bool repair) {
   findings f = {.call = call};
-  larder_tier_report report = {0};
+  larder_validation report = {0};
   cli_json_init(&f.json, stdout);
   cli_json_object(&f.json, NULL);
   cli_json_array(&f.json, "findings");
@@ -84,6 +86,7 @@ static cli_exit validate(const cli_call *call, larder *cache, larder_ns *ns, boo
   cli_json_uint(&f.json, "damaged", report.damaged);
   cli_json_uint(&f.json, "orphans", report.orphans);
   cli_json_uint(&f.json, "repaired", report.repaired);
+  cli_json_uint(&f.json, "locked", report.locked);
   cli_json_bool(&f.json, "sound", sound);
   cli_json_object_end(&f.json);
   if (result < 0) {
@@ -113,7 +116,8 @@ static cli_exit run(const cli_call *call, void *given) {
 const cli_command cli_command_validate = {
     .name = "validate",
     .summary = "Verify everything that is kept.",
-    .text = "Every checksum, every reference. Exit code 1 says that something is damaged and not repaired.",
+    .text = "Every checksum, every reference, and whether what is compressed or sealed opens. What is sealed with a key that "
+            "is not here is counted and left alone. Exit code 1 says that something is damaged and not repaired.",
     .options = options,
     .operands = operands,
     .examples = examples,

@@ -235,8 +235,19 @@ typedef struct larder_finding {
   size_t key_len;
   const char *sentence;
 } larder_finding;
-/* Reads and verifies everything kept; ns NULL: every namespace. With repair, removes what is damaged and orphaned. */
-LARDER_API LARDER_MUST_CHECK larder_err larder_validate(larder *cache, larder_ns *ns, bool repair, larder_tier_report *out,
+/* What larder_validate found, in all tiers together. */
+typedef struct larder_validation {
+  uint64_t examined;
+  uint64_t damaged;  /* a checksum, a shape or a reference is wrong, or what is compressed or sealed does not open */
+  uint64_t repaired; /* of these, removed or mended */
+  uint64_t orphans;  /* files nobody refers to */
+  uint64_t locked;   /* sealed with a key that is not here: whole as stored, but not opened; never removed */
+} larder_validation;
+/*
+ * Reads and verifies everything kept, value by value. With repair, removes what is damaged and orphaned. ns: findings of others
+ * are not told; NULL: of every namespace. The counts are of all.
+ */
+LARDER_API LARDER_MUST_CHECK larder_err larder_validate(larder *cache, larder_ns *ns, bool repair, larder_validation *out,
                                                         void (*finding)(void *context, const larder_finding *finding),
                                                         void *context);
 

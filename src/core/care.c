@@ -31,35 +31,108 @@ larder_err larder_flush(larder *cache) {
   return first;
 }
 
+/* --- validate ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct space_name {
+  uint32_t space;
+  char *name;
+} space_name;
+
+/* One tier's turn. */
 typedef struct validation {
   larder *cache;
   larder_ns *only;
   lrd_instance *instance; /* NULL: memory */
+  space_name *names;      /* of its spaces, whether or not they are open here */
+  size_t names_len;
+  uint64_t locked;
+  larder_err failed; /* why something could not be judged */
   void (*finding)(void *context, const larder_finding *finding);
   void *context;
 } validation;
 
+static bool name_note(void *context, uint32_t space, const char *name) {
+  validation *run = context;
+  space_name *names = lrd_realloc(run->names, (run->names_len + 1) * sizeof *names);
+  char *copy = lrd_strdup(name);
+  if (names) {
+    run->names = names;
+  }
+  if (!names || !copy) {
+    lrd_dealloc(copy);
+    run->failed = LARDER_ENOMEM;
+    return false;
+  }
+  run->names[run->names_len++] = (space_name){space, copy};
+  return true;
+}
+
+/* NULL: not known, since the tier does not remember the names of its spaces and this one is not open here. */
+static const char *name_of(const validation *run, uint32_t space) {
+  for (size_t i = 0; i < run->names_len; i++) {
+    if (run->names[i].space == space) {
+      return run->names[i].name;
+    }
+  }
+  if (space >= LRD_NS_MAX) {
+    return NULL;
+  }
+  const larder_ns *ns = atomic_load(run->instance ? &run->instance->by_space[space] : &run->cache->memory_by_space[space]);
+  return ns ? ns->name : NULL;
+}
+
 static void validation_finding(void *context, const larder_tier_key *key, const char *sentence) {
   validation *run = context;
-  larder_ns *ns = NULL;
-  if (key && key->space < LRD_NS_MAX) {
-    ns = atomic_load(run->instance ? &run->instance->by_space[key->space] : &run->cache->memory_by_space[key->space]);
-  }
-  if (!run->finding || (run->only && key && ns != run->only)) {
+  const char *ns = key ? name_of(run, key->space) : NULL;
+  if (!run->finding || (run->only && key && (!ns || strcmp(ns, run->only->name) != 0))) {
     return;
   }
   larder_finding found = {.tier = run->instance ? run->instance->tier.name : "memory",
-                          .ns = ns ? ns->name : NULL,
+                          .ns = ns,
                           .key = key ? key->data : NULL,
                           .key_len = key ? key->len : 0,
                           .sentence = sentence};
   run->finding(run->context, &found);
 }
 
-larder_err larder_validate(larder *cache, larder_ns *ns, bool repair, larder_tier_report *out,
-                           void (*finding)(void *context, const larder_finding *finding), void *context) {
-  larder_tier_report sum = {0};
+/* Tiers know nothing of frames: whether what they have opens is for us to say. */
+static const char *validation_judge(void *context, const larder_tier_key *key, const larder_facts *facts, const void *value) {
+  validation *run = context;
+  const char *why = NULL;
+  larder_err result = lrd_value_try(run->cache, name_of(run, key->space), lrd_span_of(key->data, key->len), value, facts, &why);
+  if (result == LARDER_ECORRUPT) {
+    return why;
+  }
+  if (result == LARDER_EKEY) {
+    run->locked++;
+  } else if (result < 0) {
+    run->failed = result;
+  }
+  return NULL;
+}
+
+static larder_err validate_tier(validation *run, bool repair, larder_validation *sum) {
   larder_tier_report one;
+  lrd_tier *tier = run->instance ? &run->instance->tier : &run->cache->memory_tier;
+  larder_err result = lrd_tier_spaces(tier, name_note, run);
+  if (result == LARDER_OK && run->failed == LARDER_OK) {
+    result = lrd_tier_check(tier, repair, &one, validation_finding, validation_judge, run);
+    sum->examined += one.examined;
+    sum->damaged += one.damaged;
+    sum->repaired += one.repaired;
+    sum->orphans += one.orphans;
+    sum->locked += run->locked;
+  }
+  for (size_t i = 0; i < run->names_len; i++) {
+    lrd_dealloc(run->names[i].name);
+  }
+  lrd_dealloc(run->names);
+  return result != LARDER_OK ? result : run->failed;
+}
+
+larder_err larder_validate(larder *cache, larder_ns *ns, bool repair, larder_validation *out,
+                           void (*finding)(void *context, const larder_finding *finding), void *context) {
+  larder_validation sum = {0};
   if (!cache || !out) {
     return LARDER_EINVAL;
   }
@@ -75,23 +148,24 @@ larder_err larder_validate(larder *cache, larder_ns *ns, bool repair, larder_tie
     lrd_keeper_clean_dirty(cache, UINT64_MAX);
   }
   for (size_t i = 0; i <= cache->instances_len; i++) {
-    validation run = {cache, ns, i < cache->instances_len ? &cache->instances[i] : NULL, finding, context};
+    validation run = {.cache = cache,
+                      .only = ns,
+                      .instance = i < cache->instances_len ? &cache->instances[i] : NULL,
+                      .finding = finding,
+                      .context = context};
     if (!run.instance && !cache->memory) {
       break;
     }
-    lrd_tier *tier = run.instance ? &run.instance->tier : &cache->memory_tier;
-    larder_err result = lrd_tier_check(tier, repair, &one, validation_finding, &run);
+    larder_err result = validate_tier(&run, repair, &sum);
     if (result < 0 && first == LARDER_OK) {
       first = result;
     }
-    sum.examined += one.examined;
-    sum.damaged += one.damaged;
-    sum.repaired += one.repaired;
-    sum.orphans += one.orphans;
   }
   *out = sum;
   return first;
 }
+
+/* --- tiers --------------------------------------------------------------------------------------------------------------- */
 
 static uint32_t space_in(larder_ns *ns, const lrd_instance *instance, bool *found) {
   *found = true;

@@ -138,25 +138,30 @@ static void tell_damage(larder_ns *ns, lrd_link *link, const char *why) {
                 link->instance->tier.name, why ? why : "it does not decode");
 }
 
-static larder_err open_frame(larder_ns *ns, lrd_span key, const void *value, const larder_facts *facts, uint8_t **out,
-                             size_t *len_out, const char **why) {
-  lrd_codec_place place = place_of(ns, key);
-  larder_err result = lrd_frame_decode(ns->coding.codec, &place, lrd_span_of(value, (size_t)facts->value_len), facts->raw_len,
-                                       out, len_out, why);
-  if (result == LARDER_OK && *len_out != facts->raw_len) {
-    lrd_dealloc(*out);
+static larder_err open_frame(lrd_codec *codec, const lrd_codec_place *place, const void *value, const larder_facts *facts,
+                             uint8_t **out, size_t *len_out, const char **why) {
+  uint8_t *opened = NULL;
+  size_t len = 0;
+  larder_err result =
+      lrd_frame_decode(codec, place, lrd_span_of(value, (size_t)facts->value_len), facts->raw_len, &opened, &len, why);
+  if (result == LARDER_OK && len != facts->raw_len) {
+    lrd_dealloc(opened);
     *why = "the value has another length than its entry tells";
     return LARDER_ECORRUPT;
+  }
+  if (result == LARDER_OK) {
+    *out = opened;
+    *len_out = len;
   }
   return result;
 }
 
 /* Opens sealed members. LARDER_NOT_KEPT: there are none. */
-static larder_err open_members(larder_ns *ns, lrd_span key, lrd_span json, uint8_t **out, size_t *len_out, const char **why) {
-  lrd_codec_place place = place_of(ns, key);
+static larder_err open_members(lrd_codec *codec, const lrd_codec_place *place, const char *fields, lrd_span json, uint8_t **out,
+                               size_t *len_out, const char **why) {
   lrd_buf opened = {0};
   lrd_fields_found found;
-  larder_err result = lrd_fields_open(ns->coding.codec, &place, ns->coding.fields, json, &opened, &found, why);
+  larder_err result = lrd_fields_open(codec, place, fields, json, &opened, &found, why);
   if (result != LARDER_OK || !found.sealed) {
     lrd_buf_fini(&opened);
     return result == LARDER_OK ? LARDER_NOT_KEPT : result;
@@ -166,37 +171,46 @@ static larder_err open_members(larder_ns *ns, lrd_span key, lrd_span json, uint8
   return LARDER_OK;
 }
 
-larder_err lrd_decode_value(larder_ns *ns, lrd_link *link, lrd_span key, const void *value, const larder_facts *facts,
-                            uint8_t **value_out, size_t *len_out) {
-  const char *why = NULL;
+/* LARDER_NOT_KEPT: it is the value already. */
+static larder_err open_value(lrd_codec *codec, const lrd_codec_place *place, const char *fields, const void *value,
+                             const larder_facts *facts, uint8_t **out, size_t *len_out, const char **why) {
   uint8_t *frame = NULL;
   uint8_t *opened = NULL;
   lrd_span have = lrd_span_of(value, (size_t)facts->value_len);
   larder_err result = LARDER_NOT_KEPT;
-  if (!facts->framed && !ns->coding.fields) {
-    return LARDER_NOT_KEPT;
-  }
-  int64_t began_ns = lrd_mono_ns(ns->cache->clock);
   if (facts->framed) {
-    result = open_frame(ns, key, value, facts, &frame, &have.len, &why);
+    result = open_frame(codec, place, value, facts, &frame, &have.len, why);
     have.data = frame;
   }
-  if ((result == LARDER_OK || result == LARDER_NOT_KEPT) && ns->coding.fields) {
+  if ((result == LARDER_OK || result == LARDER_NOT_KEPT) && fields) {
     size_t opened_len = 0;
-    larder_err members = open_members(ns, key, have, &opened, &opened_len, &why);
+    larder_err members = open_members(codec, place, fields, have, &opened, &opened_len, why);
     if (members != LARDER_NOT_KEPT) {
       result = members;
       have = lrd_span_of(opened, opened_len);
     }
   }
   if (result == LARDER_OK) {
-    lrd_stats_time(link->cell, LRD_OP_DECODE, lrd_mono_ns(ns->cache->clock) - began_ns);
-    *value_out = opened ? opened : frame;
+    *out = opened ? opened : frame;
     *len_out = have.len;
     frame = opened ? frame : NULL;
   }
   lrd_dealloc(frame);
-  if (result == LARDER_EKEY) {
+  return result;
+}
+
+larder_err lrd_decode_value(larder_ns *ns, lrd_link *link, lrd_span key, const void *value, const larder_facts *facts,
+                            uint8_t **value_out, size_t *len_out) {
+  const char *why = NULL;
+  lrd_codec_place place = place_of(ns, key);
+  if (!facts->framed && !ns->coding.fields) {
+    return LARDER_NOT_KEPT;
+  }
+  int64_t began_ns = lrd_mono_ns(ns->cache->clock);
+  larder_err result = open_value(ns->coding.codec, &place, ns->coding.fields, value, facts, value_out, len_out, &why);
+  if (result == LARDER_OK) {
+    lrd_stats_time(link->cell, LRD_OP_DECODE, lrd_mono_ns(ns->cache->clock) - began_ns);
+  } else if (result == LARDER_EKEY) {
     tell_no_key(ns);
   } else if (result == LARDER_ECORRUPT) {
     tell_damage(ns, link, why);
@@ -204,15 +218,47 @@ larder_err lrd_decode_value(larder_ns *ns, lrd_link *link, lrd_span key, const v
   return result;
 }
 
+/* Members that the namespace of the name seals; NULL: none. */
+static const char *fields_of(const lrd_config *config, const char *ns) {
+  lrd_config_ns scratch;
+  const lrd_config_coding *coding = &lrd_config_ns_find(config, ns, &scratch)->coding;
+  return coding->seal != 0 && ns[0] != '.' ? coding->seal_fields : NULL;
+}
+
+larder_err lrd_value_try(larder *cache, const char *ns, lrd_span key, const void *value, const larder_facts *facts,
+                         const char **why) {
+  uint8_t *opened = NULL;
+  size_t len = 0;
+  lrd_frame_head head;
+  *why = NULL;
+  if (key.len > LARDER_KEY_MAX || (ns && strlen(ns) > LRD_NS_NAME_MAX)) {
+    *why = "its name is longer than any";
+    return LARDER_ECORRUPT;
+  }
+  if (facts->framed && !ns && lrd_frame_look(lrd_span_of(value, (size_t)facts->value_len), &head, why) == LARDER_OK &&
+      head.seal != LRD_SEAL_NONE && lrd_keyring_has(cache->keyring, head.key_id)) {
+    return LARDER_NOT_KEPT; /* it opens under its own name only */
+  }
+  lrd_codec_place place = {lrd_span_str(ns ? ns : ""), key};
+  larder_err result =
+      open_value(cache->codec, &place, ns ? fields_of(cache->config, ns) : NULL, value, facts, &opened, &len, why);
+  if (result == LARDER_ECORRUPT && !*why) {
+    *why = "it does not decode";
+  }
+  lrd_dealloc(opened);
+  return result;
+}
+
 larder_err lrd_unpack_for_readers(larder_ns *ns, lrd_span key, const void *value, const larder_facts *facts,
                                   uint8_t **value_out, size_t *len_out) {
   const char *why = NULL;
   lrd_frame_head head;
+  lrd_codec_place place = place_of(ns, key);
   larder_err result = lrd_frame_look(lrd_span_of(value, (size_t)facts->value_len), &head, &why);
   if (result == LARDER_OK && head.seal != LRD_SEAL_NONE) {
     return LARDER_NOT_KEPT;
   }
-  return result == LARDER_OK ? open_frame(ns, key, value, facts, value_out, len_out, &why) : result;
+  return result == LARDER_OK ? open_frame(ns->coding.codec, &place, value, facts, value_out, len_out, &why) : result;
 }
 
 /* Members of a document: right when none is bare, and all are sealed as a put would. */
@@ -246,7 +292,8 @@ larder_err lrd_sealed_look(larder_ns *ns, lrd_span key, const void *value, const
     return LARDER_OK;
   }
   if (facts->framed) {
-    result = open_frame(ns, key, value, facts, &frame, &have.len, &why);
+    lrd_codec_place place = place_of(ns, key);
+    result = open_frame(ns->coding.codec, &place, value, facts, &frame, &have.len, &why);
     have.data = frame;
   }
   if (result == LARDER_OK) {

@@ -55,6 +55,13 @@ void lrd_coded_apply(const lrd_coded *coded, const lrd_link *link, larder_tier_w
 LARDER_MUST_CHECK larder_err lrd_decode_value(larder_ns *ns, lrd_link *link, lrd_span key, const void *value,
                                               const larder_facts *facts, uint8_t **value_out, size_t *len_out);
 /*
+ * Whether what a tier has would open, for whoever looks through a tier: by the name of the namespace, which need not be open,
+ * and without counting or logging. LARDER_OK. LARDER_NOT_KEPT: there is nothing to open, or no telling: the name is not known
+ * (NULL) and it is sealed with a key that is here. LARDER_ECORRUPT with *why; LARDER_EKEY; LARDER_ENOMEM.
+ */
+LARDER_MUST_CHECK larder_err lrd_value_try(larder *cache, const char *ns, lrd_span key, const void *value,
+                                           const larder_facts *facts, const char **why);
+/*
  * A compressed value for a tier that other programs read, as it was put; what is sealed stays sealed (LARDER_NOT_KEPT).
  */
 LARDER_MUST_CHECK larder_err lrd_unpack_for_readers(larder_ns *ns, lrd_span key, const void *value, const larder_facts *facts,

@@ -210,14 +210,15 @@ larder_err lrd_tier_usage(lrd_tier *tier, uint32_t space, larder_tier_usage *out
   return leave(tier, tier->ops->usage(tier->self, space, out));
 }
 
-larder_err lrd_tier_check(lrd_tier *tier, bool repair, larder_tier_report *out, larder_tier_finding finding, void *context) {
+larder_err lrd_tier_check(lrd_tier *tier, bool repair, larder_tier_report *out, larder_tier_finding finding,
+                          larder_tier_judge judge, void *context) {
   int64_t began_ns;
   *out = (larder_tier_report){0};
   larder_err result = enter(tier, &began_ns);
   if (result != LARDER_OK) {
     return result;
   }
-  return leave(tier, tier->ops->check ? tier->ops->check(tier->self, repair, out, finding, context) : LARDER_OK);
+  return leave(tier, tier->ops->check ? tier->ops->check(tier->self, repair, out, finding, judge, context) : LARDER_OK);
 }
 
 larder_err lrd_tier_spaces(lrd_tier *tier, bool (*visit)(void *context, uint32_t space, const char *name), void *context) {

@@ -58,7 +58,7 @@ LARDER_MUST_CHECK larder_err lrd_tier_sweep(lrd_tier *tier, uint64_t limit, bool
 LARDER_MUST_CHECK larder_err lrd_tier_flush(lrd_tier *tier);
 LARDER_MUST_CHECK larder_err lrd_tier_usage(lrd_tier *tier, uint32_t space, larder_tier_usage *out);
 LARDER_MUST_CHECK larder_err lrd_tier_check(lrd_tier *tier, bool repair, larder_tier_report *out, larder_tier_finding finding,
-                                            void *context);
+                                            larder_tier_judge judge, void *context);
 LARDER_MUST_CHECK larder_err lrd_tier_spaces(lrd_tier *tier, bool (*visit)(void *context, uint32_t space, const char *name),
                                              void *context);
 

@@ -83,6 +83,12 @@ class Keys(CliCase):
         self.assertEqual((document["resealed"], document["locked"]), (0, 1))
         keys = self.document("keys", "show", LARDER_KEY=KEY_B)["keys"]
         self.assertEqual([(k["source"], k["entries"]) for k in keys], [("LARDER_KEY", 0), (None, 1)])
+        for env in ({"LARDER_KEY": KEY_B}, {}):
+            ran = self.expect(DONE, "validate", "--repair", **env)
+            self.assertIn("sealed, key not here: 1; not checked", ran.out)
+            report = self.document("validate", **env)
+            self.assertEqual((report["locked"], report["damaged"], report["sound"]), (1, 0, True))
+        self.assertNotIn("not checked", self.expect(DONE, "validate", LARDER_KEY=KEY_A).out)
         self.assertEqual(self.expect(DONE, "get", "people", "ann", LARDER_KEY=KEY_A).out, "hunter2")
 
     def test_a_rotation_that_is_killed_is_taken_up_again(self):

@@ -300,7 +300,10 @@ static void a_scan_sees_everything_that_lives_once(const larder_tier_ops *ops, c
 static void a_scan_by_tag_sees_its_entries(const larder_tier_ops *ops, const char *root) {
   rig r;
   rig_open(&r, ops, root);
-  if (!rig_can(&r, LARDER_TIER_TAGS)) return;
+  if (!rig_can(&r, LARDER_TIER_TAGS)) {
+    rig_close(&r);
+    return;
+  }
   put_rows(&r);
   REQUIRE(rig_delete(&r, "row-3", 5000, NULL) == LARDER_OK);
   REQUIRE(rig_put(&r, "row-6", "row-6", 16) == LARDER_OLDER); /* an equal stamp is not above */
@@ -536,10 +539,59 @@ static void check_finds_nothing_where_nothing_is_wrong(const larder_tier_ops *op
   rig_open(&r, ops, root);
   put_rows(&r);
   if (ops->check) {
-    REQUIRE(ops->check(r.self, false, &report, NULL, NULL) == LARDER_OK);
+    REQUIRE(ops->check(r.self, false, &report, NULL, NULL, NULL) == LARDER_OK);
     REQUIRE(report.examined >= MANY && report.damaged == 0 && report.orphans == 0);
   }
   REQUIRE(ops->flush(r.self) == LARDER_OK);
+  rig_close(&r);
+}
+
+typedef struct judging {
+  unsigned asked;
+  unsigned found;
+} judging;
+
+static const char *judge_one(void *context, const larder_tier_key *key, const larder_facts *facts, const void *value) {
+  judging *j = context;
+  j->asked++;
+  if (key->len != 5 || memcmp(key->data, "judge", 5) != 0) return NULL;
+  REQUIRE(same_bytes(value, (size_t)facts->value_len, "a frame that does not open", 26));
+  REQUIRE(facts->framed && facts->raw_len == 70000 && facts->stamp == 10);
+  return "it does not open";
+}
+
+static void judge_told(void *context, const larder_tier_key *key, const char *sentence) {
+  judging *j = context;
+  REQUIRE(key != NULL && key->len == 5 && memcmp(key->data, "judge", 5) == 0);
+  REQUIRE(strcmp(sentence, "it does not open") == 0);
+  j->found++;
+}
+
+/* What the core finds wrong with a value is damage like any other. Private tiers are given no frames. */
+static void check_asks_the_judge_and_heeds_it(const larder_tier_ops *ops, const char *root) {
+  rig r;
+  judging j = {0};
+  larder_tier_report report = {0};
+  rig_open(&r, ops, root);
+  if (ops->check && rig_shared(&r)) {
+    put_rows(&r);
+    larder_tier_write item = {.verb = LARDER_TIER_PUT, .key = rig_key(&r, "judge"), .value = "a frame that does not open"};
+    item.facts = rig_facts(10, 26);
+    item.facts.framed = true;
+    item.facts.raw_len = 70000;
+    REQUIRE(rig_write(&r, &item) == LARDER_OK);
+    REQUIRE(ops->check(r.self, false, &report, judge_told, judge_one, &j) == LARDER_OK);
+    REQUIRE(report.damaged == 1 && report.repaired == 0 && j.found == 1 && j.asked == rig_entries(&r, LARDER_TIER_ALL_SPACES));
+    REQUIRE(rig_shows(&r, "judge", "a frame that does not open"));
+    r.slots_refused = true; /* somebody is writing it */
+    REQUIRE(ops->check(r.self, true, &report, NULL, judge_one, &j) == LARDER_OK);
+    REQUIRE(report.damaged == 1 && report.repaired == 0 && rig_shows(&r, "judge", "a frame that does not open"));
+    r.slots_refused = false;
+    REQUIRE(ops->check(r.self, true, &report, NULL, judge_one, &j) == LARDER_OK);
+    REQUIRE(report.damaged == 1 && report.repaired == 1 && rig_shows(&r, "judge", NULL));
+    REQUIRE(ops->check(r.self, false, &report, NULL, judge_one, &j) == LARDER_OK);
+    REQUIRE(report.damaged == 0 && r.owned == r.released);
+  }
   rig_close(&r);
 }
 
@@ -698,7 +750,10 @@ static void a_private_tier_hits_only_under_its_token(const larder_tier_ops *ops,
   rig r;
   larder_tier_entry entry;
   rig_open(&r, ops, root);
-  if (rig_shared(&r)) return;
+  if (rig_shared(&r)) {
+    rig_close(&r);
+    return;
+  }
   _Atomic uint64_t slot = 41;
   larder_tier_write item = {.key = rig_key(&r, "k"), .value = "v", .facts = rig_facts(10, 1), .token = 41};
   REQUIRE(rig_write(&r, &item) == LARDER_OK);
@@ -824,6 +879,7 @@ const conformance_check conformance_checks[] = {
     CHECK(usage_counts_what_is_there),
     CHECK(a_durable_tier_is_there_after_close),
     CHECK(check_finds_nothing_where_nothing_is_wrong),
+    CHECK(check_asks_the_judge_and_heeds_it),
     CHECK(a_value_in_hand_stays_as_it_was),
     CHECK(nothing_is_left_allocated),
     CHECK(a_batch_is_one_change),

@@ -53,7 +53,9 @@
   X(SWEEP_LEAVES)                                                                                                              \
   X(SEED_UNCHECKED)                                                                                                            \
   X(LEAKS_WHEN_OUT_OF_MEMORY)                                                                                                  \
-  X(CHECK_SEES_GHOSTS)
+  X(CHECK_SEES_GHOSTS)                                                                                                         \
+  X(CHECK_ASKS_NOBODY)                                                                                                         \
+  X(CHECK_KEEPS_WHAT_IS_JUDGED)
 
 typedef enum tier_fault {
 #define FAULT_ENUM(name) FAULT_##name,

@@ -57,8 +57,8 @@ static larder_err shelf_write(void *self, larder_tier_write *items, size_t count
   return err;
 }
 
-/* Opens anew with the policy of namespace `n`, and keys. */
-static larder_err try_open(fixture *f, const char *policy, const char *key, const char *previous, larder_error *err) {
+/* Opens anew with the policy of namespace `n`, which is not opened, and keys. */
+static void open_cache(fixture *f, const char *policy, const char *key, const char *previous) {
   char text[1000];
   if (f->cache) assert_ok(larder_close(&f->cache));
   (void)unsetenv("LARDER_KEY");
@@ -67,7 +67,11 @@ static larder_err try_open(fixture *f, const char *policy, const char *key, cons
   if (previous) (void)setenv("LARDER_KEY_PREVIOUS", previous, 1);
   (void)snprintf(text, sizeof text, "cache:\n  memory: {size_mb: 8}\n  namespaces:\n    n: {%s}\n    other: {}\n", policy);
   larder_options options = {.size = sizeof options, .root = f->root, .config_text = text, .extra_tiers = shelves};
-  assert_ok(lrd_larder_open_with_clock(&options, &f->clock.clock, &f->cache, err));
+  assert_ok(lrd_larder_open_with_clock(&options, &f->clock.clock, &f->cache, NULL));
+}
+
+static larder_err try_open(fixture *f, const char *policy, const char *key, const char *previous, larder_error *err) {
+  open_cache(f, policy, key, previous);
   return larder_ns_open(f->cache, "n", &f->ns, err);
 }
 
@@ -448,6 +452,181 @@ static void a_damaged_frame_is_counted_removed_and_a_miss(void **state) {
   expect(f, "k", "another", 7);
 }
 
+/* Puts bytes as a frame into the lowest tier, past all coding: the tier finds nothing wrong with them. */
+static void put_frame(fixture *f, const char *key, const void *frame, size_t len, uint64_t raw_len) {
+  lrd_op op;
+  assert_ok(lrd_op_begin(f->ns, key, strlen(key), &op));
+  lrd_link *link = &f->ns->links[f->ns->links_len - 1];
+  larder_tier_write item = {.verb = LARDER_TIER_PUT, .key = lrd_op_link_key(&op, link), .value = frame};
+  static uint64_t stamp = (uint64_t)START_MS << 16;
+  item.facts = (larder_facts){.stamp = stamp++, .value_len = len, .framed = true, .raw_len = raw_len};
+  assert_ok(lrd_tier_write(&link->instance->tier, NULL, &item, 1, LARDER_DURABILITY_COMMIT));
+  assert_ok(item.result);
+}
+
+typedef struct told {
+  unsigned count;
+  char last[200];
+} told;
+
+static void tell(void *context, const larder_finding *finding) {
+  told *t = context;
+  t->count++;
+  (void)snprintf(t->last, sizeof t->last, "%s %s %.*s: %s", finding->tier, finding->ns ? finding->ns : "-",
+                 (int)finding->key_len, finding->key ? (const char *)finding->key : "", finding->sentence);
+}
+
+static larder_validation validated(fixture *f, bool repair, told *t) {
+  larder_validation report = {0};
+  *t = (told){0};
+  assert_ok(larder_validate(f->cache, NULL, repair, &report, tell, t));
+  assert_int_equal(t->count, report.damaged);
+  return report;
+}
+
+/* A frame of an LZ4 value as a put makes it, to be spoilt in the ways that a tier cannot see. */
+static size_t frame_of(fixture *f, uint8_t *out, size_t room) {
+  lrd_codec_policy const policy = {.method = LRD_PACK_LZ4, .level = 1};
+  lrd_codec_place const place = {lrd_span_str("n"), lrd_span_str("k")};
+  lrd_buf frame = {0};
+  bool framed = false;
+  assert_ok(lrd_frame_encode(f->cache->codec, &policy, &place, lrd_span_of(f->text, TEXT_LEN), 0, &frame, &framed, NULL));
+  assert_true(framed && frame.len <= room);
+  memcpy(out, frame.data, frame.len);
+  size_t const len = frame.len;
+  lrd_buf_fini(&frame);
+  return len;
+}
+
+static void validate_tells_a_frame_that_does_not_open_and_repair_removes_it(void **state) {
+  static const char *const policies[] = {"tiers: [memory, sqlite]", "tiers: [memory, files]"};
+  static const char *const wrongs[] = {"an unknown method", "checksum is wrong", "another length than its entry tells",
+                                       "too short"};
+  fixture *f = *state;
+  uint8_t frame[4000];
+  told t;
+  for (size_t p = 0; p < 2; p++) {
+    for (size_t w = 0; w < 4; w++) {
+      open_with(f, policies[p], NULL, NULL);
+      size_t len = frame_of(f, frame, sizeof frame);
+      assert_ok(put(f, "sound", "v", 1));
+      put_frame(f, "good", frame, len, TEXT_LEN);
+      if (w == 0) frame[0] = 0x0f;
+      if (w == 1) frame[len - 1] ^= 1;
+      put_frame(f, "bad", frame, w == 3 ? 5 : len, TEXT_LEN + (w == 2));
+      open_cache(f, policies[p], NULL, NULL); /* its name is the tier's to tell */
+      larder_validation report = validated(f, false, &t);
+      assert_int_equal(report.damaged, 1);
+      assert_int_equal(report.repaired + report.locked + report.orphans, 0);
+      assert_non_null(strstr(t.last, p == 0 ? "sqlite n bad: " : "files n bad: "));
+      assert_non_null(strstr(t.last, wrongs[w]));
+      report = validated(f, true, &t);
+      assert_int_equal(report.damaged, 1);
+      assert_int_equal(report.repaired, 1);
+      report = validated(f, false, &t);
+      assert_int_equal(report.damaged, 0);
+      open_with(f, policies[p], NULL, NULL);
+      assert_err(larder_exists(f->ns, "bad", 3), LARDER_MISS);
+      expect(f, "good", f->text, TEXT_LEN);
+      expect(f, "sound", "v", 1);
+      put_frame(f, "bad", frame, w == 3 ? 5 : len, TEXT_LEN + (w == 2));
+      assert_err(got(f, "bad"), LARDER_MISS);
+    }
+  }
+}
+
+/* In a row, and in a file beside the database. */
+static void validate_tells_a_sealed_value_that_was_altered_or_moved(void **state) {
+  static const char policy[] = "tiers: [{shelf: {path: s.db}}], seal: aes-256-gcm";
+  static const size_t lens[] = {100, 500000};
+  fixture *f = *state;
+  told t;
+  char *value = calloc(1, 500000);
+  for (size_t i = 0; i < 2; i++) {
+    open_with(f, policy, KEY_A, NULL);
+    assert_ok(put(f, "sound", value, lens[i]));
+    shelf_spoils = true;
+    assert_ok(put(f, "spoilt", value, lens[i]));
+    shelf_spoils = false;
+    open_cache(f, policy, KEY_A, NULL);
+    larder_validation report = validated(f, false, &t);
+    assert_int_equal(report.damaged, 1);
+    assert_non_null(strstr(t.last, "shelf:s.db n spoilt: it does not open"));
+    report = validated(f, true, &t);
+    assert_int_equal(report.repaired, 1);
+    open_with(f, policy, KEY_A, NULL);
+    report = validated(f, false, &t);
+    assert_int_equal(report.damaged + report.locked, 0);
+    expect(f, "sound", value, lens[i]);
+    assert_err(got(f, "spoilt"), LARDER_MISS);
+  }
+  larder_tier_entry entry;
+  lrd_op op;
+  uint8_t frame[300];
+  assert_ok(put(f, "k", "v", 1));
+  assert_ok(lrd_op_begin(f->ns, "k", 1, &op));
+  larder_tier_key const key = lrd_op_link_key(&op, &f->ns->links[0]);
+  assert_ok(lrd_tier_get(&f->ns->links[0].instance->tier, NULL, &key, false, NULL, &entry));
+  size_t const len = (size_t)entry.facts.value_len;
+  assert_true(len <= sizeof frame);
+  memcpy(frame, entry.value, len);
+  lrd_tier_release(&f->ns->links[0].instance->tier, &entry);
+  put_frame(f, "moved", frame, len, 1);
+  larder_validation const report = validated(f, true, &t);
+  assert_int_equal(report.damaged, 1);
+  assert_non_null(strstr(t.last, "n moved: "));
+  expect(f, "k", "v", 1);
+  free(value);
+}
+
+static void what_is_sealed_with_a_key_that_is_not_here_is_counted_and_left(void **state) {
+  static const char *const policies[] = {"seal: aes-256-gcm", "seal: fernet", "seal: aes-256-gcm, tiers: [memory, files]",
+                                         "kind: json, seal: {fields: [password]}"};
+  static const char document[] = "{\"a\": 1, \"password\": \"hunter2\"}";
+  fixture *f = *state;
+  told t;
+  for (size_t p = 0; p < 4; p++) {
+    char *root = f->root;
+    char name[2] = {(char)('0' + p), 0};
+    f->root = support_path(root, name);
+    open_with(f, policies[p], KEY_A, NULL);
+    assert_ok(put(f, "k", document, sizeof document - 1));
+    assert_int_equal(validated(f, false, &t).locked, 0);
+    for (int keys = 0; keys < 2; keys++) { /* another key; none at all, with which the namespace does not open */
+      open_cache(f, policies[p], keys == 0 ? KEY_B : NULL, NULL);
+      larder_validation const report = validated(f, true, &t);
+      assert_int_equal(report.locked, 1);
+      assert_int_equal(report.damaged + report.repaired, 0);
+    }
+    open_with(f, policies[p], KEY_B, KEY_A);
+    assert_int_equal(validated(f, true, &t).locked, 0);
+    expect(f, "k", document, sizeof document - 1);
+    assert_ok(larder_close(&f->cache));
+    free(f->root);
+    f->root = root;
+  }
+}
+
+static void validate_says_when_it_had_no_memory_to_open_a_value(void **state) {
+  fixture *f = *state;
+  larder_validation report;
+  open_with(f, "compression: {codec: zstd}", NULL, NULL);
+  assert_ok(put(f, "k", f->text, TEXT_LEN));
+  bool judged = false;
+  for (uint64_t n = 1;; n++) {
+    open_cache(f, "compression: {codec: zstd}", NULL, NULL); /* its breaker is closed again */
+    support_alloc_fail_at(n);
+    larder_err const result = larder_validate(f->cache, NULL, true, &report, NULL, NULL);
+    if (support_alloc_end() < n) break;
+    assert_true(result == LARDER_OK || result == LARDER_ENOMEM);
+    assert_int_equal(report.damaged, 0);
+    judged |= result == LARDER_ENOMEM && report.examined > 0; /* the tier read it, and it could not be opened */
+  }
+  assert_true(judged);
+  open_with(f, "compression: {codec: zstd}", NULL, NULL);
+  expect(f, "k", f->text, TEXT_LEN);
+}
+
 static void a_damaged_copy_above_is_passed_over(void **state) {
   fixture *f = *state;
   open_with(f, "tiers: [{shelf: {path: s.db}}, sqlite], compression: {codec: zstd}", NULL, NULL);
@@ -588,6 +767,10 @@ int main(void) {
       TEST(promotion_writes_nothing_in_the_clear),
       TEST(a_demoted_value_is_sealed_on_its_way),
       TEST(a_damaged_frame_is_counted_removed_and_a_miss),
+      TEST(validate_tells_a_frame_that_does_not_open_and_repair_removes_it),
+      TEST(validate_tells_a_sealed_value_that_was_altered_or_moved),
+      TEST(what_is_sealed_with_a_key_that_is_not_here_is_counted_and_left),
+      TEST(validate_says_when_it_had_no_memory_to_open_a_value),
       TEST(a_damaged_copy_above_is_passed_over),
       TEST(rotation_reseals_all_and_can_be_taken_up_again),
       TEST(rotation_seals_what_was_not_and_leaves_what_it_cannot_open),

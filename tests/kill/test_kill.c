@@ -173,7 +173,7 @@ static void check_key(larder_ns *ns, const key_log *log, unsigned key, bool behi
 
 static void check_root(const char *root, const char *durability, const arena *a) {
   larder_ns *ns = NULL;
-  larder_tier_report report = {0};
+  larder_validation report = {0};
   larder *cache = open_root(root, durability, &ns);
   assert_non_null(cache);
   for (unsigned k = 0; k < KEYS; k++) check_key(ns, &a->keys[k], k, strcmp(durability, "behind") == 0);

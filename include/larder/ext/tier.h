@@ -195,6 +195,13 @@ typedef struct larder_tier_report {
 } larder_tier_report;
 /* Called for each finding, with a sentence. */
 typedef void (*larder_tier_finding)(void *context, const larder_tier_key *key, const char *sentence);
+/*
+ * Called by a shared tier's check for each live entry whose bytes are those that were stored, with its value: what only the
+ * core can see, such as a frame that does not open. NULL, or what is wrong: then the entry is damaged like any other. Of the
+ * facts, stamp, kind, value_len, framed and raw_len are there. It may take as long as decompressing does; it calls no tier.
+ */
+typedef const char *(*larder_tier_judge)(void *context, const larder_tier_key *key, const larder_facts *facts,
+                                         const void *value);
 
 enum {
   LARDER_TIER_DURABLE = 1u << 0,    /* keeps entries over a restart */
@@ -250,9 +257,10 @@ typedef struct larder_tier_ops {
   LARDER_MUST_CHECK larder_err (*flush)(void *self);
   /* space LARDER_TIER_ALL_SPACES: the whole instance. */
   LARDER_MUST_CHECK larder_err (*usage)(void *self, uint32_t space, larder_tier_usage *out);
-  /* Verifies every entry; with repair, removes what is damaged (owning slots by the host). NULL: nothing to check. */
+  /* Verifies every entry; with repair, removes what is damaged (owning slots by the host). NULL: nothing to check.
+   * `finding` and `judge` may be NULL. */
   LARDER_MUST_CHECK larder_err (*check)(void *self, bool repair, larder_tier_report *out, larder_tier_finding finding,
-                                        void *context);
+                                        larder_tier_judge judge, void *context);
   /* Visits the spaces that were ever bound. NULL: the tier does not remember them. */
   LARDER_MUST_CHECK larder_err (*spaces)(void *self, bool (*visit)(void *context, uint32_t space, const char *name),
                                          void *context);

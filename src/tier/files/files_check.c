@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Verification: every entry's file is read and compared with its XXH3-128 and, where it is known, its SHA-256; then the
- * folders are looked through for files that are no entry's. An entry is looked at again before it is called damaged, since
- * it may have been replaced meanwhile.
+ * Verification: every entry's file is read and compared with its XXH3-128 and, where it is known, its SHA-256, and shown to the
+ * judge; then the folders are looked through for files that are no entry's. An entry is looked at again before it is called
+ * damaged, since it may have been replaced meanwhile.
  */
 #include "files_inner.h"
 
@@ -16,6 +16,7 @@
 /* What is compared, copied out of the index; the file is open. */
 typedef struct subject {
   larder_tier_key key;
+  larder_facts facts; /* what a judge is shown */
   uint64_t put_stamp;
   uint32_t nonce;
   lrd_sum sum;
@@ -24,7 +25,8 @@ typedef struct subject {
   uint8_t sha[LRD_SHA256_LEN];
   uint8_t key_bytes[LARDER_KEY_MAX];
   int fd;
-  int why; /* errno when it could not be opened */
+  int why;     /* errno when it could not be opened */
+  bool judged; /* the file is whole; what it holds is not */
 } subject;
 
 /* LARDER_MISS when nothing lives at the hash. */
@@ -35,6 +37,12 @@ static larder_err subject_take(files_tier *tier, uint64_t hash, subject *out) {
   if (entry != NULL && !files_dead(entry)) {
     memcpy(out->key_bytes, files_key(entry), entry->key_len);
     out->key = (larder_tier_key){.data = out->key_bytes, .len = entry->key_len, .hash = hash, .space = entry->space};
+    out->facts = (larder_facts){.stamp = entry->stamp,
+                                .value_len = entry->value_len,
+                                .kind = (larder_kind)entry->kind,
+                                .framed = (entry->flags & FILES_FRAMED) != 0,
+                                .raw_len = entry->raw_len};
+    out->judged = false;
     out->put_stamp = entry->put_stamp;
     out->nonce = entry->nonce;
     out->sum = entry->sum;
@@ -53,7 +61,7 @@ static larder_err subject_take(files_tier *tier, uint64_t hash, subject *out) {
 }
 
 /* What is wrong with the open file, or NULL; *err for what says nothing about it. */
-static const char *file_fault(const subject *of, larder_err *err) {
+static const char *file_fault(subject *of, larder_err *err, larder_tier_judge judge, void *context) {
   static const char missing[] = "its file is missing";
   if (of->fd < 0) {
     if (of->why != ENOENT && of->why != ENOTDIR && of->why != ELOOP) *err = lrd_err_from_errno(of->why);
@@ -79,13 +87,14 @@ static const char *file_fault(const subject *of, larder_err *err) {
       lrd_sha256_of(data, of->len, sha);
       if (memcmp(sha, of->sha, sizeof sha) != 0) fault = "the SHA-256 of its file is wrong";
     }
+    if (fault == NULL && judge != NULL) of->judged = (fault = judge(context, &of->key, &of->facts, data)) != NULL;
   }
   lrd_dealloc(data);
   return fault;
 }
 
 static larder_err entry_judge(files_tier *tier, uint64_t hash, bool repair, larder_tier_report *report,
-                              larder_tier_finding finding, void *context) {
+                              larder_tier_finding finding, larder_tier_judge judge, void *context) {
   subject of;
   const char *fault = NULL;
   uint64_t stamp = 0;
@@ -93,10 +102,10 @@ static larder_err entry_judge(files_tier *tier, uint64_t hash, bool repair, lard
   for (int looks = 0; looks < LOOKS; looks++) {
     larder_err err = subject_take(tier, hash, &of);
     if (err != LARDER_OK) return err == LARDER_MISS ? LARDER_OK : err;
-    fault = file_fault(&of, &err);
+    fault = file_fault(&of, &err, judge, context);
     lrd_fs_close(of.fd);
     if (err != LARDER_OK) return err;
-    if (fault == NULL) break;
+    if (fault == NULL || of.judged) break;
     if (stamp != of.put_stamp || nonce != of.nonce) looks = 0; /* another one: it has all its looks before it */
     stamp = of.put_stamp;
     nonce = of.nonce;
@@ -109,9 +118,10 @@ static larder_err entry_judge(files_tier *tier, uint64_t hash, bool repair, lard
   if (!repair) return LARDER_OK;
   if (tier->host.slot_try_own != NULL && !tier->host.slot_try_own(tier->host.context, hash)) return LARDER_OK;
   bool removed = false;
-  larder_err const err = lrd_files_remove_damaged(tier, hash, true, &removed);
+  larder_err const err = of.judged ? lrd_files_remove_judged(tier, hash, of.put_stamp, of.nonce, &removed)
+                                   : lrd_files_remove_damaged(tier, hash, true, &removed);
   if (tier->host.slot_release != NULL) tier->host.slot_release(tier->host.context, hash);
-  report->repaired += err == LARDER_OK;
+  report->repaired += err == LARDER_OK && (removed || !of.judged); /* mended counts too */
   return err;
 }
 
@@ -130,13 +140,14 @@ static larder_err window_take(files_tier *tier, uint64_t from, uint64_t out[WIND
 }
 
 static larder_err check_entries(files_tier *tier, bool repair, larder_tier_report *report, larder_tier_finding finding,
-                                void *context) {
+                                larder_tier_judge judge, void *context) {
   uint64_t from = 0;
   for (bool ended = false; !ended;) {
     uint64_t window[WINDOW];
     size_t count = 0;
     larder_err err = window_take(tier, from, window, &count);
-    for (size_t i = 0; i < count && err == LARDER_OK; i++) err = entry_judge(tier, window[i], repair, report, finding, context);
+    for (size_t i = 0; i < count && err == LARDER_OK; i++)
+      err = entry_judge(tier, window[i], repair, report, finding, judge, context);
     if (err != LARDER_OK) return err;
     ended = count < WINDOW || window[count - 1] == UINT64_MAX;
     if (!ended) from = window[count - 1] + 1;
@@ -144,13 +155,14 @@ static larder_err check_entries(files_tier *tier, bool repair, larder_tier_repor
   return LARDER_OK;
 }
 
-larder_err lrd_files_check(void *self, bool repair, larder_tier_report *out, larder_tier_finding finding, void *context) {
+larder_err lrd_files_check(void *self, bool repair, larder_tier_report *out, larder_tier_finding finding,
+                           larder_tier_judge judge, void *context) {
   files_tier *tier = lrd_files_tier_of(self);
   larder_tier_report report = {0};
   if (atomic_load(&tier->away)) return LARDER_EAWAY;
   if (repair && tier->read_only) return LARDER_EACCES;
   lrd_files_folders_open(tier);
-  larder_err err = check_entries(tier, repair, &report, finding, context);
+  larder_err err = check_entries(tier, repair, &report, finding, judge, context);
   for (uint32_t space = 1; space < LRD_FILES_SPACES_MAX && err == LARDER_OK; space++)
     err = lrd_files_strays(tier, space, repair, &report, finding, context);
   if (err == LARDER_OK && repair) err = lrd_files_sweep_temporary(tier);

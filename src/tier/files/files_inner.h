@@ -431,6 +431,9 @@ LARDER_MUST_CHECK larder_err lrd_files_fetch(files_tier *tier, uint64_t hash, bo
 void lrd_files_release(void *self, larder_tier_entry *entry);
 /* Removes what was found damaged or missing, if it is so still. The caller owns its slot. */
 LARDER_MUST_CHECK larder_err lrd_files_remove_damaged(files_tier *tier, uint64_t hash, bool sha, bool *removed_out);
+/* The same for what a check's judge found wrong, unless it has been replaced since. */
+LARDER_MUST_CHECK larder_err lrd_files_remove_judged(files_tier *tier, uint64_t hash, uint64_t put_stamp, uint32_t nonce,
+                                                     bool *removed_out);
 
 /* Whoever was writing when it was called is through, or dead and finished for. */
 void lrd_files_turn_pass(files_tier *tier);
@@ -446,7 +449,7 @@ LARDER_MUST_CHECK larder_err lrd_files_usage(void *self, uint32_t space, larder_
 
 /* files_check.c */
 LARDER_MUST_CHECK larder_err lrd_files_check(void *self, bool repair, larder_tier_report *out, larder_tier_finding finding,
-                                             void *context);
+                                             larder_tier_judge judge, void *context);
 
 /* files_adopt.c: what lies in a space's folder and is no entry's */
 LARDER_MUST_CHECK larder_err lrd_files_strays(files_tier *tier, uint32_t space, bool repair, larder_tier_report *report,

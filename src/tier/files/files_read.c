@@ -156,6 +156,23 @@ static larder_err look_once(files_tier *tier, uint64_t hash, const larder_tier_k
 /* --- damage ----------------------------------------------------------------------------------------------------------------
  */
 
+/* Ends the turn with the entry gone: its file is missing (LARDER_MISS), or damaged and goes to quarantine. */
+static larder_err take_out(files_tier *tier, files_entry *entry, larder_err found, const char *said, bool *removed_out) {
+  files_taken const note = {.hash = entry->hash,
+                            .space = entry->space,
+                            .reason = found == LARDER_MISS ? LARDER_EVICT_STALE : LARDER_EVICT_CORRUPTION,
+                            .bytes = entry->key_len + entry->value_len,
+                            .evicted = true};
+  larder_err err = lrd_files_taken_add(tier, note);
+  if (err == LARDER_OK && found == LARDER_ECORRUPT) (void)lrd_files_quarantine(tier, entry->space, files_name(entry));
+  lrd_files_log(tier, LRD_LOG_WARN, found == LARDER_MISS ? "files.missing" : "files.damaged", "%s/%s %s",
+                tier->index.spaces[entry->space].folder, files_name(entry), said);
+  if (err == LARDER_OK) err = lrd_files_remove_entry(tier, entry);
+  err = lrd_files_turn_finish(tier, err);
+  *removed_out = err == LARDER_OK;
+  return err;
+}
+
 /*
  * Under the turn nobody writes: what does not match now is damaged, missing, or the other half of a change that a power cut
  * has torn, which is mended. *removed_out: the entry went, and its file into quarantine. The caller owns its slot.
@@ -169,20 +186,19 @@ larder_err lrd_files_remove_damaged(files_tier *tier, uint64_t hash, bool sha, b
   larder_err const found = lrd_files_file_matches(tier, entry, files_name(entry), sha);
   if (found != LARDER_MISS && found != LARDER_ECORRUPT) return lrd_files_turn_finish(tier, LARDER_OK);
   if (lrd_files_mend(tier, entry) == LARDER_OK) return lrd_files_turn_finish(tier, LARDER_OK);
-  files_taken const note = {.hash = hash,
-                            .space = entry->space,
-                            .reason = found == LARDER_MISS ? LARDER_EVICT_STALE : LARDER_EVICT_CORRUPTION,
-                            .bytes = entry->key_len + entry->value_len,
-                            .evicted = true};
-  err = lrd_files_taken_add(tier, note);
-  if (err == LARDER_OK && found == LARDER_ECORRUPT) (void)lrd_files_quarantine(tier, entry->space, files_name(entry));
-  lrd_files_log(tier, LRD_LOG_WARN, found == LARDER_MISS ? "files.missing" : "files.damaged", "%s/%s %s",
-                tier->index.spaces[entry->space].folder, files_name(entry),
-                found == LARDER_MISS ? "was removed by somebody else" : "is not what was stored there: moved to quarantine");
-  if (err == LARDER_OK) err = lrd_files_remove_entry(tier, entry);
-  err = lrd_files_turn_finish(tier, err);
-  *removed_out = err == LARDER_OK;
-  return err;
+  const char *said =
+      found == LARDER_MISS ? "was removed by somebody else" : "is not what was stored there: moved to quarantine";
+  return take_out(tier, entry, found, said, removed_out);
+}
+
+larder_err lrd_files_remove_judged(files_tier *tier, uint64_t hash, uint64_t put_stamp, uint32_t nonce, bool *removed_out) {
+  *removed_out = false;
+  larder_err err = lrd_files_turn_begin(tier);
+  if (err != LARDER_OK) return err;
+  files_entry *entry = lrd_files_find(&tier->index, hash);
+  bool const same = entry != NULL && !files_dead(entry) && entry->put_stamp == put_stamp && entry->nonce == nonce;
+  if (!same) return lrd_files_turn_finish(tier, LARDER_OK);
+  return take_out(tier, entry, LARDER_ECORRUPT, "holds what can't be opened: moved to quarantine", removed_out);
 }
 
 /* Now when its slot is to be had, else by the ticker. */

@@ -125,7 +125,9 @@ static void check_shard(check_run *run) {
   check_blocks(run);
 }
 
-larder_err lrd_memory_check(void *self, bool repair, larder_tier_report *out, larder_tier_finding finding, void *context) {
+larder_err lrd_memory_check(void *self, bool repair, larder_tier_report *out, larder_tier_finding finding,
+                            larder_tier_judge judge, void *context) {
+  (void)judge;  /* no frame ever comes here */
   (void)repair; /* a process whose memory is damaged can't be mended from inside */
   lrd_memory *memory = lrd_memory_of(self);
   *out = (larder_tier_report){0};

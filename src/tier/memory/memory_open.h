@@ -21,7 +21,7 @@ LARDER_MUST_CHECK larder_err lrd_memory_scan(void *self, uint32_t space, larder_
                                              bool values, larder_tier_visit visit, void *context);
 LARDER_MUST_CHECK larder_err lrd_memory_sweep(void *self, uint64_t limit, bool expire_physically, uint64_t *removed_out);
 LARDER_MUST_CHECK larder_err lrd_memory_check(void *self, bool repair, larder_tier_report *out, larder_tier_finding finding,
-                                              void *context);
+                                              larder_tier_judge judge, void *context);
 LARDER_MUST_CHECK larder_err lrd_memory_forget_range(void *self, uint64_t first, uint64_t last, uint64_t *removed_out);
 
 #endif

@@ -28,8 +28,9 @@ static larder_err remove_at(sqlite_tier *tier, uint64_t hash, uint64_t *removed)
   return err == LARDER_OK ? kept : err;
 }
 
-/* What is wrong with the row, or NULL. Its value is read and compared with its checksum. */
-static const char *row_fault(sqlite_tier *tier, sqlite3_stmt *s, sqlite_row *row, bool *missing) {
+/* What is wrong with the row, or NULL. Its value is read and compared with its checksum, then shown to the judge. */
+static const char *row_fault(sqlite_tier *tier, sqlite3_stmt *s, sqlite_row *row, bool *missing, larder_tier_judge judge,
+                             void *context) {
   larder_facts facts;
   lrd_sqlite_row_from_statement(s, row);
   *missing = false;
@@ -37,24 +38,31 @@ static const char *row_fault(sqlite_tier *tier, sqlite3_stmt *s, sqlite_row *row
   if (row->space == 0 || row->space >= LRD_SQLITE_SPACES_MAX || !lrd_sqlite_row_facts(row, &facts))
     return "its facts make no sense";
   if (row->flags & ROW_TOMBSTONE) return NULL;
+  larder_tier_key const key = {.data = row->key, .len = row->key_len, .hash = row->hash, .space = row->space};
   if (row->flags & ROW_BLOB) {
     uint8_t *bytes = lrd_alloc((size_t)row->value_len + 1);
     if (bytes == NULL) return NULL;
     larder_err const err = lrd_sqlite_blob_read(tier, row->hash, row->blob_stamp, bytes, (size_t)row->value_len);
     bool const right = err == LARDER_OK && lrd_sum64(bytes, (size_t)row->value_len) == row->value_sum;
-    lrd_dealloc(bytes);
     *missing = err == LARDER_EUNKNOWN;
-    return err == LARDER_EUNKNOWN ? "its file is missing" : right ? NULL : "the checksum of its file is wrong";
+    const char *fault = err == LARDER_EUNKNOWN ? "its file is missing" : right ? NULL : "the checksum of its file is wrong";
+    if (right && judge != NULL) fault = judge(context, &key, &facts, bytes);
+    lrd_dealloc(bytes);
+    return fault;
   }
   const void *value = sqlite3_column_blob(s, 14);
   size_t const len = (size_t)sqlite3_column_bytes(s, 14);
   if (len != row->value_len || lrd_sum64(value, len) != row->value_sum) return "the checksum of its value is wrong";
-  return NULL;
+  return judge != NULL ? judge(context, &key, &facts, value) : NULL;
 }
+
+/* The slot is owned: what was found damaged before that may have been replaced. */
+static larder_err remove_if_damaged(sqlite_tier *tier, uint64_t hash, larder_tier_judge judge, void *context,
+                                    uint64_t *removed);
 
 /* Looks at the row once more: it may have been replaced since the window was read. */
 static larder_err row_judge(sqlite_tier *tier, uint64_t hash, bool repair, larder_tier_report *report,
-                            larder_tier_finding finding, void *context) {
+                            larder_tier_finding finding, larder_tier_judge judge, void *context) {
   sqlite_reader *reader = NULL;
   larder_err err = lrd_sqlite_reader_claim(tier, &reader);
   if (err != LARDER_OK) return err;
@@ -66,7 +74,7 @@ static larder_err row_judge(sqlite_tier *tier, uint64_t hash, bool repair, larde
   bool missing = false;
   if (rc == SQLITE_ROW) {
     sqlite_row row;
-    fault = row_fault(tier, reader->get, &row, &missing);
+    fault = row_fault(tier, reader->get, &row, &missing, judge, context);
     key.len = row.key_len <= sizeof key_bytes ? row.key_len : sizeof key_bytes;
     key.space = row.space;
     if (key.len != 0) memcpy(key_bytes, row.key, key.len);
@@ -83,7 +91,7 @@ static larder_err row_judge(sqlite_tier *tier, uint64_t hash, bool repair, larde
   if (!repair) return err;
   if (tier->host.slot_try_own != NULL && !tier->host.slot_try_own(tier->host.context, hash)) return err;
   uint64_t removed = 0;
-  err = remove_at(tier, hash, &removed);
+  err = remove_if_damaged(tier, hash, judge, context, &removed);
   report->repaired += removed;
   if (removed != 0 && tier->host.evicted != NULL)
     tier->host.evicted(tier->host.context, key.space, LARDER_EVICT_CORRUPTION, 1, key.len);
@@ -91,15 +99,20 @@ static larder_err row_judge(sqlite_tier *tier, uint64_t hash, bool repair, larde
   return err;
 }
 
-larder_err lrd_sqlite_remove_damaged(sqlite_tier *tier, uint64_t hash, uint64_t *removed) {
+static larder_err remove_if_damaged(sqlite_tier *tier, uint64_t hash, larder_tier_judge judge, void *context,
+                                    uint64_t *removed) {
   larder_tier_report report = {0};
-  larder_err const err = row_judge(tier, hash, false, &report, NULL, NULL);
+  larder_err const err = row_judge(tier, hash, false, &report, NULL, judge, context);
   if (err != LARDER_OK || report.damaged == 0) return err;
   return remove_at(tier, hash, removed);
 }
 
+larder_err lrd_sqlite_remove_damaged(sqlite_tier *tier, uint64_t hash, uint64_t *removed) {
+  return remove_if_damaged(tier, hash, NULL, NULL, removed);
+}
+
 static larder_err check_rows(sqlite_tier *tier, bool repair, larder_tier_report *report, larder_tier_finding finding,
-                             void *context) {
+                             larder_tier_judge judge, void *context) {
   uint64_t position = 0;
   for (bool ended = false; !ended;) {
     uint64_t window[WINDOW];
@@ -116,7 +129,8 @@ static larder_err check_rows(sqlite_tier *tier, bool repair, larder_tier_report 
     if (rc != SQLITE_OK && rc != SQLITE_DONE) err = lrd_sqlite_fault(tier, reader->db, rc);
     (void)sqlite3_reset(reader->window);
     lrd_sqlite_reader_return(tier, reader);
-    for (size_t i = 0; i < count && err == LARDER_OK; i++) err = row_judge(tier, window[i], repair, report, finding, context);
+    for (size_t i = 0; i < count && err == LARDER_OK; i++)
+      err = row_judge(tier, window[i], repair, report, finding, judge, context);
     if (err != LARDER_OK) return err;
     ended = count < WINDOW || window[count - 1] == UINT64_MAX;
     if (!ended) position = window[count - 1] + 1;
@@ -183,13 +197,14 @@ static larder_err check_totals(sqlite_tier *tier, bool repair, larder_tier_repor
   return err;
 }
 
-larder_err lrd_sqlite_check(void *self, bool repair, larder_tier_report *out, larder_tier_finding finding, void *context) {
+larder_err lrd_sqlite_check(void *self, bool repair, larder_tier_report *out, larder_tier_finding finding,
+                            larder_tier_judge judge, void *context) {
   sqlite_tier *tier = lrd_sqlite_tier_of(self);
   if (atomic_load(&tier->away)) return LARDER_EAWAY;
   if (repair && tier->read_only) return LARDER_EACCES;
   larder_tier_report report = {0};
   larder_err err = check_pages(tier, &report, finding, context);
-  if (err == LARDER_OK) err = check_rows(tier, repair, &report, finding, context);
+  if (err == LARDER_OK) err = check_rows(tier, repair, &report, finding, judge, context);
   if (err == LARDER_OK) {
     uint64_t removed = 0;
     err = lrd_sqlite_blob_orphans(tier, repair, sqlite_wall_ms(tier) - LRD_SQLITE_TOMBSTONE_MS, &report.orphans, &removed);

@@ -428,7 +428,8 @@ void lrd_sqlite_checkpoint(sqlite_tier *tier);
 void lrd_sqlite_wal_restart(sqlite_tier *tier);
 
 /* lrd_sqlite_check.c */
-larder_err lrd_sqlite_check(void *self, bool repair, larder_tier_report *out, larder_tier_finding finding, void *context);
+larder_err lrd_sqlite_check(void *self, bool repair, larder_tier_report *out, larder_tier_finding finding,
+                            larder_tier_judge judge, void *context);
 /* Removes the row if it is damaged still. The caller owns its slot. */
 larder_err lrd_sqlite_remove_damaged(sqlite_tier *tier, uint64_t hash, uint64_t *removed);
 larder_err lrd_sqlite_forget_range(void *self, uint64_t first, uint64_t last, uint64_t *removed_out);

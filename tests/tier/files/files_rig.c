@@ -196,7 +196,7 @@ static void finding(void *context, const larder_tier_key *key, const char *sente
 
 larder_tier_report rig_check(files_rig *rig, bool repair) {
   larder_tier_report report = {0};
-  assert_ok(lrd_files_tier.check(rig->tier, repair, &report, finding, NULL));
+  assert_ok(lrd_files_tier.check(rig->tier, repair, &report, finding, NULL, NULL));
   return report;
 }
 

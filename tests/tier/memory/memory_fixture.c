@@ -53,7 +53,7 @@ static void fixture_finding(void *context, const larder_tier_key *key, const cha
 
 void fixture_check(fixture *fix) {
   larder_tier_report report;
-  assert_int_equal(lrd_memory_tier.check(fix->memory, false, &report, fixture_finding, NULL), LARDER_OK);
+  assert_int_equal(lrd_memory_tier.check(fix->memory, false, &report, fixture_finding, NULL, NULL), LARDER_OK);
   assert_int_equal(report.damaged, 0);
   larder_tier_usage usage = fixture_usage(fix, LARDER_TIER_ALL_SPACES);
   assert_int_equal(report.examined, usage.entries);

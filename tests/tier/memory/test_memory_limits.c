@@ -274,7 +274,7 @@ static void every_allocation_may_fail(void **state) {
     }
     if (self) {
       larder_tier_report report;
-      assert_int_equal(lrd_memory_tier.check(self, false, &report, NULL, NULL), LARDER_OK);
+      assert_int_equal(lrd_memory_tier.check(self, false, &report, NULL, NULL, NULL), LARDER_OK);
       assert_int_equal(report.damaged, 0);
       assert_int_equal(lrd_memory_tier.bind(self, &space, &number), LARDER_OK); /* what failed can be done again */
       lrd_memory_tier.close(self);

@@ -377,18 +377,18 @@ static void the_check_finds_what_is_broken(void **state) {
   lrd_shard *shard = &fix.memory->shards[0];
   larder_tier_report report;
   shard->spaces[0].entries++;
-  assert_int_equal(lrd_memory_tier.check(fix.memory, false, &report, NULL, NULL), LARDER_OK);
+  assert_int_equal(lrd_memory_tier.check(fix.memory, false, &report, NULL, NULL, NULL), LARDER_OK);
   assert_true(report.damaged > 0);
   shard->spaces[0].entries--;
   uint32_t oldest = shard->spaces[0].policy->queues[0].oldest;
   lrd_record *record = lrd_arena_at(&shard->arena, oldest);
   record->stamp ^= 1; /* facts carry no checksum here */
   record->body[0] ^= 1;
-  assert_int_equal(lrd_memory_tier.check(fix.memory, false, &report, NULL, NULL), LARDER_OK);
+  assert_int_equal(lrd_memory_tier.check(fix.memory, false, &report, NULL, NULL, NULL), LARDER_OK);
   assert_true(report.damaged > 0); /* its key's hash is another now */
   record->body[0] ^= 1;
   record->prev ^= LRD_PREV_IS_FREE;
-  assert_int_equal(lrd_memory_tier.check(fix.memory, false, &report, NULL, NULL), LARDER_OK);
+  assert_int_equal(lrd_memory_tier.check(fix.memory, false, &report, NULL, NULL, NULL), LARDER_OK);
   assert_true(report.damaged > 0);
   record->prev ^= LRD_PREV_IS_FREE;
   fixture_close(&fix);

@@ -153,7 +153,7 @@ static void a_damaged_database_is_salvaged(void **state) {
   (void)snprintf(folder, sizeof folder, "%s/quarantine/20231114T221320Z-7/larder.db", rig->dir);
   assert_int_equal(access(folder, F_OK), 0);
   larder_tier_report report = {0};
-  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL));
+  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL, NULL));
   assert_int_equal(report.damaged, 0);
   fill(rig, MANY, MANY + 5);
 }
@@ -191,13 +191,13 @@ static void a_spoilt_value_is_a_miss_and_is_counted_and_removed(void **state) {
                    0);
   rig_must_open(rig);
   larder_tier_report report = {0};
-  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL));
+  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL, NULL));
   assert_int_equal(report.damaged, 2);
   assert_int_equal(report.repaired, 0);
   rig_assert_miss(rig, "key-2");
   assert_int_equal(atomic_load(&rig->evicted[LARDER_EVICT_CORRUPTION]), 1);
-  assert_ok(lrd_sqlite_tier.check(rig->tier, true, &report, NULL, NULL));
-  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL));
+  assert_ok(lrd_sqlite_tier.check(rig->tier, true, &report, NULL, NULL, NULL));
+  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL, NULL));
   assert_int_equal(report.damaged, 0);
   assert_int_equal(count_right(rig, 1, 5), 2);
   assert_int_equal(rig_usage(rig).entries, 2);
@@ -234,7 +234,7 @@ static void random_flips_never_give_a_wrong_value(void **state) {
       int const there = count_right(rig, 0, 60);
       lost += 60 - there;
       larder_tier_report report = {0};
-      larder_err const checked = lrd_sqlite_tier.check(rig->tier, true, &report, NULL, NULL);
+      larder_err const checked = lrd_sqlite_tier.check(rig->tier, true, &report, NULL, NULL, NULL);
       assert_true(checked == LARDER_OK || checked == LARDER_EAWAY);
       (void)count_right(rig, 0, 60);
       rig_close(rig);
@@ -344,7 +344,7 @@ static void live_with_a_damaged_board(void *context) {
   assert_ok(rig_put_result(rig, "a", 20, large, 70000));
   atomic_store(&board->spaces_end, UINT64_C(1) << 31);
   larder_tier_report report = {0};
-  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL));
+  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL, NULL));
   rig_assert_value(rig, "a", large);
   rig_close(rig);
   free(large);
@@ -426,7 +426,7 @@ static void version_1_is_migrated_with_a_backup(void **state) {
   rig_assert_value(rig, "file", large);
   free(large);
   larder_tier_report report = {0};
-  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL));
+  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL, NULL));
   assert_int_equal(report.damaged, 0);
   assert_int_equal(report.examined, 3);
   assert_int_equal(rig_usage(rig).entries, 2);
@@ -577,7 +577,7 @@ static void orphans_are_swept_when_old_and_owned(void **state) {
   assert_int_equal(access(lost, F_OK), 0);
   rig->refuse_all = false;
   larder_tier_report report = {0};
-  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL));
+  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL, NULL));
   assert_int_equal(report.orphans, 2);
   assert_ok(lrd_sqlite_tier.sweep(rig->tier, 1000, true, &removed));
   assert_int_not_equal(access(lost, F_OK), 0);

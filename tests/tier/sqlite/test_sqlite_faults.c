@@ -65,7 +65,7 @@ static bool one_fault(sqlite_rig *rig, lrd_fs_op op, uint64_t n, int os_errno, c
   if (big == LARDER_OK) rig_assert_value(rig, "large", large);
   if (removed == LARDER_OK) rig_assert_miss(rig, "gone");
   larder_tier_report report = {0};
-  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, show, NULL));
+  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, show, NULL, NULL));
   if (report.damaged != 0) print_error("with errno %d at operation %llu\n", os_errno, (unsigned long long)n);
   assert_int_equal(report.damaged, 0);
   /* Works again. */

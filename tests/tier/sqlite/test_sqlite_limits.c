@@ -49,7 +49,7 @@ static int count_there(sqlite_rig *rig, int first, int end) {
 
 static void check_is_clean(sqlite_rig *rig) {
   larder_tier_report report = {0};
-  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL));
+  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL, NULL));
   assert_int_equal(report.damaged, 0);
 }
 
@@ -303,7 +303,7 @@ static void check_finds_and_mends_wrong_totals(void **state) {
   assert_int_equal(rig_sql(rig->path, "UPDATE spaces SET entries = 7, bytes = 1"), 0);
   rig_must_open(rig);
   larder_tier_report report = {0};
-  assert_ok(lrd_sqlite_tier.check(rig->tier, true, &report, NULL, NULL));
+  assert_ok(lrd_sqlite_tier.check(rig->tier, true, &report, NULL, NULL, NULL));
   assert_int_equal(report.damaged, 1);
   assert_int_equal(report.repaired, 1);
   assert_int_equal(rig_usage(rig).entries, 5);

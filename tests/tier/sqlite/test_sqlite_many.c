@@ -161,7 +161,7 @@ static void processes_take_turns_and_totals_stay_exact(void **state) {
   rig_must_open(rig);
   assert_last_won(rig, rounds() * 64 + 4 * THREADS - 1);
   larder_tier_report report = {0};
-  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL));
+  assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL, NULL));
   assert_int_equal(report.damaged, 0);
 }
 
@@ -196,7 +196,7 @@ static void the_death_of_writers_leaves_queue_and_totals_sound(void **state) {
     (void)waitpid(b, NULL, 0);
     rig_put(rig, "after", (uint64_t)round + 1, "still fine");
     larder_tier_report report = {0};
-    assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL));
+    assert_ok(lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL, NULL));
     assert_int_equal(report.damaged, 0);
   }
 }

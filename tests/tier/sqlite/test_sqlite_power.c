@@ -70,7 +70,7 @@ static void verify(const sqlite_rig *live, const belief *beliefs, support_random
     lrd_sqlite_tier.release(rig.tier, &entry);
   }
   larder_tier_report report = {0};
-  assert_ok(lrd_sqlite_tier.check(rig.tier, true, &report, NULL, NULL));
+  assert_ok(lrd_sqlite_tier.check(rig.tier, true, &report, NULL, NULL, NULL));
   rig_put(&rig, "life goes on", 1, "yes");
   rig_assert_value(&rig, "life goes on", "yes");
   rig_fini(&rig);
