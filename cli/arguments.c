@@ -53,8 +53,9 @@ static void choice_hint(const char *choices, const char *text, char *hint, size_
     at += word_len;
     while (*at == ' ') at++;
   }
-  if (nearest.best[0] != '\0') {
-    snprintf(hint, room, "did you mean %s? It is one of: %s", nearest.best, all);
+  const char *best = cli_nearest_best(&nearest);
+  if (best != NULL) {
+    snprintf(hint, room, "did you mean %s? It is one of: %s", best, all);
   } else {
     snprintf(hint, room, "it is one of: %s", all);
   }
@@ -154,8 +155,9 @@ static bool option_unknown(parse *p, const char *argument) {
   }
   const char *command = p->command != NULL ? p->command->name : "";
   const char *gap = p->command != NULL ? " " : "";
-  if (nearest.best[0] != '\0') {
-    snprintf(hint, sizeof hint, "did you mean --%s? `larder %s%s--help` lists them all", nearest.best, command, gap);
+  const char *best = cli_nearest_best(&nearest);
+  if (best != NULL) {
+    snprintf(hint, sizeof hint, "did you mean --%s? `larder %s%s--help` lists them all", best, command, gap);
   } else {
     snprintf(hint, sizeof hint, "`larder %s%s--help` lists them all; put -- before what is no option", command, gap);
   }

@@ -88,8 +88,9 @@ static cli_exit run(const cli_call *call, void *given) {
     for (const cli_command *const *c = cli_commands; *c != NULL; c++) {
       if (!(*c)->hidden) cli_nearest_offer(&nearest, (*c)->name);
     }
-    snprintf(hint, sizeof hint, "%s%s%s`larder help` lists them all", nearest.best[0] != '\0' ? "did you mean " : "",
-             nearest.best, nearest.best[0] != '\0' ? "? " : "");
+    const char *best = cli_nearest_best(&nearest);
+    snprintf(hint, sizeof hint, "%s%s%s`larder help` lists them all", best != NULL ? "did you mean " : "",
+             best != NULL ? best : "", best != NULL ? "? " : "");
     return cli_refuse(call, CLI_USAGE, hint, "there is no command '%s'", args->command);
   }
   if (args->man) {

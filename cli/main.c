@@ -50,8 +50,9 @@ static cli_exit command_unknown(const cli_call *call, const char *name) {
   for (const cli_command *const *c = cli_commands; *c != NULL; c++) {
     if (!(*c)->hidden) cli_nearest_offer(&nearest, (*c)->name);
   }
-  if (nearest.best[0] != '\0') {
-    snprintf(hint, sizeof hint, "did you mean `larder %s`? `larder --help` lists them all", nearest.best);
+  const char *best = cli_nearest_best(&nearest);
+  if (best != NULL) {
+    snprintf(hint, sizeof hint, "did you mean `larder %s`? `larder --help` lists them all", best);
   } else {
     snprintf(hint, sizeof hint, "`larder --help` lists them all");
   }

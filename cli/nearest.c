@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nearest.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,12 +30,28 @@ static size_t distance_of(const char *a, const char *b) {
   return rows[a_len % 3][b_len];
 }
 
+/* Whether one begins with the other: `val` of validate, or `benchmark` for bench. */
+static bool akin(const char *wrong, const char *candidate) {
+  size_t wrong_len = strlen(wrong);
+  size_t len = strlen(candidate);
+  return wrong_len < len ? wrong_len >= 2 && strncmp(wrong, candidate, wrong_len) == 0
+                         : len >= 3 && strncmp(wrong, candidate, len) == 0;
+}
+
 void cli_nearest_offer(cli_nearest *nearest, const char *candidate) {
   size_t len = strlen(nearest->wrong);
   size_t distance = distance_of(nearest->wrong, candidate);
-  if (len >= 2 && strncmp(nearest->wrong, candidate, len) == 0) distance = 1;
   size_t enough = len < 3 ? 1 : (len + 2) / 3;
-  if (distance > enough || (nearest->best[0] != '\0' && distance >= nearest->distance)) return;
+  if (akin(nearest->wrong, candidate) && nearest->akin_count++ == 0) {
+    snprintf(nearest->akin, sizeof nearest->akin, "%s", candidate);
+  }
+  if (distance > enough || (nearest->near[0] != '\0' && distance >= nearest->distance)) return;
   nearest->distance = distance;
-  snprintf(nearest->best, sizeof nearest->best, "%s", candidate);
+  snprintf(nearest->near, sizeof nearest->near, "%s", candidate);
+}
+
+const char *cli_nearest_best(const cli_nearest *nearest) {
+  bool near = nearest->near[0] != '\0';
+  if (nearest->akin_count == 1 && !(near && nearest->distance <= 1)) return nearest->akin;
+  return near ? nearest->near : NULL;
 }

@@ -219,8 +219,9 @@ cli_exit cli_ns_known(const cli_call *call, larder *cache, const char *name, lar
   if (result < 0) return cli_refuse_result(call, result, NULL, "cannot list the namespaces");
   if (k.found) return cli_ns(call, cache, name, out);
   char hint[480];
-  if (k.nearest.best[0] != '\0') {
-    snprintf(hint, sizeof hint, "did you mean %s? `larder ls` lists them", k.nearest.best);
+  const char *best = cli_nearest_best(&k.nearest);
+  if (best != NULL) {
+    snprintf(hint, sizeof hint, "did you mean %s? `larder ls` lists them", best);
   } else {
     snprintf(hint, sizeof hint, "`larder ls` lists them");
   }

@@ -41,11 +41,12 @@ static bool type_check(lrd_reader *reader, const char *type, lrd_place place, co
   }
   for (const char *const *extra = reader->extra_types; extra != NULL && *extra != NULL; extra++)
     lrd_nearest_try(&nearest, *extra);
+  const char *near = lrd_nearest_name(&nearest);
   lrd_mistake_add(reader->mistakes, place,
                   "%s: found the unknown tier %s; expected memory, sqlite, files or one that the application "
                   "registers%s%s",
-                  where, lrd_quote(type, strlen(type), quoted), nearest.name != NULL ? "; the nearest is " : "",
-                  nearest.name != NULL ? nearest.name : "");
+                  where, lrd_quote(type, strlen(type), quoted), near != NULL ? "; the nearest is " : "",
+                  near != NULL ? near : "");
   return false;
 }
 

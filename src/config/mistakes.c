@@ -5,8 +5,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-
-#define NAME_MAX_COMPARED 48
+#include <strings.h>
 
 void lrd_mistakes_init(lrd_mistakes *mistakes, lrd_config_arena *arena) { *mistakes = (lrd_mistakes){.arena = arena}; }
 
@@ -69,8 +68,8 @@ static int smaller(int a, int b) { return a < b ? a : b; }
 /* Optimal string alignment over three rows. */
 int lrd_edit_distance(const char *a, const char *b, int limit) {
   size_t a_len = strlen(a), b_len = strlen(b);
-  if (a_len > NAME_MAX_COMPARED || b_len > NAME_MAX_COMPARED) return limit + 1;
-  int rows[3][NAME_MAX_COMPARED + 1];
+  if (a_len > LRD_NEAREST_MAX || b_len > LRD_NEAREST_MAX) return limit + 1;
+  int rows[3][LRD_NEAREST_MAX + 1];
   for (size_t j = 0; j <= b_len; j++) rows[0][j] = (int)j;
   for (size_t i = 1; i <= a_len; i++) {
     int *now = rows[i % 3], *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
@@ -91,9 +90,24 @@ void lrd_nearest_init(lrd_nearest *nearest, const char *wanted) {
   *nearest = (lrd_nearest){.wanted = wanted, .distance = (int)(allowed > 3 ? 3 : allowed) + 1};
 }
 
+/* Whether one begins with the other. */
+static bool akin(const char *wanted, const char *name) {
+  size_t wanted_len = strlen(wanted), name_len = strlen(name);
+  size_t len = wanted_len < name_len ? wanted_len : name_len;
+  return len >= 3 && strncasecmp(wanted, name, len) == 0;
+}
+
 void lrd_nearest_try(lrd_nearest *nearest, const char *name) {
+  if (strlen(name) > LRD_NEAREST_MAX) return;
+  if (akin(nearest->wanted, name) && nearest->akin_count++ == 0) (void)strcpy(nearest->akin, name);
   int distance = lrd_edit_distance(nearest->wanted, name, nearest->distance);
   if (distance >= nearest->distance) return;
   nearest->distance = distance;
-  nearest->name = name;
+  nearest->found = true;
+  (void)strcpy(nearest->near, name);
+}
+
+const char *lrd_nearest_name(const lrd_nearest *nearest) {
+  if (nearest->akin_count == 1 && !(nearest->found && nearest->distance <= 1)) return nearest->akin;
+  return nearest->found ? nearest->near : NULL;
 }

@@ -42,9 +42,10 @@ static void unknown_key(lrd_reader *reader, lrd_scope scope, const lrd_yaml_node
     if (written > 0 && (size_t)written < sizeof names - at) at += (size_t)written;
   }
   lrd_quote(key->text, key->len, quoted);
-  if (nearest.name != NULL)
+  const char *near = lrd_nearest_name(&nearest);
+  if (near != NULL)
     lrd_mistake_add(reader->mistakes, key->place, "%s: found the unknown key %s; expected one of its keys; the nearest is %s",
-                    lrd_trail_text(trail, where), quoted, nearest.name);
+                    lrd_trail_text(trail, where), quoted, near);
   else
     lrd_mistake_add(reader->mistakes, key->place, "%s: found the unknown key %s; expected one of %.*s",
                     lrd_trail_text(trail, where), quoted, (int)at, names);
@@ -297,7 +298,7 @@ static const lrd_yaml_node *cache_find(lrd_reader *reader, const lrd_yaml_node *
       if (item->key->kind != LRD_YAML_SCALAR) continue;
       lrd_nearest_init(&nearest, item->key->text);
       lrd_nearest_try(&nearest, "cache");
-      if (nearest.name != NULL) near_item = item;
+      if (lrd_nearest_name(&nearest) != NULL) near_item = item;
     }
     lrd_notice_add(reader->mistakes, near_item == NULL ? (lrd_place){1, 1} : near_item->key->place,
                    near_item == NULL ? "the file has no section cache: the defaults are in force"

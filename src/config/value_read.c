@@ -155,13 +155,12 @@ void lrd_scalar_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
     lrd_nearest nearest;
     lrd_nearest_init(&nearest, text);
     for (uint32_t i = 0; row->type == LRD_OPTION_CHOICE && lrd_option_choice(row, i, name)[0] != '\0'; i++) {
-      int best = nearest.distance;
       lrd_nearest_try(&nearest, name);
-      if (nearest.distance < best) nearest.name = lrd_config_arena_copy(reader->mistakes->arena, name, strlen(name));
     }
+    const char *near = lrd_nearest_name(&nearest);
     lrd_mistake_add(reader->mistakes, value->place, "%s: found %s; expected %s%s%s", lrd_trail_text(trail, where),
-                    found_text(row, value, quoted), expected, nearest.name != NULL ? "; the nearest is " : "",
-                    nearest.name != NULL ? nearest.name : "");
+                    found_text(row, value, quoted), expected, near != NULL ? "; the nearest is " : "",
+                    near != NULL ? near : "");
     return;
   }
   if (row->type == LRD_OPTION_PATH) {

@@ -79,8 +79,9 @@ static void unknown_step(links *l, const lrd_step_at *at, const char *name) {
   lrd_nearest_init(&nearest, name);
   if (l->nearest_asked++ < NEAREST_MOST)
     for (uint32_t i = 0; i < l->m->steps_len; i++) lrd_nearest_try(&nearest, l->m->steps[i].id);
-  if (nearest.name && nearest.name[0] != '\0')
-    mistake(l, at->after, "found after \"%s\", which is no step; did you mean \"%s\"?", name, nearest.name);
+  const char *near = lrd_nearest_name(&nearest);
+  if (near && near[0] != '\0')
+    mistake(l, at->after, "found after \"%s\", which is no step; did you mean \"%s\"?", name, near);
   else
     mistake(l, at->after, "found after \"%s\", which is no step; expected the id of one", name);
 }

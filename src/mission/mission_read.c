@@ -248,9 +248,9 @@ static void unknown_member(reader *r, uint32_t key, const char *const *names, si
   lrd_nearest_init(&nearest, name);
   for (size_t i = 0; i < names_len; i++) lrd_nearest_try(&nearest, names[i]);
   (void)lrd_quote(r->doc.text + node->at, node->len, shown);
-  if (nearest.name)
-    lrd_mistake_add(r->reading->mistakes, place_of(r, key), "found %s; expected a known name: did you mean %s?", shown,
-                    nearest.name);
+  const char *near = lrd_nearest_name(&nearest);
+  if (near)
+    lrd_mistake_add(r->reading->mistakes, place_of(r, key), "found %s; expected a known name: did you mean %s?", shown, near);
   else
     lrd_mistake_add(r->reading->mistakes, place_of(r, key), "found %s; expected a known name", shown);
 }

@@ -26,6 +26,13 @@ static const awkward cases[] = {
      "1:26: cache.namespaces.a: found the unknown key \"tl\"; expected one of its keys; the nearest is ttl\n"},
     {"a key with capitals", "cache: {Memory: {}}\n",
      "1:9: cache: found the unknown key \"Memory\"; expected one of its keys; the nearest is memory\n"},
+    {"the beginning of one key", "cache: {breaker: {fail: 3}}\n",
+     "1:19: cache.breaker: found the unknown key \"fail\"; expected one of its keys; the nearest is failures\n"},
+    {"a key and more", "cache: {breaker: {retry_interval: 3s}}\n",
+     "1:19: cache.breaker: found the unknown key \"retry_interval\"; expected one of its keys; the nearest is retry\n"},
+    {"the beginning of several keys", "cache: {sqlite: {max_: 5}}\n",
+     "1:18: cache.sqlite: found the unknown key \"max_\"; expected one of enable, path, max_mb, max_bytes, max_entries, mmap, "
+     "blob_threshold, wal_max, readers, busy_timeout\n"},
     {"enable of the main section only", "cache: {namespaces: {a: {tiers: [{sqlite: {path: x.db, enable: true}}]}}}\n",
      "1:56: cache.namespaces.a.tiers.sqlite: found the unknown key \"enable\"; expected one of path, max_mb, max_bytes, "
      "max_entries, mmap, blob_threshold, wal_max, readers, busy_timeout\n"},
