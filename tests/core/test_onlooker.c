@@ -146,7 +146,7 @@ static void nothing_is_changed_by_an_onlooker(void **state) {
   for (size_t config = 0; config < CONFIGS; config++) {
     scene s;
     larder_bulk bulk;
-    larder_tier_report report;
+    larder_validation report;
     larder_rotation rotation;
     larder_match all = {.size = sizeof all};
     larder_item items[2] = {{.key = "k", .key_len = 1, .value = "x", .value_len = 1}, {.key = "m", .key_len = 1, .value = "x"}};

@@ -81,11 +81,11 @@ static larder_err board_open_private(sqlite_tier *tier, larder_error *err) {
   if (tier->board_private == NULL) return lrd_fail(err, LARDER_ENOMEM, ENOMEM, "sqlite", "out of memory");
   tier->board = tier->board_private;
   tier->read_only = true;
-  tier->first = false;
   return LARDER_OK;
 }
 
 larder_err lrd_sqlite_board_open(sqlite_tier *tier, larder_error *err) {
+  if (tier->read_only) return board_open_private(tier, err);
   tier->queue_fd = lrd_fs_open(tier->queue_path, O_RDWR | O_CREAT, 0600);
   if (tier->queue_fd < 0) {
     int const why = errno;

@@ -187,6 +187,7 @@ static sqlite_tier *tier_new(const larder_tier_params *params) {
   tier->seed = params->seed;
   tier->bytes_max = params->bytes_max;
   tier->entries_max = params->entries_max;
+  tier->read_only = params->read_only;
   tier->generation = params->generation;
   tier->queue_fd = -1;
   tier->tail = &tier->head;
