@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A root that can only be read: every command that looks works, every one that changes says why it can't. Needs a read-only
-mount, so it is skipped where that is not allowed."""
+"""A root that can only be read, and one whose disk is full before it is opened: every command that looks works, every one that
+changes says why it can't. Needs mounts of its own, so it is skipped where that is not allowed."""
 import os
 import shutil
 import subprocess
@@ -71,6 +71,41 @@ class ReadOnly(CliCase):
         ran = self.look("ls")
         self.assertEqual(ran.code, FAILED, ran)
         self.assertIn("no cache is there", ran.err)
+
+
+class FullDisk(CliCase):
+    def setUp(self):
+        super().setUp()
+        os.mkdir(self.root)
+        if not shutil.which("mount") or not mount("-t", "tmpfs", "-o", "size=40m", "tmpfs", self.root):
+            self.skipTest("nothing can be mounted here")
+        self.addCleanup(subprocess.run, ["umount", "-l", self.root], check=False)
+
+    def fill(self):
+        name = os.path.join(self.root, "filler")
+        with open(name, "wb", buffering=0) as file:
+            with self.assertRaises(OSError):
+                while True:
+                    file.write(bytes(4096))
+        return name
+
+    def test_what_is_there_is_served_and_what_is_put_is_not_called_kept(self):
+        for n in range(5):
+            self.put("demo", f"k{n}", f"v{n}")
+        filler = self.fill()
+        for n in range(5):
+            self.assertEqual(self.expect(DONE, "get", "demo", f"k{n}").out, f"v{n}")
+        self.assertIn("k3", self.expect(DONE, "ls", "demo").out)
+        self.expect(DONE, "del", "demo", "k3")
+        self.expect(NOT_FOUND, "get", "demo", "k3")
+        ran = self.expect(FAILED, "put", "demo", "k0", stdin=b"new")
+        self.assertIn("not kept", ran.err)
+        self.expect(NOT_FOUND, "get", "demo", "k0")
+        os.unlink(filler)
+        self.assertNotIn("k3", self.expect(DONE, "ls", "demo").out)
+        self.put("demo", "k0", "new")
+        self.assertEqual(self.expect(DONE, "get", "demo", "k0").out, "new")
+        self.assertEqual(self.expect(DONE, "get", "demo", "k1").out, "v1")
 
 
 if __name__ == "__main__":
