@@ -34,7 +34,8 @@ typedef enum lrd_fs_op {
 
 /*
  * Test gate, called before each operation when set: returns 0 to let it pass or an errno to fail with. For WRITE it may
- * lower *len, which makes the write short. The gate may also _exit, which is the crash. NULL in production.
+ * lower *len, which makes the write short. For STAT it may set *len to the magic number that lrd_fs_kind_of is to find. The
+ * gate may also _exit, which is the crash. NULL in production.
  */
 typedef int (*lrd_fs_gate)(void *context, lrd_fs_op op, const char *path, size_t *len);
 void lrd_fs_set_gate(lrd_fs_gate gate, void *context);

@@ -42,17 +42,17 @@ lrd_fs_kind lrd_fs_kind_of_magic(uint64_t magic, const char **name_out) {
     if (name_out) *name_out = fs_magics[i].name;
     return fs_magics[i].kind;
   }
-  if (name_out) *name_out = "unknown";
+  if (name_out) *name_out = "an unknown file system";
   return LRD_FS_UNKNOWN;
 }
 
 lrd_fs_kind lrd_fs_kind_of(const char *path, const char **name_out) {
   struct statfs found;
-  int refused = lrd_fs_pass(LRD_FS_STAT, path, NULL);
-  if (refused) {
+  size_t claimed = 0;
+  int refused = lrd_fs_pass(LRD_FS_STAT, path, &claimed);
+  if (refused || claimed != 0) {
     errno = refused;
-    if (name_out) *name_out = "unknown";
-    return LRD_FS_UNKNOWN;
+    return lrd_fs_kind_of_magic(refused ? 0 : claimed, name_out);
   }
   int result;
   do {

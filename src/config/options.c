@@ -51,7 +51,8 @@ const lrd_option lrd_options[] = {
      .sentence = "Folder of everything kept on disk. Relative to the folder of this file. Without it "
                  "`$XDG_CACHE_HOME/larder` or `~/.cache/larder`, once some chain has a tier on disk."},
     {ROW(CACHE, "shared_filesystem", CHOICE), .offset = AT(shared_filesystem), .choices = "refuse allow", .fallback = "refuse",
-     .sentence = "What to do when the root lies on a network file system, where locks cannot be relied on."},
+     .sentence = "What to do when the root lies on a network file system, or on one that may be anything (FUSE): there, locks "
+                 "cannot be relied on."},
     {ROW(CACHE, "slots", UINT), .flags = LRD_OPTION_POWER2, .offset = AT(slots), .fallback = "2097152", .min = 1024,
      .max = 268435456,
      .sentence = "Slots of the coherence map, a power of two, at least two for each entry that memory can hold. Fixed when the "

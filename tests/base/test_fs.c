@@ -347,12 +347,21 @@ static void file_systems_are_told_by_their_magic(void **state) {
     uint64_t magic;
     lrd_fs_kind kind;
     const char *name;
-  } cases[] = {
-      {0xEF53, LRD_FS_LOCAL, "ext4"},       {0x58465342, LRD_FS_LOCAL, "xfs"},       {0x9123683E, LRD_FS_LOCAL, "btrfs"},
-      {0x01021994, LRD_FS_LOCAL, "tmpfs"},  {0x794C7630, LRD_FS_LOCAL, "overlayfs"}, {0xF2F52010, LRD_FS_LOCAL, "f2fs"},
-      {0x2FC12FC1, LRD_FS_LOCAL, "zfs"},    {0x6969, LRD_FS_NETWORK, "nfs"},         {0xFF534D42, LRD_FS_NETWORK, "cifs"},
-      {0xFE534D42, LRD_FS_NETWORK, "smb2"}, {0x0BD00BD0, LRD_FS_NETWORK, "lustre"},  {0x47504653, LRD_FS_NETWORK, "gpfs"},
-      {0x00C36400, LRD_FS_NETWORK, "ceph"}, {0x65735546, LRD_FS_UNKNOWN, "fuse"},    {0x12345678, LRD_FS_UNKNOWN, "unknown"}};
+  } cases[] = {{0xEF53, LRD_FS_LOCAL, "ext4"},
+               {0x58465342, LRD_FS_LOCAL, "xfs"},
+               {0x9123683E, LRD_FS_LOCAL, "btrfs"},
+               {0x01021994, LRD_FS_LOCAL, "tmpfs"},
+               {0x794C7630, LRD_FS_LOCAL, "overlayfs"},
+               {0xF2F52010, LRD_FS_LOCAL, "f2fs"},
+               {0x2FC12FC1, LRD_FS_LOCAL, "zfs"},
+               {0x6969, LRD_FS_NETWORK, "nfs"},
+               {0xFF534D42, LRD_FS_NETWORK, "cifs"},
+               {0xFE534D42, LRD_FS_NETWORK, "smb2"},
+               {0x0BD00BD0, LRD_FS_NETWORK, "lustre"},
+               {0x47504653, LRD_FS_NETWORK, "gpfs"},
+               {0x00C36400, LRD_FS_NETWORK, "ceph"},
+               {0x65735546, LRD_FS_UNKNOWN, "fuse"},
+               {0x12345678, LRD_FS_UNKNOWN, "an unknown file system"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     const char *name = NULL;
     assert_int_equal(lrd_fs_kind_of_magic(cases[i].magic, &name), cases[i].kind);

@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from cli_support import DONE, FAILED, LARDER, NOT_FOUND, USAGE, CliCase, environment, fits, shapes
+from cli_support import DONE, FAILED, LARDER, NOT_FOUND, USAGE, CliCase, environment, fits, larder_bare, shapes
 
 BINARY = bytes(range(256)) * 40 + b"\x00\xff\xfe"
 SECRETS = ["hunter2", "tok-123", "s3cr3t", "abc.def", "pa%55w", "nested-one"]
@@ -271,6 +271,13 @@ class Ls(CliCase):
         columns = {line.index(key) for line, key in zip(sorted(lines[1:], key=lambda l: l.split()[-1]), ["a:1", "a:2", "b:1"])}
         self.assertEqual(columns, {lines[0].index("KEY")})
         self.assertTrue(all(line == line.rstrip() for line in lines))
+
+    def test_a_root_on_a_file_system_that_is_not_known_to_be_local_is_4(self):
+        ran = larder_bare("--root", "/proc", "ls")
+        self.assertEqual((ran.code, ran.out), (FAILED, ""), ran)
+        for part in ("/proc lies on an unknown file system", "`shared_filesystem: allow`", "--root on a local disk"):
+            self.assertIn(part, ran.err)
+        self.assertEqual(larder_bare("--json", "--root", "/proc", "ls").error["code"], "LARDER_EUNSUPPORTED")
 
     def test_an_unknown_namespace_is_1_and_the_nearest_is_told(self):
         self.fill()

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-typedef enum plan_kind { PLAN_COUNT, PLAN_FAIL_AT, PLAN_FAIL_FROM, PLAN_SHORT_AT, PLAN_CRASH_AT } plan_kind;
+typedef enum plan_kind { PLAN_COUNT, PLAN_FAIL_AT, PLAN_FAIL_FROM, PLAN_SHORT_AT, PLAN_CRASH_AT, PLAN_CLAIM } plan_kind;
 
 typedef struct plan {
   _Atomic plan_kind kind;
@@ -68,7 +68,8 @@ static int fs_gate(void *context, lrd_fs_op op, const char *path, size_t *len) {
   const char *only = atomic_load(&p->only_path);
   if (only && !strstr(path, only)) return 0;
   uint64_t now = atomic_fetch_add(&p->seen, 1) + 1;
-  if (p->kind == PLAN_COUNT || !plan_hits(p, now)) return 0;
+  if (p->kind == PLAN_CLAIM) *len = p->len;
+  if (p->kind == PLAN_CLAIM || p->kind == PLAN_COUNT || !plan_hits(p, now)) return 0;
   if (p->kind == PLAN_CRASH_AT) (void)raise(SIGKILL);
   if (p->kind == PLAN_SHORT_AT) {
     if (*len > p->len) *len = p->len;
@@ -98,6 +99,8 @@ void support_fs_short_at(uint64_t n, size_t len) { fs_begin(PLAN_SHORT_AT, LRD_F
 void support_fs_crash_at(lrd_fs_op op, uint64_t n) { fs_begin(PLAN_CRASH_AT, op, n, 0, 0); }
 
 void support_fs_count(lrd_fs_op op) { fs_begin(PLAN_COUNT, op, 0, 0, 0); }
+
+void support_fs_claim(uint64_t magic) { fs_begin(PLAN_CLAIM, LRD_FS_STAT, 1, 0, (size_t)magic); }
 
 void support_fs_only_path(const char *part) { atomic_store(&fs_plan.only_path, part); }
 

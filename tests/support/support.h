@@ -61,6 +61,8 @@ void support_fs_short_at(uint64_t n, size_t len);
 void support_fs_crash_at(lrd_fs_op op, uint64_t n);
 /* Fails none, counts all that match. */
 void support_fs_count(lrd_fs_op op);
+/* Every path lies on the file system of this magic number, for lrd_fs_kind_of. */
+void support_fs_claim(uint64_t magic);
 /* Narrows the plan in force to paths that contain this text; borrowed until support_fs_end. */
 void support_fs_only_path(const char *part);
 uint64_t support_fs_end(void);
