@@ -2,8 +2,11 @@
 /* The machine's clocks and the moved one. Boot time of the moved clock is its monotonic time: nothing suspends in a test. */
 #include "clock.h"
 
+#include "bytes.h"
 #include "fail.h"
+#include "fs.h"
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #define NS_PER_S  INT64_C(1000000000)
@@ -79,3 +82,13 @@ void lrd_clock_moved_advance_ms(lrd_clock_moved *moved, int64_t ms) {
 }
 
 void lrd_clock_moved_step_wall_ms(lrd_clock_moved *moved, int64_t ms) { atomic_fetch_add(&moved->now_wall_ms, ms); }
+
+void lrd_boot_id(char out[LRD_BOOT_ID_ROOM]) {
+  char *text;
+  size_t len;
+  memset(out, 0, LRD_BOOT_ID_ROOM);
+  if (lrd_fs_slurp("/proc/sys/kernel/random/boot_id", 64, &text, &len) != 0) return;
+  while (len > 0 && text[len - 1] == '\n') len--;
+  memcpy(out, text, len < LRD_BOOT_ID_ROOM ? len : LRD_BOOT_ID_ROOM - 1);
+  lrd_dealloc(text);
+}

@@ -34,6 +34,10 @@ void lrd_clock_moved_advance_ms(lrd_clock_moved *moved, int64_t ms);
 /* Steps the wall clock alone, as an administrator or NTP would; may be negative. */
 void lrd_clock_moved_step_wall_ms(lrd_clock_moved *moved, int64_t ms);
 
+/* The kernel's name of this boot, filled up with noughts; nothing but these where it can't be read. */
+#define LRD_BOOT_ID_ROOM 40
+void lrd_boot_id(char out[LRD_BOOT_ID_ROOM]);
+
 static inline int64_t lrd_wall_ms(const lrd_clock *clock) { return clock->wall_ms(clock); }
 static inline int64_t lrd_mono_ns(const lrd_clock *clock) { return clock->mono_ns(clock); }
 static inline int64_t lrd_boot_ns(const lrd_clock *clock) { return clock->boot_ns(clock); }

@@ -1,66 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `.files/board`: lock bytes and a mapped page or three that every process on the files shares.
- *
- *   byte 0  the turn: held exclusively by the one thread on the host that writes
- *   byte 1  alive: held shared by everyone who has the tier open; who gets it exclusively is alone
- *   byte 2  opening: held exclusively during open and close
- *   byte 3  view: held exclusively by whoever publishes index.json files
- *
- * OFD locks, so that two instances of one process exclude each other too and the kernel drops them at any death. The turn
- * is polled, since they know no time limit; a poller leaves word on the board so that the last holder steps back once.
+ * `.files/board`: lock bytes (tier/board_lock.h, and one held exclusively by whoever publishes index.json files) and a mapped
+ * page or three that every process on the files shares.
  *
  * What the board says is true as long as the machine runs: a dead process has left it in its last state. After a boot it
  * says nothing, and the log is read to its end.
  */
 #include "files_inner.h"
 
+#include "tier/board_lock.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <time.h>
-#include <unistd.h>
 
 #define BOARD_MAGIC  0x6472616f62656c69ull
 #define BOARD_FORMAT 1u
-enum { BYTE_TURN, BYTE_ALIVE, BYTE_OPENING, BYTE_VIEW };
-
-#define POLL_NS (50 * 1000)
-
-static int64_t boot_ns(void) { return lrd_boot_ns(lrd_clock_real()); }
-
-static void nap(int64_t ns) {
-  struct timespec const span = {0, ns};
-  (void)nanosleep(&span, NULL);
-}
-
-static int lock_within(int fd, int64_t byte, lrd_fs_lock kind, int64_t within_ns, _Atomic int64_t *wanted) {
-  int64_t const deadline = boot_ns() + within_ns;
-  for (;;) {
-    if (lrd_fs_lock_try(fd, byte, 1, kind) == 0) return 0;
-    if (errno != EAGAIN && errno != EACCES && errno != EINTR) return -1;
-    int64_t const now = boot_ns();
-    if (now >= deadline) {
-      errno = EAGAIN;
-      return -1;
-    }
-    if (wanted != NULL) atomic_store_explicit(wanted, now + 4 * POLL_NS, memory_order_relaxed);
-    nap(POLL_NS);
-  }
-}
-
-static void boot_id_read(char out[40]) {
-  memset(out, 0, 40);
-  char *text = NULL;
-  size_t len = 0;
-  if (lrd_fs_slurp("/proc/sys/kernel/random/boot_id", 64, &text, &len) == 0) {
-    memcpy(out, text, len < 39 ? len : 39);
-    lrd_dealloc(text);
-  }
-}
+#define BYTE_VIEW    LRD_BOARD_OWN
 
 static bool board_is_ours(const files_board *board) {
-  char boot_id[40];
-  boot_id_read(boot_id);
+  char boot_id[LRD_BOOT_ID_ROOM];
+  lrd_boot_id(boot_id);
   return board->magic == BOARD_MAGIC && board->format == BOARD_FORMAT && boot_id[0] != 0 &&
          memcmp(board->boot_id, boot_id, sizeof boot_id) == 0;
 }
@@ -76,7 +34,7 @@ static void board_reset_unless_ours(files_board *board) {
   memset(board, 0, sizeof *board);
   board->magic = BOARD_MAGIC;
   board->format = BOARD_FORMAT;
-  boot_id_read(board->boot_id);
+  lrd_boot_id(board->boot_id);
   atomic_store(&board->clean, clean);
   atomic_store(&board->cut_from_ms, cut_from_ms);
   atomic_store(&board->cut_ms, cut_ms);
@@ -92,9 +50,9 @@ static uint64_t boot_id_start(const char *boot_id) {
  */
 static larder_err board_open_reading(files_tier *tier, larder_error *err) {
   struct stat facts;
-  _Alignas(8) char boot_id[40];
+  _Alignas(8) char boot_id[LRD_BOOT_ID_ROOM];
   tier->read_only = true;
-  boot_id_read(boot_id);
+  lrd_boot_id(boot_id);
   tier->boot_id_start = boot_id_start(boot_id);
   tier->board_fd = lrd_fs_open(tier->board_path, O_RDONLY, 0);
   if (tier->board_fd >= 0 && fstat(tier->board_fd, &facts) == 0 && facts.st_size >= (off_t)sizeof(files_board))
@@ -125,12 +83,9 @@ larder_err lrd_files_board_open(files_tier *tier, larder_error *err) {
     if (lrd_err_from_errno(why) == LARDER_EACCES || why == ENOENT) return board_open_reading(tier, err);
     return lrd_fail(err, lrd_err_from_errno(why), why, "files", "cannot open %s", tier->board_path);
   }
-  if (lock_within(tier->board_fd, BYTE_OPENING, LRD_FS_EXCLUSIVE, 10ll * 1000000000, NULL) != 0)
-    return lrd_fail(err, LARDER_EBUSY, errno, "files", "another process has been opening %s for 10 s", tier->control);
-  tier->first = lrd_fs_lock_try(tier->board_fd, BYTE_ALIVE, 1, LRD_FS_EXCLUSIVE) == 0;
-  if (!tier->first && lock_within(tier->board_fd, BYTE_ALIVE, LRD_FS_SHARED, 1000000000, NULL) != 0)
-    return lrd_fail(err, LARDER_EBUSY, errno, "files", "cannot lock %s", tier->board_path);
   struct stat facts;
+  larder_err const code = lrd_board_opening(tier->board_fd, "files", tier->control, &tier->first, err);
+  if (code != LARDER_OK) return code;
   if (lrd_fs_allocate(tier->board_fd, tier->board_path, (int64_t)sizeof(files_board)) != 0 ||
       fstat(tier->board_fd, &facts) != 0)
     return lrd_fail(err, lrd_err_from_errno(errno), errno, "files", "cannot reserve %zu bytes for %s", sizeof(files_board),
@@ -146,17 +101,11 @@ larder_err lrd_files_board_open(files_tier *tier, larder_error *err) {
 
 /* Open is through: others may open. */
 void lrd_files_board_opened(files_tier *tier) {
-  if (tier->read_only) return;
-  if (tier->first) (void)lrd_fs_lock_try(tier->board_fd, BYTE_ALIVE, 1, LRD_FS_SHARED);
-  (void)lrd_fs_lock_try(tier->board_fd, BYTE_OPENING, 1, LRD_FS_UNLOCK);
+  if (!tier->read_only) lrd_board_opened(tier->board_fd, tier->first);
 }
 
 /* Whether nobody else has the tier open. Nobody can open it until the board is closed. */
-bool lrd_files_board_closing(files_tier *tier) {
-  if (tier->read_only) return false;
-  if (lock_within(tier->board_fd, BYTE_OPENING, LRD_FS_EXCLUSIVE, 2ll * 1000000000, NULL) != 0) return false;
-  return lrd_fs_lock_try(tier->board_fd, BYTE_ALIVE, 1, LRD_FS_EXCLUSIVE) == 0;
-}
+bool lrd_files_board_closing(files_tier *tier) { return !tier->read_only && lrd_board_closing(tier->board_fd); }
 
 void lrd_files_board_close(files_tier *tier) {
   if (tier->board_private)
@@ -171,26 +120,21 @@ void lrd_files_board_close(files_tier *tier) {
 
 larder_err lrd_files_board_lock(files_tier *tier) {
   if (tier->read_only) return LARDER_EACCES;
-  _Atomic int64_t *wanted = &tier->board->wanted_until_ns;
-  if (atomic_load_explicit(wanted, memory_order_relaxed) > boot_ns()) nap(2 * POLL_NS);
-  if (lock_within(tier->board_fd, BYTE_TURN, LRD_FS_EXCLUSIVE, (int64_t)tier->options.queue_ms * 1000000, wanted) != 0)
-    return errno == EAGAIN ? LARDER_EBUSY : lrd_err_from_errno(errno);
-  atomic_store_explicit(wanted, 0, memory_order_relaxed);
-  return LARDER_OK;
+  return lrd_board_turn(tier->board_fd, &tier->board->wanted_until_ns, true, (int64_t)tier->options.queue_ms * 1000000);
 }
 
-void lrd_files_board_unlock(files_tier *tier) { (void)lrd_fs_lock_try(tier->board_fd, BYTE_TURN, 1, LRD_FS_UNLOCK); }
+void lrd_files_board_unlock(files_tier *tier) { lrd_board_unlock(tier->board_fd, LRD_BOARD_TURN); }
 
 larder_err lrd_files_view_lock(files_tier *tier, bool wait) {
   lrd_lock(&tier->viewing);
   int64_t const within_ns = wait ? (int64_t)tier->options.queue_ms * 1000000 : 0;
-  if (lock_within(tier->board_fd, BYTE_VIEW, LRD_FS_EXCLUSIVE, within_ns, NULL) == 0) return LARDER_OK;
+  if (lrd_board_lock(tier->board_fd, BYTE_VIEW, LRD_FS_EXCLUSIVE, within_ns) == 0) return LARDER_OK;
   larder_err const err = errno == EAGAIN ? LARDER_EBUSY : lrd_err_from_errno(errno);
   lrd_unlock(&tier->viewing);
   return err;
 }
 
 void lrd_files_view_unlock(files_tier *tier) {
-  (void)lrd_fs_lock_try(tier->board_fd, BYTE_VIEW, 1, LRD_FS_UNLOCK);
+  lrd_board_unlock(tier->board_fd, BYTE_VIEW);
   lrd_unlock(&tier->viewing);
 }

@@ -8,6 +8,7 @@
  */
 #include "files_inner.h"
 
+#include "tier/option_lines.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -44,21 +45,10 @@ void lrd_files_outdated(files_tier *tier) {
 /* --- options ---------------------------------------------------------------------------------------------------------------
  */
 
-/* One `name=value` line. */
-static bool option_set(files_options *options, const char *name, size_t name_len, const char *value, size_t value_len) {
-  char text[32];
-  if (value_len == 0 || value_len >= sizeof text || strspn(value, "0123456789") < value_len) return false;
-  memcpy(text, value, value_len);
-  text[value_len] = 0;
-  errno = 0;
-  unsigned long long const number = strtoull(text, NULL, 10);
-  if (errno != 0) return false;
+static bool option_set(void *context, lrd_span name, lrd_span value) {
+  files_options *options = context;
 #define OPTION_MATCH(field, def, least, most, what)                                                                            \
-  if (name_len == sizeof #field - 1 && memcmp(name, #field, name_len) == 0) {                                                  \
-    if (number + 1 < (unsigned long long)(least) + 1 || number > (most)) return false;                                         \
-    options->field = number;                                                                                                   \
-    return true;                                                                                                               \
-  }
+  if (lrd_span_equal(name, lrd_span_str(#field))) return lrd_option_number(value, least, most, &options->field);
   LRD_FILES_OPTIONS(OPTION_MATCH)
 #undef OPTION_MATCH
   return false;
@@ -68,17 +58,7 @@ static larder_err options_parse(files_options *options, const char *text, larder
 #define OPTION_DEFAULT(field, def, least, most, what) options->field = (def);
   LRD_FILES_OPTIONS(OPTION_DEFAULT)
 #undef OPTION_DEFAULT
-  for (const char *line = text; line != NULL && *line != 0;) {
-    size_t const len = strcspn(line, "\n");
-    const char *equals = memchr(line, '=', len);
-    if (len != 0) {
-      size_t const name_len = equals == NULL ? len : (size_t)(equals - line);
-      if (equals == NULL || !option_set(options, line, name_len, equals + 1, len - name_len - 1))
-        return lrd_fail(err, LARDER_EINVAL, 0, "files", "option \"%.*s\" is unknown or out of range", (int)len, line);
-    }
-    line += len + (line[len] == '\n');
-  }
-  return LARDER_OK;
+  return lrd_option_lines(text, "files", option_set, options, err);
 }
 
 /* --- open and close ----------------------------------------------------------------------------------------------------------
