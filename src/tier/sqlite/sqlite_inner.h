@@ -333,6 +333,10 @@ larder_err lrd_sqlite_quarantine(sqlite_tier *tier, char **moved_out, larder_err
 /* expected: entries that were there by the totals; what is not saved of them is reported as lost. 0: not known. */
 void lrd_sqlite_salvage(sqlite_tier *tier, const char *moved, uint64_t expected);
 
+/* sqlite_header.c */
+int lrd_sqlite_header_check(const sqlite_tier *tier, sqlite3 *db);
+void lrd_sqlite_header_mend(const sqlite_tier *tier, const char *moved);
+
 /* sqlite_board.c */
 larder_err lrd_sqlite_board_open(sqlite_tier *tier, larder_error *err);
 void lrd_sqlite_board_opened(sqlite_tier *tier);

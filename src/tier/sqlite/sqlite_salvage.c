@@ -184,6 +184,7 @@ void lrd_sqlite_salvage(sqlite_tier *tier, const char *moved, uint64_t expected)
   salvage job = {.tier = tier, .deadline_ns = lrd_mono_ns(lrd_clock_real()) + (int64_t)tier->options.check_ms * 1000000};
   sqlite3 *to = tier->writer.db;
   int64_t seed = 0, format = 0;
+  lrd_sqlite_header_mend(tier, moved);
   int rc = lrd_sqlite_connect(tier, moved, SQLITE_OPEN_READWRITE, false, &job.from);
   if (rc == SQLITE_OK) rc = sqlite3_exec(job.from, "PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0", NULL, NULL, NULL);
   if (rc == SQLITE_OK) rc = lrd_sqlite_meta_get(job.from, "seed", &seed);

@@ -257,6 +257,13 @@ static larder_err migrate(sqlite_tier *tier, sqlite3 *db, int64_t version, larde
   return code;
 }
 
+/* Whether what cannot be read is ours with a schema format of the future, which ours never has. */
+static bool schema_format_damaged(sqlite3 *db, int rc) {
+  int64_t app = 0;
+  return rc == SQLITE_ERROR && lrd_sqlite_pragma_int(db, "PRAGMA application_id", &app) == SQLITE_OK &&
+         app == LRD_SQLITE_APP_ID;
+}
+
 /* What kind of file this is. LARDER_MISS: an empty one. */
 static larder_err identify(sqlite_tier *tier, sqlite3 *db, int64_t *version_out, larder_error *err) {
   int64_t app = 0, version = 0, objects = 0, format = 0;
@@ -370,6 +377,8 @@ static larder_err writer_open(sqlite_tier *tier, bool still, larder_error *err) 
   sqlite3 *db = NULL;
   int rc = lrd_sqlite_connect(tier, tier->path, flags, still, &db);
   tier->writer.db = db;
+  if (schema_format_damaged(db, rc))
+    return lrd_fail(err, LARDER_ECORRUPT, 0, "sqlite", "the header of %s is damaged", tier->path);
   if (rc != SQLITE_OK)
     return lrd_fail(err, lrd_sqlite_err_of(db, rc), sqlite3_system_errno(db), "sqlite", "cannot open %s: %s", tier->path,
                     db == NULL ? "out of memory" : sqlite3_errmsg(db));
@@ -394,6 +403,8 @@ static larder_err writer_open(sqlite_tier *tier, bool still, larder_error *err) 
   if (rc == SQLITE_OK && (uint64_t)seed != tier->seed)
     return lrd_fail(err, LARDER_EFORMAT, 0, "sqlite", "%s belongs to another root: its keys are hashed with another seed",
                     tier->path);
+  if (rc == SQLITE_OK && tier->first && (rc = lrd_sqlite_header_check(tier, db)) == SQLITE_CORRUPT)
+    return lrd_fail(err, LARDER_ECORRUPT, 0, "sqlite", "the header of %s is damaged", tier->path);
   if (rc == SQLITE_OK && !tier->read_only)
     rc = sqlite3_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;", NULL, NULL,
                       NULL);
