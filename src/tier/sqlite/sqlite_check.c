@@ -201,7 +201,7 @@ larder_err lrd_sqlite_check(void *self, bool repair, larder_tier_report *out, la
                             larder_tier_judge judge, void *context) {
   sqlite_tier *tier = lrd_sqlite_tier_of(self);
   if (atomic_load(&tier->away)) return LARDER_EAWAY;
-  if (repair && tier->read_only) return LARDER_EACCES;
+  if (repair && tier->read_only) return sqlite_refusal(tier);
   larder_tier_report report = {0};
   larder_err err = check_pages(tier, &report, finding, context);
   if (err == LARDER_OK) err = check_rows(tier, repair, &report, finding, judge, context);

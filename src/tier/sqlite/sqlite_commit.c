@@ -101,7 +101,7 @@ static larder_err wal_room(sqlite_tier *tier) {
 /* The turn and BEGIN. */
 static larder_err turn_begin(sqlite_tier *tier) {
   if (atomic_load(&tier->away)) return LARDER_EAWAY;
-  if (tier->read_only) return LARDER_EACCES;
+  if (tier->read_only) return sqlite_refusal(tier);
   larder_err err = lrd_sqlite_turn_lock(tier);
   if (err != LARDER_OK) return err;
   err = wal_room(tier);
@@ -183,7 +183,7 @@ static void prep_fini(sqlite_tier *tier, const sqlite_request *request, sqlite_p
 larder_err lrd_sqlite_write(void *self, larder_tier_write *items, size_t count, larder_durability durability) {
   sqlite_tier *tier = lrd_sqlite_tier_of(self);
   if (atomic_load(&tier->away)) return LARDER_EAWAY;
-  if (tier->read_only) return LARDER_EACCES;
+  if (tier->read_only) return sqlite_refusal(tier);
   if (count == 0) return LARDER_OK;
   sqlite_prep one = {0};
   sqlite_request request;

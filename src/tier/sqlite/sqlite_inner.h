@@ -42,6 +42,7 @@
 #define LRD_SQLITE_REFUSED_MAX       64u
 #define LRD_SQLITE_VICTIMS_MAX       16u
 #define LRD_SQLITE_CHECKPOINT_FRAMES 1000u
+#define LRD_SQLITE_ROOM_BYTES        (256u << 10)      /* for index and log, before a starved tier tries to write */
 #define LRD_SQLITE_PAUSE_NS          (250ll * 1000000) /* longest that readers wait for a restart of the log */
 
 /* entries.flags; of a frame, the bits from ROW_RAW_SHIFT on are the length of what it holds */
@@ -255,9 +256,10 @@ typedef struct sqlite_tier {
   uint64_t bytes_max;
   uint64_t entries_max;
   uint64_t generation;
-  bool read_only;
-  bool first;        /* opened when nobody else had it open */
-  _Atomic bool away; /* distrusted: every call answers LARDER_EAWAY until closed */
+  _Atomic bool read_only; /* may not write; of a starved one, until there is room */
+  bool starved;           /* opened where the disk had no room for the index of the log */
+  bool first;             /* opened when nobody else had it open */
+  _Atomic bool away;      /* distrusted: every call answers LARDER_EAWAY until closed */
 
   int queue_fd;
   sqlite_board *board;
@@ -306,6 +308,8 @@ static inline uint32_t sqlite_spaces_end(const sqlite_tier *tier) {
   uint64_t const end = atomic_load(&tier->board->spaces_end);
   return end < LRD_SQLITE_SPACES_MAX ? (uint32_t)end : LRD_SQLITE_SPACES_MAX;
 }
+/* Why a tier that may not write does not. */
+static inline larder_err sqlite_refusal(const sqlite_tier *tier) { return tier->starved ? LARDER_ENOSPC : LARDER_EACCES; }
 static inline bool sqlite_expired(int64_t hard_ms, int64_t now_ms) { return hard_ms != 0 && now_ms >= hard_ms; }
 
 /* sqlite_tier.c */
@@ -324,6 +328,8 @@ int lrd_sqlite_connect(const sqlite_tier *tier, const char *path, int flags, boo
 int lrd_sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out);
 int lrd_sqlite_pragma_int(sqlite3 *db, const char *sql, int64_t *out);
 larder_err lrd_sqlite_schema_open(sqlite_tier *tier, larder_error *err);
+/* Of a starved tier, by its ticker: begins to write when there is room. */
+void lrd_sqlite_room_look(sqlite_tier *tier);
 void lrd_sqlite_writer_close(sqlite_writer *writer);
 int lrd_sqlite_meta_get(sqlite3 *db, const char *name, int64_t *out);
 int lrd_sqlite_meta_set(sqlite3 *db, const char *name, int64_t value);
@@ -372,6 +378,9 @@ larder_err lrd_sqlite_get(void *self, const larder_tier_key *key, bool facts_onl
 larder_err lrd_sqlite_fetch(sqlite_tier *tier, uint64_t hash, bool facts_only, larder_tier_key *key_out,
                             larder_tier_entry *out);
 void lrd_sqlite_release(void *self, larder_tier_entry *entry);
+/* Claims and closes them all within ns, or none. */
+bool lrd_sqlite_readers_hold(sqlite_tier *tier, int64_t ns);
+void lrd_sqlite_readers_let_go(sqlite_tier *tier);
 void lrd_sqlite_readers_pause(sqlite_tier *tier, int64_t ns);
 void lrd_sqlite_readers_resume(sqlite_tier *tier);
 

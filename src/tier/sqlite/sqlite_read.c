@@ -151,6 +151,24 @@ void lrd_sqlite_reader_return(sqlite_tier *tier, sqlite_reader *reader) {
   lrd_unlock(&tier->pool);
 }
 
+bool lrd_sqlite_readers_hold(sqlite_tier *tier, int64_t ns) {
+  int64_t const deadline = lrd_mono_ns(lrd_clock_real()) + ns;
+  for (uint64_t i = 0; i < tier->options.readers_max; i++)
+    while (!reader_try(&tier->readers[i])) {
+      if (lrd_mono_ns(lrd_clock_real()) >= deadline) {
+        while (i-- > 0) lrd_sqlite_reader_return(tier, &tier->readers[i]);
+        return false;
+      }
+      (void)nanosleep(&(struct timespec){0, 20 * 1000}, NULL);
+    }
+  for (uint64_t i = 0; i < tier->options.readers_max; i++) reader_close(&tier->readers[i]);
+  return true;
+}
+
+void lrd_sqlite_readers_let_go(sqlite_tier *tier) {
+  for (uint64_t i = 0; i < tier->options.readers_max; i++) lrd_sqlite_reader_return(tier, &tier->readers[i]);
+}
+
 /* Readers of every process wait, at most ns; those of this one are let finish. */
 void lrd_sqlite_readers_pause(sqlite_tier *tier, int64_t ns) {
   atomic_store(&tier->board->paused_until_ns, sqlite_boot_ns() + ns);

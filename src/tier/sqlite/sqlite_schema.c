@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static const char schema_sql[] =
@@ -87,14 +88,14 @@ int lrd_sqlite_meta_set(sqlite3 *db, const char *name, int64_t value) {
   return rc;
 }
 
-/* The path as a URI that tells SQLite to want no -shm: nothing changes the file. own, NULL when out of memory. */
-static char *uri_immutable(const char *path) {
+/* The path as a URI with this parameter; own, NULL when out of memory. */
+static char *uri_make(const char *path, const char *parameter) {
   lrd_buf uri = {0};
   larder_err err = lrd_buf_append_str(&uri, "file://");
   for (; *path != 0 && err == LARDER_OK; path++)
     err = strchr("%?#", *path) != NULL ? lrd_buf_printf(&uri, "%%%02X", (unsigned char)*path)
                                        : lrd_buf_append_byte(&uri, (uint8_t)*path);
-  if (err == LARDER_OK) err = lrd_buf_append_str(&uri, "?immutable=1");
+  if (err == LARDER_OK) err = lrd_buf_append_str(&uri, parameter);
   if (err == LARDER_OK) err = lrd_buf_terminate(&uri);
   char *out = err == LARDER_OK ? lrd_strdup((char *)uri.data) : NULL;
   lrd_buf_fini(&uri);
@@ -123,8 +124,9 @@ int lrd_sqlite_connect(const sqlite_tier *tier, const char *path, int flags, boo
   sqlite3 *db = NULL;
   char *uri = NULL;
   bool const own = path == tier->path; /* else a backup, or what lies in quarantine */
-  if (still) {
-    path = uri = uri_immutable(path);
+  bool const reads = (flags & SQLITE_OPEN_READONLY) != 0;
+  if (still || (own && reads && tier->starved)) { /* no index is wanted, or none made on the disk */
+    path = uri = uri_make(path, still ? "?immutable=1" : "?readonly_shm=1");
     flags |= SQLITE_OPEN_URI;
     if (uri == NULL) return SQLITE_NOMEM;
   }
@@ -138,7 +140,7 @@ int lrd_sqlite_connect(const sqlite_tier *tier, const char *path, int flags, boo
     rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   }
-  if (rc == SQLITE_OK && own && !tier->read_only) rc = keep_log(tier, db);
+  if (rc == SQLITE_OK && own && !reads) rc = keep_log(tier, db);
   lrd_dealloc(uri);
   *out = db; /* even a failed one, for its message; closed by the caller */
   return rc;
@@ -372,8 +374,10 @@ static int log_grew(void *context, sqlite3 *db, const char *name, int frames) {
   return SQLITE_OK;
 }
 
-static larder_err writer_open(sqlite_tier *tier, bool still, larder_error *err) {
-  int const flags = tier->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+/* As a writer, or only to see whether it can be read. */
+static larder_err writer_open(sqlite_tier *tier, bool reads, bool still, larder_error *err) {
+  bool const first = tier->first && (reads || !tier->starved); /* a starved one has looked at all when it was opened */
+  int const flags = reads ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   sqlite3 *db = NULL;
   int rc = lrd_sqlite_connect(tier, tier->path, flags, still, &db);
   tier->writer.db = db;
@@ -385,16 +389,15 @@ static larder_err writer_open(sqlite_tier *tier, bool still, larder_error *err) 
   int64_t version = 0;
   larder_err result = identify(tier, db, &version, err);
   if (result == LARDER_MISS) {
-    if (tier->read_only) return lrd_fail(err, LARDER_EACCES, 0, "sqlite", "%s is empty and cannot be written", tier->path);
+    if (reads) return lrd_fail(err, LARDER_EACCES, 0, "sqlite", "%s is empty and cannot be written", tier->path);
     rc = create(tier, db);
     if (rc != SQLITE_OK)
       return lrd_fail(err, lrd_sqlite_err_of(db, rc), sqlite3_system_errno(db), "sqlite", "cannot make %s: %s", tier->path,
                       sqlite3_errmsg(db));
     result = LARDER_OK;
-  } else if (result == LARDER_OK && version < (tier->read_only ? LRD_SQLITE_FORMAT_READABLE : LRD_SQLITE_FORMAT)) {
-    result = tier->read_only
-                 ? lrd_fail(err, LARDER_EACCES, 0, "sqlite", "%s needs a migration and cannot be written", tier->path)
-                 : migrate(tier, db, version, err);
+  } else if (result == LARDER_OK && version < (reads ? LRD_SQLITE_FORMAT_READABLE : LRD_SQLITE_FORMAT)) {
+    result = reads ? lrd_fail(err, LARDER_EACCES, 0, "sqlite", "%s needs a migration and cannot be written", tier->path)
+                   : migrate(tier, db, version, err);
   }
   if (result != LARDER_OK) return result;
   int64_t seed = 0;
@@ -403,17 +406,17 @@ static larder_err writer_open(sqlite_tier *tier, bool still, larder_error *err) 
   if (rc == SQLITE_OK && (uint64_t)seed != tier->seed)
     return lrd_fail(err, LARDER_EFORMAT, 0, "sqlite", "%s belongs to another root: its keys are hashed with another seed",
                     tier->path);
-  if (rc == SQLITE_OK && tier->first && (rc = lrd_sqlite_header_check(tier, db)) == SQLITE_CORRUPT)
+  if (rc == SQLITE_OK && first && (rc = lrd_sqlite_header_check(tier, db)) == SQLITE_CORRUPT)
     return lrd_fail(err, LARDER_ECORRUPT, 0, "sqlite", "the header of %s is damaged", tier->path);
-  if (rc == SQLITE_OK && !tier->read_only)
+  if (rc == SQLITE_OK && !reads)
     rc = sqlite3_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;", NULL, NULL,
                       NULL);
-  if (rc == SQLITE_OK && tier->first) {
+  if (rc == SQLITE_OK && first) {
     result = first_open(tier, db, err);
     if (result != LARDER_OK) return result;
   }
   (void)sqlite3_wal_hook(db, log_grew, tier);
-  for (int i = 0; rc == SQLITE_OK && !tier->read_only && i < W_STATEMENTS; i++)
+  for (int i = 0; rc == SQLITE_OK && !reads && i < W_STATEMENTS; i++)
     rc = lrd_sqlite_prepare(db, writer_sql[i], &tier->writer.statement[i]);
   if (rc == SQLITE_OK) return LARDER_OK;
   return lrd_fail(err, lrd_sqlite_err_of(db, rc), sqlite3_system_errno(db), "sqlite", "cannot prepare %s: %s", tier->path,
@@ -449,16 +452,66 @@ static larder_err read_only_open(sqlite_tier *tier, larder_error *err) {
       return lrd_fail(err, LARDER_EACCES, 0, "sqlite",
                       "%s-wal holds entries, and %s-shm, its index, is missing and cannot be made; open it once where it can",
                       tier->path, tier->path);
-    result = writer_open(tier, beside.still, err);
+    result = writer_open(tier, true, beside.still, err);
     lrd_sqlite_writer_close(&tier->writer);
   } while (result != LARDER_OK && ++tries < 3 && !lrd_sqlite_beside_same(tier, &beside));
   return result;
 }
 
+/* small: in blocks smaller than pages of memory. What cannot be told counts as room. */
+static bool has_room(const sqlite_tier *tier, bool *small) {
+  struct statvfs disk;
+  *small = false;
+  if (statvfs(tier->root, &disk) != 0) return true;
+  *small = disk.f_frsize < (unsigned long)sysconf(_SC_PAGESIZE);
+  /* Root may take what is reserved, which on small disks is not quite so. */
+  uint64_t const blocks = geteuid() == 0 && !*small ? disk.f_bfree : disk.f_bavail;
+  return blocks * disk.f_frsize >= LRD_SQLITE_ROOM_BYTES;
+}
+
+/* No room even for the index of the log: served as media that cannot be written are. */
+static larder_err starved_open(sqlite_tier *tier, larder_error *err) {
+  larder_error why = {0};
+  lrd_sqlite_writer_close(&tier->writer);
+  tier->starved = true;
+  if (read_only_open(tier, &why) != LARDER_OK)
+    return lrd_fail(err, LARDER_ENOSPC, ENOSPC, "sqlite", "the disk has no room to open %s", tier->path);
+  tier->read_only = true;
+  lrd_sqlite_log(tier, LRD_LOG_WARN, "sqlite.no_room", "the disk has no room to open %s for writing: it is read until there is",
+                 tier->path);
+  return LARDER_OK;
+}
+
+/* The index in memory goes with its last connection, so all of them are closed before the one that writes is opened. */
+void lrd_sqlite_room_look(sqlite_tier *tier) {
+  bool small = false;
+  if (!has_room(tier, &small) || !lrd_sqlite_readers_hold(tier, LRD_SQLITE_PAUSE_NS)) return;
+  larder_error why = {0};
+  larder_err const result = writer_open(tier, false, false, &why);
+  if (result == LARDER_OK)
+    tier->read_only = false;
+  else
+    lrd_sqlite_writer_close(&tier->writer);
+  lrd_sqlite_readers_let_go(tier);
+  if (result == LARDER_OK)
+    lrd_sqlite_log(tier, LRD_LOG_INFO, "sqlite.room", "there is room again for %s to be written", tier->path);
+  else if (result != LARDER_ENOSPC && result != LARDER_EBUSY)
+    lrd_sqlite_distrust(tier, result == LARDER_ECORRUPT ? result : LARDER_EAWAY, "it cannot be written, though there is room");
+}
+
 /* Opens the database; a damaged one goes to quarantine and what can be read of it comes into a fresh one. */
 larder_err lrd_sqlite_schema_open(sqlite_tier *tier, larder_error *err) {
   if (tier->read_only) return read_only_open(tier, err);
-  larder_err result = writer_open(tier, false, err);
+  /*
+   * Where blocks are smaller than pages of memory, the making of the index on a full disk is no error but a SIGBUS: SQLite
+   * writes one byte of each page, and the rest is wanted when the mapped page is touched.
+   */
+  bool small = false;
+  bool const full = tier->first && !has_room(tier, &small);
+  if (full && small) return starved_open(tier, err);
+  larder_err result = writer_open(tier, false, false, err);
+  /* SQLite does not always tell why it could not make it. */
+  if (tier->first && (result == LARDER_ENOSPC || (full && result == LARDER_EIO))) return starved_open(tier, err);
   if (result != LARDER_ECORRUPT) return result;
   if (tier->writer.db != NULL) (void)sqlite3_db_config(tier->writer.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
   lrd_sqlite_writer_close(&tier->writer);
@@ -467,7 +520,7 @@ larder_err lrd_sqlite_schema_open(sqlite_tier *tier, larder_error *err) {
   uint64_t const expected = entries_on_board(tier->board);
   result = lrd_sqlite_quarantine(tier, &moved, err);
   if (result == LARDER_OK) atomic_store(&tier->board->damaged, 0);
-  if (result == LARDER_OK) result = writer_open(tier, false, err);
+  if (result == LARDER_OK) result = writer_open(tier, false, false, err);
   if (result == LARDER_OK) lrd_sqlite_salvage(tier, moved, expected);
   lrd_dealloc(moved);
   return result;

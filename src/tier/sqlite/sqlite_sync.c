@@ -159,6 +159,7 @@ static void tick(sqlite_tier *tier) {
       lrd_sqlite_distrust(tier, LARDER_EAWAY, "the database file was replaced or removed under us");
       return;
     }
+    if (tier->read_only && tier->starved) lrd_sqlite_room_look(tier);
   }
   if (tier->read_only) return;
   sqlite_board *board = tier->board;
