@@ -55,8 +55,8 @@ bool lrd_board_closing(int fd) {
          lrd_fs_lock_try(fd, LRD_BOARD_ALIVE, 1, LRD_FS_EXCLUSIVE) == 0;
 }
 
-larder_err lrd_board_turn(int fd, _Atomic int64_t *wanted, bool step_back, int64_t within_ns) {
-  if (step_back && atomic_load_explicit(wanted, memory_order_relaxed) > boot_ns()) nap(2 * POLL_NS);
+larder_err lrd_board_turn(int fd, _Atomic int64_t *wanted, int64_t within_ns) {
+  if (atomic_load_explicit(wanted, memory_order_relaxed) > boot_ns()) nap(2 * POLL_NS);
   if (lock_poll(fd, LRD_BOARD_TURN, LRD_FS_EXCLUSIVE, within_ns, wanted) != 0)
     return errno == EAGAIN ? LARDER_EBUSY : lrd_err_from_errno(errno);
   atomic_store_explicit(wanted, 0, memory_order_relaxed);

@@ -8,8 +8,8 @@
  *
  * and further ones that are the tier's own. OFD locks, so that two instances of one process exclude each other too and the
  * kernel drops them at any death. They know no time limit, hence they are polled. Polling alone is unfair to whoever sleeps,
- * so who polls for the turn leaves word on the board (*wanted, a boot time, which expires by itself), and who has just had
- * it then steps back for two polls.
+ * so who polls for the turn leaves word on the board (*wanted, a boot time, which expires by itself), and who comes later then
+ * steps back for two polls.
  */
 #ifndef LRD_TIER_BOARD_LOCK_H
 #define LRD_TIER_BOARD_LOCK_H
@@ -32,7 +32,6 @@ void lrd_board_opened(int fd, bool first);
 /* Begins a close. Whether nobody else has it open; nobody can open it until fd is closed. */
 bool lrd_board_closing(int fd);
 
-/* step_back: the last turn was ours. */
-LARDER_MUST_CHECK larder_err lrd_board_turn(int fd, _Atomic int64_t *wanted, bool step_back, int64_t within_ns);
+LARDER_MUST_CHECK larder_err lrd_board_turn(int fd, _Atomic int64_t *wanted, int64_t within_ns);
 
 #endif

@@ -120,7 +120,7 @@ void lrd_files_board_close(files_tier *tier) {
 
 larder_err lrd_files_board_lock(files_tier *tier) {
   if (tier->read_only) return LARDER_EACCES;
-  return lrd_board_turn(tier->board_fd, &tier->board->wanted_until_ns, true, (int64_t)tier->options.queue_ms * 1000000);
+  return lrd_board_turn(tier->board_fd, &tier->board->wanted_until_ns, (int64_t)tier->options.queue_ms * 1000000);
 }
 
 void lrd_files_board_unlock(files_tier *tier) { lrd_board_unlock(tier->board_fd, LRD_BOARD_TURN); }

@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `<path>.queue`: three lock bytes and a mapped page or two that every process on the database shares.
- *
- *   byte 0  the turn: held exclusively by the one connection on the host that writes
- *   byte 1  alive: held shared by everyone who has the database open; who gets it exclusively is alone
- *   byte 2  opening: held exclusively during open and close
- *
- * OFD locks, so that two instances of one process exclude each other too and the kernel drops them at any death. They
- * have no time limit, hence the turn is polled. Polling alone is unfair to whoever sleeps, so a poller leaves word on the
- * board (`wanted_until_ns`, which expires by itself), and who has just had a turn then waits one poll before the next.
+ * `<path>.queue`: lock bytes (tier/board_lock.h) and a mapped page or two that every process on the database shares.
  *
  * Totals live here because a totals row in the database costs each one-row commit a second page, a quarter to a third of
  * its rate (docs/decisions/0002). They are exact while the machine runs: written under the turn, after COMMIT, between
@@ -17,53 +9,17 @@
  */
 #include "sqlite_inner.h"
 
+#include "tier/board_lock.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
-#include <stdio.h>
-#include <time.h>
-#include <unistd.h>
 
 #define BOARD_MAGIC  0x6472616f62717364ull
 #define BOARD_FORMAT 1u
-enum { BYTE_TURN, BYTE_ALIVE, BYTE_OPENING };
-
-#define POLL_NS (60 * 1000)
-
-static void nap(int64_t ns) {
-  struct timespec const span = {ns / 1000000000, ns % 1000000000};
-  (void)nanosleep(&span, NULL);
-}
-
-static int lock_within(int fd, int64_t byte, lrd_fs_lock kind, int64_t within_ns, _Atomic int64_t *wanted) {
-  int64_t const deadline = sqlite_boot_ns() + within_ns;
-  for (;;) {
-    if (lrd_fs_lock_try(fd, byte, 1, kind) == 0) return 0;
-    if (errno != EAGAIN && errno != EACCES && errno != EINTR) return -1;
-    int64_t const now = sqlite_boot_ns();
-    if (now >= deadline) {
-      errno = EAGAIN;
-      return -1;
-    }
-    if (wanted != NULL) atomic_store_explicit(wanted, now + 4 * POLL_NS, memory_order_relaxed);
-    nap(POLL_NS);
-  }
-}
-
-static void boot_id_read(char out[40]) {
-  memset(out, 0, 40);
-  char *text = NULL;
-  size_t len = 0;
-  if (lrd_fs_slurp("/proc/sys/kernel/random/boot_id", 64, &text, &len) == 0) {
-    memcpy(out, text, len < 39 ? len : 39);
-    lrd_dealloc(text);
-  }
-}
 
 /* Makes the board's content fit this boot. Only under the opening lock, when nobody else is alive. */
 static void board_reset_unless_ours(sqlite_board *board) {
-  char boot_id[40];
-  boot_id_read(boot_id);
+  char boot_id[LRD_BOOT_ID_ROOM];
+  lrd_boot_id(boot_id);
   bool const ours = board->magic == BOARD_MAGIC && board->format == BOARD_FORMAT && boot_id[0] != 0 &&
                     memcmp(board->boot_id, boot_id, sizeof boot_id) == 0;
   if (!ours) {
@@ -92,11 +48,8 @@ larder_err lrd_sqlite_board_open(sqlite_tier *tier, larder_error *err) {
     if (lrd_err_from_errno(why) == LARDER_EACCES) return board_open_private(tier, err);
     return lrd_fail(err, lrd_err_from_errno(why), why, "sqlite", "cannot open %s", tier->queue_path);
   }
-  if (lock_within(tier->queue_fd, BYTE_OPENING, LRD_FS_EXCLUSIVE, 10ll * 1000000000, NULL) != 0)
-    return lrd_fail(err, LARDER_EBUSY, errno, "sqlite", "another process has been opening %s for 10 s", tier->path);
-  tier->first = lrd_fs_lock_try(tier->queue_fd, BYTE_ALIVE, 1, LRD_FS_EXCLUSIVE) == 0;
-  if (!tier->first && lock_within(tier->queue_fd, BYTE_ALIVE, LRD_FS_SHARED, 1000000000, NULL) != 0)
-    return lrd_fail(err, LARDER_EBUSY, errno, "sqlite", "cannot lock %s", tier->queue_path);
+  larder_err const code = lrd_board_opening(tier->queue_fd, "sqlite", tier->path, &tier->first, err);
+  if (code != LARDER_OK) return code;
   if (lrd_fs_allocate(tier->queue_fd, tier->queue_path, (int64_t)sizeof(sqlite_board)) != 0)
     return lrd_fail(err, lrd_err_from_errno(errno), errno, "sqlite", "cannot reserve %zu bytes for %s", sizeof(sqlite_board),
                     tier->queue_path);
@@ -110,17 +63,11 @@ larder_err lrd_sqlite_board_open(sqlite_tier *tier, larder_error *err) {
 
 /* Open is through: others may open. */
 void lrd_sqlite_board_opened(sqlite_tier *tier) {
-  if (tier->queue_fd < 0) return;
-  if (tier->first) (void)lrd_fs_lock_try(tier->queue_fd, BYTE_ALIVE, 1, LRD_FS_SHARED);
-  (void)lrd_fs_lock_try(tier->queue_fd, BYTE_OPENING, 1, LRD_FS_UNLOCK);
+  if (tier->queue_fd >= 0) lrd_board_opened(tier->queue_fd, tier->first);
 }
 
 /* Whether nobody else has the database open. Nobody can open it until the board is closed. */
-bool lrd_sqlite_board_closing(sqlite_tier *tier) {
-  if (tier->queue_fd < 0) return false;
-  if (lock_within(tier->queue_fd, BYTE_OPENING, LRD_FS_EXCLUSIVE, 2ll * 1000000000, NULL) != 0) return false;
-  return lrd_fs_lock_try(tier->queue_fd, BYTE_ALIVE, 1, LRD_FS_EXCLUSIVE) == 0;
-}
+bool lrd_sqlite_board_closing(sqlite_tier *tier) { return tier->queue_fd >= 0 && lrd_board_closing(tier->queue_fd); }
 
 void lrd_sqlite_board_close(sqlite_tier *tier) {
   if (tier->board != NULL && tier->board != tier->board_private) lrd_fs_unmap(tier->board, sizeof(sqlite_board));
@@ -132,17 +79,11 @@ void lrd_sqlite_board_close(sqlite_tier *tier) {
 
 larder_err lrd_sqlite_turn_lock(sqlite_tier *tier) {
   if (tier->queue_fd < 0) return LARDER_EACCES;
-  _Atomic int64_t *wanted = &tier->board->wanted_until_ns;
-  if (tier->last_turn_ours && atomic_load_explicit(wanted, memory_order_relaxed) > sqlite_boot_ns()) nap(2 * POLL_NS);
   int64_t const within_ns = (int64_t)tier->options.queue_ms * 1000000;
-  if (lock_within(tier->queue_fd, BYTE_TURN, LRD_FS_EXCLUSIVE, within_ns, wanted) != 0)
-    return errno == EAGAIN ? LARDER_EBUSY : lrd_err_from_errno(errno);
-  atomic_store_explicit(wanted, 0, memory_order_relaxed);
-  tier->last_turn_ours = true;
-  return LARDER_OK;
+  return lrd_board_turn(tier->queue_fd, &tier->board->wanted_until_ns, within_ns);
 }
 
-void lrd_sqlite_turn_unlock(sqlite_tier *tier) { (void)lrd_fs_lock_try(tier->queue_fd, BYTE_TURN, 1, LRD_FS_UNLOCK); }
+void lrd_sqlite_turn_unlock(sqlite_tier *tier) { lrd_board_unlock(tier->queue_fd, LRD_BOARD_TURN); }
 
 void lrd_sqlite_totals_read(const sqlite_tier *tier, uint32_t space, sqlite_totals *out) {
   uint64_t word[4];

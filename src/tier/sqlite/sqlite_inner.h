@@ -277,7 +277,6 @@ typedef struct sqlite_tier {
   sqlite_request *head;
   sqlite_request **tail;
   bool led;
-  bool last_turn_ours;
   sqlite_writer writer;
   sqlite_txn txn;
   sqlite_scope scope;

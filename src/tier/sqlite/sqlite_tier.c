@@ -7,6 +7,7 @@
  */
 #include "sqlite_inner.h"
 
+#include "tier/option_lines.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -98,26 +99,15 @@ larder_err lrd_sqlite_fault(sqlite_tier *tier, sqlite3 *db, int rc) {
   return err;
 }
 
-/* One `name=value` line. */
-static bool option_set(sqlite_options *options, const char *name, size_t name_len, const char *value, size_t value_len) {
-  if (name_len == 3 && memcmp(name, "vfs", 3) == 0 && value_len < sizeof options->vfs) {
-    memcpy(options->vfs, value, value_len);
-    options->vfs[value_len] = 0;
+static bool option_set(void *context, lrd_span name, lrd_span value) {
+  sqlite_options *options = context;
+  if (lrd_span_equal(name, lrd_span_str("vfs")) && value.len < sizeof options->vfs) {
+    memcpy(options->vfs, value.data, value.len);
+    options->vfs[value.len] = 0;
     return true;
   }
-  char text[32];
-  if (value_len == 0 || value_len >= sizeof text || strspn(value, "0123456789") < value_len) return false;
-  memcpy(text, value, value_len);
-  text[value_len] = 0;
-  errno = 0;
-  unsigned long long const number = strtoull(text, NULL, 10);
-  if (errno != 0) return false;
 #define OPTION_MATCH(field, def, least, most, what)                                                                            \
-  if (name_len == sizeof #field - 1 && memcmp(name, #field, name_len) == 0) {                                                  \
-    if (number + 1 < (unsigned long long)(least) + 1 || number > (most)) return false;                                         \
-    options->field = number;                                                                                                   \
-    return true;                                                                                                               \
-  }
+  if (lrd_span_equal(name, lrd_span_str(#field))) return lrd_option_number(value, least, most, &options->field);
   LRD_SQLITE_OPTIONS(OPTION_MATCH)
 #undef OPTION_MATCH
   return false;
@@ -127,18 +117,9 @@ static larder_err options_parse(sqlite_options *options, const char *text, larde
 #define OPTION_DEFAULT(field, def, least, most, what) options->field = (def);
   LRD_SQLITE_OPTIONS(OPTION_DEFAULT)
 #undef OPTION_DEFAULT
-  for (const char *line = text; line != NULL && *line != 0;) {
-    size_t const len = strcspn(line, "\n");
-    const char *equals = memchr(line, '=', len);
-    if (len != 0) {
-      size_t const name_len = equals == NULL ? len : (size_t)(equals - line);
-      if (equals == NULL || !option_set(options, line, name_len, equals + 1, len - name_len - 1))
-        return lrd_fail(err, LARDER_EINVAL, 0, "sqlite", "option \"%.*s\" is unknown or out of range", (int)len, line);
-    }
-    line += len + (line[len] == '\n');
-  }
+  larder_err const code = lrd_option_lines(text, "sqlite", option_set, options, err);
   if (options->wal_bytes_hard < options->wal_bytes_max) options->wal_bytes_hard = options->wal_bytes_max;
-  return LARDER_OK;
+  return code;
 }
 
 /* blobs/ beside larder.db; blobs-NAME/ beside a database of another name, so that two in one folder stay apart. */

@@ -145,7 +145,7 @@ static const char *header_outlived(sqlite_rig *rig) {
   if (count_right(rig, 0, IN_ALL) != IN_ALL) return "has lost entries, found late";
   if (rig_get_err(rig, "more") != LARDER_OK) return "takes no puts";
   larder_tier_report report = {0};
-  if (lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL) != LARDER_OK || report.damaged != 0)
+  if (lrd_sqlite_tier.check(rig->tier, false, &report, NULL, NULL, NULL) != LARDER_OK || report.damaged != 0)
     return "does not pass its check";
   if (atomic_load(&rig->evicted[LARDER_EVICT_CORRUPTION]) != lost) return "counts losses that were none";
   rig_close(rig);
