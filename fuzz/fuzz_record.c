@@ -29,7 +29,7 @@ static bool within(const void *at, size_t len, const uint8_t *data, size_t size)
 
 static void try_row_head(const uint8_t *data, size_t size) {
   larder_facts facts = {0};
-  if (!lrd_sqlite_row_head_unpack(data, size, &facts)) return;
+  if (!lrd_facts_head_unpack(data, size, &facts)) return;
   HOLDS(within(facts.version, facts.version_len, data, size));
   HOLDS(within(facts.meta, facts.meta_len, data, size));
   HOLDS(within(facts.tags, facts.tags_len, data, size));

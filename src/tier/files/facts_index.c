@@ -228,5 +228,5 @@ bool lrd_files_facts(const files_entry *entry, larder_facts *facts) {
                           .raw_len = entry->flags & FILES_FRAMED ? entry->raw_len : entry->value_len,
                           .access_count = atomic_load_explicit(&entry->uses, memory_order_relaxed),
                           .accessed_ms = atomic_load_explicit(&entry->used_ms, memory_order_relaxed)};
-  return lrd_files_head_unpack(files_head(entry), entry->head_len, facts);
+  return lrd_facts_head_unpack(files_head(entry), entry->head_len, facts);
 }

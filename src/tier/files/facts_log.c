@@ -12,7 +12,7 @@
  *   SPACE    number (4) | created (8) | length (2) | name            SYNCED a length of the log (8)
  *
  * A frame's checksum knows where it stands, so neither what an older log has left nor a copied piece passes for one.
- * head: one byte of version length, the version, two bytes of metadata length, the metadata, then the tags as they come.
+ * head: see tier/facts_head.h.
  */
 #include "files_inner.h"
 
@@ -20,43 +20,6 @@
 #define FRAME_MAGIC 0x7246664cu
 #define FRAME_HEAD  16u
 #define FRAME_MAX   (1u << 30)
-
-larder_err lrd_files_head_pack(const larder_facts *facts, lrd_buf *out) {
-  if (facts->version_len > LARDER_VERSION_MAX || facts->meta_len > LARDER_META_MAX) return LARDER_EINVAL;
-  if (facts->tags_len > LARDER_TAGS_MAX * (LARDER_TAG_MAX + 1u)) return LARDER_EINVAL;
-  if (facts->version_len + facts->meta_len + facts->tags_len == 0) return LARDER_OK;
-  uint8_t meta_len[2];
-  lrd_put_u16(meta_len, (uint16_t)facts->meta_len);
-  larder_err err = lrd_buf_append_byte(out, (uint8_t)facts->version_len);
-  if (err == LARDER_OK && facts->version_len != 0) err = lrd_buf_append(out, facts->version, facts->version_len);
-  if (err == LARDER_OK) err = lrd_buf_append(out, meta_len, 2);
-  if (err == LARDER_OK && facts->meta_len != 0) err = lrd_buf_append(out, facts->meta, facts->meta_len);
-  if (err == LARDER_OK && facts->tags_len != 0) err = lrd_buf_append(out, facts->tags, facts->tags_len);
-  return err;
-}
-
-bool lrd_files_head_unpack(const void *head, size_t len, larder_facts *facts) {
-  facts->version = facts->tags = NULL;
-  facts->meta = NULL;
-  facts->version_len = facts->meta_len = facts->tags_len = 0;
-  if (len == 0) return true;
-  const uint8_t *at = head;
-  const uint8_t *end = at + len;
-  if (len < 3 || (size_t)at[0] + 3 > len) return false;
-  facts->version_len = at[0];
-  if (facts->version_len != 0) facts->version = (const char *)at + 1;
-  at += 1 + facts->version_len;
-  facts->meta_len = lrd_get_u16(at);
-  at += 2;
-  if (facts->meta_len > LARDER_META_MAX || facts->meta_len > (size_t)(end - at)) return false;
-  if (facts->meta_len != 0) facts->meta = at;
-  at += facts->meta_len;
-  facts->tags_len = (size_t)(end - at);
-  if (facts->tags_len != 0) facts->tags = (const char *)at;
-  for (size_t tag = 0; tag < facts->tags_len; tag += 1u + (uint8_t)facts->tags[tag])
-    if ((uint8_t)facts->tags[tag] == 0 || tag + 1u + (uint8_t)facts->tags[tag] > facts->tags_len) return false;
-  return true;
-}
 
 /* --- writing ------------------------------------------------------------------------------------------------------------ */
 
@@ -202,7 +165,7 @@ static void read_entry(reader *r, files_record *out) {
   if (r->bad || facts->key_len == 0 || facts->key_len > LARDER_KEY_MAX || facts->value_len > LARDER_VALUE_MAX * 2 ||
       facts->kind > LARDER_KIND_WISDOM || facts->ending >= LRD_ENDING_COUNT || facts->shard > 3 ||
       (facts->flags & ~(FILES_TOMBSTONE | FILES_FRAMED | FILES_SHA_KNOWN)) != 0 || facts->space == 0 ||
-      facts->space >= LRD_FILES_SPACES_MAX || !lrd_files_head_unpack(out->head.data, out->head.len, &unpacked))
+      facts->space >= LRD_FILES_SPACES_MAX || !lrd_facts_head_unpack(out->head.data, out->head.len, &unpacked))
     r->bad = true;
 }
 

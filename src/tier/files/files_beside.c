@@ -68,7 +68,7 @@ void lrd_files_remove_meta(files_tier *tier, const files_entry *entry) {
 void lrd_files_publish_meta(files_tier *tier, const files_entry *entry, bool old_there) {
   larder_facts facts;
   if (!lrd_files_has_meta(entry)) return;
-  if (!lrd_files_head_unpack(files_head(entry), entry->head_len, &facts) || !is_json(facts.meta, facts.meta_len)) {
+  if (!lrd_facts_head_unpack(files_head(entry), entry->head_len, &facts) || !is_json(facts.meta, facts.meta_len)) {
     if (old_there) meta_unlink(tier, entry);
     return;
   }

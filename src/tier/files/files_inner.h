@@ -28,6 +28,7 @@
 #include "base/thread.h"
 #include "files_tier.h"
 #include "kind/ending.h"
+#include "tier/facts_head.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -308,8 +309,6 @@ bool lrd_files_has_meta(const files_entry *entry);
 void lrd_files_temporary(const files_entry *entry, char out[LRD_FILES_NAME_MAX]);
 
 /* facts_log.c */
-LARDER_MUST_CHECK larder_err lrd_files_head_pack(const larder_facts *facts, lrd_buf *out);
-bool lrd_files_head_unpack(const void *head, size_t len, larder_facts *facts);
 LARDER_MUST_CHECK larder_err lrd_files_record_entry(lrd_buf *out, const files_entry *entry);
 LARDER_MUST_CHECK larder_err lrd_files_record_short(lrd_buf *out, files_record_type type, const files_entry *entry);
 LARDER_MUST_CHECK larder_err lrd_files_record_space(lrd_buf *out, uint32_t number, int64_t created_ms, const char *name);
@@ -426,7 +425,7 @@ void lrd_files_access_note(files_tier *tier, files_entry *entry, int64_t now_ms)
 /* files_read.c */
 LARDER_MUST_CHECK larder_err lrd_files_get(void *self, const larder_tier_key *key, bool facts_only, const void *slot,
                                            larder_tier_entry *out);
-LARDER_MUST_CHECK larder_err lrd_files_fetch(files_tier *tier, uint64_t hash, bool facts_only, larder_tier_key *key_out,
+LARDER_MUST_CHECK larder_err lrd_files_fetch(void *self, uint64_t hash, bool facts_only, larder_tier_key *key_out,
                                              larder_tier_entry *out);
 void lrd_files_release(void *self, larder_tier_entry *entry);
 /* Removes what was found damaged or missing, if it is so still. The caller owns its slot. */

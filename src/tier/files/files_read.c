@@ -59,7 +59,7 @@ static larder_err pin_make(const files_entry *entry, size_t room, look *out) {
   out->pin = made;
   out->key = (larder_tier_key){.data = made->bytes, .len = entry->key_len, .hash = entry->hash, .space = entry->space};
   (void)lrd_files_facts(entry, &out->facts); /* was checked when it was read */
-  (void)lrd_files_head_unpack(made->bytes + entry->key_len, entry->head_len, &out->facts);
+  (void)lrd_facts_head_unpack(made->bytes + entry->key_len, entry->head_len, &out->facts);
   return LARDER_OK;
 }
 
@@ -270,7 +270,8 @@ larder_err lrd_files_get(void *self, const larder_tier_key *key, bool facts_only
   return err;
 }
 
-larder_err lrd_files_fetch(files_tier *tier, uint64_t hash, bool facts_only, larder_tier_key *key_out, larder_tier_entry *out) {
+larder_err lrd_files_fetch(void *self, uint64_t hash, bool facts_only, larder_tier_key *key_out, larder_tier_entry *out) {
+  files_tier *tier = lrd_files_tier_of(self);
   look found;
   larder_err const err = look_up(tier, hash, NULL, facts_only, &found);
   if (err != LARDER_OK) return err;

@@ -1,39 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Scans, ranges and figures. A scan goes by hash, so its position survives restarts and needs nothing held: a window of
- * hashes is taken under the lock, then each entry is fetched by itself and shown. Tags are looked for in the index, which
- * is in memory; no file is opened for them.
+ * Scans, ranges and figures. A scan's window is taken under the lock, entries are fetched without. Tags are looked for in the
+ * index, which is in memory; no file is opened for them.
  */
 #include "files_inner.h"
 
-#define WINDOW 256
-
-typedef struct candidate {
-  uint64_t hash;
-  bool shown;
-} candidate;
+#include "tier/hash_scan.h"
 
 static bool has_tag(const files_entry *entry, const char *tag, size_t tag_len) {
   larder_facts facts;
-  if (!lrd_files_head_unpack(files_head(entry), entry->head_len, &facts)) return false;
+  if (!lrd_facts_head_unpack(files_head(entry), entry->head_len, &facts)) return false;
   for (size_t at = 0; at < facts.tags_len; at += 1u + (uint8_t)facts.tags[at])
     if ((uint8_t)facts.tags[at] == tag_len && memcmp(facts.tags + at + 1, tag, tag_len) == 0) return true;
   return false;
 }
 
-static larder_err window_read(files_tier *tier, uint32_t space, const larder_tier_cursor *cursor, const char *tag,
-                              size_t tag_len, size_t limit, candidate *out, size_t *count_out) {
+static larder_err window_read(const lrd_hash_scan *scan, uint64_t position, size_t limit, lrd_hash_candidate *out,
+                              size_t *count_out) {
+  files_tier *tier = scan->tier;
   larder_err const err = lrd_files_read_lock(tier);
   if (err != LARDER_OK) return err == LARDER_EBUSY ? LARDER_EAWAY : err;
   int64_t const now_ms = files_wall_ms(tier);
-  uint64_t position = cursor->position;
   size_t count = 0;
   while (count < limit) {
     const files_entry *entry = lrd_files_find_from(&tier->index, position);
     if (entry == NULL) break;
-    bool const shown = entry->space == space && !files_dead(entry) && !files_expired(entry->hard_ms, now_ms) &&
-                       (tag == NULL || has_tag(entry, tag, tag_len));
-    out[count++] = (candidate){entry->hash, shown};
+    bool const shown = entry->space == scan->space && !files_dead(entry) && !files_expired(entry->hard_ms, now_ms) &&
+                       (scan->tag == NULL || has_tag(entry, scan->tag, scan->tag_len));
+    out[count++] = (lrd_hash_candidate){entry->hash, shown};
     if (entry->hash == UINT64_MAX) break;
     position = entry->hash + 1;
   }
@@ -42,49 +36,27 @@ static larder_err window_read(files_tier *tier, uint32_t space, const larder_tie
   return LARDER_OK;
 }
 
-/* Moves the cursor beyond hash. */
-static void cursor_pass(larder_tier_cursor *cursor, uint64_t hash) {
-  if (hash == UINT64_MAX)
-    cursor->ended = true;
-  else
-    cursor->position = hash + 1;
-}
-
-static larder_err scan(files_tier *tier, uint32_t space, const char *tag, size_t tag_len, larder_tier_cursor *cursor,
-                       uint64_t limit, bool values, larder_tier_visit visit, void *context) {
-  if (atomic_load(&tier->away)) return LARDER_EAWAY;
-  candidate window[WINDOW];
-  while (limit > 0 && !cursor->ended) {
-    size_t const want = limit < WINDOW ? (size_t)limit : WINDOW;
-    size_t count = 0;
-    larder_err err = window_read(tier, space, cursor, tag, tag_len, want, window, &count);
-    if (err != LARDER_OK) return err;
-    for (size_t i = 0; i < count; i++) {
-      larder_tier_key key;
-      larder_tier_entry entry;
-      err = window[i].shown ? lrd_files_fetch(tier, window[i].hash, !values, &key, &entry) : LARDER_MISS;
-      if (err != LARDER_OK && err != LARDER_MISS) return err;
-      cursor_pass(cursor, window[i].hash);
-      if (err != LARDER_OK) continue;
-      bool const go_on = key.space != space || visit(context, &key, &entry.facts, entry.value);
-      lrd_files_release(tier, &entry);
-      if (!go_on) return LARDER_OK;
-    }
-    limit -= count;
-    if (count < want) cursor->ended = true;
-  }
-  return cursor->ended ? LARDER_END : LARDER_OK;
+static lrd_hash_scan scan_of(files_tier *tier, uint32_t space) {
+  return (lrd_hash_scan){
+      .tier = tier, .space = space, .window = window_read, .fetch = lrd_files_fetch, .release = lrd_files_release};
 }
 
 larder_err lrd_files_scan(void *self, uint32_t space, larder_tier_cursor *cursor, uint64_t limit, bool values,
                           larder_tier_visit visit, void *context) {
-  return scan(lrd_files_tier_of(self), space, NULL, 0, cursor, limit, values, visit, context);
+  files_tier *tier = lrd_files_tier_of(self);
+  lrd_hash_scan scan = scan_of(tier, space);
+  scan.values = values;
+  return atomic_load(&tier->away) ? LARDER_EAWAY : lrd_hash_scan_run(&scan, cursor, limit, visit, context);
 }
 
 larder_err lrd_files_scan_tag(void *self, uint32_t space, const char *tag, size_t tag_len, larder_tier_cursor *cursor,
                               uint64_t limit, larder_tier_visit visit, void *context) {
+  files_tier *tier = lrd_files_tier_of(self);
+  lrd_hash_scan scan = scan_of(tier, space);
   if (tag == NULL || tag_len == 0 || tag_len > LARDER_TAG_MAX) return LARDER_EINVAL;
-  return scan(lrd_files_tier_of(self), space, tag, tag_len, cursor, limit, false, visit, context);
+  scan.tag = tag;
+  scan.tag_len = tag_len;
+  return atomic_load(&tier->away) ? LARDER_EAWAY : lrd_hash_scan_run(&scan, cursor, limit, visit, context);
 }
 
 larder_err lrd_files_forget_range(void *self, uint64_t first, uint64_t last, uint64_t *removed_out) {

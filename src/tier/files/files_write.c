@@ -105,16 +105,21 @@ static files_entry entry_of(files_tier *tier, const larder_tier_write *item) {
   return entry;
 }
 
+static larder_err entry_make(files_tier *tier, const larder_tier_write *item, files_entry **out) {
+  files_entry const entry = entry_of(tier, item);
+  uint8_t *head = NULL;
+  size_t head_len = 0;
+  larder_err err = lrd_facts_head_pack(&item->facts, &head, &head_len);
+  if (err == LARDER_OK)
+    err = lrd_files_entry_new(&entry, lrd_span_of(item->key.data, item->key.len), lrd_span_of(head, head_len), out);
+  lrd_dealloc(head);
+  return err;
+}
+
 static larder_err prep_put(files_tier *tier, const larder_tier_write *item, prep *one, bool sync) {
   const larder_facts *facts = &item->facts;
-  lrd_buf head = {0};
   if (facts->value_len > LARDER_VALUE_MAX || (facts->framed && facts->raw_len > LARDER_VALUE_MAX)) return LARDER_ETOOBIG;
-  files_entry entry = entry_of(tier, item);
-  larder_err err = lrd_files_head_pack(facts, &head);
-  if (err == LARDER_OK)
-    err =
-        lrd_files_entry_new(&entry, lrd_span_of(item->key.data, item->key.len), lrd_span_of(head.data, head.len), &one->entry);
-  lrd_buf_fini(&head);
+  larder_err err = entry_make(tier, item, &one->entry);
   /* A file beyond every limit would only be written to be unlinked. */
   bool const hopeless = tier->bytes_max != 0 && facts->value_len > tier->bytes_max;
   if (err == LARDER_OK && !hopeless) err = temporary_write(tier, one, item->value, (size_t)facts->value_len, sync);
@@ -287,13 +292,7 @@ larder_err lrd_files_write(void *self, larder_tier_write *items, size_t count, l
 
 larder_err lrd_files_adopt(files_tier *tier, larder_tier_write *item, const char *name) {
   prep one = {.space = item->key.space};
-  const larder_facts *facts = &item->facts;
-  lrd_buf head = {0};
-  files_entry entry = entry_of(tier, item);
-  larder_err err = lrd_files_head_pack(facts, &head);
-  if (err == LARDER_OK)
-    err = lrd_files_entry_new(&entry, lrd_span_of(item->key.data, item->key.len), lrd_span_of(head.data, head.len), &one.entry);
-  lrd_buf_fini(&head);
+  larder_err err = entry_make(tier, item, &one.entry);
   if (err != LARDER_OK) return err;
   /* As if it had just been written: from here on it is a put. */
   lrd_files_temporary(one.entry, one.temporary);

@@ -156,7 +156,7 @@ static larder_err prep_item(sqlite_tier *tier, larder_tier_write *item, sqlite_p
   if (item->verb != LARDER_TIER_PUT) return LARDER_OK;
   if (item->facts.value_len > LARDER_VALUE_MAX) return LARDER_ETOOBIG;
   if (item->facts.framed && item->facts.raw_len > LARDER_VALUE_MAX) return LARDER_ETOOBIG;
-  larder_err err = lrd_sqlite_row_head_pack(&item->facts, &prep->head, &prep->head_len);
+  larder_err err = lrd_facts_head_pack(&item->facts, &prep->head, &prep->head_len);
   if (err != LARDER_OK) return err;
   prep->value_sum = lrd_sum64(item->value, (size_t)item->facts.value_len);
   /* A file beyond every limit would only be written to be unlinked. */

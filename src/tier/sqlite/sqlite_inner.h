@@ -22,6 +22,7 @@
 #include "base/stamp.h"
 #include "base/thread.h"
 #include "sqlite_tier.h"
+#include "tier/facts_head.h"
 
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -357,8 +358,6 @@ int lrd_sqlite_totals_recount(sqlite3 *db, sqlite_totals *totals);
 uint64_t lrd_sqlite_row_sum(const sqlite_row *row);
 uint64_t lrd_sqlite_row_cost(const sqlite_row *row);
 void lrd_sqlite_row_from_statement(sqlite3_stmt *statement, sqlite_row *row);
-larder_err lrd_sqlite_row_head_pack(const larder_facts *facts, uint8_t **out, size_t *len_out);
-bool lrd_sqlite_row_head_unpack(const void *head, size_t len, larder_facts *facts);
 bool lrd_sqlite_row_facts(const sqlite_row *row, larder_facts *facts);
 
 /* sqlite_beside.c */
@@ -374,8 +373,7 @@ void lrd_sqlite_reader_return(sqlite_tier *tier, sqlite_reader *reader);
 bool lrd_sqlite_reader_overtaken(const sqlite_tier *tier, const sqlite_reader *reader);
 larder_err lrd_sqlite_get(void *self, const larder_tier_key *key, bool facts_only, const void *slot, larder_tier_entry *out);
 /* Like get, by hash alone and without access counting: key_out points into the entry. */
-larder_err lrd_sqlite_fetch(sqlite_tier *tier, uint64_t hash, bool facts_only, larder_tier_key *key_out,
-                            larder_tier_entry *out);
+larder_err lrd_sqlite_fetch(void *self, uint64_t hash, bool facts_only, larder_tier_key *key_out, larder_tier_entry *out);
 void lrd_sqlite_release(void *self, larder_tier_entry *entry);
 /* Claims and closes them all within ns, or none. */
 bool lrd_sqlite_readers_hold(sqlite_tier *tier, int64_t ns);

@@ -327,10 +327,9 @@ larder_err lrd_sqlite_get(void *self, const larder_tier_key *key, bool facts_onl
   return look(lrd_sqlite_tier_of(self), key->hash, key, facts_only, &row, out);
 }
 
-larder_err lrd_sqlite_fetch(sqlite_tier *tier, uint64_t hash, bool facts_only, larder_tier_key *key_out,
-                            larder_tier_entry *out) {
+larder_err lrd_sqlite_fetch(void *self, uint64_t hash, bool facts_only, larder_tier_key *key_out, larder_tier_entry *out) {
   sqlite_row row = {0};
-  larder_err const err = look(tier, hash, NULL, facts_only, &row, out);
+  larder_err const err = look(lrd_sqlite_tier_of(self), hash, NULL, facts_only, &row, out);
   if (err == LARDER_OK) *key_out = (larder_tier_key){.data = row.key, .len = row.key_len, .hash = hash, .space = row.space};
   return err;
 }

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One row: its checksum, its cost, and its packed head.
+ * One row: its checksum and its cost.
  *
  * `sum` covers hash, space, stamp, both expiries, flags, lengths, the blob's name, the key, the head and `vsum`, the
  * checksum of the value. So the facts are verified without the value, and a touch needs no re-reading of it. Access
  * time and count are not covered: they are written in place and harm nobody.
- *
- * head: one byte of version length, the version, two bytes of metadata length, the metadata, then the tags as they come.
  */
 #include "sqlite_inner.h"
 
@@ -67,55 +65,6 @@ void lrd_sqlite_row_from_statement(sqlite3_stmt *s, sqlite_row *row) {
   row->head_len = (size_t)sqlite3_column_bytes(s, 13);
 }
 
-larder_err lrd_sqlite_row_head_pack(const larder_facts *facts, uint8_t **out, size_t *len_out) {
-  if (facts->version_len > LARDER_VERSION_MAX || facts->meta_len > LARDER_META_MAX) return LARDER_EINVAL;
-  if (facts->version_len + facts->meta_len + facts->tags_len == 0) {
-    *out = NULL;
-    *len_out = 0;
-    return LARDER_OK;
-  }
-  size_t const len = 3 + facts->version_len + facts->meta_len + facts->tags_len;
-  uint8_t *head = lrd_alloc(len);
-  if (head == NULL) return LARDER_ENOMEM;
-  uint8_t *at = head;
-  *at++ = (uint8_t)facts->version_len;
-  if (facts->version_len != 0) memcpy(at, facts->version, facts->version_len);
-  at += facts->version_len;
-  lrd_put_u16(at, (uint16_t)facts->meta_len);
-  at += 2;
-  if (facts->meta_len != 0) memcpy(at, facts->meta, facts->meta_len);
-  at += facts->meta_len;
-  if (facts->tags_len != 0) memcpy(at, facts->tags, facts->tags_len);
-  *out = head;
-  *len_out = len;
-  return LARDER_OK;
-}
-
-/* Fills version, meta and tags with pointers into head; false when its lengths do not fit. */
-bool lrd_sqlite_row_head_unpack(const void *head, size_t len, larder_facts *facts) {
-  facts->version = NULL;
-  facts->meta = NULL;
-  facts->tags = NULL;
-  facts->version_len = facts->meta_len = facts->tags_len = 0;
-  if (len == 0) return true;
-  const uint8_t *at = head;
-  const uint8_t *end = at + len;
-  if (len < 3 || (size_t)at[0] + 3 > len) return false;
-  facts->version_len = at[0];
-  if (facts->version_len != 0) facts->version = (const char *)at + 1;
-  at += 1 + facts->version_len;
-  facts->meta_len = lrd_get_u16(at);
-  at += 2;
-  if (facts->meta_len > (size_t)(end - at)) return false;
-  if (facts->meta_len != 0) facts->meta = at;
-  at += facts->meta_len;
-  facts->tags_len = (size_t)(end - at);
-  if (facts->tags_len != 0) facts->tags = (const char *)at;
-  for (size_t tag = 0; tag < facts->tags_len; tag += 1u + (uint8_t)facts->tags[tag])
-    if ((uint8_t)facts->tags[tag] == 0 || tag + 1u + (uint8_t)facts->tags[tag] > facts->tags_len) return false;
-  return true;
-}
-
 bool lrd_sqlite_row_facts(const sqlite_row *row, larder_facts *facts) {
   *facts = (larder_facts){.stamp = row->stamp,
                           .expires_soft_ms = row->soft_ms,
@@ -127,5 +76,5 @@ bool lrd_sqlite_row_facts(const sqlite_row *row, larder_facts *facts) {
                           .raw_len = row->flags & ROW_FRAMED ? row->flags >> ROW_RAW_SHIFT : row->value_len,
                           .access_count = row->uses,
                           .accessed_ms = row->used_ms};
-  return lrd_sqlite_row_head_unpack(row->head, row->head_len, facts);
+  return lrd_facts_head_unpack(row->head, row->head_len, facts);
 }

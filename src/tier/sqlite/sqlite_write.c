@@ -27,7 +27,7 @@ larder_err lrd_sqlite_look(sqlite_tier *tier, uint64_t hash, sqlite_row *row) {
 
 static larder_err tags_change(sqlite_tier *tier, int which, const sqlite_row *row, const void *head, size_t head_len) {
   larder_facts facts;
-  if (!lrd_sqlite_row_head_unpack(head, head_len, &facts)) return LARDER_OK; /* damaged: check finds what is left of its tags */
+  if (!lrd_facts_head_unpack(head, head_len, &facts)) return LARDER_OK; /* damaged: check finds what is left of its tags */
   sqlite3_stmt *s = tier->writer.statement[which];
   larder_err err = LARDER_OK;
   for (size_t at = 0; err == LARDER_OK && at < facts.tags_len; at += 1u + (uint8_t)facts.tags[at]) {
