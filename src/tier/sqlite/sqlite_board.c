@@ -104,10 +104,10 @@ int lrd_sqlite_totals_recount(sqlite3 *db, sqlite_totals *totals) {
                               "SELECT hash, space, stamp, soft, hard, flags, used, uses, sum, vsum, vlen, bstamp, key, head "
                               "FROM entries ORDER BY hash",
                               &all);
-  while (rc == SQLITE_OK && (rc = sqlite3_step(all)) == SQLITE_ROW) {
+  if (rc == SQLITE_OK) rc = lrd_sqlite_step_first(all);
+  for (; rc == SQLITE_ROW; rc = sqlite3_step(all)) {
     sqlite_row row;
     lrd_sqlite_row_from_statement(all, &row);
-    rc = SQLITE_OK;
     if (row.space >= LRD_SQLITE_SPACES_MAX) continue;
     sqlite_totals *of = &totals[row.space];
     of->bytes += lrd_sqlite_row_cost(&row);

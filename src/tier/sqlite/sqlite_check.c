@@ -67,7 +67,7 @@ static larder_err row_judge(sqlite_tier *tier, uint64_t hash, bool repair, larde
   larder_err err = lrd_sqlite_reader_claim(tier, &reader);
   if (err != LARDER_OK) return err;
   int rc = sqlite3_bind_int64(reader->get, 1, key64_of(hash));
-  if (rc == SQLITE_OK) rc = sqlite3_step(reader->get);
+  if (rc == SQLITE_OK) rc = lrd_sqlite_step_first(reader->get);
   const char *fault = NULL;
   char key_bytes[LARDER_KEY_MAX];
   larder_tier_key key = {.data = key_bytes, .hash = hash};
@@ -122,11 +122,10 @@ static larder_err check_rows(sqlite_tier *tier, bool repair, larder_tier_report 
     if (err != LARDER_OK) return err;
     int rc = sqlite3_bind_int64(reader->window, 1, key64_of(position));
     if (rc == SQLITE_OK) rc = sqlite3_bind_int64(reader->window, 2, WINDOW);
-    while (rc == SQLITE_OK && count < WINDOW && (rc = sqlite3_step(reader->window)) == SQLITE_ROW) {
-      rc = SQLITE_OK;
+    if (rc == SQLITE_OK) rc = lrd_sqlite_step_first(reader->window);
+    for (; rc == SQLITE_ROW && count < WINDOW; rc = sqlite3_step(reader->window))
       window[count++] = hash_of(sqlite3_column_int64(reader->window, 0));
-    }
-    if (rc != SQLITE_OK && rc != SQLITE_DONE) err = lrd_sqlite_fault(tier, reader->db, rc);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) err = lrd_sqlite_fault(tier, reader->db, rc);
     (void)sqlite3_reset(reader->window);
     lrd_sqlite_reader_return(tier, reader);
     for (size_t i = 0; i < count && err == LARDER_OK; i++)
@@ -146,8 +145,8 @@ static larder_err check_pages(sqlite_tier *tier, larder_tier_report *report, lar
   sqlite3_stmt *s = NULL;
   int rc = sqlite3_prepare_v2(reader->db, "PRAGMA integrity_check(20)", -1, &s, NULL);
   bool sound = true;
-  while (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-    rc = SQLITE_OK;
+  if (rc == SQLITE_OK) rc = lrd_sqlite_step_first(s);
+  for (; rc == SQLITE_ROW; rc = sqlite3_step(s)) {
     const char *said = (const char *)sqlite3_column_text(s, 0);
     if (said != NULL && strcmp(said, "ok") == 0) continue;
     sound = false;
@@ -155,7 +154,7 @@ static larder_err check_pages(sqlite_tier *tier, larder_tier_report *report, lar
     if (finding != NULL) finding(context, NULL, said == NULL ? "the database is damaged" : said);
   }
   (void)sqlite3_finalize(s);
-  if (rc != SQLITE_DONE && rc != SQLITE_OK) err = lrd_sqlite_fault(tier, reader->db, rc);
+  if (rc != SQLITE_DONE) err = lrd_sqlite_fault(tier, reader->db, rc);
   bool const overtaken = lrd_sqlite_reader_overtaken(tier, reader);
   lrd_sqlite_reader_return(tier, reader);
   if (overtaken) { /* pages of two states say nothing of either */

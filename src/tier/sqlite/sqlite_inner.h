@@ -375,6 +375,8 @@ larder_err lrd_sqlite_get(void *self, const larder_tier_key *key, bool facts_onl
 /* Like get, by hash alone and without access counting: key_out points into the entry. */
 larder_err lrd_sqlite_fetch(void *self, uint64_t hash, bool facts_only, larder_tier_key *key_out, larder_tier_entry *out);
 void lrd_sqlite_release(void *self, larder_tier_entry *entry);
+/* sqlite3_step of a reader's statement after a reset; who is busy is waited for a while. */
+int lrd_sqlite_step_first(sqlite3_stmt *statement);
 /* Claims and closes them all within ns, or none. */
 bool lrd_sqlite_readers_hold(sqlite_tier *tier, int64_t ns);
 void lrd_sqlite_readers_let_go(sqlite_tier *tier);

@@ -45,7 +45,31 @@ void lrd_sqlite_readers_close(sqlite_tier *tier) {
   tier->readers = NULL;
 }
 
-static larder_err reader_open(sqlite_tier *tier, sqlite_reader *reader) {
+/*
+ * What passes by itself. The last three: who may not write finds no mark of a reader to stand behind, as between the two
+ * steps of a restart of the log, or an index half changed.
+ */
+static bool is_busy(int rc) {
+  int const primary = rc & 0xff;
+  return primary == SQLITE_BUSY || primary == SQLITE_LOCKED || primary == SQLITE_PROTOCOL || rc == SQLITE_READONLY_CANTINIT ||
+         rc == SQLITE_READONLY_CANTLOCK || rc == SQLITE_READONLY_RECOVERY;
+}
+
+/* The first step after a reset; busy is waited out within the patience. */
+int lrd_sqlite_step_first(sqlite3_stmt *statement) {
+  int rc = sqlite3_step(statement);
+  if (!is_busy(rc)) return rc;
+  int64_t const deadline = lrd_mono_ns(lrd_clock_real()) + GET_PATIENCE_NS;
+  while (is_busy(rc) && lrd_mono_ns(lrd_clock_real()) < deadline) {
+    (void)sqlite3_reset(statement);
+    (void)nanosleep(&(struct timespec){0, 1000 * 1000}, NULL);
+    rc = sqlite3_step(statement);
+  }
+  return rc;
+}
+
+/* Closed by the caller when it fails. */
+static int reader_connect(sqlite_tier *tier, sqlite_reader *reader) {
   int const flags = tier->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   int rc = lrd_sqlite_connect(tier, tier->path, flags, reader->beside.still, &reader->db);
   if (rc == SQLITE_OK) rc = sqlite3_busy_timeout(reader->db, 50);
@@ -59,7 +83,10 @@ static larder_err reader_open(sqlite_tier *tier, sqlite_reader *reader) {
     rc = lrd_sqlite_prepare(reader->db,
                             "SELECT hash FROM tags WHERE space = ?1 AND tag = ?2 AND hash >= ?3 ORDER BY hash LIMIT ?4",
                             &reader->tagged);
-  if (rc == SQLITE_OK) return LARDER_OK;
+  return rc;
+}
+
+static larder_err reader_failed(sqlite_tier *tier, sqlite_reader *reader, int rc) {
   larder_err const err = lrd_sqlite_fault(tier, reader->db, rc);
   reader_close(reader);
   return err == LARDER_EBUSY ? LARDER_EAWAY : err;
@@ -67,11 +94,11 @@ static larder_err reader_open(sqlite_tier *tier, sqlite_reader *reader) {
 
 /* A tier that may not write: the connection is to be one to the files that lie there now. */
 static larder_err reader_follow(sqlite_tier *tier, sqlite_reader *reader) {
-  larder_err err = LARDER_EAWAY;
-  for (int i = 0; i < RETRIES; i++) {
+  int64_t const deadline = lrd_mono_ns(lrd_clock_real()) + GET_PATIENCE_NS;
+  for (;;) {
     sqlite_beside now;
-    err = lrd_sqlite_beside_look(tier, &now);
-    if (err != LARDER_OK) return err;
+    larder_err const looked = lrd_sqlite_beside_look(tier, &now);
+    if (looked != LARDER_OK) return looked;
     if (now.dev != tier->db_dev || now.db != tier->db_ino) {
       lrd_sqlite_distrust(tier, LARDER_EAWAY, "the database file was replaced or removed under us");
       return LARDER_EAWAY;
@@ -79,10 +106,13 @@ static larder_err reader_follow(sqlite_tier *tier, sqlite_reader *reader) {
     if (reader->db != NULL && memcmp(&now, &reader->beside, sizeof now) == 0) return LARDER_OK;
     reader_close(reader);
     reader->beside = now;
-    err = reader_open(tier, reader);
-    if (err == LARDER_OK || lrd_sqlite_beside_same(tier, &now)) return err;
+    int const rc = reader_connect(tier, reader);
+    if (rc == SQLITE_OK) return LARDER_OK;
+    bool const passes = is_busy(rc) || !lrd_sqlite_beside_same(tier, &now);
+    if (!passes || lrd_mono_ns(lrd_clock_real()) >= deadline) return reader_failed(tier, reader, rc);
+    reader_close(reader);
+    (void)nanosleep(&(struct timespec){0, 1000 * 1000}, NULL);
   }
-  return err;
 }
 
 bool lrd_sqlite_reader_overtaken(const sqlite_tier *tier, const sqlite_reader *reader) {
@@ -132,10 +162,11 @@ larder_err lrd_sqlite_reader_claim(sqlite_tier *tier, sqlite_reader **out) {
     }
   }
   larder_err err = LARDER_OK;
+  int rc = SQLITE_OK;
   if (tier->read_only)
     err = reader_follow(tier, reader);
-  else if (reader->db == NULL)
-    err = reader_open(tier, reader);
+  else if (reader->db == NULL && (rc = reader_connect(tier, reader)) != SQLITE_OK)
+    err = reader_failed(tier, reader, rc);
   if (err == LARDER_OK)
     *out = reader;
   else
@@ -180,26 +211,10 @@ void lrd_sqlite_readers_pause(sqlite_tier *tier, int64_t ns) {
 
 void lrd_sqlite_readers_resume(sqlite_tier *tier) { atomic_store(&tier->board->paused_until_ns, 0); }
 
-static bool is_busy(int rc) {
-  int const primary = rc & 0xff;
-  /* The last two: who may not write waits for a mark, or for the index to be mended, by somebody who may. */
-  return primary == SQLITE_BUSY || primary == SQLITE_LOCKED || primary == SQLITE_PROTOCOL || rc == SQLITE_READONLY_CANTLOCK ||
-         rc == SQLITE_READONLY_RECOVERY;
-}
-
-/* Steps to the row of hash. SQLITE_ROW, SQLITE_DONE, or an error; busy is waited out within the patience. */
+/* Steps to the row of hash. SQLITE_ROW, SQLITE_DONE, or an error. */
 static int step_to(sqlite3_stmt *statement, uint64_t hash) {
-  int rc = sqlite3_bind_int64(statement, 1, key64_of(hash));
-  if (rc != SQLITE_OK) return rc;
-  rc = sqlite3_step(statement);
-  if (rc == SQLITE_ROW || rc == SQLITE_DONE || !is_busy(rc)) return rc;
-  int64_t const deadline = lrd_mono_ns(lrd_clock_real()) + GET_PATIENCE_NS;
-  while (is_busy(rc) && lrd_mono_ns(lrd_clock_real()) < deadline) {
-    (void)sqlite3_reset(statement);
-    (void)nanosleep(&(struct timespec){0, 1000 * 1000}, NULL);
-    rc = sqlite3_step(statement);
-  }
-  return rc;
+  int const rc = sqlite3_bind_int64(statement, 1, key64_of(hash));
+  return rc == SQLITE_OK ? lrd_sqlite_step_first(statement) : rc;
 }
 
 /* Remembered for removal by the next tick: a get does not write. */

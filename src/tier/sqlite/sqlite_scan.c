@@ -21,8 +21,8 @@ static larder_err window_read(const lrd_hash_scan *scan, uint64_t position, size
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(s, tag == NULL ? 2 : 4, (sqlite3_int64)limit);
   size_t count = 0;
   int64_t const now_ms = sqlite_wall_ms(tier);
-  while (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW && count < limit) {
-    rc = SQLITE_OK;
+  if (rc == SQLITE_OK) rc = lrd_sqlite_step_first(s);
+  for (; rc == SQLITE_ROW && count < limit; rc = sqlite3_step(s)) {
     bool shown = true;
     if (tag == NULL)
       shown = sqlite3_column_int64(s, 1) == scan->space && !(sqlite3_column_int64(s, 2) & ROW_TOMBSTONE) &&

@@ -53,6 +53,7 @@ larder_err lrd_sqlite_err_of(sqlite3 *db, int rc) {
   case SQLITE_FULL:
     return LARDER_ENOSPC;
   case SQLITE_READONLY:
+    return rc == SQLITE_READONLY_CANTINIT || rc == SQLITE_READONLY_CANTLOCK ? LARDER_EBUSY : LARDER_EACCES;
   case SQLITE_PERM:
   case SQLITE_AUTH:
     return LARDER_EACCES;
@@ -322,7 +323,7 @@ static larder_err space_known(sqlite_tier *tier, const char *name, int64_t *out)
   sqlite3_stmt *s = NULL;
   int rc = sqlite3_prepare_v2(reader->db, "SELECT id FROM spaces WHERE name = ?1", -1, &s, NULL);
   if (rc == SQLITE_OK) rc = sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
-  if (rc == SQLITE_OK) rc = sqlite3_step(s);
+  if (rc == SQLITE_OK) rc = lrd_sqlite_step_first(s);
   if (rc == SQLITE_ROW)
     *out = sqlite3_column_int64(s, 0);
   else
@@ -372,7 +373,7 @@ static larder_err tier_spaces(void *self, bool (*visit)(void *context, uint32_t 
     char *name = NULL;
     int rc = sqlite3_prepare_v2(reader->db, "SELECT id, name FROM spaces WHERE id > ?1 ORDER BY id LIMIT 1", -1, &s, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_bind_int64(s, 1, after);
-    if (rc == SQLITE_OK) rc = sqlite3_step(s);
+    if (rc == SQLITE_OK) rc = lrd_sqlite_step_first(s);
     if (rc == SQLITE_ROW) {
       const char *text = (const char *)sqlite3_column_text(s, 1);
       after = sqlite3_column_int64(s, 0);

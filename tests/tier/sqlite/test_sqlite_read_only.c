@@ -158,8 +158,8 @@ static int setup(void **state) {
   s->at.options = s->seen.options = "wal_bytes_max=1048576";
   s->newest = mmap(NULL, sizeof *s->newest, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   s->at.mounted = geteuid() == 0 && mount("tmpfs", s->at.dir, "tmpfs", 0, "size=64m") == 0;
-  s->bound = s->at.mounted && mount(s->at.dir, s->seen.dir, NULL, MS_BIND, NULL) == 0 &&
-             mount(NULL, s->seen.dir, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) == 0;
+  s->bound = s->at.mounted && mount(s->at.dir, s->seen.dir, "none", MS_BIND, NULL) == 0 &&
+             mount("none", s->seen.dir, "none", MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) == 0;
   for (int i = 0; i < WRITERS; i++) writer_start(s, &s->writers[i]);
   *state = s;
   return s->newest == MAP_FAILED ? -1 : 0;
