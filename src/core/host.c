@@ -56,7 +56,11 @@ static void host_log(void *context, int level, const char *id, const char *messa
 
 static void host_distrust(void *context, larder_err why, const char *message) {
   lrd_instance *instance = context;
-  if (!atomic_exchange(&instance->broken, true)) {
+  bool noticed = !atomic_exchange(&instance->broken, true);
+  if (noticed && lrd_cache_onlooker(instance->cache)) {
+    lrd_log_write(&instance->cache->log, LRD_LOG_WARN, "tier.reopened", "tier %s has to be opened anew: %s",
+                  instance->tier.name, message);
+  } else if (noticed) {
     lrd_log_write(&instance->cache->log, LRD_LOG_ERROR, "tier.distrusted", "tier %s is out of use on this host: %s (%s)",
                   instance->tier.name, message, larder_err_text(why));
   }

@@ -105,7 +105,7 @@ static void instance_reopen(lrd_instance *instance) {
 static void instance_recover(lrd_instance *instance) {
   larder *cache = instance->cache;
   bool distrusted = instance->shared && lrd_slots_trust(cache->slots, instance->number, NULL) == LRD_TRUST_BROKEN;
-  if (distrusted) {
+  if (distrusted || (instance->entered && lrd_slots_tier_moved(cache->slots, instance->number))) {
     atomic_store(&instance->broken, true);
   }
   if (!atomic_load(&instance->broken)) {

@@ -57,30 +57,33 @@ static bool name_compare(void *context, uint32_t space, const char *name) {
   return !search->found;
 }
 
-/* Binding a name makes it where it is new, which an onlooker can't. */
-static bool link_may_bind(const larder_ns *ns, lrd_link *link) {
-  name_search search = {.name = ns->name};
-  if (!lrd_cache_onlooker(ns->cache) || !link->instance->tier.ops->spaces) {
-    return true;
-  }
-  lrd_ignore(lrd_tier_spaces(&link->instance->tier, name_compare, &search)); /* away: looked for again with the tier */
-  return search.found;
-}
-
-static larder_err link_bind(larder_ns *ns, lrd_link *link) {
+static larder_err link_bind_made(larder_ns *ns, lrd_link *link) {
   uint32_t space = LRD_SPACE_NONE;
-  if (!link_may_bind(ns, link)) {
-    atomic_store(&link->space, space);
-    return LARDER_OK;
-  }
   larder_tier_space params = {
       .size = sizeof params, .name = ns->name, .bytes_max = link->limits->bytes_max, .entries_max = link->limits->entries_max};
   larder_err result = lrd_tier_bind(&link->instance->tier, &params, &space);
-  if (result != LARDER_OK) {
-    return result;
+  if (result < 0 && result != LARDER_ENOMEM && lrd_cache_onlooker(ns->cache)) {
+    return LARDER_OK; /* it stays as it is, and is looked for again */
   }
-  atomic_store(&link->space, space);
-  return LARDER_OK;
+  if (result == LARDER_OK) {
+    atomic_store(&link->space, space);
+  }
+  return result;
+}
+
+/* Binding a name makes it where it is new, which an onlooker can't: there it is bound when somebody has made it. */
+static larder_err link_bind(larder_ns *ns, lrd_link *link) {
+  name_search search = {.name = ns->name};
+  if (lrd_cache_onlooker(ns->cache)) {
+    atomic_store(&link->space, LRD_SPACE_NONE);
+    if (link->instance->tier.ops->spaces) {
+      lrd_ignore(lrd_tier_spaces(&link->instance->tier, name_compare, &search)); /* away: looked for again */
+      if (!search.found) {
+        return LARDER_OK;
+      }
+    }
+  }
+  return link_bind_made(ns, link);
 }
 
 /* Makes a whole namespace known to the callbacks of its tiers. */
@@ -115,18 +118,59 @@ larder_err lrd_instance_rebind(lrd_instance *instance) {
   return result;
 }
 
-void lrd_spaces_look(larder *cache) {
-  lrd_lock(&cache->ns_mutex);
+/* --- an onlooker's namespaces that nobody had made yet ------------------------------------------------------------------ */
+
+static lrd_link *link_unbound(larder_ns *ns, const lrd_instance *instance) {
+  for (size_t i = 0; i < ns->links_len; i++) {
+    if (ns->links[i].instance == instance && atomic_load(&ns->links[i].space) == LRD_SPACE_NONE) {
+      return &ns->links[i];
+    }
+  }
+  return NULL;
+}
+
+typedef struct space_search {
+  lrd_instance *instance;
+  bool found[LRD_NS_MAX];
+} space_search;
+
+static bool space_compare(void *context, uint32_t space, const char *name) {
+  space_search *search = context;
+  larder *cache = search->instance->cache;
+  (void)space;
   for (uint32_t i = 0; i < atomic_load(&cache->spaces_len); i++) {
     larder_ns *ns = atomic_load(&cache->spaces[i]);
-    for (size_t k = 0; k < ns->links_len; k++) {
-      if (atomic_load(&ns->links[k].space) == LRD_SPACE_NONE && lrd_instance_answers(ns->links[k].instance)) {
-        lrd_ignore(link_bind(ns, &ns->links[k])); /* looked for again at the next tick */
+    search->found[i] = search->found[i] || (link_unbound(ns, search->instance) && strcmp(ns->name, name) == 0);
+  }
+  return true;
+}
+
+static bool any_unbound(larder *cache, const lrd_instance *instance) {
+  for (uint32_t i = 0; i < atomic_load(&cache->spaces_len); i++) {
+    if (link_unbound(atomic_load(&cache->spaces[i]), instance)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void lrd_spaces_look(larder *cache) {
+  for (size_t i = 0; i < cache->instances_len; i++) {
+    space_search search = {.instance = &cache->instances[i]};
+    if (!lrd_instance_answers(search.instance) || !any_unbound(cache, search.instance) ||
+        lrd_tier_spaces(&search.instance->tier, space_compare, &search) < 0) {
+      continue;
+    }
+    lrd_lock(&cache->ns_mutex);
+    for (uint32_t k = 0; k < LRD_NS_MAX; k++) {
+      if (search.found[k]) {
+        larder_ns *ns = atomic_load(&cache->spaces[k]);
+        lrd_ignore(link_bind_made(ns, link_unbound(ns, search.instance))); /* looked for again at the next tick */
+        ns_publish(ns);
       }
     }
-    ns_publish(ns);
+    lrd_unlock(&cache->ns_mutex);
   }
-  lrd_unlock(&cache->ns_mutex);
 }
 
 static lrd_instance *instance_of(larder *cache, size_t config_tier) {

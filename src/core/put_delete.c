@@ -25,11 +25,11 @@ static larder_err put_refused(lrd_change *change) {
   if (result == LARDER_OK && change->result < 0) {
     result = change->result;
   }
-  lrd_stats_add(change->op.ns->cell, LRD_STAT_NOT_KEPT, 1);
-  if (change->result == LARDER_OLDER) {
-    return LARDER_OLDER;
+  if (result < 0) {
+    return result;
   }
-  return result < 0 ? result : LARDER_NOT_KEPT;
+  lrd_stats_add(change->op.ns->cell, LRD_STAT_NOT_KEPT, 1);
+  return change->result == LARDER_OLDER ? LARDER_OLDER : LARDER_NOT_KEPT;
 }
 
 /* Refuses what is not what its kind says. A pickle can't be checked, and is let pass with a warning. */

@@ -10,6 +10,7 @@
 #include "base/fail.h"
 #include "mutation.h"
 #include "slots_map.h"
+#include <errno.h>
 #include <sched.h>
 #include <sys/mman.h>
 
@@ -228,8 +229,9 @@ void lrd_slot_mark_dirty(lrd_slots *slots, unsigned tier, uint64_t slot) {
   if (LRD_MUTATED(LRD_MUTATE_NO_DIRTY_MARK)) {
     return;
   }
-  _Atomic uint64_t *count = &slots->map_tiers[slots->tier_index[tier]].dirty;
-  _Atomic uint64_t *word = slots_dirty_words(slots, tier) + slot / 64;
+  unsigned at = slots_tier_at(slots, tier);
+  _Atomic uint64_t *count = &slots->map_tiers[at].dirty;
+  _Atomic uint64_t *word = slots_dirty_words(slots, at) + slot / 64;
   uint64_t bit = UINT64_C(1) << (slot % 64);
   atomic_fetch_add(count, 1);
   if (atomic_fetch_or(word, bit) & bit) {
@@ -242,35 +244,37 @@ void lrd_slot_mark_dirty(lrd_slots *slots, unsigned tier, uint64_t slot) {
 }
 
 void lrd_slot_clear_dirty(lrd_slots *slots, unsigned tier, uint64_t slot) {
-  _Atomic uint64_t *word = slots_dirty_words(slots, tier) + slot / 64;
+  unsigned at = slots_tier_at(slots, tier);
+  _Atomic uint64_t *word = slots_dirty_words(slots, at) + slot / 64;
   uint64_t bit = UINT64_C(1) << (slot % 64);
   if (atomic_fetch_and(word, ~bit) & bit) {
-    atomic_fetch_sub(&slots->map_tiers[slots->tier_index[tier]].dirty, 1);
+    atomic_fetch_sub(&slots->map_tiers[at].dirty, 1);
   }
+}
+
+static uint64_t dirty_count(const lrd_slots *slots, unsigned at) {
+  return at == MAP_TIER_UNKNOWN ? 0 : atomic_load_explicit(&slots->map_tiers[at].dirty, memory_order_acquire);
 }
 
 bool lrd_slot_dirty(const lrd_slots *slots, unsigned tier, uint64_t slot) {
-  if (lrd_slots_dirty_count(slots, tier) == 0) {
+  unsigned at = slots_tier_at(slots, tier);
+  if (dirty_count(slots, at) == 0) {
     return false;
   }
-  uint64_t word = atomic_load_explicit(slots_dirty_words(slots, tier) + slot / 64, memory_order_acquire);
+  uint64_t word = atomic_load_explicit(slots_dirty_words(slots, at) + slot / 64, memory_order_acquire);
   return (word >> (slot % 64)) & 1;
 }
 
-uint64_t lrd_slots_dirty_count(const lrd_slots *slots, unsigned tier) {
-  if (!slots_tier_known(slots, tier)) {
-    return 0;
-  }
-  return atomic_load_explicit(&slots->map_tiers[slots->tier_index[tier]].dirty, memory_order_acquire);
-}
+uint64_t lrd_slots_dirty_count(const lrd_slots *slots, unsigned tier) { return dirty_count(slots, slots_tier_at(slots, tier)); }
 
 bool lrd_slots_dirty_next(const lrd_slots *slots, unsigned tier, uint64_t from, uint64_t *slot_out) {
-  if (!slots_tier_known(slots, tier)) {
+  unsigned at = slots_tier_at(slots, tier);
+  uint64_t count = lrd_slot_count(slots);
+  if (at == MAP_TIER_UNKNOWN) {
     return false;
   }
-  uint64_t count = lrd_slot_count(slots);
   for (uint64_t slot = from; slot < count;) {
-    uint64_t word = atomic_load(slots_dirty_words(slots, tier) + slot / 64) >> (slot % 64);
+    uint64_t word = atomic_load(slots_dirty_words(slots, at) + slot / 64) >> (slot % 64);
     if (word != 0) {
       *slot_out = slot + (unsigned)__builtin_ctzll(word);
       return *slot_out < count;
@@ -321,10 +325,14 @@ lrd_stamp lrd_slots_traceless(const lrd_slots *slots, unsigned tier, uint64_t sl
 }
 
 lrd_tier_trust lrd_slots_trust(const lrd_slots *slots, unsigned tier, uint64_t *generation_out) {
-  if (!slots_tier_known(slots, tier)) {
+  struct stat facts;
+  unsigned at = slots_tier_at(slots, tier);
+  /* What somebody marks in a map that we have not joined yet must not be read past. */
+  if (at == MAP_TIER_UNKNOWN || (atomic_load_explicit(&slots->mapless, memory_order_acquire) &&
+                                 (lrd_fs_stat(slots->map_path, &facts) == 0 || errno != ENOENT))) {
     return LRD_TRUST_BROKEN;
   }
-  map_tier *entry = &slots->map_tiers[slots->tier_index[tier]];
+  map_tier *entry = &slots->map_tiers[at];
   if (generation_out) {
     *generation_out = atomic_load(&entry->generation);
   }
@@ -335,20 +343,29 @@ void lrd_slots_distrust(lrd_slots *slots, unsigned tier) {
   if (slots->onlooker) {
     return;
   }
-  atomic_store(&slots->map_tiers[slots->tier_index[tier]].trust, MAP_TRUST_BROKEN);
+  atomic_store(&slots->map_tiers[slots_tier_at(slots, tier)].trust, MAP_TRUST_BROKEN);
 }
 
 bool lrd_slots_tier_enter(lrd_slots *slots, unsigned tier, bool alone) {
-  return lrd_fs_lock_try(slots->lock_fd, LOCK_TIERS_AT + slots->tier_index[tier], 1,
-                         alone ? LRD_FS_EXCLUSIVE : LRD_FS_SHARED) == 0;
+  unsigned at = slots_tier_at(slots, tier);
+  if (at == MAP_TIER_UNKNOWN ||
+      lrd_fs_lock_try(slots->lock_fd, LOCK_TIERS_AT + at, 1, alone ? LRD_FS_EXCLUSIVE : LRD_FS_SHARED) != 0) {
+    return false;
+  }
+  slots->entered_at[tier] = at;
+  return true;
 }
 
 void lrd_slots_tier_leave(lrd_slots *slots, unsigned tier) {
-  (void)lrd_fs_lock_try(slots->lock_fd, LOCK_TIERS_AT + slots->tier_index[tier], 1, LRD_FS_UNLOCK);
+  (void)lrd_fs_lock_try(slots->lock_fd, LOCK_TIERS_AT + slots->entered_at[tier], 1, LRD_FS_UNLOCK);
+}
+
+bool lrd_slots_tier_moved(const lrd_slots *slots, unsigned tier) {
+  return slots->entered_at[tier] != slots_tier_at(slots, tier);
 }
 
 void lrd_slots_tier_replaced(lrd_slots *slots, unsigned tier) {
-  map_tier *entry = &slots->map_tiers[slots->tier_index[tier]];
+  map_tier *entry = &slots->map_tiers[slots_tier_at(slots, tier)];
   /* Dirty marks stay: what was salvaged may hold the very values that the marks are about. */
   lrd_slots_move_all(slots);
   lrd_slots_traceless_all(slots, tier);

@@ -7,8 +7,8 @@
  * A *token* is a slot's word seen without an owner. Slots are owned in ascending order by who needs several.
  *
  * Who may only read the root is an *onlooker*: it maps the map read-only, has no row and owns no slot (LARDER_EACCES), and
- * what it keeps in memory is as true as anybody's, since a token needs reading alone. Where the map is not there it has one
- * of its own until somebody makes it.
+ * what it keeps in memory is as true as anybody's, since a token needs reading alone. Where there is no map nothing is kept in
+ * memory until somebody makes one.
  */
 #ifndef LRD_CORE_SLOTS_H
 #define LRD_CORE_SLOTS_H
@@ -115,6 +115,8 @@ lrd_stamp lrd_slots_traceless(const lrd_slots *slots, unsigned tier, uint64_t sl
 /* Held shared while the tier is open here; `alone` tries for it exclusively. False when it is not to be had. */
 bool lrd_slots_tier_enter(lrd_slots *slots, unsigned tier, bool alone);
 void lrd_slots_tier_leave(lrd_slots *slots, unsigned tier);
+/* An onlooker's: in the map it has now the tier has another number than when it was entered: leave it and enter again. */
+bool lrd_slots_tier_moved(const lrd_slots *slots, unsigned tier);
 /* By the one who holds it alone, after replacing it: a new generation, every slot moved, trusted; dirty marks stay;
  * tombstones are lost. */
 void lrd_slots_tier_replaced(lrd_slots *slots, unsigned tier);

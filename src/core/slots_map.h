@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What slots.c (the protocol) and slots_file.c (joining and leaving) share: the map's layout on disk and the handle.
+ * What slots.c (the protocol), slots_file.c (joining and leaving) and slots_map.c (the map's file) share: the map's layout on
+ * disk and the handle.
  *
  *   0       head      magic, format, number of slots, root id, seed, sum of these
  *   128     clock     the last stamp given out on this host
@@ -73,6 +74,7 @@ struct lrd_slots {
   bool row_claimed;
   bool joining;
   bool onlooker;             /* LOCK and map can only be read: no row, and nothing of the map is ever written */
+  _Atomic bool mapless;      /* an onlooker whose map is its own, since there was none */
   _Atomic uint32_t owned;    /* slots that threads of this process own or are about to own */
   _Atomic uint64_t attempts; /* to own one, ever */
   _Atomic uint64_t replaced; /* owners, since they were last asked for */
@@ -85,31 +87,42 @@ struct lrd_slots {
   uint64_t seed;
   const lrd_clock *clock;
   const lrd_log *log;
-  unsigned tier_index[LRD_SHARED_TIERS_MAX]; /* our number to the map's */
+  _Atomic unsigned tier_index[LRD_SHARED_TIERS_MAX]; /* our number to the map's; an onlooker's may come later */
+  unsigned entered_at[LRD_SHARED_TIERS_MAX];         /* the map's number when we entered */
   char tier_names[LRD_SHARED_TIERS_MAX][64];
   size_t tiers_len;
   uint64_t map_inode;
   uint64_t lock_inode;
 };
 
-/* False: an onlooker has asked for it, and no writer ever has. */
-static inline bool slots_tier_known(const lrd_slots *slots, unsigned tier) {
-  return slots->tier_index[tier] < LRD_SHARED_TIERS_MAX;
+#define MAP_TIER_UNKNOWN LRD_SHARED_TIERS_MAX /* an onlooker has asked for it, and no writer ever has */
+
+static inline unsigned slots_tier_at(const lrd_slots *slots, unsigned tier) {
+  return atomic_load_explicit(&slots->tier_index[tier], memory_order_acquire);
 }
 
-static inline _Atomic uint64_t *slots_dirty_words(const lrd_slots *slots, unsigned tier) {
+/* `at`: the map's number. */
+static inline _Atomic uint64_t *slots_dirty_words(const lrd_slots *slots, unsigned at) {
   size_t words = ((size_t)1 << slots->log2) / 64;
-  return slots->words + ((size_t)1 << slots->log2) + slots->tier_index[tier] * (words ? words : 1);
+  return slots->words + ((size_t)1 << slots->log2) + at * (words ? words : 1);
 }
 
 static inline _Atomic uint64_t *slots_trace(const lrd_slots *slots, unsigned tier, uint64_t slot) {
-  return slots->traces + slots->tier_index[tier] * MAP_TRACES + slot % MAP_TRACES;
+  return slots->traces + slots_tier_at(slots, tier) * MAP_TRACES + slot % MAP_TRACES;
 }
 
 static inline size_t slots_map_len(unsigned log2) {
   size_t count = (size_t)1 << log2;
   return MAP_SLOTS_AT + count * 8 + LRD_SHARED_TIERS_MAX * (count / 64) * 8;
 }
+
+/*
+ * Maps the map, made where it is missing or damaged; at_fixed: over the one that is mapped there. MISS to an onlooker that has
+ * one and finds no other: what it has goes on being true.
+ */
+LARDER_MUST_CHECK larder_err lrd_slots_map_open(lrd_slots *slots, uint64_t count, void *at_fixed, larder_error *err);
+/* No token equals any word from now on. Not of a map that others use. */
+void lrd_slots_void_words(lrd_slots *slots);
 
 /* Whatever a tier held may have been newer than anything that is queued. */
 void lrd_slots_traceless_all(lrd_slots *slots, unsigned tier);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A root that can only be read, as on media made so or in a container that has it mounted read-only: a real read-only mount
- * of a folder beside a process that writes it. Whatever is acknowledged there is seen here at once, by memory too; nothing
- * here changes anything; what is still unknown when it is opened is found later.
+ * A root that can only be read, as on media made so, in a container that has it mounted read-only, or where LOCK is somebody
+ * else's: a real read-only mount of a folder beside a process that writes it, where that is allowed, and the same folder with
+ * the opening of LOCK refused. Whatever is acknowledged there is seen here at once, by memory too; nothing here changes
+ * anything; what is still unknown when it is opened is found later.
  */
 #include "support/support.h"
 
 #include "base/hash.h"
 #include "core/cache.h"
 #include "larder_testing.h"
+#include <errno.h>
+#include <ftw.h>
 #include <larder/keys.h>
 #include <larder/stats.h>
 #include <signal.h>
@@ -27,21 +30,26 @@
 
 static const char *const configs[] = {CONFIG("sqlite"), CONFIG("files"), CONFIG("files, sqlite")};
 #define CONFIGS (sizeof configs / sizeof configs[0])
+#define WAYS    (2 * CONFIGS) /* each by a mount, then each with LOCK refused */
 
 typedef struct scene {
   const char *config;
   char *root; /* written here */
-  char *view; /* the same folder, mounted read-only */
+  char *view; /* the same folder, mounted read-only; NULL: LOCK is refused */
   larder *writer;
   larder *onlooker;
   larder_ns *written;
   larder_ns *seen;
 } scene;
 
+/* The machine's clock, but not that very one: the cache starts no threads, and its keeper is run by hand. */
+static lrd_clock by_hand;
+
 static void cache_open(const scene *s, const char *root, larder **out) {
   larder_error err = {0};
+  by_hand = *lrd_clock_real();
   larder_options options = {.size = sizeof options, .root = root, .config_text = s->config};
-  larder_err result = lrd_larder_open_with_clock(&options, lrd_clock_real(), out, &err);
+  larder_err result = lrd_larder_open_with_clock(&options, &by_hand, out, &err);
   if (result != LARDER_OK) print_error("%s\n", err.message);
   assert_ok(result);
 }
@@ -52,40 +60,49 @@ static void writer_open(scene *s) {
 }
 
 static void onlooker_open(scene *s) {
-  cache_open(s, s->view, &s->onlooker);
+  if (!s->view) {
+    support_fs_fail_at(LRD_FS_OPEN, 1, EACCES);
+    support_fs_only_path("LOCK");
+  }
+  cache_open(s, s->view ? s->view : s->root, &s->onlooker);
+  if (!s->view) assert_true(support_fs_end() >= 1);
   assert_true(lrd_cache_onlooker(s->onlooker));
   assert_ok(larder_ns_open(s->onlooker, "n", &s->seen, NULL));
 }
 
-static void view_mount(const scene *s) {
-  if (mount(s->root, s->view, NULL, MS_BIND, NULL) != 0) skip(); /* needs privileges */
-  assert_int_equal(mount(NULL, s->view, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL), 0);
-}
-
-static void scene_begin(scene *s, const char *dir, size_t config) {
+/* False: nothing can be mounted here. */
+static bool scene_begin(scene *s, const char *dir, size_t way) {
   char name[32];
-  *s = (scene){.config = configs[config]};
-  (void)snprintf(name, sizeof name, "root%zu", config);
+  *s = (scene){.config = configs[way % CONFIGS]};
+  (void)snprintf(name, sizeof name, "root%zu", way);
   s->root = support_path(dir, name);
-  (void)snprintf(name, sizeof name, "view%zu", config);
-  s->view = support_path(dir, name);
   assert_int_equal(lrd_fs_mkdir(s->root, 0700), 0);
+  if (way >= CONFIGS) return true;
+  (void)snprintf(name, sizeof name, "view%zu", way);
+  s->view = support_path(dir, name);
   assert_int_equal(lrd_fs_mkdir(s->view, 0700), 0);
+  if (mount(s->root, s->view, NULL, MS_BIND, NULL) == 0) {
+    assert_int_equal(mount(NULL, s->view, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL), 0);
+    return true;
+  }
+  free(s->root);
+  free(s->view);
+  return false;
 }
 
 static void scene_end(scene *s) {
   if (s->onlooker) assert_ok(larder_close(&s->onlooker));
   if (s->writer) assert_ok(larder_close(&s->writer));
-  (void)umount(s->view);
+  if (s->view) (void)umount(s->view);
   free(s->root);
   free(s->view);
 }
 
 /* Also of a test that has failed. */
 static int views_unmount(void **state) {
-  for (size_t config = 0; config < CONFIGS; config++) {
+  for (size_t way = 0; way < CONFIGS; way++) {
     char name[32];
-    (void)snprintf(name, sizeof name, "view%zu", config);
+    (void)snprintf(name, sizeof name, "view%zu", way);
     char *view = support_path(*state, name);
     (void)umount2(view, MNT_DETACH);
     free(view);
@@ -113,11 +130,10 @@ static void sees(larder_ns *ns, const char *key, const char *value) {
 }
 
 static void what_is_written_beside_is_seen_at_once(void **state) {
-  for (size_t config = 0; config < CONFIGS; config++) {
+  for (size_t way = 0; way < WAYS; way++) {
     scene s;
     char value[32];
-    scene_begin(&s, *state, config);
-    view_mount(&s);
+    if (!scene_begin(&s, *state, way)) continue;
     writer_open(&s);
     assert_ok(put_text(s.written, "k", "first"));
     assert_ok(put_text(s.written, "gone", "first"));
@@ -143,15 +159,14 @@ static void what_is_written_beside_is_seen_at_once(void **state) {
 }
 
 static void nothing_is_changed_by_an_onlooker(void **state) {
-  for (size_t config = 0; config < CONFIGS; config++) {
+  for (size_t way = 0; way < WAYS; way++) {
     scene s;
     larder_bulk bulk;
     larder_validation report;
     larder_rotation rotation;
     larder_match all = {.size = sizeof all};
     larder_item items[2] = {{.key = "k", .key_len = 1, .value = "x", .value_len = 1}, {.key = "m", .key_len = 1, .value = "x"}};
-    scene_begin(&s, *state, config);
-    view_mount(&s);
+    if (!scene_begin(&s, *state, way)) continue;
     writer_open(&s);
     assert_ok(put_text(s.written, "k", "kept"));
     onlooker_open(&s);
@@ -192,12 +207,11 @@ static void nothing_is_changed_by_an_onlooker(void **state) {
 }
 
 static void other_namespaces_serve_as_well_as_they_can(void **state) {
-  for (size_t config = 0; config < CONFIGS; config++) {
+  for (size_t way = 0; way < WAYS; way++) {
     scene s;
     larder_ns *ns;
     larder_ns *later;
-    scene_begin(&s, *state, config);
-    view_mount(&s);
+    if (!scene_begin(&s, *state, way)) continue;
     writer_open(&s);
     assert_ok(put_text(s.written, "k", "kept"));
     onlooker_open(&s);
@@ -229,10 +243,9 @@ static void other_namespaces_serve_as_well_as_they_can(void **state) {
 
 /* The mark keeps what a tier could not forget from who only reads, too. */
 static void a_dirty_slot_is_not_read(void **state) {
-  for (size_t config = 0; config < CONFIGS; config++) {
+  for (size_t way = 0; way < WAYS; way++) {
     scene s;
-    scene_begin(&s, *state, config);
-    view_mount(&s);
+    if (!scene_begin(&s, *state, way)) continue;
     writer_open(&s);
     assert_ok(put_text(s.written, "k", "old"));
     onlooker_open(&s);
@@ -261,24 +274,61 @@ static void write_until_killed(scene *s, int tell_fd) {
   }
 }
 
-/* Waits for its turn, writes, and leaves in order. */
-static void write_when_told(scene *s, int wait_fd) {
-  char byte;
-  if (read(wait_fd, &byte, 1) != 1) _exit(1);
-  writer_open(s);
-  larder_err result = put_text(s->written, "k", "by the living");
-  _exit(larder_close(&s->writer) == LARDER_OK && result == LARDER_OK ? 0 : 2);
+/*
+ * A writer in a process of its own, made before this one opens anything: SQLite has one index of the log in each process, and
+ * the first who opens it has made it read-only here.
+ */
+typedef struct partner {
+  pid_t pid;
+  int orders[2];
+  int reports[2];
+} partner;
+
+static void partner_obey(scene *s, const partner *p) {
+  char order;
+  close(p->orders[1]); /* or it would outlive a test that fails */
+  while (read(p->orders[0], &order, 1) == 1 && order != 0) {
+    char value[2] = {order, 0};
+    if (!s->writer) writer_open(s);
+    larder_err result = put_text(s->written, "k", value);
+    if (result != LARDER_OK || write(p->reports[1], "x", 1) != 1) _exit(2);
+  }
+  _exit(!s->writer || larder_close(&s->writer) == LARDER_OK ? 0 : 3);
+}
+
+static void partner_begin(scene *s, partner *p) {
+  assert_int_equal(pipe(p->orders), 0);
+  assert_int_equal(pipe(p->reports), 0);
+  p->pid = fork();
+  assert_true(p->pid >= 0);
+  if (p->pid == 0) partner_obey(s, p);
+}
+
+/* Puts this one letter, and returns when it is acknowledged; 0: leaves in order. */
+static void partner_put(partner *p, char letter) {
+  char report;
+  int status;
+  assert_int_equal(write(p->orders[1], &letter, 1), 1);
+  if (letter != 0) {
+    assert_int_equal(read(p->reports[0], &report, 1), 1);
+    return;
+  }
+  assert_int_equal(waitpid(p->pid, &status, 0), p->pid);
+  assert_int_equal(status, 0);
+  for (unsigned i = 0; i < 2; i++) {
+    close(p->orders[i]);
+    close(p->reports[i]);
+  }
 }
 
 /* Without any writer alive: a log that was never folded in, slots that stay owned. */
 static void what_a_killed_writer_left_is_served(void **state) {
-  for (size_t config = 0; config < CONFIGS; config++) {
+  for (size_t way = 0; way < WAYS; way++) {
     scene s;
     int told[2];
     char byte;
     int status;
-    scene_begin(&s, *state, config);
-    view_mount(&s);
+    if (!scene_begin(&s, *state, way)) continue;
     assert_int_equal(pipe(told), 0);
     pid_t killed = fork();
     assert_true(killed >= 0);
@@ -287,18 +337,16 @@ static void what_a_killed_writer_left_is_served(void **state) {
     (void)usleep(50 * 1000);
     assert_int_equal(kill(killed, SIGKILL), 0);
     assert_int_equal(waitpid(killed, &status, 0), killed);
-    /* Before this process has SQLite's index of the log, which it would inherit as one that can't be written. */
-    pid_t living = fork();
-    assert_true(living >= 0);
-    if (living == 0) write_when_told(&s, told[0]);
+    partner living;
+    partner_begin(&s, &living);
     onlooker_open(&s);
     sees(s.seen, "k", "by the dead");
     lrd_larder_tick(s.onlooker);
     sees(s.seen, "k", "by the dead");
-    assert_int_equal(write(told[1], "x", 1), 1);
-    assert_int_equal(waitpid(living, &status, 0), living);
-    assert_int_equal(status, 0);
-    sees(s.seen, "k", "by the living");
+    partner_put(&living, 'a');
+    sees(s.seen, "k", "a");
+    partner_put(&living, 0);
+    sees(s.seen, "k", "a");
     close(told[0]);
     close(told[1]);
     scene_end(&s);
@@ -325,13 +373,12 @@ static void count_up(scene *s, shared_counts *shared) {
 
 /* Promise 1 beside a process that writes as fast as it can. A miss is between a delete and a put. */
 static void nothing_older_than_what_was_acknowledged_is_seen(void **state) {
-  for (size_t config = 0; config < CONFIGS; config++) {
+  for (size_t way = 0; way < WAYS; way++) {
     scene s;
     int status;
     uint64_t hits = 0;
     uint64_t seen[KEYS] = {0};
-    scene_begin(&s, *state, config);
-    view_mount(&s);
+    if (!scene_begin(&s, *state, way)) continue;
     shared_counts *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(shared != MAP_FAILED);
     writer_open(&s);
@@ -366,11 +413,99 @@ static void nothing_older_than_what_was_acknowledged_is_seen(void **state) {
   }
 }
 
+/* Folded over each file: path, size, when it was changed, content. */
+static uint64_t tree_sum;
+
+static int tree_add(const char *path, const struct stat *facts, int type, struct FTW *at) {
+  (void)at;
+  uint64_t parts[5] = {lrd_sum64(path, strlen(path)), (uint64_t)facts->st_size, (uint64_t)facts->st_mtim.tv_sec,
+                       (uint64_t)facts->st_mtim.tv_nsec, 0};
+  if (type == FTW_F) {
+    size_t len = 0;
+    char *content = support_file_read(path, &len);
+    parts[4] = lrd_sum64(content, len);
+    free(content);
+  }
+  tree_sum += lrd_sum64(parts, sizeof parts);
+  return 0;
+}
+
+static uint64_t tree_of(const char *root) {
+  tree_sum = 0;
+  assert_int_equal(nftw(root, tree_add, 16, FTW_PHYS), 0);
+  return tree_sum;
+}
+
+/* Also where nothing but LOCK would refuse it. */
+static void no_file_is_touched(void **state) {
+  for (size_t way = CONFIGS; way < WAYS; way++) {
+    scene s;
+    larder_validation report;
+    larder_bulk bulk;
+    larder_ns *ns;
+    assert_true(scene_begin(&s, *state, way));
+    writer_open(&s);
+    for (unsigned i = 0; i < 50; i++) {
+      char key[16];
+      (void)snprintf(key, sizeof key, "k%u", i);
+      assert_ok(put_text(s.written, key, "kept"));
+    }
+    assert_ok(larder_close(&s.writer));
+    uint64_t before = tree_of(s.root);
+    onlooker_open(&s);
+    sees(s.seen, "k7", "kept");
+    sees(s.seen, "k7", "kept");
+    assert_err(put_text(s.seen, "k7", "new"), LARDER_EACCES);
+    assert_err(larder_clear(s.seen, &bulk), LARDER_EACCES);
+    assert_ok(larder_ns_open(s.onlooker, "unknown", &ns, NULL));
+    assert_ok(larder_validate(s.onlooker, NULL, false, &report, NULL, NULL));
+    for (unsigned i = 0; i < 3; i++) lrd_larder_tick(s.onlooker);
+    (void)usleep(300 * 1000); /* the tiers' own threads */
+    assert_ok(larder_flush(s.onlooker));
+    assert_ok(larder_close(&s.onlooker));
+    assert_true(tree_of(s.root) == before);
+    scene_end(&s);
+  }
+}
+
+/* A tier that a writer brings along later, and a root without a map at first. */
+static void what_is_missing_when_it_is_opened_is_found_when_it_is_made(void **state) {
+  for (size_t way = 0; way < WAYS; way++) {
+    scene s;
+    char *map = NULL;
+    if (!scene_begin(&s, *state, way)) continue;
+    const char *whole = s.config;
+    s.config = configs[0]; /* sqlite alone */
+    writer_open(&s);
+    assert_ok(put_text(s.written, "k", "old"));
+    assert_ok(larder_close(&s.writer));
+    map = support_path(s.root, "coherence.map");
+    assert_int_equal(unlink(map), 0);
+    s.config = whole;
+    partner writer;
+    partner_begin(&s, &writer);
+    onlooker_open(&s);
+    sees(s.seen, "k", strstr(whole, "sqlite") ? "old" : NULL);
+    partner_put(&writer, 'n');
+    larder_value found = {0};
+    larder_err result = larder_get(s.seen, "k", 1, NULL, &found); /* not in step yet: the new one or none */
+    if (result == LARDER_OK) assert_true(found.len == 1 && memcmp(found.data, "n", 1) == 0);
+    larder_value_release(&found);
+    lrd_larder_tick(s.onlooker);
+    lrd_larder_tick(s.onlooker);
+    sees(s.seen, "k", "n");
+    partner_put(&writer, 'm');
+    sees(s.seen, "k", "m");
+    partner_put(&writer, 0);
+    scene_end(&s);
+    free(map);
+  }
+}
+
 static void figures_of_who_writes_are_shown(void **state) {
   scene s;
   larder_stats *stats = NULL;
-  scene_begin(&s, *state, 0);
-  view_mount(&s);
+  if (!scene_begin(&s, *state, CONFIGS)) return;
   writer_open(&s);
   for (unsigned i = 0; i < 7; i++) assert_ok(put_text(s.written, "k", "v"));
   onlooker_open(&s);
@@ -393,6 +528,8 @@ int main(void) {
       VIEW_TEST(a_dirty_slot_is_not_read),
       VIEW_TEST(what_a_killed_writer_left_is_served),
       VIEW_TEST(nothing_older_than_what_was_acknowledged_is_seen),
+      VIEW_TEST(no_file_is_touched),
+      VIEW_TEST(what_is_missing_when_it_is_opened_is_found_when_it_is_made),
       VIEW_TEST(figures_of_who_writes_are_shown),
   };
   return cmocka_run_group_tests_name("onlooker", tests, NULL, NULL);

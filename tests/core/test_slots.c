@@ -9,6 +9,7 @@
 
 #include "core/slots.h"
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -434,26 +435,107 @@ static void an_onlooker_leaves_the_slot_of_the_dead_as_it_is(void **state) {
   lrd_slots_close(onlooker);
 }
 
-static void an_onlooker_without_a_map_joins_the_first_that_is_made(void **state) {
+/* Its own map would not move with the first change of a writer, so no token of it counts and no tier is read beside one. */
+static void an_onlooker_without_a_map_remembers_nothing_until_there_is_one(void **state) {
   char *map = support_path(*state, "coherence.map");
   lrd_slots *onlooker = NULL;
   lrd_slots_close(join(*state));
   assert_int_equal(unlink(map), 0);
   assert_ok(look_on(*state, &onlooker, NULL));
   assert_true(access(map, F_OK) != 0);
-  uint64_t alone = lrd_slot_token(onlooker, 5);
+  assert_true(lrd_slot_token(onlooker, 5) == LRD_TOKEN_NONE);
+  assert_int_equal(lrd_slots_trust(onlooker, 0, NULL), LRD_TRUST_OK);
   assert_true(lrd_slots_still_there(onlooker));
-  assert_int_equal(lrd_slot_token(onlooker, 5), alone);
+  assert_true(lrd_slot_token(onlooker, 5) == LRD_TOKEN_NONE);
   lrd_slots *writer = join(*state);
+  lrd_slot_mark_dirty(writer, 0, 9);
+  assert_int_equal(lrd_slots_trust(onlooker, 0, NULL), LRD_TRUST_BROKEN);
   assert_true(lrd_slots_still_there(onlooker));
+  assert_int_equal(lrd_slots_trust(onlooker, 0, NULL), LRD_TRUST_OK);
+  assert_true(lrd_slot_dirty(onlooker, 0, 9));
   assert_int_equal(lrd_slot_token(onlooker, 5), lrd_slot_token(writer, 5));
-  assert_true(lrd_slot_token(onlooker, 5) != alone);
-  assert_int_equal(unlink(map), 0); /* and goes on with that until there is another */
+  assert_int_equal(unlink(map), 0); /* goes on with that until there is another */
   assert_true(lrd_slots_still_there(onlooker));
   assert_int_equal(lrd_slot_token(onlooker, 5), lrd_slot_token(writer, 5));
   lrd_slots_close(writer);
   lrd_slots_close(onlooker);
   free(map);
+}
+
+static void an_onlooker_refuses_a_map_that_it_can_not_understand(void **state) {
+  char *map = support_path(*state, "coherence.map");
+  lrd_slots *onlooker = NULL;
+  larder_error err = {0};
+  size_t len = 0;
+  lrd_slots_close(join(*state));
+  char *bytes = support_file_read(map, &len);
+  bytes[8] ^= 1;
+  support_file_write(map, bytes, len);
+  assert_err(look_on(*state, &onlooker, &err), LARDER_EFORMAT);
+  assert_non_null(strstr(err.message, "coherence.map is damaged"));
+  free(bytes);
+  free(map);
+}
+
+static void an_onlooker_goes_by_no_map_of_another_size(void **state) {
+  char *map = support_path(*state, "coherence.map");
+  lrd_slots *onlooker = NULL;
+  lrd_slots *writer = NULL;
+  lrd_slots_close(join(*state));
+  assert_int_equal(unlink(map), 0);
+  assert_ok(look_on(*state, &onlooker, NULL));
+  lrd_slots_params params = {.root = *state, .slots = 2 * SLOTS, .clock = lrd_clock_real(), .tiers = tiers, .tiers_len = 2};
+  assert_ok(lrd_slots_open(&params, &writer, NULL));
+  lrd_slots_joined(writer);
+  assert_false(lrd_slots_still_there(onlooker));
+  assert_true(lrd_slot_token(onlooker, 5) == LRD_TOKEN_NONE);
+  lrd_slots_close(writer);
+  lrd_slots_close(onlooker);
+  free(map);
+}
+
+/* Whoever is stopped or slow while it looks must not shut out who opens. */
+static void an_onlooker_never_holds_up_who_joins(void **state) {
+  lrd_slots *onlooker = NULL;
+  lrd_slots_params params = {.root = *state, .slots = SLOTS, .clock = lrd_clock_real(), .tiers = tiers, .tiers_len = 2};
+  lrd_slots_close(join(*state));
+  support_fs_fail_at(LRD_FS_OPEN, 1, EACCES);
+  assert_ok(lrd_slots_open(&params, &onlooker, NULL));
+  (void)support_fs_end();
+  lrd_slots *writer = join(*state); /* before lrd_slots_joined of the onlooker, and the other way round */
+  lrd_slots *another = NULL;
+  assert_ok(lrd_slots_open(&params, &another, NULL));
+  lrd_slots *late = NULL;
+  assert_ok(look_on(*state, &late, NULL));
+  lrd_slots_close(late);
+  lrd_slots_close(another);
+  lrd_slots_close(writer);
+  lrd_slots_close(onlooker);
+}
+
+typedef struct made_later {
+  char *lock;
+  const char *text;
+} made_later;
+
+static void *make_later(void *context) {
+  made_later *later = context;
+  (void)usleep(200 * 1000);
+  support_file_write(later->lock, later->text, strlen(later->text));
+  return NULL;
+}
+
+static void an_onlooker_waits_for_a_root_that_is_being_made(void **state) {
+  made_later later = {support_path(*state, "LOCK"), "larder root 0123456789abcdef0123456789abcdef seed 00000000000000ff\n"};
+  lrd_slots *onlooker = NULL;
+  pthread_t maker;
+  support_file_write(later.lock, "", 0);
+  assert_int_equal(pthread_create(&maker, NULL, make_later, &later), 0);
+  assert_ok(look_on(*state, &onlooker, NULL));
+  assert_int_equal(pthread_join(maker, NULL), 0);
+  assert_int_equal(lrd_slots_seed(onlooker), 255);
+  lrd_slots_close(onlooker);
+  free(later.lock);
 }
 
 static void where_nobody_has_made_a_root_there_is_nothing_to_look_at(void **state) {
@@ -468,23 +550,58 @@ static void where_nobody_has_made_a_root_there_is_nothing_to_look_at(void **stat
   free(lock);
 }
 
-/* A tier that no writer has named yet has no marks to be read by: it counts as away. */
-static void a_tier_new_to_the_map_is_away_for_an_onlooker(void **state) {
+/* Until then it has no marks to be read by. */
+static void a_tier_is_away_for_an_onlooker_until_a_writer_comes_with_it(void **state) {
   lrd_slots *onlooker = NULL;
   uint64_t slot;
-  const char *const one[] = {"warm"};
+  const char *const one[] = {"cold"};
   lrd_slots_params params = {.root = *state, .slots = SLOTS, .clock = lrd_clock_real(), .tiers = one, .tiers_len = 1};
   lrd_slots *writer = NULL;
   assert_ok(lrd_slots_open(&params, &writer, NULL));
   lrd_slots_joined(writer);
   assert_ok(look_on(*state, &onlooker, NULL));
+  assert_int_equal(lrd_slots_trust(onlooker, 1, NULL), LRD_TRUST_OK);
+  assert_int_equal(lrd_slots_trust(onlooker, 0, NULL), LRD_TRUST_BROKEN);
+  assert_false(lrd_slots_tier_enter(onlooker, 0, false));
+  assert_int_equal(lrd_slots_dirty_count(onlooker, 0), 0);
+  assert_false(lrd_slot_dirty(onlooker, 0, 7));
+  assert_false(lrd_slots_dirty_next(onlooker, 0, 0, &slot));
+  lrd_slots *both = join(*state); /* with warm and cold */
+  lrd_slot_mark_dirty(both, 0, 7);
+  assert_true(lrd_slots_still_there(onlooker));
   assert_int_equal(lrd_slots_trust(onlooker, 0, NULL), LRD_TRUST_OK);
-  assert_int_equal(lrd_slots_trust(onlooker, 1, NULL), LRD_TRUST_BROKEN);
-  assert_int_equal(lrd_slots_dirty_count(onlooker, 1), 0);
+  assert_true(lrd_slot_dirty(onlooker, 0, 7));
   assert_false(lrd_slot_dirty(onlooker, 1, 7));
-  assert_false(lrd_slots_dirty_next(onlooker, 1, 0, &slot));
+  lrd_slots_close(both);
   lrd_slots_close(onlooker);
   lrd_slots_close(writer);
+}
+
+/* Its own map had numbered the tiers by its configuration; what it holds a byte of is told apart from what it means now. */
+static void a_tier_with_another_number_is_left_where_it_was_entered(void **state) {
+  char *map = support_path(*state, "coherence.map");
+  lrd_slots *onlooker = NULL;
+  lrd_slots *writer = NULL;
+  const char *const turned[] = {"cold", "warm"};
+  lrd_slots_params params = {.root = *state, .slots = SLOTS, .clock = lrd_clock_real(), .tiers = turned, .tiers_len = 2};
+  lrd_slots_close(join(*state));
+  assert_int_equal(unlink(map), 0);
+  assert_ok(look_on(*state, &onlooker, NULL));
+  assert_true(lrd_slots_tier_enter(onlooker, 0, false)); /* warm */
+  assert_false(lrd_slots_tier_moved(onlooker, 0));
+  assert_ok(lrd_slots_open(&params, &writer, NULL));
+  lrd_slots_joined(writer);
+  assert_true(lrd_slots_still_there(onlooker));
+  assert_true(lrd_slots_tier_moved(onlooker, 0));
+  assert_false(lrd_slots_tier_enter(writer, 0, true)); /* cold, which has warm's old number */
+  lrd_slots_tier_leave(onlooker, 0);
+  assert_true(lrd_slots_tier_enter(writer, 0, true));
+  assert_true(lrd_slots_tier_enter(onlooker, 0, false));
+  assert_false(lrd_slots_tier_moved(onlooker, 0));
+  assert_false(lrd_slots_tier_enter(writer, 1, true));
+  lrd_slots_close(writer);
+  lrd_slots_close(onlooker);
+  free(map);
 }
 
 static void opening_survives_every_failed_allocation_and_file_operation(void **state) {
@@ -547,9 +664,14 @@ int main(void) {
       SUPPORT_DIR_TEST(an_onlooker_sees_every_change_and_makes_none),
       SUPPORT_DIR_TEST(an_onlooker_keeps_whoever_wants_a_tier_alone_waiting),
       SUPPORT_DIR_TEST(an_onlooker_leaves_the_slot_of_the_dead_as_it_is),
-      SUPPORT_DIR_TEST(an_onlooker_without_a_map_joins_the_first_that_is_made),
+      SUPPORT_DIR_TEST(an_onlooker_without_a_map_remembers_nothing_until_there_is_one),
+      SUPPORT_DIR_TEST(an_onlooker_refuses_a_map_that_it_can_not_understand),
+      SUPPORT_DIR_TEST(an_onlooker_goes_by_no_map_of_another_size),
+      SUPPORT_DIR_TEST(an_onlooker_never_holds_up_who_joins),
+      SUPPORT_DIR_TEST(an_onlooker_waits_for_a_root_that_is_being_made),
       SUPPORT_DIR_TEST(where_nobody_has_made_a_root_there_is_nothing_to_look_at),
-      SUPPORT_DIR_TEST(a_tier_new_to_the_map_is_away_for_an_onlooker),
+      SUPPORT_DIR_TEST(a_tier_is_away_for_an_onlooker_until_a_writer_comes_with_it),
+      SUPPORT_DIR_TEST(a_tier_with_another_number_is_left_where_it_was_entered),
       SUPPORT_DIR_TEST(opening_survives_every_failed_allocation_and_file_operation),
   };
   return cmocka_run_group_tests_name("slots", tests, NULL, NULL);

@@ -59,7 +59,7 @@ static larder_err board_open_reading(files_tier *tier, larder_error *err) {
     tier->board = lrd_fs_map(tier->board_fd, tier->board_path, sizeof(files_board), false);
   if (tier->board != NULL && board_is_ours(tier->board)) return LARDER_OK;
   tier->board_idle = tier->board;
-  if (tier->board_idle != NULL && boot_id_start(tier->board_idle->boot_id) == tier->boot_id_start) {
+  if (tier->board_idle != NULL && boot_id[0] != 0 && boot_id_start(tier->board_idle->boot_id) == tier->boot_id_start) {
     tier->board = NULL;
     return lrd_fail(err, LARDER_EFORMAT, 0, "files", "%s is in use by a build with another format", tier->board_path);
   }

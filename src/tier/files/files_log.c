@@ -208,7 +208,7 @@ larder_err lrd_files_catch_up(files_tier *tier) {
 }
 
 larder_err lrd_files_read_lock(files_tier *tier) {
-  if (tier->board_idle != NULL && lrd_files_board_outdated(tier)) {
+  if (lrd_files_board_outdated(tier)) {
     lrd_files_outdated(tier);
     return LARDER_EAWAY;
   }

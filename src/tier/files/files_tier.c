@@ -39,7 +39,9 @@ void lrd_files_distrust(files_tier *tier, larder_err why, const char *message) {
 }
 
 void lrd_files_outdated(files_tier *tier) {
-  lrd_files_distrust(tier, LARDER_EAWAY, "somebody who may write has come since it was opened for reading; it is opened anew");
+  if (atomic_exchange(&tier->away, true)) return;
+  if (tier->host.distrust != NULL)
+    tier->host.distrust(tier->host.context, LARDER_EAWAY, "somebody who may write has come since it was opened for reading");
 }
 
 /* --- options ---------------------------------------------------------------------------------------------------------------
