@@ -495,7 +495,7 @@ void lrd_sqlite_room_look(sqlite_tier *tier) {
   lrd_sqlite_readers_let_go(tier);
   if (result == LARDER_OK)
     lrd_sqlite_log(tier, LRD_LOG_INFO, "sqlite.room", "there is room again for %s to be written", tier->path);
-  else if (result != LARDER_ENOSPC && result != LARDER_EBUSY)
+  else if (result != LARDER_ENOSPC && result != LARDER_EBUSY && has_room(tier, &small))
     lrd_sqlite_distrust(tier, result == LARDER_ECORRUPT ? result : LARDER_EAWAY, "it cannot be written, though there is room");
 }
 
@@ -507,11 +507,11 @@ larder_err lrd_sqlite_schema_open(sqlite_tier *tier, larder_error *err) {
    * writes one byte of each page, and the rest is wanted when the mapped page is touched.
    */
   bool small = false;
-  bool const full = tier->first && !has_room(tier, &small);
+  bool const full = !has_room(tier, &small);
   if (full && small) return starved_open(tier, err);
   larder_err result = writer_open(tier, false, false, err);
   /* SQLite does not always tell why it could not make it. */
-  if (tier->first && (result == LARDER_ENOSPC || (full && result == LARDER_EIO))) return starved_open(tier, err);
+  if (result == LARDER_ENOSPC || (full && result == LARDER_EIO)) return starved_open(tier, err);
   if (result != LARDER_ECORRUPT) return result;
   if (tier->writer.db != NULL) (void)sqlite3_db_config(tier->writer.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
   lrd_sqlite_writer_close(&tier->writer);

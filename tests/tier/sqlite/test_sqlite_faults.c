@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int setup(void **state) {
@@ -393,6 +394,14 @@ static void beside(const sqlite_rig *rig, const char *suffix, char out[600]) {
   (void)snprintf(out, 600, "%s%s", rig->path, suffix);
 }
 
+static void log_and_index_remove(const sqlite_rig *rig) {
+  char path[600];
+  beside(rig, "-wal", path);
+  assert_int_equal(unlink(path), 0);
+  beside(rig, "-shm", path);
+  assert_int_equal(unlink(path), 0);
+}
+
 /* As builds before this one left it, and as any other program does that is the last to close it. */
 static void a_disk_full_without_log_and_index_is_served_from(void **state) {
   sqlite_rig *rig = *state;
@@ -400,12 +409,43 @@ static void a_disk_full_without_log_and_index_is_served_from(void **state) {
   rig_must_open(rig);
   put_few(rig);
   rig_close(rig);
-  char path[600];
-  beside(rig, "-wal", path);
-  assert_int_equal(unlink(path), 0);
-  beside(rig, "-shm", path);
-  assert_int_equal(unlink(path), 0);
+  log_and_index_remove(rig);
   serve_full(rig, true);
+}
+
+/* The one who came first has no index for the second to share. */
+static void a_full_disk_serves_two_processes(void **state) {
+  sqlite_rig *rig = *state;
+  if (!rig->mounted) skip();
+  rig_must_open(rig);
+  rig_put(rig, "k", 1, "v");
+  rig_close(rig);
+  log_and_index_remove(rig);
+  assert_true(disk_fill(rig->dir));
+  int ready[2], leave[2];
+  assert_int_equal(pipe(ready), 0);
+  assert_int_equal(pipe(leave), 0);
+  pid_t const child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    char byte = 0;
+    (void)close(leave[1]);
+    byte = rig_open(rig) == LARDER_OK && ((sqlite_tier *)rig->tier)->starved ? 'y' : 'n';
+    if (write(ready[1], &byte, 1) == 1) (void)read(leave[0], &byte, 1);
+    _exit(0);
+  }
+  char first = 0;
+  (void)close(ready[1]);
+  assert_int_equal(read(ready[0], &first, 1), 1);
+  larder_err const opened = rig_open(rig);
+  larder_err const got = opened == LARDER_OK ? rig_get_err(rig, "k") : opened;
+  (void)close(leave[1]);
+  (void)close(leave[0]);
+  (void)close(ready[0]);
+  assert_int_equal(waitpid(child, NULL, 0), child);
+  assert_int_equal(first, 'y');
+  assert_ok(opened);
+  assert_ok(got);
 }
 
 /* Somebody took the blocks between SQLite's cutting of the index and its growing. */
@@ -489,6 +529,7 @@ int main(void) {
       SMALL_DISK_TEST(a_disk_full_before_opening_is_served_from),
       SMALL_DISK_TEST(a_disk_full_after_a_kill_is_served_from),
       SMALL_DISK_TEST(a_disk_full_without_log_and_index_is_served_from),
+      SMALL_DISK_TEST(a_full_disk_serves_two_processes),
       SMALL_DISK_TEST(a_disk_full_with_a_log_and_half_an_index_is_served_from),
       cmocka_unit_test_setup_teardown(a_full_disk_of_small_blocks_kills_nobody, setup, teardown_small_disk),
       TEST(a_strangers_lock_is_waited_for_briefly),
