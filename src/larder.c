@@ -199,6 +199,7 @@ static larder_err stats_start(larder *cache, larder_error *err) {
     params.root_id_hex = lrd_slots_root_id(cache->slots);
     params.row = lrd_slots_row(cache->slots);
     params.reads_only = lrd_cache_onlooker(cache);
+    params.root = cache->root;
     params.row_lives = row_lives;
     params.context = cache;
   }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Making, growing and reading rows. A row's file is made anew by each holder (the former one is read, then unlinked), so a
- * reader with an open descriptor keeps a consistent dead row and never sees two holders mixed.
+ * reader with an open descriptor keeps a consistent dead row and never sees two holders mixed. Removing what others have left
+ * is in segment_clean.c.
  */
 #include "segment.h"
 
@@ -10,14 +11,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
-#define WEEK_MS INT64_C(604800000)
+#define CLAIM_WAITS 50 /* of a millisecond */
 
 char *lrd_segment_path(const char *folder, const char *root_id, uint32_t row) {
   lrd_buf path = {0};
@@ -31,8 +31,7 @@ char *lrd_segment_path(const char *folder, const char *root_id, uint32_t row) {
   return (char *)path.data;
 }
 
-/* The number that a name ends with, written as we write it; LRD_STATS_ROWS for any other. */
-static uint32_t row_of_name(const char *text) {
+uint32_t lrd_segment_row_of_name(const char *text) {
   size_t digits = strspn(text, "0123456789");
   if (digits == 0 || digits > 3 || text[digits] || (text[0] == '0' && digits > 1)) return LRD_STATS_ROWS;
   unsigned long row = strtoul(text, NULL, 10);
@@ -48,14 +47,14 @@ void lrd_segment_list(const char *folder, const char *root_id, uint8_t present[L
   if (!listing) return;
   for (struct dirent *entry; (entry = readdir(listing)) != NULL;) {
     if (strncmp(entry->d_name, prefix, len) != 0) continue;
-    uint32_t row = row_of_name(entry->d_name + len);
+    uint32_t row = lrd_segment_row_of_name(entry->d_name + len);
     if (row < LRD_STATS_ROWS) present[row] = 1;
   }
   (void)closedir(listing);
 }
 
-int lrd_segment_open_file(const char *path) {
-  int fd = lrd_fs_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+int lrd_segment_open_file(const char *path, bool writable) {
+  int fd = lrd_fs_open(path, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK, 0);
   if (fd < 0) return -1;
   struct stat found;
   /* The folder is everybody's: what is not ours is not read. */
@@ -64,41 +63,22 @@ int lrd_segment_open_file(const char *path) {
   return -1;
 }
 
-uint64_t lrd_segment_pid_space(void) {
-  struct stat found;
-  return stat("/proc/self/ns/pid", &found) ? 0 : (uint64_t)found.st_ino;
+static bool names_it(const char *path, int fd) {
+  struct stat named, open;
+  return lrd_fs_stat(path, &named) == 0 && fstat(fd, &open) == 0 && named.st_ino == open.st_ino && named.st_dev == open.st_dev;
 }
 
-/* Whether a row's process died long ago, as far as can be told from here. */
-static bool row_is_forgotten(const char *path, uint64_t pid_space, int64_t now_ms) {
-  stats_source source = {.fd = lrd_segment_open_file(path)};
-  if (source.fd < 0) return false;
-  stats_head front; /* only what lies before the names is read, and looked at */
-  bool read = lrd_segment_read(&source, 0, &front, offsetof(stats_head, root_id));
-  lrd_fs_close(source.fd);
-  const stats_head *head = &front;
-  if (!read || head->magic != STATS_MAGIC || head->version != STATS_VERSION || head->head_size != sizeof(stats_head))
-    return false;
-  if (pid_space == 0 || head->pid_space != pid_space || head->pid <= 0 || head->pid > INT32_MAX) return false;
-  if (now_ms - head->started_ms < WEEK_MS) return false;
-  return kill((pid_t)head->pid, 0) != 0 && errno == ESRCH;
+bool lrd_segment_lock(int fd, const char *path) {
+  return lrd_fs_lock_try(fd, STATS_LOCK_AT, 1, LRD_FS_EXCLUSIVE) == 0 && names_it(path, fd);
 }
 
-void lrd_segment_clean(const char *folder, int64_t now_ms) {
-  char prefix[40];
-  size_t len = (size_t)snprintf(prefix, sizeof prefix, "larder-%lu-", (unsigned long)geteuid());
-  uint64_t pid_space = lrd_segment_pid_space();
-  DIR *listing = lrd_fs_pass(LRD_FS_OPEN, folder, NULL) ? NULL : opendir(folder);
-  if (!listing) return;
-  for (struct dirent *entry; (entry = readdir(listing)) != NULL;) {
-    const char *last = strrchr(entry->d_name, '-');
-    if (strncmp(entry->d_name, prefix, len) != 0 || row_of_name(last + 1) == LRD_STATS_ROWS) continue;
-    char path[PATH_MAX];
-    int path_len = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-    if (path_len < 0 || (size_t)path_len >= sizeof path) continue;
-    if (row_is_forgotten(path, pid_space, now_ms)) (void)lrd_fs_unlink(path);
+int lrd_segment_claim(const char *path) {
+  for (int waits = 0;; waits++) {
+    int fd = lrd_segment_open_file(path, true);
+    if (fd < 0 || lrd_segment_lock(fd, path) || waits == CLAIM_WAITS) return fd;
+    lrd_fs_close(fd);
+    (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
   }
-  (void)closedir(listing);
 }
 
 static int segment_make_private(stats_segment *segment) {
@@ -122,7 +102,9 @@ int lrd_segment_make(stats_segment *segment, const char *path) {
     lrd_dealloc(made.path);
     return failure;
   }
-  if (lrd_fs_truncate(made.fd, path, (int64_t)STATS_LEN) || lrd_fs_allocate(made.fd, path, STATS_CELLS_AT)) failure = errno;
+  if (lrd_fs_lock_try(made.fd, STATS_LOCK_AT, 1, LRD_FS_EXCLUSIVE) || lrd_fs_truncate(made.fd, path, (int64_t)STATS_LEN) ||
+      lrd_fs_allocate(made.fd, path, STATS_CELLS_AT))
+    failure = errno;
   if (!failure) {
     made.at = lrd_fs_map(made.fd, path, STATS_LEN, true);
     if (!made.at) failure = errno;

@@ -7,8 +7,8 @@
  *   then     histograms, given out in order
  *
  * The file is sparse: its blocks are allocated as cells and histograms come into use, so that no write can meet a full
- * file system as a signal. Its writer maps it; readers of other rows use pread, which no truncation can harm, and believe
- * nothing that is out of bounds.
+ * file system as a signal. Its writer holds a lock on it as long as it lives, and maps it; readers of other rows use pread,
+ * which no truncation can harm, and believe nothing that is out of bounds.
  */
 #ifndef LRD_STATS_SEGMENT_H
 #define LRD_STATS_SEGMENT_H
@@ -17,9 +17,11 @@
 #include "stats.h"
 
 #define STATS_MAGIC      UINT64_C(0x315354415453524C) /* "LRSTATS1" */
-#define STATS_VERSION    2u
+#define STATS_VERSION    3u
 #define STATS_NS_ROOM    132u
 #define STATS_TIER_ROOM  100u
+#define STATS_ROOT_ROOM  4096u
+#define STATS_LOCK_AT    0 /* the byte whose lock the writer holds */
 #define STATS_TIER_SPAN  (LRD_STATS_TIERS + 1)
 #define STATS_CELLS      ((LRD_STATS_NAMESPACES + 1) * STATS_TIER_SPAN)
 #define STATS_HISTOGRAMS 1024u
@@ -41,11 +43,13 @@ typedef struct stats_head {
   uint32_t row;
   uint64_t instance; /* random: tells this holder of the row from others */
   int64_t pid;
-  uint64_t pid_space; /* which pid namespace that number is of */
+  uint64_t mount_space; /* tells processes that see other files by the same paths; 0: not known */
+  uint64_t device;      /* what the root lies on */
   int64_t started_ms;
   char root_id[72];
   char boot_id[40];
   char program[64];
+  char root_path[STATS_ROOT_ROOM]; /* empty: not known */
   _Atomic uint32_t namespaces;
   _Atomic uint32_t tiers;
   _Atomic uint32_t histograms;
@@ -93,10 +97,8 @@ static inline _Atomic uint64_t *segment_histogram(const stats_segment *segment, 
 char *lrd_segment_path(const char *folder, const char *root_id, uint32_t row);
 /* Which rows have a file: present[row] becomes 1. A folder that can't be read has none. */
 void lrd_segment_list(const char *folder, const char *root_id, uint8_t present[LRD_STATS_ROWS]);
-/* Removes the rows of this user that nobody came back for in a week after their process died. */
-void lrd_segment_clean(const char *folder, int64_t now_ms);
-/* The pid namespace of this process; 0 where the kernel does not tell. */
-uint64_t lrd_segment_pid_space(void);
+/* The row that a name ends with, written as we write it; LRD_STATS_ROWS for any other. */
+uint32_t lrd_segment_row_of_name(const char *text);
 /* Makes a new file, which must not exist, or with a NULL path takes private memory. 0, or the errno of the failure. */
 int lrd_segment_make(stats_segment *segment, const char *path);
 void lrd_segment_fini(stats_segment *segment);
@@ -104,8 +106,32 @@ void lrd_segment_fini(stats_segment *segment);
 bool lrd_segment_back_cell(stats_segment *segment, uint32_t index);
 bool lrd_segment_back_histogram(stats_segment *segment, uint32_t number);
 
-/* A file for reading: a regular one of this user's, or -1. */
-int lrd_segment_open_file(const char *path);
+/* A regular file of this user's, or -1. */
+int lrd_segment_open_file(const char *path, bool writable);
+/* Takes the lock of a file that is open for writing, if it is free now and the path still names the file. */
+bool lrd_segment_lock(int fd, const char *path);
+/*
+ * Opens a row that its writer has left, to read and remove it: locked, so that nobody else removes anything by that path
+ * until the descriptor is closed. Who else has the lock has it for an instant, but for a child that a dead writer forked: it
+ * is waited for briefly, then done without. -1: there is no such file.
+ */
+int lrd_segment_claim(const char *path);
+
+/* --- segment_clean.c ---------------------------------------------------------------------------------------------------- */
+
+/* From where a process looks at the rows of others. */
+typedef struct lrd_segment_here {
+  const char *folder;
+  const char *root_id; /* its own rows are passed over: whoever opens a root sees to them */
+  const char *root;    /* the path; NULL: not known */
+  uint64_t mount_space;
+  int64_t now_ms;
+} lrd_segment_here;
+/* Removes what this user's dead processes have left of roots that are gone. Looks at a few files at each call. */
+void lrd_segment_clean(const lrd_segment_here *here);
+uint64_t lrd_segment_mount_space(void);
+
+/* --- reading ------------------------------------------------------------------------------------------------------------- */
 
 /* Reads a row, one's own by its mapping or another's by its descriptor. Bytes beyond the end read as 0. */
 typedef struct stats_source {

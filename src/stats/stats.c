@@ -38,7 +38,8 @@ static void name_put(char *to, size_t room, const char *from) {
 }
 
 /* Says who holds the row. The magic comes last: until then readers pass over it. */
-static void row_begin(lrd_stats *stats, const char *program) {
+static void row_begin(lrd_stats *stats, const lrd_stats_params *params) {
+  struct stat found;
   stats_head *head = segment_head(&stats->segment);
   head->version = STATS_VERSION;
   head->head_size = sizeof(stats_head);
@@ -47,11 +48,16 @@ static void row_begin(lrd_stats *stats, const char *program) {
   if (lrd_random(&head->instance, sizeof head->instance))
     head->instance = (uint64_t)lrd_boot_ns(stats->clock) ^ (uint64_t)getpid();
   head->pid = getpid();
-  head->pid_space = lrd_segment_pid_space();
+  if (stats->rooted && params->root && strlen(params->root) < sizeof head->root_path &&
+      lrd_fs_stat(params->root, &found) == 0) {
+    head->mount_space = lrd_segment_mount_space();
+    head->device = (uint64_t)found.st_dev;
+    name_put(head->root_path, sizeof head->root_path, params->root);
+  }
   head->started_ms = lrd_wall_ms(stats->clock);
   name_put(head->root_id, sizeof head->root_id, stats->root_id);
   name_put(head->boot_id, sizeof head->boot_id, stats->boot_id);
-  name_put(head->program, sizeof head->program, program ? program : program_invocation_short_name);
+  name_put(head->program, sizeof head->program, params->program ? params->program : program_invocation_short_name);
   atomic_store_explicit(&head->magic, STATS_MAGIC, memory_order_release);
 }
 
@@ -69,7 +75,7 @@ static bool cell_begin(lrd_stats *stats, uint32_t index) {
 
 /* Keeps what the row's former holder counted, and makes place. */
 static void row_empty(lrd_stats *stats, const char *path) {
-  stats_source source = {.fd = lrd_segment_open_file(path)};
+  stats_source source = {.fd = lrd_segment_claim(path)};
   if (source.fd >= 0) {
     stats_head *head = lrd_alloc(sizeof *head);
     stats_sums sums = {0};
@@ -84,22 +90,26 @@ static void row_empty(lrd_stats *stats, const char *path) {
     lrd_sums_fini(&sums);
     lrd_buf_fini(&baseline);
     lrd_dealloc(head);
-    lrd_fs_close(source.fd);
   }
   if (lrd_fs_unlink(path) && errno != ENOENT)
     lrd_log_write(stats->log, LRD_LOG_WARN, "stats.unlink", "cannot remove %s: %s", path, strerror(errno));
+  lrd_fs_close(source.fd);
 }
 
 /* The cell that takes all that finds no other. */
 #define CELL_OF_OTHERS (STATS_CELLS - 1)
 
-static larder_err row_open(lrd_stats *stats, larder_error *err) {
+static larder_err row_open(lrd_stats *stats, const lrd_stats_params *params, larder_error *err) {
   int failure = 0;
   if (stats->rooted && !stats->reads_only) {
     char *path = lrd_segment_path(stats->folder, stats->root_id, stats->row);
     if (!path) return lrd_fail(err, LARDER_ENOMEM, 0, "stats", "out of memory");
     row_empty(stats, path);
-    lrd_segment_clean(stats->folder, lrd_wall_ms(stats->clock));
+    lrd_segment_clean(&(lrd_segment_here){.folder = stats->folder,
+                                          .root_id = stats->root_id,
+                                          .root = params->root,
+                                          .mount_space = lrd_segment_mount_space(),
+                                          .now_ms = lrd_wall_ms(stats->clock)});
     failure = lrd_segment_make(&stats->segment, path);
     if (!failure && !cell_begin(stats, CELL_OF_OTHERS)) {
       failure = errno;
@@ -140,12 +150,12 @@ larder_err lrd_stats_open(const lrd_stats_params *params, lrd_stats **out, larde
   if (params->root_id_hex) name_put(stats->root_id, sizeof stats->root_id, params->root_id_hex);
   lrd_segment_boot_id(stats->boot_id);
   stats->folder = lrd_strdup(params->folder ? params->folder : "/dev/shm");
-  larder_err result = stats->folder ? row_open(stats, err) : lrd_fail(err, LARDER_ENOMEM, 0, "stats", "out of memory");
+  larder_err result = stats->folder ? row_open(stats, params, err) : lrd_fail(err, LARDER_ENOMEM, 0, "stats", "out of memory");
   if (result != LARDER_OK) {
     lrd_stats_close(stats);
     return result;
   }
-  row_begin(stats, params->program);
+  row_begin(stats, params);
   *out = stats;
   return LARDER_OK;
 }

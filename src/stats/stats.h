@@ -37,6 +37,7 @@ typedef struct lrd_stats_params {
   const char *root_id_hex; /* 1-64 letters and digits that name the root on this host; NULL: private memory */
   uint32_t row;            /* this process's row, below LRD_STATS_ROWS */
   bool reads_only;         /* no row of its own in shared memory, `row` does not matter: what it counts only it sees */
+  const char *root;        /* its absolute path, by which it is told that it is gone; NULL: that is never told */
   const char *program;     /* name shown to people; NULL: the kernel's name of the process */
   const lrd_clock *clock;  /* NULL: the machine's */
   const lrd_log *log;      /* borrowed until close; may be NULL */

@@ -20,7 +20,7 @@
 #define BASELINE_LEN_MAX ((off_t)64 << 20)
 
 static larder_err baseline_load(const char *path, lrd_buf *out) {
-  int fd = lrd_segment_open_file(path);
+  int fd = lrd_segment_open_file(path, false);
   if (fd < 0) return LARDER_OK;
   larder_err err = LARDER_OK;
   struct stat found;
@@ -115,7 +115,7 @@ static larder_err rows_each(lrd_stats *stats, lrd_span baseline, row_visit visit
       err = LARDER_ENOMEM;
       break;
     }
-    stats_source source = {.fd = lrd_segment_open_file(path)};
+    stats_source source = {.fd = lrd_segment_open_file(path, false)};
     lrd_dealloc(path);
     if (source.fd < 0) continue;
     err = row_visit_one(stats, &source, row, baseline, head, visit, context);
@@ -165,7 +165,7 @@ larder_err lrd_stats_take_row(lrd_stats *stats, uint32_t row, lrd_buf *out) {
     err = take_own(stats, out);
   } else if (stats->rooted) {
     char *path = lrd_segment_path(stats->folder, stats->root_id, row);
-    stats_source source = {.fd = path ? lrd_segment_open_file(path) : -1};
+    stats_source source = {.fd = path ? lrd_segment_claim(path) : -1};
     if (!path) err = LARDER_ENOMEM;
     if (source.fd >= 0) err = take_from(stats, &source, row, out);
     /* A row that is no row goes too, so that it is not looked at for ever. */

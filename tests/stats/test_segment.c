@@ -194,31 +194,6 @@ static void an_orderly_end_takes_its_own_row(void **state) {
   lrd_stats_close(stats);
 }
 
-static void rows_of_the_long_dead_are_removed(void **state) {
-  reset_alive();
-  lrd_clock_moved clock;
-  lrd_clock_moved_init(&clock, lrd_wall_ms(lrd_clock_real()));
-  lrd_stats *stats = open_row(*state, 5);
-  lrd_stats_close(stats);
-  char *path = row_path(*state, 5);
-  /* A number that no process has: the kernel's are below 2^22. */
-  int fd = open(path, O_RDWR);
-  int64_t nobody = 1 << 23, somebody = getppid();
-  const int64_t *pids[] = {&somebody, &nobody};
-  lrd_stats_params params = {.root_id_hex = "abc", .row = 1, .folder = *state, .clock = &clock.clock};
-  for (unsigned days = 0; days <= 8; days += 8) {
-    lrd_clock_moved_advance_ms(&clock, days * INT64_C(86400000));
-    for (size_t i = 0; i < 2; i++) {
-      assert_int_equal(pwrite(fd, pids[i], 8, offsetof(stats_head, pid)), 8);
-      assert_ok(lrd_stats_open(&params, &stats, NULL));
-      lrd_stats_close(stats);
-      assert_int_equal(access(path, F_OK), days && i ? -1 : 0);
-    }
-  }
-  close(fd);
-  lrd_dealloc(path);
-}
-
 static void blobs_add_up_and_damage_is_told(void **state) {
   (void)state;
   lrd_stats *stats = NULL;
@@ -625,7 +600,6 @@ int main(void) {
       SUPPORT_DIR_TEST(an_abandoned_row_goes_on_in_the_parent),
       SUPPORT_DIR_TEST(what_a_former_holder_left_is_handed_out_once),
       SUPPORT_DIR_TEST(an_orderly_end_takes_its_own_row),
-      SUPPORT_DIR_TEST(rows_of_the_long_dead_are_removed),
       cmocka_unit_test(blobs_add_up_and_damage_is_told),
       SUPPORT_DIR_TEST(a_reset_holds_for_every_process),
       cmocka_unit_test(a_history_of_names_is_bounded),
