@@ -342,6 +342,32 @@ static void a_row_that_is_made_while_the_old_one_goes_is_not_taken_along(void **
   free(moved);
 }
 
+/* The moment before: it was found to be left, and is replaced before its lock is asked for. The old one's is to be had. */
+static int replace_gate(void *context, lrd_fs_op op, const char *path, size_t *len) {
+  meeting *m = context;
+  (void)path;
+  (void)len;
+  if (op == LRD_FS_LOCK && !m->met) {
+    m->met = true;
+    m->stats = open_row(m->f, ROOT, m->moved);
+  }
+  return 0;
+}
+
+static void a_row_that_was_made_after_the_old_one_was_judged_is_not_taken_along(void **state) {
+  fixture *f = *state;
+  char *moved = support_path(f->dir, "moved");
+  meeting m = {.f = f, .moved = moved};
+  writer_kill(writer_start(f));
+  assert_int_equal(rename(f->root, moved), 0);
+  lrd_fs_set_gate(replace_gate, &m);
+  look_round(f);
+  lrd_fs_set_gate(NULL, NULL);
+  assert_true(m.met && there(f));
+  lrd_stats_close(m.stats);
+  free(moved);
+}
+
 /* The same without stage directions: one process opens and dies again and again, others look round. */
 static void looking_round_never_takes_a_living_row(void **state) {
   enum { LOOKERS = 2, ROUNDS = 300 };
@@ -401,6 +427,7 @@ int main(void) {
       TEST(marks_without_rows_go_and_what_is_not_ours_stays),
       TEST(among_many_names_each_is_met_in_time),
       TEST(a_row_that_is_made_while_the_old_one_goes_is_not_taken_along),
+      TEST(a_row_that_was_made_after_the_old_one_was_judged_is_not_taken_along),
       TEST(looking_round_never_takes_a_living_row),
       TEST(a_child_of_the_dead_writer_blocks_nobody),
   };
