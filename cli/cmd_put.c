@@ -76,8 +76,10 @@ static cli_exit value_read(const cli_call *call, const char *file, cli_buf *out)
   bool piped = file == NULL || strcmp(file, "-") == 0;
   if (piped && isatty(STDIN_FILENO)) cli_note(call, "larder: reading the value from the terminal; Ctrl-D ends it");
   if (cli_file_read(piped ? "-" : file, LARDER_VALUE_MAX, out, why, sizeof why)) return CLI_DONE;
-  return cli_refuse(call, CLI_USAGE, "name a file that can be read, or pipe the value in", "cannot read %s: %s",
-                    piped ? "standard input" : file, why);
+  return cli_refuse(call, CLI_USAGE,
+                    piped ? "pipe the value in, or name a file"
+                          : "FILE holds the value; what is no file is piped in: echo VALUE | larder put NS KEY",
+                    "cannot read %s: %s", piped ? "standard input" : file, why);
 }
 
 static cli_exit limits_check(const cli_call *call, const put_args *args) {

@@ -248,8 +248,9 @@ larder_err larder_warm_configured(larder *cache, larder_ns *ns, const larder_war
       result = entry_add(&plan, into, config, &one->warm[j], err);
   }
   if (result == LARDER_OK && plan.parts_len == 0) {
-    result = lrd_fail(err, LARDER_MISS, 0, "recipe", "the configuration lists nothing to warm%s%s", ns != NULL ? " in " : "",
-                      ns != NULL ? larder_ns_name(ns) : "");
+    result = lrd_fail(err, LARDER_MISS, 0, "recipe",
+                      "the configuration lists nothing to warm%s%s: list recipes under `warm` of a namespace, or name one",
+                      ns != NULL ? " in " : "", ns != NULL ? larder_ns_name(ns) : "");
   }
   if (result == LARDER_OK) result = plan_warm(&plan, options, out, err);
   lrd_warm_plan_fini(&plan);

@@ -128,7 +128,7 @@ class Mistakes(unittest.TestCase):
         self.mistake("put", "a", "b", "--tag", "t" * 129, says="129", hint="shorten")
         self.mistake("put", "a", "b", "--version", "v" * 256, says="255", hint="shorten")
         self.mistake("put", "a", "b", "--meta", "m" * 4097, says="4096", hint="value")
-        self.mistake("put", "a", "b", "/dev/null/file", says="/dev/null/file", hint="name a file")
+        self.mistake("put", "a", "b", "/dev/null/file", says="/dev/null/file", hint="piped in: echo VALUE")
         self.mistake("put", "a", "b", *["--tag=x"] * 17, says="too often", hint="16")
 
     def test_operands(self):
