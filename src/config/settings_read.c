@@ -298,7 +298,7 @@ static const lrd_yaml_node *cache_find(lrd_reader *reader, const lrd_yaml_node *
       if (item->key->kind != LRD_YAML_SCALAR) continue;
       lrd_nearest_init(&nearest, item->key->text);
       lrd_nearest_try(&nearest, "cache");
-      if (lrd_nearest_name(&nearest) != NULL) near_item = item;
+      if (nearest.found) near_item = item; /* what only begins alike is another program's */
     }
     lrd_notice_add(reader->mistakes, near_item == NULL ? (lrd_place){1, 1} : near_item->key->place,
                    near_item == NULL ? "the file has no section cache: the defaults are in force"
