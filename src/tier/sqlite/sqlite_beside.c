@@ -13,23 +13,17 @@
 
 #include <errno.h>
 
-static larder_err look(const char *path, const char *suffix, struct stat *out) {
-  char *name = sqlite3_mprintf("%s%s", path, suffix);
-  if (name == NULL) return LARDER_ENOMEM;
+static larder_err look(const char *path, struct stat *out) {
   memset(out, 0, sizeof *out);
-  int const rc = lrd_fs_stat(name, out);
-  int const why = errno;
-  sqlite3_free(name);
-  if (rc == 0) return LARDER_OK;
-  if (why == ENOENT) return LARDER_MISS;
-  return lrd_err_from_errno(why);
+  if (lrd_fs_stat(path, out) == 0) return LARDER_OK;
+  return errno == ENOENT ? LARDER_MISS : lrd_err_from_errno(errno);
 }
 
 larder_err lrd_sqlite_beside_look(const sqlite_tier *tier, sqlite_beside *out) {
   struct stat db, log, index;
-  larder_err const db_there = look(tier->path, "", &db);
-  larder_err const log_there = look(tier->path, "-wal", &log);
-  larder_err const index_there = look(tier->path, "-shm", &index);
+  larder_err const db_there = look(tier->path, &db);
+  larder_err const log_there = look(tier->log_path, &log);
+  larder_err const index_there = look(tier->index_path, &index);
   if (db_there < 0) return db_there;
   if (log_there < 0) return log_there;
   if (index_there < 0) return index_there;

@@ -3,13 +3,15 @@
  * Verification, ranges and figures.
  *
  * check reads every row the way a get does, but reports instead of dropping, then the files, then the totals. It works in
- * windows, so it holds neither the log nor writers back, and asks for a slot before it removes anything.
+ * windows and judges copies, with no transaction open, so that it holds neither the log nor writers back; and it asks for a
+ * slot before it removes anything.
  */
 #include "sqlite_inner.h"
 
 #include <stdio.h>
 
 #define WINDOW 128
+enum { COLUMN_VALUE = 14 };
 
 static larder_err remove_at(sqlite_tier *tier, uint64_t hash, uint64_t *removed) {
   sqlite_request request;
@@ -28,83 +30,139 @@ static larder_err remove_at(sqlite_tier *tier, uint64_t hash, uint64_t *removed)
   return err == LARDER_OK ? kept : err;
 }
 
-/* What is wrong with the row, or NULL. Its value is read and compared with its checksum, then shown to the judge. */
-static const char *row_fault(sqlite_tier *tier, sqlite3_stmt *s, sqlite_row *row, bool *missing, larder_tier_judge judge,
-                             void *context) {
-  larder_facts facts;
+/* A row out of the database: key, head and value one after the other, in an allocation of its own. */
+typedef struct row_copy {
+  sqlite_row row;
+  uint8_t *bytes; /* NULL: there is no such row */
+  const uint8_t *value;
+  size_t value_len; /* as stored; not what the row says */
+} row_copy;
+
+static larder_err row_copy_take(sqlite3_stmt *s, row_copy *copy) {
+  sqlite_row *row = &copy->row;
   lrd_sqlite_row_from_statement(s, row);
-  *missing = false;
-  if (lrd_sqlite_row_sum(row) != row->sum) return "the checksum of its facts is wrong";
-  if (row->space == 0 || row->space >= LRD_SQLITE_SPACES_MAX || !lrd_sqlite_row_facts(row, &facts))
-    return "its facts make no sense";
-  if (row->flags & ROW_TOMBSTONE) return NULL;
-  larder_tier_key const key = {.data = row->key, .len = row->key_len, .hash = row->hash, .space = row->space};
-  if (row->flags & ROW_BLOB) {
-    uint8_t *bytes = lrd_alloc((size_t)row->value_len + 1);
-    if (bytes == NULL) return NULL;
-    larder_err const err = lrd_sqlite_blob_read(tier, row->hash, row->blob_stamp, bytes, (size_t)row->value_len);
-    bool const right = err == LARDER_OK && lrd_sum64(bytes, (size_t)row->value_len) == row->value_sum;
-    *missing = err == LARDER_EUNKNOWN;
-    const char *fault = err == LARDER_EUNKNOWN ? "its file is missing" : right ? NULL : "the checksum of its file is wrong";
-    if (right && judge != NULL) fault = judge(context, &key, &facts, bytes);
-    lrd_dealloc(bytes);
-    return fault;
-  }
-  const void *value = sqlite3_column_blob(s, 14);
-  size_t const len = (size_t)sqlite3_column_bytes(s, 14);
-  if (len != row->value_len || lrd_sum64(value, len) != row->value_sum) return "the checksum of its value is wrong";
-  return judge != NULL ? judge(context, &key, &facts, value) : NULL;
+  const void *value = sqlite3_column_blob(s, COLUMN_VALUE);
+  copy->value_len = (size_t)sqlite3_column_bytes(s, COLUMN_VALUE);
+  if (value == NULL && copy->value_len != 0) return LARDER_ENOMEM;
+  uint8_t *at = copy->bytes = lrd_alloc(copy->value_len + row->key_len + row->head_len + 1);
+  if (at == NULL) return LARDER_ENOMEM;
+  if (copy->value_len != 0) memcpy(at, value, copy->value_len);
+  copy->value = at;
+  at += copy->value_len;
+  if (row->key_len != 0) memcpy(at, row->key, row->key_len);
+  row->key = at;
+  at += row->key_len;
+  if (row->head_len != 0) memcpy(at, row->head, row->head_len);
+  row->head = at;
+  return LARDER_OK;
 }
 
-/* The slot is owned: what was found damaged before that may have been replaced. */
-static larder_err remove_if_damaged(sqlite_tier *tier, uint64_t hash, larder_tier_judge judge, void *context,
-                                    uint64_t *removed);
-
-/* Looks at the row once more: it may have been replaced since the window was read. */
-static larder_err row_judge(sqlite_tier *tier, uint64_t hash, bool repair, larder_tier_report *report,
-                            larder_tier_finding finding, larder_tier_judge judge, void *context) {
+/* copy->bytes are the caller's to release, also after a failure. */
+static larder_err row_read(sqlite_tier *tier, uint64_t hash, row_copy *copy) {
   sqlite_reader *reader = NULL;
   larder_err err = lrd_sqlite_reader_claim(tier, &reader);
   if (err != LARDER_OK) return err;
   int rc = sqlite3_bind_int64(reader->get, 1, key64_of(hash));
   if (rc == SQLITE_OK) rc = lrd_sqlite_step_first(reader->get);
-  const char *fault = NULL;
-  char key_bytes[LARDER_KEY_MAX];
-  larder_tier_key key = {.data = key_bytes, .hash = hash};
-  bool missing = false;
-  if (rc == SQLITE_ROW) {
-    sqlite_row row;
-    fault = row_fault(tier, reader->get, &row, &missing, judge, context);
-    key.len = row.key_len <= sizeof key_bytes ? row.key_len : sizeof key_bytes;
-    key.space = row.space;
-    if (key.len != 0) memcpy(key_bytes, row.key, key.len);
-    report->examined++;
-  } else if (rc != SQLITE_DONE) {
+  if (rc == SQLITE_ROW)
+    err = row_copy_take(reader->get, copy);
+  else if (rc != SQLITE_DONE)
     err = lrd_sqlite_fault(tier, reader->db, rc);
-  }
-  if (lrd_sqlite_reader_overtaken(tier, reader)) err = LARDER_EAWAY;
   (void)sqlite3_reset(reader->get);
-  lrd_sqlite_reader_return(tier, reader);
-  if (fault == NULL || err != LARDER_OK) return err;
-  report->damaged++;
-  if (finding != NULL) finding(context, &key, fault);
-  if (!repair) return err;
-  if (tier->host.slot_try_own != NULL && !tier->host.slot_try_own(tier->host.context, hash)) return err;
+  return lrd_sqlite_reader_finish(tier, reader, err);
+}
+
+/* What is wrong with a value whose bytes lie here, by its checksum and then by the judge; or NULL. */
+static const char *value_fault(const row_copy *copy, const larder_facts *facts, const uint8_t *value, const char *differs,
+                               larder_tier_judge judge, void *context) {
+  const sqlite_row *row = &copy->row;
+  larder_tier_key const key = {.data = row->key, .len = row->key_len, .hash = row->hash, .space = row->space};
+  if (lrd_sum64(value, (size_t)row->value_len) != row->value_sum) return differs;
+  return judge != NULL ? judge(context, &key, facts, value) : NULL;
+}
+
+static larder_err file_fault(sqlite_tier *tier, const row_copy *copy, const larder_facts *facts, larder_tier_judge judge,
+                             void *context, const char **fault) {
+  static const char differs[] = "the checksum of its file is wrong";
+  const sqlite_row *row = &copy->row;
+  uint8_t *bytes = lrd_alloc((size_t)row->value_len + 1);
+  if (bytes == NULL) return LARDER_ENOMEM;
+  larder_err const err = lrd_sqlite_blob_read(tier, row->hash, row->blob_stamp, bytes, (size_t)row->value_len);
+  bool const told = err == LARDER_OK || err == LARDER_EUNKNOWN || err == LARDER_ECORRUPT || err == LARDER_EIO;
+  *fault = err == LARDER_EUNKNOWN ? "its file is missing"
+           : err == LARDER_OK     ? value_fault(copy, facts, bytes, differs, judge, context)
+           : told                 ? differs
+                                  : NULL;
+  lrd_dealloc(bytes);
+  return told ? LARDER_OK : err;
+}
+
+/* What is wrong with the row, or NULL. Nothing of the database is held. */
+static larder_err row_fault(sqlite_tier *tier, const row_copy *copy, larder_tier_judge judge, void *context,
+                            const char **fault) {
+  larder_facts facts;
+  const sqlite_row *row = &copy->row;
+  *fault = NULL;
+  if (lrd_sqlite_row_sum(row) != row->sum)
+    *fault = "the checksum of its facts is wrong";
+  else if (row->space == 0 || row->space >= LRD_SQLITE_SPACES_MAX || !lrd_sqlite_row_facts(row, &facts))
+    *fault = "its facts make no sense";
+  else if (row->flags & ROW_TOMBSTONE)
+    return LARDER_OK;
+  else if (row->flags & ROW_BLOB)
+    return file_fault(tier, copy, &facts, judge, context, fault);
+  else if (copy->value_len != row->value_len)
+    *fault = "the checksum of its value is wrong";
+  else
+    *fault = value_fault(copy, &facts, copy->value, "the checksum of its value is wrong", judge, context);
+  return LARDER_OK;
+}
+
+/* Reads the row anew and judges it. copy->bytes as by row_read. */
+static larder_err row_judge(sqlite_tier *tier, uint64_t hash, larder_tier_judge judge, void *context, row_copy *copy,
+                            const char **fault) {
+  larder_err const err = row_read(tier, hash, copy);
+  return err == LARDER_OK && copy->bytes != NULL ? row_fault(tier, copy, judge, context, fault) : err;
+}
+
+/* The slot is owned: what was found damaged before that may have been replaced. */
+static larder_err remove_if_damaged(sqlite_tier *tier, uint64_t hash, larder_tier_judge judge, void *context,
+                                    uint64_t *removed) {
+  row_copy copy = {0};
+  const char *fault = NULL;
+  larder_err const err = row_judge(tier, hash, judge, context, &copy, &fault);
+  lrd_dealloc(copy.bytes);
+  return err == LARDER_OK && fault != NULL ? remove_at(tier, hash, removed) : err;
+}
+
+static larder_err row_repair(sqlite_tier *tier, const larder_tier_key *key, larder_tier_report *report, larder_tier_judge judge,
+                             void *context) {
+  const larder_tier_host *host = &tier->host;
   uint64_t removed = 0;
-  err = remove_if_damaged(tier, hash, judge, context, &removed);
+  if (host->slot_try_own != NULL && !host->slot_try_own(host->context, key->hash)) return LARDER_OK;
+  larder_err const err = remove_if_damaged(tier, key->hash, judge, context, &removed);
   report->repaired += removed;
-  if (removed != 0 && tier->host.evicted != NULL)
-    tier->host.evicted(tier->host.context, key.space, LARDER_EVICT_CORRUPTION, 1, key.len);
-  if (tier->host.slot_release != NULL) tier->host.slot_release(tier->host.context, hash);
+  if (removed != 0 && host->evicted != NULL) host->evicted(host->context, key->space, LARDER_EVICT_CORRUPTION, 1, key->len);
+  if (host->slot_release != NULL) host->slot_release(host->context, key->hash);
   return err;
 }
 
-static larder_err remove_if_damaged(sqlite_tier *tier, uint64_t hash, larder_tier_judge judge, void *context,
-                                    uint64_t *removed) {
-  larder_tier_report report = {0};
-  larder_err const err = row_judge(tier, hash, false, &report, NULL, judge, context);
-  if (err != LARDER_OK || report.damaged == 0) return err;
-  return remove_at(tier, hash, removed);
+/* Looks at the row once more: it may have been replaced since the window was read. */
+static larder_err row_check(sqlite_tier *tier, uint64_t hash, bool repair, larder_tier_report *report,
+                            larder_tier_finding finding, larder_tier_judge judge, void *context) {
+  row_copy copy = {0};
+  const char *fault = NULL;
+  larder_err err = row_judge(tier, hash, judge, context, &copy, &fault);
+  if (err == LARDER_OK && copy.bytes != NULL) report->examined++;
+  if (err == LARDER_OK && fault != NULL) {
+    size_t const key_len = copy.row.key_len <= LARDER_KEY_MAX ? copy.row.key_len : LARDER_KEY_MAX;
+    larder_tier_key const key = {.data = copy.row.key, .len = key_len, .hash = hash, .space = copy.row.space};
+    report->damaged++;
+    if (finding != NULL) finding(context, &key, fault);
+    if (repair) err = row_repair(tier, &key, report, judge, context);
+  }
+  lrd_dealloc(copy.bytes);
+  return err;
 }
 
 larder_err lrd_sqlite_remove_damaged(sqlite_tier *tier, uint64_t hash, uint64_t *removed) {
@@ -127,9 +185,9 @@ static larder_err check_rows(sqlite_tier *tier, bool repair, larder_tier_report 
       window[count++] = hash_of(sqlite3_column_int64(reader->window, 0));
     if (rc != SQLITE_ROW && rc != SQLITE_DONE) err = lrd_sqlite_fault(tier, reader->db, rc);
     (void)sqlite3_reset(reader->window);
-    lrd_sqlite_reader_return(tier, reader);
+    err = lrd_sqlite_reader_finish(tier, reader, err);
     for (size_t i = 0; i < count && err == LARDER_OK; i++)
-      err = row_judge(tier, window[i], repair, report, finding, judge, context);
+      err = row_check(tier, window[i], repair, report, finding, judge, context);
     if (err != LARDER_OK) return err;
     ended = count < WINDOW || window[count - 1] == UINT64_MAX;
     if (!ended) position = window[count - 1] + 1;
@@ -155,9 +213,7 @@ static larder_err check_pages(sqlite_tier *tier, larder_tier_report *report, lar
   }
   (void)sqlite3_finalize(s);
   if (rc != SQLITE_DONE) err = lrd_sqlite_fault(tier, reader->db, rc);
-  bool const overtaken = lrd_sqlite_reader_overtaken(tier, reader);
-  lrd_sqlite_reader_return(tier, reader);
-  if (overtaken) { /* pages of two states say nothing of either */
+  if (lrd_sqlite_reader_finish(tier, reader, LARDER_OK) != LARDER_OK) { /* pages of two states say nothing of either */
     report->damaged = 0;
     return LARDER_EAWAY;
   }

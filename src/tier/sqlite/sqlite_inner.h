@@ -250,6 +250,8 @@ typedef struct sqlite_tier {
   larder_tier_host host;
   sqlite_options options;
   char *path;
+  char *log_path; /* SQLite's names for them */
+  char *index_path;
   char *queue_path;
   char *blobs_path;
   char *root;
@@ -368,8 +370,13 @@ bool lrd_sqlite_beside_same(const sqlite_tier *tier, const sqlite_beside *before
 larder_err lrd_sqlite_readers_open(sqlite_tier *tier);
 void lrd_sqlite_readers_close(sqlite_tier *tier);
 larder_err lrd_sqlite_reader_claim(sqlite_tier *tier, sqlite_reader **out);
+/* Who has read with it uses lrd_sqlite_reader_finish, or asks lrd_sqlite_reader_overtaken first. */
 void lrd_sqlite_reader_return(sqlite_tier *tier, sqlite_reader *reader);
-/* Somebody may have written what was read as still: what it says does not count. Before the reader is given back. */
+/*
+ * After reading, which went as `read` says. LARDER_EAWAY instead when somebody may have written what was read as still: what
+ * it says does not count then.
+ */
+LARDER_MUST_CHECK larder_err lrd_sqlite_reader_finish(sqlite_tier *tier, sqlite_reader *reader, larder_err read);
 bool lrd_sqlite_reader_overtaken(const sqlite_tier *tier, const sqlite_reader *reader);
 larder_err lrd_sqlite_get(void *self, const larder_tier_key *key, bool facts_only, const void *slot, larder_tier_entry *out);
 /* Like get, by hash alone and without access counting: key_out points into the entry. */

@@ -182,6 +182,12 @@ void lrd_sqlite_reader_return(sqlite_tier *tier, sqlite_reader *reader) {
   lrd_unlock(&tier->pool);
 }
 
+larder_err lrd_sqlite_reader_finish(sqlite_tier *tier, sqlite_reader *reader, larder_err read) {
+  bool const overtaken = lrd_sqlite_reader_overtaken(tier, reader);
+  lrd_sqlite_reader_return(tier, reader);
+  return overtaken ? LARDER_EAWAY : read;
+}
+
 bool lrd_sqlite_readers_hold(sqlite_tier *tier, int64_t ns) {
   int64_t const deadline = lrd_mono_ns(lrd_clock_real()) + ns;
   for (uint64_t i = 0; i < tier->options.readers_max; i++)

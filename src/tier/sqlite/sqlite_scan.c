@@ -30,13 +30,10 @@ static larder_err window_read(const lrd_hash_scan *scan, uint64_t position, size
     out[count++] = (lrd_hash_candidate){hash_of(sqlite3_column_int64(s, 0)), shown};
   }
   larder_err result = LARDER_OK;
-  if (lrd_sqlite_reader_overtaken(tier, reader))
-    result = LARDER_EAWAY;
-  else if (rc != SQLITE_OK && rc != SQLITE_DONE && rc != SQLITE_ROW)
-    result = lrd_sqlite_fault(tier, reader->db, rc);
+  if (rc != SQLITE_OK && rc != SQLITE_DONE && rc != SQLITE_ROW) result = lrd_sqlite_fault(tier, reader->db, rc);
   (void)sqlite3_reset(s);
   (void)sqlite3_clear_bindings(s);
-  lrd_sqlite_reader_return(tier, reader);
+  result = lrd_sqlite_reader_finish(tier, reader, result);
   *count_out = count;
   return result == LARDER_EBUSY ? LARDER_EAWAY : result;
 }

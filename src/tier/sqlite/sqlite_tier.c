@@ -123,31 +123,41 @@ static larder_err options_parse(sqlite_options *options, const char *text, larde
   return code;
 }
 
+static char *path_with(const char *path, const char *suffix) {
+  size_t const len = strlen(path), more = strlen(suffix) + 1;
+  char *out = lrd_alloc(len + more);
+  if (out == NULL) return NULL;
+  memcpy(out, path, len);
+  memcpy(out + len, suffix, more);
+  return out;
+}
+
 /* blobs/ beside larder.db; blobs-NAME/ beside a database of another name, so that two in one folder stay apart. */
 static larder_err paths_make(sqlite_tier *tier, const larder_tier_params *params) {
   tier->path = lrd_strdup(params->path);
   tier->root = lrd_strdup(params->root != NULL ? params->root : params->path);
+  tier->log_path = path_with(params->path, "-wal");
+  tier->index_path = path_with(params->path, "-shm");
+  tier->queue_path = path_with(params->path, ".queue");
   lrd_buf name = {0};
-  larder_err err = lrd_buf_printf(&name, "%s.queue", params->path);
-  if (err == LARDER_OK) err = lrd_buf_terminate(&name);
-  if (err == LARDER_OK) tier->queue_path = lrd_strdup((char *)name.data);
-  lrd_buf_clear(&name);
   const char *base = strrchr(params->path, '/') + 1;
   int const folder = (int)(base - params->path);
   if (params->root == NULL && tier->root != NULL) tier->root[folder > 1 ? folder - 1 : 1] = 0;
-  if (err == LARDER_OK)
-    err = strcmp(base, "larder.db") == 0 ? lrd_buf_printf(&name, "%.*sblobs", folder, params->path)
-                                         : lrd_buf_printf(&name, "%.*sblobs-%s", folder, params->path, base);
+  larder_err err = strcmp(base, "larder.db") == 0 ? lrd_buf_printf(&name, "%.*sblobs", folder, params->path)
+                                                  : lrd_buf_printf(&name, "%.*sblobs-%s", folder, params->path, base);
   if (err == LARDER_OK) err = lrd_buf_terminate(&name);
   if (err == LARDER_OK) tier->blobs_path = lrd_strdup((char *)name.data);
   lrd_buf_fini(&name);
-  if (err == LARDER_OK && (!tier->path || !tier->root || !tier->queue_path || !tier->blobs_path)) err = LARDER_ENOMEM;
+  bool const all = tier->path && tier->root && tier->log_path && tier->index_path && tier->queue_path && tier->blobs_path;
+  if (err == LARDER_OK && !all) err = LARDER_ENOMEM;
   return err;
 }
 
 static void tier_free(sqlite_tier *tier) {
   lrd_dealloc(tier->path);
   lrd_dealloc(tier->root);
+  lrd_dealloc(tier->log_path);
+  lrd_dealloc(tier->index_path);
   lrd_dealloc(tier->queue_path);
   lrd_dealloc(tier->blobs_path);
   lrd_dealloc(tier->txn.unlinks);
@@ -329,8 +339,7 @@ static larder_err space_known(sqlite_tier *tier, const char *name, int64_t *out)
   else
     err = rc == SQLITE_DONE ? LARDER_MISS : lrd_sqlite_fault(tier, reader->db, rc);
   (void)sqlite3_finalize(s);
-  lrd_sqlite_reader_return(tier, reader);
-  return err;
+  return lrd_sqlite_reader_finish(tier, reader, err);
 }
 
 static larder_err tier_bind(void *self, const larder_tier_space *space, uint32_t *space_out) {
@@ -383,8 +392,11 @@ static larder_err tier_spaces(void *self, bool (*visit)(void *context, uint32_t 
       err = lrd_sqlite_fault(tier, reader->db, rc);
     }
     (void)sqlite3_finalize(s);
-    lrd_sqlite_reader_return(tier, reader);
-    if (err != LARDER_OK || name == NULL) return err;
+    err = lrd_sqlite_reader_finish(tier, reader, err);
+    if (err != LARDER_OK || name == NULL) {
+      lrd_dealloc(name);
+      return err;
+    }
     bool const go_on = after <= 0 || after >= LRD_SQLITE_SPACES_MAX || visit(context, (uint32_t)after, name);
     lrd_dealloc(name);
     if (!go_on) return LARDER_OK;

@@ -76,6 +76,7 @@ larder_err rig_open(sqlite_rig *rig) {
                                      .bytes_max = rig->bytes_max,
                                      .entries_max = rig->entries_max,
                                      .generation = rig->generation,
+                                     .read_only = rig->read_only,
                                      .options = rig->options,
                                      .host = {.context = rig,
                                               .wall_ms = host_wall_ms,

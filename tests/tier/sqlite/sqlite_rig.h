@@ -38,6 +38,7 @@ typedef struct sqlite_rig {
   uint64_t space_bytes_max;
   uint64_t space_entries_max;
   uint64_t generation;
+  bool read_only;
   const char *options;
 } sqlite_rig;
 

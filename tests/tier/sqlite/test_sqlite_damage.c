@@ -257,6 +257,35 @@ static void a_damaged_database_is_salvaged(void **state) {
   fill(rig, MANY, MANY + 5);
 }
 
+/* Whether the log can begin anew: not while somebody reads what is in it. */
+static const char *log_restarts(void *context, const larder_tier_key *key, const larder_facts *facts, const void *value) {
+  sqlite_rig *rig = context;
+  char name[24], *wanted = NULL;
+  for (int i = 0; i < MANY && wanted == NULL; i++) {
+    int const len = snprintf(name, sizeof name, "key-%d", i);
+    if ((size_t)len == key->len && memcmp(name, key->data, key->len) == 0) wanted = rig_value((uint64_t)i, size_of(i));
+  }
+  assert_non_null(wanted);
+  assert_int_equal(rig_sql(rig->path, "PRAGMA wal_checkpoint(RESTART)"), 0);
+  assert_memory_equal(value, wanted, facts->value_len);
+  free(wanted);
+  return facts->value_len == 70000 ? "it is large" : NULL;
+}
+
+static void the_judge_of_a_check_holds_nothing_back(void **state) {
+  sqlite_rig *rig = *state;
+  rig->options = "sync_ms=60000\nblob_bytes_min=50000";
+  rig_must_open(rig);
+  fill(rig, 19, 22); /* the middle one in a file */
+  larder_tier_report report = {0};
+  assert_ok(lrd_sqlite_tier.check(rig->tier, true, &report, NULL, log_restarts, rig));
+  assert_int_equal(report.examined, 3);
+  assert_int_equal(report.damaged, 1);
+  assert_int_equal(report.repaired, 1);
+  rig_assert_miss(rig, "key-20");
+  assert_int_equal(count_right(rig, 19, 22), 2);
+}
+
 static void damage_met_in_use_takes_the_tier_away_until_reopened(void **state) {
   sqlite_rig *rig = *state;
   rig_must_open(rig);
@@ -746,6 +775,7 @@ int main(void) {
       TEST(a_frame_is_salvaged_as_one),
       TEST(a_migration_that_fails_leaves_version_1),
       TEST(files_come_and_go_with_their_rows),
+      TEST(the_judge_of_a_check_holds_nothing_back),
       TEST(a_lost_or_spoilt_file_is_a_counted_miss),
       TEST(orphans_are_swept_when_old_and_owned),
   };

@@ -167,6 +167,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
   scene *s = *state;
+  lrd_fs_set_gate(NULL, NULL);
   rig_close(&s->seen);
   for (int i = 0; i < WRITERS; i++) {
     (void)close(s->writers[i].tell);
@@ -364,6 +365,84 @@ static void another_database_in_its_place_is_noticed_at_once(void **state) {
   assert_int_equal(atomic_load(&s->seen.distrusts), 1);
 }
 
+/* Somebody writes the database when it is looked at for the nth time. */
+typedef struct coming {
+  const scene *s;
+  int looks;
+  int nth;
+} coming;
+
+static int writer_comes(void *context, lrd_fs_op op, const char *path, size_t *len) {
+  coming *c = context;
+  (void)len;
+  if (op != LRD_FS_STAT || strcmp(path, c->s->seen.path) != 0 || ++c->looks != c->nth) return 0;
+  static time_t written;
+  struct timespec const times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1000000 + written++}};
+  assert_int_equal(utimensat(AT_FDCWD, c->s->at.path, times, 0), 0);
+  return 0;
+}
+
+static bool name_seen(void *context, uint32_t space, const char *name) {
+  int *names = context;
+  assert_int_equal(space, 1);
+  assert_string_equal(name, "things");
+  (*names)++;
+  return true;
+}
+
+/* Each reading looks before and after. The check reads the pages, a window of hashes, and each row. */
+static void what_a_writer_came_upon_does_not_count(void **state) {
+  scene *s = *state;
+  if (!s->bound) skip();
+  order(s, 0, "opcd");
+  s->seen.options = "sync_ms=60000"; /* the ticker looks too */
+  rig_must_open(&s->seen);
+  larder_tier_space const space = {.size = sizeof space, .name = "things"};
+  larder_tier_report report;
+  uint32_t number = 0;
+  int names = 0;
+  coming c = {.s = s, .nth = 2};
+  lrd_fs_set_gate(writer_comes, &c);
+  assert_err(lrd_sqlite_tier.bind(s->seen.tier, &space, &number), LARDER_EAWAY);
+  c = (coming){.s = s, .nth = 2};
+  assert_err(lrd_sqlite_tier.spaces(s->seen.tier, name_seen, &names), LARDER_EAWAY);
+  assert_int_equal(names, 0);
+  for (int nth = 2; nth <= 6; nth += 2) {
+    c = (coming){.s = s, .nth = nth};
+    assert_err(lrd_sqlite_tier.check(s->seen.tier, false, &report, NULL, NULL, NULL), LARDER_EAWAY);
+    assert_int_equal(c.looks, nth);
+  }
+  c = (coming){.s = s};
+  assert_ok(lrd_sqlite_tier.bind(s->seen.tier, &space, &number));
+  assert_ok(lrd_sqlite_tier.spaces(s->seen.tier, name_seen, &names));
+  assert_ok(lrd_sqlite_tier.check(s->seen.tier, false, &report, NULL, NULL, NULL));
+  lrd_fs_set_gate(NULL, NULL);
+  assert_int_equal(names, 1);
+  assert_int_equal(report.examined, 1);
+  assert_int_equal(atomic_load(&s->seen.distrusts), 0);
+}
+
+static sqlite3_mem_methods memory; /* SQLite's own */
+static _Atomic uint64_t memory_asked;
+static void *memory_get(int len) {
+  atomic_fetch_add(&memory_asked, 1);
+  return memory.xMalloc(len);
+}
+
+static void looking_beside_asks_for_no_memory(void **state) {
+  scene *s = *state;
+  if (!s->bound) skip();
+  order(s, 0, "op");
+  rig_must_open(&s->seen);
+  sqlite_beside beside;
+  uint64_t const before = atomic_load(&memory_asked);
+  assert_true(before > 0);
+  support_alloc_fail_at(UINT64_MAX);
+  for (int i = 0; i < 100; i++) assert_ok(lrd_sqlite_beside_look(s->seen.tier, &beside));
+  assert_int_equal(support_alloc_end(), 0);
+  assert_int_equal(atomic_load(&memory_asked), before);
+}
+
 /* The disk itself cannot be written, by anybody. */
 static void media_are_read(scene *s) {
   int const made_so = mount("tmpfs", s->at.dir, "tmpfs", MS_REMOUNT | MS_RDONLY, "size=64m");
@@ -392,6 +471,11 @@ static void read_only_media_are_read_closed_killed_and_bare(void **state) {
 }
 
 int main(void) {
+  sqlite3_mem_methods counted;
+  if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &memory) != SQLITE_OK) return 1;
+  counted = memory;
+  counted.xMalloc = memory_get;
+  if (sqlite3_config(SQLITE_CONFIG_MALLOC, &counted) != SQLITE_OK) return 1;
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
   const struct CMUnitTest tests[] = {
       TEST(each_commit_of_a_living_writer_is_seen),           TEST(a_writer_that_comes_later_is_seen),
@@ -399,6 +483,7 @@ int main(void) {
       TEST(a_busy_writer_comes_over_a_copy_without_a_log),    TEST(a_copy_without_a_log_is_served_until_a_writer_comes),
       TEST(a_log_without_its_index_is_refused_with_a_reason), TEST(an_index_that_nobody_mends_is_let_go_of),
       TEST(another_database_in_its_place_is_noticed_at_once), TEST(read_only_media_are_read_closed_killed_and_bare),
+      TEST(what_a_writer_came_upon_does_not_count),           TEST(looking_beside_asks_for_no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
