@@ -125,7 +125,7 @@ int lrd_sqlite_connect(const sqlite_tier *tier, const char *path, int flags, boo
   char *uri = NULL;
   bool const own = path == tier->path; /* else a backup, or what lies in quarantine */
   bool const reads = (flags & SQLITE_OPEN_READONLY) != 0;
-  if (still || (own && reads && tier->starved)) { /* no index is wanted, or none made on the disk */
+  if (still || (own && reads)) { /* no index is wanted, or none made or changed on the disk, whatever modes allow */
     path = uri = uri_make(path, still ? "?immutable=1" : "?readonly_shm=1");
     flags |= SQLITE_OPEN_URI;
     if (uri == NULL) return SQLITE_NOMEM;

@@ -7,6 +7,7 @@
 #include "sqlite_rig.h"
 
 #include "tier/sqlite/sqlite_inner.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,6 +31,7 @@ typedef struct writer {
 typedef struct scene {
   sqlite_rig at;   /* the disk, for writers */
   sqlite_rig seen; /* the same folder, where nothing can be written */
+  sqlite_rig told; /* the same folder, by who may write and is told not to */
   bool bound;
   writer writers[WRITERS];
   _Atomic int *newest; /* shared: the last value that was committed */
@@ -155,6 +157,7 @@ static int setup(void **state) {
   if (s == NULL) return -1;
   rig_init(&s->at);
   rig_init(&s->seen);
+  rig_init(&s->told);
   s->at.options = s->seen.options = "wal_bytes_max=1048576";
   s->newest = mmap(NULL, sizeof *s->newest, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   s->at.mounted = geteuid() == 0 && mount("tmpfs", s->at.dir, "tmpfs", 0, "size=64m") == 0;
@@ -169,6 +172,7 @@ static int teardown(void **state) {
   scene *s = *state;
   lrd_fs_set_gate(NULL, NULL);
   rig_close(&s->seen);
+  rig_close(&s->told);
   for (int i = 0; i < WRITERS; i++) {
     (void)close(s->writers[i].tell);
     (void)close(s->writers[i].hear);
@@ -179,6 +183,7 @@ static int teardown(void **state) {
   if (s->bound) (void)umount(s->seen.dir);
   if (s->at.mounted) (void)umount(s->at.dir);
   rig_fini(&s->seen);
+  rig_fini(&s->told);
   rig_fini(&s->at);
   (void)munmap(s->newest, sizeof *s->newest);
   free(s);
@@ -443,6 +448,98 @@ static void looking_beside_asks_for_no_memory(void **state) {
   assert_int_equal(atomic_load(&memory_asked), before);
 }
 
+static bool entry_seen(void *context, const larder_tier_key *key, const larder_facts *facts, const void *value) {
+  int *seen = context;
+  assert_int_equal(key->len, 1);
+  assert_int_equal(facts->value_len, LEN);
+  assert_non_null(value);
+  (*seen)++;
+  return true;
+}
+
+/* A line for each file of the folder: its name, size, when it was changed, a sum of what is in it. */
+static char *folder_told(const char *folder) {
+  struct dirent **names = NULL;
+  int const count = scandir(folder, &names, NULL, alphasort);
+  lrd_buf out = {0};
+  assert_true(count >= 0);
+  for (int i = 0; i < count; i++) {
+    char *path = support_path(folder, names[i]->d_name), *bytes = NULL;
+    struct stat facts;
+    size_t len = 0;
+    assert_int_equal(stat(path, &facts), 0);
+    if (S_ISREG(facts.st_mode)) {
+      assert_int_equal(lrd_fs_slurp(path, 1 << 26, &bytes, &len), 0);
+      assert_ok(lrd_buf_printf(&out, "%s %lld %lld.%09ld %llx\n", names[i]->d_name, (long long)facts.st_size,
+                               (long long)facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec,
+                               (unsigned long long)lrd_sum64(bytes, len)));
+    }
+    lrd_dealloc(bytes);
+    free(path);
+    free(names[i]);
+  }
+  free(names);
+  assert_ok(lrd_buf_terminate(&out));
+  char *told = strdup((char *)out.data);
+  lrd_buf_fini(&out);
+  return told;
+}
+
+/* Told to read alone, where modes would allow to write. */
+static void read_and_touch_nothing(scene *s) {
+  sqlite_rig *reader = &s->told;
+  int names = 0, entries = 0;
+  larder_tier_cursor at = {0};
+  larder_tier_report report;
+  char *before = folder_told(s->at.dir);
+  (void)snprintf(reader->path, sizeof reader->path, "%s", s->at.path);
+  reader->read_only = true;
+  rig_must_open(reader);
+  char *found = rig_get(reader, "k");
+  assert_non_null(found);
+  assert_int_equal(atoi(found), atomic_load(s->newest));
+  free(found);
+  assert_ok(lrd_sqlite_tier.spaces(reader->tier, name_seen, &names));
+  assert_err(lrd_sqlite_tier.scan(reader->tier, reader->space, &at, 10, true, entry_seen, &entries), LARDER_END);
+  assert_int_equal(names, 1);
+  assert_int_equal(entries, 1);
+  assert_ok(lrd_sqlite_tier.check(reader->tier, false, &report, NULL, NULL, NULL));
+  assert_int_equal(rig_usage(reader).entries, 1);
+  rig_tick(reader);
+  rig_close(reader);
+  char *after = folder_told(s->at.dir);
+  assert_string_equal(before, after);
+  free(before);
+  free(after);
+}
+
+static void beside_unlink(const scene *s, const char *suffix) {
+  char path[600];
+  (void)snprintf(path, sizeof path, "%s%s", s->at.path, suffix);
+  assert_int_equal(unlink(path), 0);
+}
+
+static void who_is_told_to_read_alone_touches_nothing(void **state) {
+  scene *s = *state;
+  order(s, 0, "oppp");
+  read_and_touch_nothing(s); /* beside a living writer */
+  order(s, 0, "r");
+  read_and_touch_nothing(s);
+  order(s, 0, "c");
+  read_and_touch_nothing(s); /* after an orderly close */
+  beside_unlink(s, "-wal");
+  read_and_touch_nothing(s);
+  order(s, 0, "oc");
+  beside_unlink(s, "-shm");
+  read_and_touch_nothing(s);
+  beside_unlink(s, "-wal");
+  beside_unlink(s, ".queue");
+  read_and_touch_nothing(s);
+  order(s, 0, "opp");
+  writer_kill(s, 0);
+  read_and_touch_nothing(s); /* after a kill */
+}
+
 /* The disk itself cannot be written, by anybody. */
 static void media_are_read(scene *s) {
   int const made_so = mount("tmpfs", s->at.dir, "tmpfs", MS_REMOUNT | MS_RDONLY, "size=64m");
@@ -484,6 +581,7 @@ int main(void) {
       TEST(a_log_without_its_index_is_refused_with_a_reason), TEST(an_index_that_nobody_mends_is_let_go_of),
       TEST(another_database_in_its_place_is_noticed_at_once), TEST(read_only_media_are_read_closed_killed_and_bare),
       TEST(what_a_writer_came_upon_does_not_count),           TEST(looking_beside_asks_for_no_memory),
+      TEST(who_is_told_to_read_alone_touches_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
