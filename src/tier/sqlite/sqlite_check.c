@@ -10,7 +10,9 @@
 
 #include <stdio.h>
 
-#define WINDOW 128
+#define WINDOW        128
+#define COUNT_WINDOW  4096
+#define COUNT_KEPT_NS (1000ll * 1000000)
 enum { COLUMN_VALUE = 14 };
 
 static larder_err remove_at(sqlite_tier *tier, uint64_t hash, uint64_t *removed) {
@@ -305,28 +307,85 @@ larder_err lrd_sqlite_forget_range(void *self, uint64_t first, uint64_t last, ui
   return err;
 }
 
-/* Without a board (read-only media) figures are counted from the rows. */
-static larder_err usage_counted(sqlite_tier *tier, sqlite_totals *totals) {
-  sqlite_request request = {0};
-  larder_err err = LARDER_OK;
-  bool const turn = !tier->read_only;
-  if (turn) {
-    /* Whoever begins a transaction while the totals are in doubt counts them. */
-    err = lrd_sqlite_turn_begin(tier, &request);
-    if (err != LARDER_OK) return err;
-    memcpy(totals, tier->txn.totals, LRD_SQLITE_SPACES_MAX * sizeof *totals);
-    return lrd_sqlite_turn_finish(tier, &request, false);
-  }
+/* One window of the count from *position on; *ended: there are no more rows. */
+static larder_err window_count(sqlite_tier *tier, uint64_t *position, sqlite_totals *totals, bool *ended) {
   sqlite_reader *reader = NULL;
-  err = lrd_sqlite_reader_claim(tier, &reader);
+  larder_err err = lrd_sqlite_reader_claim(tier, &reader);
   if (err != LARDER_OK) return err;
-  int const rc = lrd_sqlite_totals_recount(reader->db, totals);
-  if (lrd_sqlite_reader_overtaken(tier, reader))
-    err = LARDER_EAWAY;
-  else if (rc != SQLITE_OK)
-    err = lrd_sqlite_fault(tier, reader->db, rc);
-  lrd_sqlite_reader_return(tier, reader);
+  int rc = SQLITE_OK;
+  if (reader->count == NULL)
+    rc = lrd_sqlite_prepare(reader->db,
+                            "SELECT hash, space, stamp, soft, hard, flags, used, uses, sum, vsum, vlen, bstamp, key, head "
+                            "FROM entries WHERE hash >= ?1 ORDER BY hash LIMIT ?2",
+                            &reader->count);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(reader->count, 1, key64_of(*position));
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(reader->count, 2, COUNT_WINDOW);
+  if (rc == SQLITE_OK) rc = lrd_sqlite_step_first(reader->count);
+  int rows = 0;
+  uint64_t last = 0;
+  for (; rc == SQLITE_ROW; rc = sqlite3_step(reader->count)) {
+    lrd_sqlite_totals_add(totals, reader->count);
+    last = hash_of(sqlite3_column_int64(reader->count, 0));
+    rows++;
+  }
+  if (rc != SQLITE_DONE) err = lrd_sqlite_fault(tier, reader->db, rc);
+  (void)sqlite3_reset(reader->count);
+  *ended = rows < COUNT_WINDOW || last == UINT64_MAX;
+  *position = last + 1;
+  return lrd_sqlite_reader_finish(tier, reader, err);
+}
+
+/* Every row, in windows, so that no transaction is long; what is written meanwhile is counted or not. */
+static larder_err all_count(sqlite_tier *tier, sqlite_totals *totals) {
+  uint64_t position = 0;
+  larder_err err = LARDER_OK;
+  for (bool ended = false; !ended && err == LARDER_OK;) err = window_count(tier, &position, totals, &ended);
   return err;
+}
+
+static int64_t count_ns(const sqlite_tier *tier) {
+  return tier->host.mono_ns != NULL ? tier->host.mono_ns(tier->host.context) : lrd_mono_ns(lrd_clock_real());
+}
+
+static bool count_kept(sqlite_tier *tier, sqlite_totals *totals) {
+  int64_t const now_ns = count_ns(tier);
+  lrd_lock(&tier->counting);
+  bool const fresh = tier->counted != NULL && now_ns < tier->counted_until_ns;
+  if (fresh) memcpy(totals, tier->counted, LRD_SQLITE_SPACES_MAX * sizeof *totals);
+  lrd_unlock(&tier->counting);
+  return fresh;
+}
+
+/*
+ * By who may not write and finds no board. A count serves all spaces, for a second or for as long as it took, so that who asks
+ * for each space in turn has the rows read once.
+ */
+static larder_err usage_counted(sqlite_tier *tier, sqlite_totals *totals) {
+  if (count_kept(tier, totals)) return LARDER_OK;
+  int64_t const began_ns = count_ns(tier);
+  larder_err const err = all_count(tier, totals);
+  if (err != LARDER_OK) return err;
+  sqlite_totals *copy = lrd_alloc(LRD_SQLITE_SPACES_MAX * sizeof *copy);
+  if (copy == NULL) return LARDER_ENOMEM;
+  memcpy(copy, totals, LRD_SQLITE_SPACES_MAX * sizeof *copy);
+  int64_t const ended_ns = count_ns(tier);
+  int64_t const took_ns = ended_ns - began_ns;
+  lrd_lock(&tier->counting);
+  sqlite_totals *before = tier->counted;
+  tier->counted = copy;
+  tier->counted_until_ns = ended_ns + (took_ns > COUNT_KEPT_NS ? took_ns : COUNT_KEPT_NS);
+  lrd_unlock(&tier->counting);
+  lrd_dealloc(before);
+  return LARDER_OK;
+}
+
+/* Whoever begins a transaction while the totals are in doubt counts them. */
+static larder_err usage_by_turn(sqlite_tier *tier, sqlite_totals *totals) {
+  sqlite_request request = {0};
+  larder_err const err = lrd_sqlite_turn_begin(tier, &request);
+  if (err != LARDER_OK) return err;
+  memcpy(totals, tier->txn.totals, LRD_SQLITE_SPACES_MAX * sizeof *totals);
+  return lrd_sqlite_turn_finish(tier, &request, false);
 }
 
 larder_err lrd_sqlite_usage(void *self, uint32_t space, larder_tier_usage *out) {
@@ -337,10 +396,11 @@ larder_err lrd_sqlite_usage(void *self, uint32_t space, larder_tier_usage *out) 
   sqlite_totals *totals = lrd_alloc_zero(LRD_SQLITE_SPACES_MAX, sizeof *totals);
   if (totals == NULL) return LARDER_ENOMEM;
   larder_err err = LARDER_OK;
-  if (tier->read_only || !atomic_load(&tier->board->totals_valid))
-    err = usage_counted(tier, totals);
+  const sqlite_board *board = sqlite_board_shown(tier);
+  if (!atomic_load(&board->totals_valid))
+    err = tier->read_only ? usage_counted(tier, totals) : usage_by_turn(tier, totals);
   else
-    for (uint32_t i = 0; i < LRD_SQLITE_SPACES_MAX; i++) lrd_sqlite_totals_read(tier, i, &totals[i]);
+    for (uint32_t i = 0; i < LRD_SQLITE_SPACES_MAX; i++) lrd_sqlite_totals_read(board, i, &totals[i]);
   larder_tier_usage sum = {0};
   for (uint32_t i = 0; i < LRD_SQLITE_SPACES_MAX; i++) {
     if (!all && i != space) continue;

@@ -141,6 +141,7 @@ typedef struct sqlite_reader {
   sqlite3_stmt *facts;
   sqlite3_stmt *window;
   sqlite3_stmt *tagged;
+  sqlite3_stmt *count; /* prepared when first wanted */
   sqlite_access access[LRD_SQLITE_ACCESS_SLOTS];
 } sqlite_reader;
 
@@ -266,7 +267,10 @@ typedef struct sqlite_tier {
 
   int queue_fd;
   sqlite_board *board;
-  sqlite_board *board_private; /* where the map is not to be had (read-only media) */
+  sqlite_board *board_private;        /* `board` of who may not write: seen by nobody else */
+  const sqlite_board *theirs_map;     /* who may not write: the board of those who do, mapped without the right to write */
+  ino_t theirs_ino;                   /* of that map */
+  const sqlite_board *_Atomic theirs; /* the same while it is what lies there; NULL: there is none of this boot */
   dev_t db_dev;
   ino_t db_ino;
   ino_t queue_ino;           /* 0: there is none */
@@ -291,6 +295,10 @@ typedef struct sqlite_tier {
   _Atomic uint32_t pool_waiters;
   sqlite_reader *readers;
 
+  lrd_mutex counting;
+  sqlite_totals *counted; /* who may not write and finds no board: by space, kept for a while; NULL: not yet */
+  int64_t counted_until_ns;
+
   lrd_mutex syncing;
   sqlite3 *syncer;
   lrd_mutex leaving;
@@ -303,6 +311,11 @@ typedef struct sqlite_tier {
 
 static inline int64_t key64_of(uint64_t hash) { return (int64_t)(hash ^ (1ull << 63)); }
 static inline uint64_t hash_of(int64_t key64) { return (uint64_t)key64 ^ (1ull << 63); }
+/* What those who write say: for reading only. */
+static inline const sqlite_board *sqlite_board_shown(const sqlite_tier *tier) {
+  const sqlite_board *theirs = atomic_load_explicit(&tier->theirs, memory_order_acquire);
+  return theirs != NULL ? theirs : tier->board;
+}
 static inline int64_t sqlite_boot_ns(void) { return lrd_boot_ns(lrd_clock_real()); }
 static inline int64_t sqlite_wall_ms(const sqlite_tier *tier) { return tier->host.wall_ms(tier->host.context); }
 /* Above every space's number. The board is only a file: whatever it says, no further than our tables. */
@@ -348,13 +361,17 @@ void lrd_sqlite_header_mend(const sqlite_tier *tier, const char *moved);
 /* sqlite_board.c */
 larder_err lrd_sqlite_board_open(sqlite_tier *tier, larder_error *err);
 void lrd_sqlite_board_opened(sqlite_tier *tier);
+/* By the ticker of who may not write: a board may have come since, or another one in its place. */
+void lrd_sqlite_board_look(sqlite_tier *tier);
 bool lrd_sqlite_board_closing(sqlite_tier *tier);
 void lrd_sqlite_board_close(sqlite_tier *tier);
 larder_err lrd_sqlite_turn_lock(sqlite_tier *tier);
 void lrd_sqlite_turn_unlock(sqlite_tier *tier);
-void lrd_sqlite_totals_read(const sqlite_tier *tier, uint32_t space, sqlite_totals *out);
+void lrd_sqlite_totals_read(const sqlite_board *board, uint32_t space, sqlite_totals *out);
 void lrd_sqlite_totals_write(sqlite_tier *tier, uint32_t space, const sqlite_totals *totals);
 int lrd_sqlite_totals_recount(sqlite3 *db, sqlite_totals *totals);
+/* The row that a statement of all facts stands on. */
+void lrd_sqlite_totals_add(sqlite_totals *totals, sqlite3_stmt *statement);
 
 /* sqlite_row.c */
 uint64_t lrd_sqlite_row_sum(const sqlite_row *row);

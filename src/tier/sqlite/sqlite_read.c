@@ -34,9 +34,10 @@ static void reader_close(sqlite_reader *reader) {
   (void)sqlite3_finalize(reader->facts);
   (void)sqlite3_finalize(reader->window);
   (void)sqlite3_finalize(reader->tagged);
+  (void)sqlite3_finalize(reader->count);
   (void)sqlite3_close(reader->db);
   reader->db = NULL;
-  reader->get = reader->facts = reader->window = reader->tagged = NULL;
+  reader->get = reader->facts = reader->window = reader->tagged = reader->count = NULL;
 }
 
 void lrd_sqlite_readers_close(sqlite_tier *tier) {
@@ -133,8 +134,9 @@ static sqlite_reader *reader_find(sqlite_tier *tier, uint64_t from) {
 
 static void pause_wait(const sqlite_tier *tier) {
   struct timespec const nap = {0, 100 * 1000};
+  const sqlite_board *board = sqlite_board_shown(tier);
   for (;;) {
-    int64_t const until = atomic_load_explicit(&tier->board->paused_until_ns, memory_order_acquire);
+    int64_t const until = atomic_load_explicit(&board->paused_until_ns, memory_order_acquire);
     int64_t const now = sqlite_boot_ns();
     if (until <= now || until - now > LRD_SQLITE_PAUSE_NS) return; /* over, or a damaged word */
     (void)nanosleep(&nap, NULL);
@@ -146,7 +148,7 @@ larder_err lrd_sqlite_reader_claim(sqlite_tier *tier, sqlite_reader **out) {
   static _Thread_local uint64_t mine;
   static _Atomic uint64_t next;
   if (mine == 0) mine = 1 + atomic_fetch_add_explicit(&next, 1, memory_order_relaxed);
-  if (atomic_load_explicit(&tier->board->paused_until_ns, memory_order_acquire) != 0) pause_wait(tier);
+  if (atomic_load_explicit(&sqlite_board_shown(tier)->paused_until_ns, memory_order_acquire) != 0) pause_wait(tier);
   sqlite_reader *reader = &tier->readers[mine % tier->options.readers_max];
   if (!reader_try(reader)) {
     reader = reader_find(tier, mine);

@@ -160,6 +160,7 @@ static void tick(sqlite_tier *tier) {
       return;
     }
     if (tier->read_only && tier->starved) lrd_sqlite_room_look(tier);
+    if (tier->read_only) lrd_sqlite_board_look(tier);
   }
   if (tier->read_only) return;
   sqlite_board *board = tier->board;

@@ -160,10 +160,12 @@ static void tier_free(sqlite_tier *tier) {
   lrd_dealloc(tier->index_path);
   lrd_dealloc(tier->queue_path);
   lrd_dealloc(tier->blobs_path);
+  lrd_dealloc(tier->counted);
   lrd_dealloc(tier->txn.unlinks);
   lrd_dealloc(tier->txn.taken);
   lrd_mutex_fini(&tier->queue);
   lrd_mutex_fini(&tier->pool);
+  lrd_mutex_fini(&tier->counting);
   lrd_mutex_fini(&tier->syncing);
   lrd_mutex_fini(&tier->leaving);
   lrd_cond_fini(&tier->pool_free);
@@ -186,6 +188,7 @@ static sqlite_tier *tier_new(const larder_tier_params *params) {
   tier->txn.totals_at = UINT64_MAX;
   lrd_mutex_init(&tier->queue);
   lrd_mutex_init(&tier->pool);
+  lrd_mutex_init(&tier->counting);
   lrd_mutex_init(&tier->syncing);
   lrd_mutex_init(&tier->leaving);
   lrd_cond_init(&tier->pool_free);

@@ -29,7 +29,7 @@ static larder_err totals_load(sqlite_tier *tier) {
     atomic_store(&board->totals_valid, 1);
     lrd_sqlite_log(tier, LRD_LOG_INFO, "sqlite.recounted", "the totals were counted anew: the last stop was not orderly");
   } else {
-    for (uint32_t space = 0; space < end; space++) lrd_sqlite_totals_read(tier, space, &txn->totals[space]);
+    for (uint32_t space = 0; space < end; space++) lrd_sqlite_totals_read(board, space, &txn->totals[space]);
   }
   txn->totals_at = commits;
   memset(&txn->all, 0, sizeof txn->all);

@@ -79,6 +79,12 @@ static larder_err index_spoil(scene *s) {
   return fd >= 0 && pwrite(fd, "spoiltspoilt", 12, 8) == 12 ? LARDER_OK : LARDER_EIO;
 }
 
+/* As a restart of the log that takes its time. */
+static larder_err readers_pause(scene *s) {
+  lrd_sqlite_readers_pause(s->at.tier, LRD_SQLITE_PAUSE_NS);
+  return LARDER_OK;
+}
+
 static larder_err obey(scene *s, char what) {
   larder_err err = LARDER_OK;
   switch (what) {
@@ -98,6 +104,8 @@ static larder_err obey(scene *s, char what) {
     return beside_remove(s);
   case 's':
     return index_spoil(s);
+  case 'w':
+    return readers_pause(s);
   default:
     _exit(0); /* nothing is closed */
   }
@@ -540,6 +548,140 @@ static void who_is_told_to_read_alone_touches_nothing(void **state) {
   read_and_touch_nothing(s); /* after a kill */
 }
 
+static sqlite_tier *seen_tier(const scene *s) { return s->seen.tier; }
+static bool sees_board(const scene *s) { return atomic_load(&seen_tier(s)->theirs) != NULL; }
+
+static larder_tier_usage usage_of(sqlite_rig *rig, uint32_t space) {
+  larder_tier_usage usage;
+  assert_ok(lrd_sqlite_tier.usage(rig->tier, space, &usage));
+  return usage;
+}
+
+static void look_about(scene *s) {
+  atomic_store(&seen_tier(s)->looked_ns, 0);
+  rig_tick(&s->seen);
+}
+
+static void who_may_not_write_is_told_the_totals_and_paused_by_those_who_may(void **state) {
+  scene *s = *state;
+  if (!s->bound) skip();
+  order(s, 0, "op");
+  rig_must_open(&s->seen);
+  assert_true(sees_board(s));
+  order(s, 0, "w");
+  int64_t until_ns = 0;
+  char *queue = support_path(s->seen.dir, "larder.db.queue");
+  int const fd = open(queue, O_RDONLY | O_CLOEXEC);
+  assert_int_equal(pread(fd, &until_ns, sizeof until_ns, offsetof(sqlite_board, paused_until_ns)), sizeof until_ns);
+  (void)close(fd);
+  free(queue);
+  assert_true(until_ns > 0);
+  assert_newest(s);
+  assert_true(sqlite_boot_ns() >= until_ns);
+  assert_int_equal(rig_usage(&s->seen).entries, 1);
+  assert_int_equal(rig_sql(s->at.path, "DELETE FROM entries"), 0); /* a stranger, of whom the board does not know */
+  assert_int_equal(rig_usage(&s->seen).entries, 1);
+  assert_int_equal(usage_of(&s->seen, s->seen.space).entries, 1);
+}
+
+static void who_may_not_write_does_not_write_on_the_board_of_those_who_may(void **state) {
+  scene *s = *state;
+  if (!s->bound) skip();
+  order(s, 0, "opc");
+  char *before = folder_told(s->at.dir);
+  larder_tier_space const fresh = {.size = sizeof fresh, .name = "fresh"};
+  uint64_t removed = 0;
+  uint32_t number = 0;
+  larder_tier_report report;
+  rig_must_open(&s->seen);
+  assert_true(sees_board(s));
+  assert_newest(s);
+  look_about(s);
+  assert_err(lrd_sqlite_tier.bind(s->seen.tier, &fresh, &number), LARDER_EACCES);
+  assert_err(rig_put_result(&s->seen, "k", UINT64_MAX, "x", 1), LARDER_EACCES);
+  assert_err(lrd_sqlite_tier.sweep(s->seen.tier, 100, true, &removed), LARDER_EACCES);
+  assert_err(lrd_sqlite_tier.forget_range(s->seen.tier, 0, UINT64_MAX, &removed), LARDER_EACCES);
+  assert_err(lrd_sqlite_tier.check(s->seen.tier, true, &report, NULL, NULL, NULL), LARDER_EACCES);
+  assert_ok(lrd_sqlite_tier.check(s->seen.tier, false, &report, NULL, NULL, NULL));
+  assert_ok(lrd_sqlite_tier.flush(s->seen.tier));
+  assert_int_equal(rig_usage(&s->seen).entries, 1);
+  lrd_sqlite_distrust(s->seen.tier, LARDER_ECORRUPT, "for the test");
+  look_about(s);
+  rig_close(&s->seen);
+  char *after = folder_told(s->at.dir);
+  assert_string_equal(before, after);
+  free(before);
+  free(after);
+}
+
+#define ROWS "10000"
+
+/* More rows than a window of the count, of a second space, with the lowest and the highest hash. */
+static const char rows_sql[] =
+    "INSERT INTO spaces(id, name) VALUES(2, 'more');"
+    "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < " ROWS ")"
+    "INSERT INTO entries SELECT iif(i = 1, -9223372036854775808, iif(i = 2, 9223372036854775807, i * 1000003)), 2, 1, 0, 0, 0,"
+    " 0, 0, 0, 0, 5, 0, x'6b', NULL, x'0102030405' FROM c";
+
+static void without_a_board_one_count_serves_all_spaces_for_a_second(void **state) {
+  scene *s = *state;
+  if (!s->bound) skip();
+  order(s, 0, "opcd");
+  beside_unlink(s, ".queue");
+  assert_int_equal(rig_sql(s->at.path, rows_sql), 0);
+  rig_must_open(&s->seen);
+  assert_false(sees_board(s));
+  larder_tier_usage const things = usage_of(&s->seen, 1), more = usage_of(&s->seen, 2);
+  assert_int_equal(things.entries, 1);
+  assert_int_equal(things.payload_bytes, 1 + LEN);
+  assert_int_equal(more.entries, atoi(ROWS));
+  assert_int_equal(more.payload_bytes, 6 * atoi(ROWS));
+  assert_int_equal(rig_usage(&s->seen).bytes, things.bytes + more.bytes);
+  assert_int_equal(rig_sql(s->at.path, "DELETE FROM entries WHERE space = 2"), 0);
+  lrd_clock_moved_advance_ms(&s->seen.clock, 900);
+  assert_int_equal(usage_of(&s->seen, 2).entries, atoi(ROWS)); /* nothing is read for it */
+  lrd_clock_moved_advance_ms(&s->seen.clock, 100);
+  assert_int_equal(usage_of(&s->seen, 2).entries, 0);
+  assert_int_equal(usage_of(&s->seen, 1).entries, 1);
+  order(s, 0, "o"); /* which makes a board, with totals that the database does not have */
+  look_about(s);
+  assert_true(sees_board(s));
+  put_and_see(s, 0, 2);
+  assert_int_equal(rig_usage(&s->seen).entries, 1);
+  beside_unlink(s, ".queue");
+  look_about(s);
+  assert_false(sees_board(s));
+  assert_int_equal(rig_usage(&s->seen).entries, 1);
+  assert_int_equal(atomic_load(&s->seen.distrusts), 0);
+}
+
+static void a_board_of_another_boot_or_build_or_a_short_one_is_not_believed(void **state) {
+  scene *s = *state;
+  if (!s->bound) skip();
+  static const off_t spoilt[] = {offsetof(sqlite_board, magic), offsetof(sqlite_board, format),
+                                 offsetof(sqlite_board, boot_id)};
+  order(s, 0, "opc");
+  char *queue = support_path(s->at.dir, "larder.db.queue");
+  for (size_t i = 0; i < 4; i++) {
+    char byte = 0, other = 0;
+    int const fd = open(queue, O_RDWR | O_CLOEXEC);
+    off_t const at = i < 3 ? spoilt[i] : 0;
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    other = (char)(byte ^ 1);
+    if (i < 3) assert_int_equal(pwrite(fd, &other, 1, at), 1);
+    if (i == 3) assert_int_equal(ftruncate(fd, 4096), 0);
+    rig_must_open(&s->seen);
+    assert_false(sees_board(s));
+    assert_int_equal(rig_usage(&s->seen).entries, 1);
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    (void)close(fd);
+    look_about(s);
+    assert_int_equal(sees_board(s), i < 3);
+    rig_close(&s->seen);
+  }
+  free(queue);
+}
+
 /* The disk itself cannot be written, by anybody. */
 static void media_are_read(scene *s) {
   int const made_so = mount("tmpfs", s->at.dir, "tmpfs", MS_REMOUNT | MS_RDONLY, "size=64m");
@@ -575,13 +717,23 @@ int main(void) {
   if (sqlite3_config(SQLITE_CONFIG_MALLOC, &counted) != SQLITE_OK) return 1;
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(each_commit_of_a_living_writer_is_seen),           TEST(a_writer_that_comes_later_is_seen),
-      TEST(a_log_left_by_a_kill_is_read_and_gone_on_from),    TEST(a_reader_beside_a_busy_writer_never_falls_behind),
-      TEST(a_busy_writer_comes_over_a_copy_without_a_log),    TEST(a_copy_without_a_log_is_served_until_a_writer_comes),
-      TEST(a_log_without_its_index_is_refused_with_a_reason), TEST(an_index_that_nobody_mends_is_let_go_of),
-      TEST(another_database_in_its_place_is_noticed_at_once), TEST(read_only_media_are_read_closed_killed_and_bare),
-      TEST(what_a_writer_came_upon_does_not_count),           TEST(looking_beside_asks_for_no_memory),
+      TEST(each_commit_of_a_living_writer_is_seen),
+      TEST(a_writer_that_comes_later_is_seen),
+      TEST(a_log_left_by_a_kill_is_read_and_gone_on_from),
+      TEST(a_reader_beside_a_busy_writer_never_falls_behind),
+      TEST(a_busy_writer_comes_over_a_copy_without_a_log),
+      TEST(a_copy_without_a_log_is_served_until_a_writer_comes),
+      TEST(a_log_without_its_index_is_refused_with_a_reason),
+      TEST(an_index_that_nobody_mends_is_let_go_of),
+      TEST(another_database_in_its_place_is_noticed_at_once),
+      TEST(read_only_media_are_read_closed_killed_and_bare),
+      TEST(what_a_writer_came_upon_does_not_count),
+      TEST(looking_beside_asks_for_no_memory),
       TEST(who_is_told_to_read_alone_touches_nothing),
+      TEST(who_may_not_write_is_told_the_totals_and_paused_by_those_who_may),
+      TEST(who_may_not_write_does_not_write_on_the_board_of_those_who_may),
+      TEST(without_a_board_one_count_serves_all_spaces_for_a_second),
+      TEST(a_board_of_another_boot_or_build_or_a_short_one_is_not_believed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
