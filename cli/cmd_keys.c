@@ -176,7 +176,9 @@ static void rotation_told(const cli_call *call, const larder_rotation *done) {
   }
   printf("%" PRIu64 " %s looked at, %" PRIu64 " sealed anew\n", done->examined, cli_plural(done->examined, "entry", "entries"),
          done->resealed);
-  if (done->locked > 0) printf("%" PRIu64 " are sealed with a key that is not here and stay as they are\n", done->locked);
+  if (done->locked > 0)
+    printf("%" PRIu64 " are sealed with a key that is not here, or written by a newer Larder, and stay as they are\n",
+           done->locked);
   if (done->failed > 0) printf("%" PRIu64 " could not be had just now; run it again\n", done->failed);
 }
 

@@ -60,7 +60,8 @@ static void report_print(const cli_call *call, const larder_validation *report, 
   char count[CLI_SHORT];
   if (call->globals->quiet) return;
   cli_count_text(report->locked, count, sizeof count);
-  if (report->locked != 0) printf("sealed, key not here: %s; not checked\n", count);
+  if (report->locked != 0)
+    printf("not to be opened here: %s; sealed with a key that is not here or written by a newer Larder; not checked\n", count);
   cli_count_text(report->examined, count, sizeof count);
   if (report->damaged == 0 && report->orphans == 0) {
     printf("%ssound%s: %s %s verified, nothing damaged\n", cli_style_on(stdout, CLI_GREEN), cli_style_off(stdout), count,
@@ -117,7 +118,8 @@ const cli_command cli_command_validate = {
     .name = "validate",
     .summary = "Verify everything that is kept.",
     .text = "Every checksum, every reference, and whether what is compressed or sealed opens. What is sealed with a key that "
-            "is not here is counted and left alone. Exit code 1 says that something is damaged and not repaired.",
+            "is not here, or written by a newer Larder, is counted and left alone. Exit code 1 says that something is damaged "
+            "and not repaired.",
     .options = options,
     .operands = operands,
     .examples = examples,

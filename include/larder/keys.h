@@ -36,7 +36,7 @@ typedef struct larder_rotation {
   uint64_t examined; /* entries looked at */
   uint64_t total;    /* about how many there are to look at */
   uint64_t resealed;
-  uint64_t locked; /* left: sealed with a key that is not here */
+  uint64_t locked; /* left: sealed with a key that is not here, or of a newer Larder */
   uint64_t failed; /* left: a tier, a slot or the memory was not to be had; another run takes them */
   bool complete;   /* all were looked at, none failed */
 } larder_rotation;

@@ -90,7 +90,7 @@ typedef struct larder_get_options {
 
 /*
  * LARDER_OK and *out to release, LARDER_MISS, or LARDER_EINVAL, LARDER_ENOMEM, LARDER_EFORKED. LARDER_EKEY: it is there,
- * sealed with a key that is not. options may be NULL.
+ * sealed with a key that is not. LARDER_EFORMAT: it is there, in a form that only a newer Larder knows. options may be NULL.
  */
 LARDER_API LARDER_MUST_CHECK larder_err larder_get(larder_ns *ns, const void *key, size_t key_len,
                                                    const larder_get_options *options, larder_value *out);
@@ -241,7 +241,7 @@ typedef struct larder_validation {
   uint64_t damaged;  /* a checksum, a shape or a reference is wrong, or what is compressed or sealed does not open */
   uint64_t repaired; /* of these, removed or mended */
   uint64_t orphans;  /* files nobody refers to */
-  uint64_t locked;   /* sealed with a key that is not here: whole as stored, but not opened; never removed */
+  uint64_t locked;   /* sealed with a key that is not here, or of a newer Larder: whole as stored, not opened, never removed */
 } larder_validation;
 /*
  * Reads and verifies everything kept, value by value. With repair, removes what is damaged and orphaned. ns: findings of others

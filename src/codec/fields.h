@@ -24,8 +24,8 @@ typedef struct lrd_fields_found {
 LARDER_MUST_CHECK larder_err lrd_fields_seal(lrd_codec *codec, lrd_seal seal, const lrd_codec_place *place, const char *names,
                                              lrd_span json, lrd_buf *out);
 /*
- * The way back, whatever they were sealed with; out is only filled when found->sealed. LARDER_EKEY, LARDER_ECORRUPT with
- * *why; what is no JSON, or no token, is not sealed.
+ * The way back, whatever they were sealed with; out is only filled when found->sealed. LARDER_EKEY; LARDER_EUNSUPPORTED or
+ * LARDER_ECORRUPT with *why; what is no JSON, or no token, is not sealed.
  */
 LARDER_MUST_CHECK larder_err lrd_fields_open(lrd_codec *codec, const lrd_codec_place *place, const char *names, lrd_span json,
                                              lrd_buf *out, lrd_fields_found *found, const char **why);

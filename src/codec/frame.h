@@ -57,11 +57,15 @@ LARDER_MUST_CHECK larder_err lrd_frame_encode(lrd_codec *codec, const lrd_codec_
 /*
  * The value of a frame, into an allocation of its own (release by lrd_dealloc). raw_max: a longer
  * value is not made room for. LARDER_ECORRUPT, with *why as a phrase: damaged, cut, of another place, or of impossible
- * lengths. LARDER_EKEY: whole, but sealed with a key that is not here. LARDER_ENOMEM.
+ * lengths. LARDER_EKEY: whole, but sealed with a key that is not here. LARDER_EUNSUPPORTED, with *why: as a newer build
+ * writes it. LARDER_ENOMEM.
  */
 LARDER_MUST_CHECK larder_err lrd_frame_decode(lrd_codec *codec, const lrd_codec_place *place, lrd_span frame, uint64_t raw_max,
                                               uint8_t **value_out, size_t *len_out, const char **why);
-/* Reads the head and sees that it fits the frame's length; verifies no checksum. */
+/*
+ * Reads the head and sees that it fits the frame's length; verifies no checksum. LARDER_ECORRUPT or LARDER_EUNSUPPORTED, with
+ * *why.
+ */
 LARDER_MUST_CHECK larder_err lrd_frame_look(lrd_span frame, lrd_frame_head *out, const char **why);
 
 #endif

@@ -149,8 +149,8 @@ typedef struct lrd_found {
   uint8_t *own; /* the copy, or the value out of a frame */
 } lrd_found;
 /*
- * Reads the shared tiers from above; fills memory and upper tiers as the slot allows. LARDER_OK, LARDER_MISS, or LARDER_EKEY
- * where it is sealed and the key is not here.
+ * Reads the shared tiers from above; fills memory and upper tiers as the slot allows. LARDER_OK, LARDER_MISS; LARDER_EKEY
+ * where it is sealed and the key is not here; LARDER_EFORMAT where a newer build wrote it in a form that is not known here.
  */
 larder_err lrd_read_below(const lrd_op *op, bool facts_only, lrd_found **out);
 void lrd_found_free(lrd_found *found);

@@ -103,7 +103,7 @@ static const char *validation_judge(void *context, const larder_tier_key *key, c
   if (result == LARDER_ECORRUPT) {
     return why;
   }
-  if (result == LARDER_EKEY) {
+  if (result == LARDER_EKEY || result == LARDER_EFORMAT) { /* another key's, or a newer build's: whole, and not ours to judge */
     run->locked++;
   } else if (result < 0) {
     run->failed = result;

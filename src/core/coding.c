@@ -117,12 +117,15 @@ void lrd_coded_apply(const lrd_coded *coded, const lrd_link *link, larder_tier_w
 
 /* --- the way back ----------------------------------------------------------------------------------------------------- */
 
-/* A missing key is told once a minute for a namespace: whoever reads on meets it with every entry. */
-static void tell_no_key(larder_ns *ns) {
+/* What stays though it does not open is told once a minute for a namespace: whoever reads on meets it with every entry. */
+static bool to_be_told(larder_ns *ns, _Atomic int64_t *last_ns) {
   int64_t now_ns = lrd_mono_ns(ns->cache->clock);
-  int64_t told_ns = atomic_load_explicit(&ns->coding.told_ns, memory_order_relaxed);
-  if ((told_ns != 0 && now_ns - told_ns < TOLD_EVERY_NS) ||
-      !atomic_compare_exchange_strong(&ns->coding.told_ns, &told_ns, now_ns)) {
+  int64_t told_ns = atomic_load_explicit(last_ns, memory_order_relaxed);
+  return (told_ns == 0 || now_ns - told_ns >= TOLD_EVERY_NS) && atomic_compare_exchange_strong(last_ns, &told_ns, now_ns);
+}
+
+static void tell_no_key(larder_ns *ns) {
+  if (!to_be_told(ns, &ns->coding.told_no_key_ns)) {
     return;
   }
   lrd_log_write(
@@ -130,6 +133,16 @@ static void tell_no_key(larder_ns *ns) {
       "namespace %s: entries are sealed with a key that is not here; they are left as they are. Give the former key in "
       "LARDER_KEY_PREVIOUS or the key file",
       ns->name);
+}
+
+static void tell_newer(larder_ns *ns, const char *why) {
+  if (!to_be_told(ns, &ns->coding.told_newer_ns)) {
+    return;
+  }
+  lrd_log_write(&ns->cache->log, LRD_LOG_ERROR, "codec.newer",
+                "namespace %s: entries are stored in a form that this build does not know (%s); they are left as they are. Use "
+                "the newer Larder that wrote them",
+                ns->name, why);
 }
 
 static void tell_damage(larder_ns *ns, lrd_link *link, const char *why) {
@@ -171,6 +184,9 @@ static larder_err open_members(lrd_codec *codec, const lrd_codec_place *place, c
   return LARDER_OK;
 }
 
+/* What callers are told of a form that is not known here. */
+static larder_err outward(larder_err result) { return result == LARDER_EUNSUPPORTED ? LARDER_EFORMAT : result; }
+
 /* LARDER_NOT_KEPT: it is the value already. */
 static larder_err open_value(lrd_codec *codec, const lrd_codec_place *place, const char *fields, const void *value,
                              const larder_facts *facts, uint8_t **out, size_t *len_out, const char **why) {
@@ -196,7 +212,7 @@ static larder_err open_value(lrd_codec *codec, const lrd_codec_place *place, con
     frame = opened ? frame : NULL;
   }
   lrd_dealloc(frame);
-  return result;
+  return outward(result);
 }
 
 larder_err lrd_decode_value(larder_ns *ns, lrd_link *link, lrd_span key, const void *value, const larder_facts *facts,
@@ -212,6 +228,8 @@ larder_err lrd_decode_value(larder_ns *ns, lrd_link *link, lrd_span key, const v
     lrd_stats_time(link->cell, LRD_OP_DECODE, lrd_mono_ns(ns->cache->clock) - began_ns);
   } else if (result == LARDER_EKEY) {
     tell_no_key(ns);
+  } else if (result == LARDER_EFORMAT) {
+    tell_newer(ns, why);
   } else if (result == LARDER_ECORRUPT) {
     tell_damage(ns, link, why);
   }
@@ -258,7 +276,10 @@ larder_err lrd_unpack_for_readers(larder_ns *ns, lrd_span key, const void *value
   if (result == LARDER_OK && head.seal != LRD_SEAL_NONE) {
     return LARDER_NOT_KEPT;
   }
-  return result == LARDER_OK ? open_frame(ns->coding.codec, &place, value, facts, value_out, len_out, &why) : result;
+  if (result == LARDER_OK) {
+    result = open_frame(ns->coding.codec, &place, value, facts, value_out, len_out, &why);
+  }
+  return outward(result);
 }
 
 /* Members of a document: right when none is bare, and all are sealed as a put would. */
@@ -283,7 +304,7 @@ larder_err lrd_sealed_look(larder_ns *ns, lrd_span key, const void *value, const
   larder_err result = facts->framed ? lrd_frame_look(have, &head, &why) : LARDER_OK;
   *out = (lrd_sealed){.key_id = head.key_id};
   if (result != LARDER_OK) {
-    return result;
+    return outward(result);
   }
   if (head.seal != LRD_SEAL_NONE || !ns->coding.fields) {
     /* Whole: right without members to seal, or where there are none because it is no JSON. */
@@ -300,7 +321,7 @@ larder_err lrd_sealed_look(larder_ns *ns, lrd_span key, const void *value, const
     result = members_look(ns, key, have, out);
   }
   lrd_dealloc(frame);
-  return result;
+  return outward(result);
 }
 
 /* --- the policy ------------------------------------------------------------------------------------------------------- */

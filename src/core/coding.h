@@ -33,9 +33,10 @@ typedef struct lrd_coded {
 typedef struct lrd_coding {
   lrd_codec *codec;
   lrd_codec_policy policy;
-  const char *fields;      /* names of members to be sealed; NULL: whole values */
-  bool used;               /* false: values are stored as they are, and only frames of former times are opened */
-  _Atomic int64_t told_ns; /* when a missing key was last logged */
+  const char *fields;             /* names of members to be sealed; NULL: whole values */
+  bool used;                      /* false: values are stored as they are, and only frames of former times are opened */
+  _Atomic int64_t told_no_key_ns; /* when that was last logged */
+  _Atomic int64_t told_newer_ns;
 } lrd_coding;
 
 /*
@@ -50,14 +51,15 @@ void lrd_coded_apply(const lrd_coded *coded, const lrd_link *link, larder_tier_w
 
 /*
  * The value of what a tier has, in an allocation of its own (lrd_dealloc). LARDER_NOT_KEPT: it is the value already.
- * LARDER_ECORRUPT: damaged, counted and logged. LARDER_EKEY: its key is not here, logged now and then. LARDER_ENOMEM.
+ * LARDER_ECORRUPT: damaged, counted and logged. LARDER_EKEY: its key is not here; LARDER_EFORMAT: a newer build wrote it; both
+ * are logged now and then, and it is to stay. LARDER_ENOMEM.
  */
 LARDER_MUST_CHECK larder_err lrd_decode_value(larder_ns *ns, lrd_link *link, lrd_span key, const void *value,
                                               const larder_facts *facts, uint8_t **value_out, size_t *len_out);
 /*
  * Whether what a tier has would open, for whoever looks through a tier: by the name of the namespace, which need not be open,
  * and without counting or logging. LARDER_OK. LARDER_NOT_KEPT: there is nothing to open, or no telling: the name is not known
- * (NULL) and it is sealed with a key that is here. LARDER_ECORRUPT with *why; LARDER_EKEY; LARDER_ENOMEM.
+ * (NULL) and it is sealed with a key that is here. LARDER_ECORRUPT with *why; LARDER_EKEY; LARDER_EFORMAT; LARDER_ENOMEM.
  */
 LARDER_MUST_CHECK larder_err lrd_value_try(larder *cache, const char *ns, lrd_span key, const void *value,
                                            const larder_facts *facts, const char **why);
@@ -71,6 +73,7 @@ typedef struct lrd_sealed {
   uint64_t key_id; /* 0: not sealed */
   bool right;      /* as a put would seal it now */
 } lrd_sealed;
+/* LARDER_ECORRUPT, LARDER_EKEY, LARDER_EFORMAT, LARDER_ENOMEM. */
 LARDER_MUST_CHECK larder_err lrd_sealed_look(larder_ns *ns, lrd_span key, const void *value, const larder_facts *facts,
                                              lrd_sealed *out);
 /* Length of the value, as far as it is known without opening it. */

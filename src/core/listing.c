@@ -118,7 +118,7 @@ static bool row_open(list_walk *walk, larder_listed *listed, larder_facts *facts
   if (result == LARDER_OK) {
     listed->value = *opened;
   }
-  if (result == LARDER_EKEY || result == LARDER_ENOMEM) {
+  if (result == LARDER_EKEY || result == LARDER_EFORMAT || result == LARDER_ENOMEM) {
     walk->failed = result;
     walk->stopped = true;
   }

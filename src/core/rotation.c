@@ -139,7 +139,7 @@ static bool rotate_row(void *context, const larder_tier_key *key, const larder_f
   lrd_sealed sealed;
   larder_err result = lrd_sealed_look(run->ns, lrd_span_of(key->data, key->len), value, facts, &sealed);
   run->done.examined++;
-  if (result == LARDER_EKEY ||
+  if (result == LARDER_EKEY || result == LARDER_EFORMAT ||
       (result == LARDER_OK && !sealed.right && sealed.key_id != 0 && !lrd_keyring_has(run->cache->keyring, sealed.key_id))) {
     run->done.locked++;
     return true;

@@ -85,7 +85,7 @@ class Keys(CliCase):
         self.assertEqual([(k["source"], k["entries"]) for k in keys], [("LARDER_KEY", 0), (None, 1)])
         for env in ({"LARDER_KEY": KEY_B}, {}):
             ran = self.expect(DONE, "validate", "--repair", **env)
-            self.assertIn("sealed, key not here: 1; not checked", ran.out)
+            self.assertIn("not to be opened here: 1; sealed with a key that is not here", ran.out)
             report = self.document("validate", **env)
             self.assertEqual((report["locked"], report["damaged"], report["sound"]), (1, 0, True))
         self.assertNotIn("not checked", self.expect(DONE, "validate", LARDER_KEY=KEY_A).out)

@@ -69,7 +69,7 @@ larder_err rig_decode_err(codec_rig *rig, const void *frame, size_t len, uint64_
   const char *why = NULL;
   larder_err const err = lrd_frame_decode(rig->codec, &rig->place, lrd_span_of(frame, len), raw_max, &out, &out_len, &why);
   if (err == LARDER_OK) lrd_dealloc(out);
-  if (err == LARDER_ECORRUPT || err == LARDER_EKEY) assert_non_null(why);
+  if (err == LARDER_ECORRUPT || err == LARDER_EKEY || err == LARDER_EUNSUPPORTED) assert_non_null(why);
   return err;
 }
 

@@ -5,6 +5,8 @@
  */
 #include "support/support.h"
 
+#include "base/bytes.h"
+#include "base/hash.h"
 #include "core/cache.h"
 #include "larder_testing.h"
 #include "tier/sqlite/sqlite_tier.h"
@@ -607,6 +609,64 @@ static void what_is_sealed_with_a_key_that_is_not_here_is_counted_and_left(void 
   }
 }
 
+static bool see_any(void *context, const larder_listed *entry) {
+  (void)context;
+  (void)entry;
+  return true;
+}
+
+static void expect_left(fixture *f, const char *key) {
+  told t;
+  assert_err(got(f, key), LARDER_EFORMAT);
+  assert_int_equal(figure(f, "shelf:s.db", "corrupt"), 0);
+  lrd_larder_tick(f->cache);
+  assert_err(larder_list(f->ns, NULL, true, 100, NULL, see_any, NULL), LARDER_EFORMAT);
+  for (int repair = 0; repair < 2; repair++) {
+    larder_validation const report = validated(f, repair, &t);
+    assert_int_equal(report.locked, 1);
+    assert_int_equal(report.damaged + report.repaired, 0);
+  }
+  assert_ok(larder_exists(f->ns, key, strlen(key)));
+  assert_err(got(f, key), LARDER_EFORMAT);
+}
+
+/* Another version; a method and a seal that are not known here. */
+static void what_a_newer_build_wrote_is_told_counted_and_left(void **state) {
+  static const char policy[] = "tiers: [memory, {shelf: {path: s.db}}]";
+  static const uint8_t markers[] = {0x40, 0x0e, 0x20};
+  fixture *f = *state;
+  for (size_t i = 0; i < sizeof markers; i++) {
+    char const key[] = {'k', (char)('0' + i), 0}; /* a deleted one is remembered with its stamp */
+    uint8_t frame[60] = {markers[i], 20, 9, 1};
+    lrd_sum const sum = lrd_sum128(frame, sizeof frame - 16);
+    lrd_put_u64(frame + sizeof frame - 16, sum.low);
+    lrd_put_u64(frame + sizeof frame - 8, sum.high);
+    open_with(f, policy, NULL, NULL);
+    put_frame(f, key, frame, sizeof frame, 20);
+    expect_left(f, key);
+    larder_rotation done;
+    open_with(f, "tiers: [memory, {shelf: {path: s.db}}], seal: aes-256-gcm", KEY_A, NULL);
+    assert_ok(larder_keys_rotate(f->cache, NULL, NULL, NULL, &done));
+    assert_int_equal(done.locked, 1);
+    assert_int_equal(done.failed + done.resealed, 0);
+    expect_left(f, key);
+    open_with(f, policy, NULL, NULL);
+    expect_left(f, key);
+    assert_ok(put(f, key, "mine", 4)); /* whoever has a value of its own may put it */
+    expect(f, key, "mine", 4);
+    assert_ok(larder_delete(f->ns, key, 2));
+  }
+}
+
+static void a_member_that_a_newer_build_sealed_is_left(void **state) {
+  static const char document[] = "{\"a\": 1, \"password\": \"larder-sealed:QAAA\"}";
+  fixture *f = *state;
+  open_with(f, "tiers: [{shelf: {path: s.db}}], kind: json", NULL, NULL);
+  assert_ok(put(f, "k", document, sizeof document - 1));
+  open_with(f, "tiers: [{shelf: {path: s.db}}], kind: json, seal: {fields: [password]}", KEY_A, NULL);
+  expect_left(f, "k");
+}
+
 static void validate_says_when_it_had_no_memory_to_open_a_value(void **state) {
   fixture *f = *state;
   larder_validation report;
@@ -770,6 +830,8 @@ int main(void) {
       TEST(validate_tells_a_frame_that_does_not_open_and_repair_removes_it),
       TEST(validate_tells_a_sealed_value_that_was_altered_or_moved),
       TEST(what_is_sealed_with_a_key_that_is_not_here_is_counted_and_left),
+      TEST(what_a_newer_build_wrote_is_told_counted_and_left),
+      TEST(a_member_that_a_newer_build_sealed_is_left),
       TEST(validate_says_when_it_had_no_memory_to_open_a_value),
       TEST(a_damaged_copy_above_is_passed_over),
       TEST(rotation_reseals_all_and_can_be_taken_up_again),
