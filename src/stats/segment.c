@@ -172,13 +172,3 @@ bool lrd_segment_read_head(const stats_source *source, const char *root_id, cons
     if (!text_ends(out->tier_names[i], STATS_TIER_ROOM)) return false;
   return true;
 }
-
-void lrd_segment_boot_id(char out[40]) {
-  memset(out, 0, 40);
-  char *text;
-  size_t len;
-  if (lrd_fs_slurp("/proc/sys/kernel/random/boot_id", 64, &text, &len)) return;
-  while (len && text[len - 1] == '\n') len--;
-  memcpy(out, text, len < 39 ? len : 39);
-  lrd_dealloc(text);
-}

@@ -141,7 +141,5 @@ typedef struct stats_source {
 bool lrd_segment_read(const stats_source *source, size_t offset, void *out, size_t len);
 /* Reads and checks a head. False: not a row of this root and this build. */
 bool lrd_segment_read_head(const stats_source *source, const char *root_id, const char *boot_id, uint32_t row, stats_head *out);
-/* This boot's id; empty where the kernel does not tell. */
-void lrd_segment_boot_id(char out[40]);
 
 #endif

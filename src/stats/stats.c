@@ -148,7 +148,7 @@ larder_err lrd_stats_open(const lrd_stats_params *params, lrd_stats **out, larde
   stats->context = params->context;
   stats->ticked_ms = INT64_MIN;
   if (params->root_id_hex) name_put(stats->root_id, sizeof stats->root_id, params->root_id_hex);
-  lrd_segment_boot_id(stats->boot_id);
+  lrd_boot_id(stats->boot_id);
   stats->folder = lrd_strdup(params->folder ? params->folder : "/dev/shm");
   larder_err result = stats->folder ? row_open(stats, params, err) : lrd_fail(err, LARDER_ENOMEM, 0, "stats", "out of memory");
   if (result != LARDER_OK) {
