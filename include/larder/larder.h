@@ -49,7 +49,8 @@ typedef struct larder_options {
 /*
  * Opens a cache. options may be NULL. Blocks on disk. On failure *out is untouched and err (may be NULL) says what to do:
  * LARDER_ECONFIG (the text of err holds FILE:LINE:COLUMN), LARDER_EACCES, LARDER_EUNSUPPORTED (the root lies on a network
- * file system), LARDER_EFORMAT (written by a newer Larder), LARDER_ENOMEM, LARDER_EBUSY (no free row for another process).
+ * file system), LARDER_EFORMAT (written by a newer Larder, or damaged where it can't be written), LARDER_ENOMEM, LARDER_EBUSY
+ * (no free row for another process). A root that can't be written is opened to be read: changes then answer LARDER_EACCES.
  */
 LARDER_API LARDER_MUST_CHECK larder_err larder_open(const larder_options *options, larder **out, larder_error *err);
 /*
