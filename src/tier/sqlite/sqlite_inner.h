@@ -337,19 +337,24 @@ larder_err lrd_sqlite_fault(sqlite_tier *tier, sqlite3 *db, int rc);
 /* The same without consequences. */
 larder_err lrd_sqlite_err_of(sqlite3 *db, int rc);
 
-/* sqlite_schema.c */
+/* sqlite_connect.c */
 /* still: read without locks and log, as nobody changes it. */
 int lrd_sqlite_connect(const sqlite_tier *tier, const char *path, int flags, bool still, sqlite3 **out);
 int lrd_sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out);
 int lrd_sqlite_pragma_int(sqlite3 *db, const char *sql, int64_t *out);
+int lrd_sqlite_meta_get(sqlite3 *db, const char *name, int64_t *out);
+int lrd_sqlite_meta_set(sqlite3 *db, const char *name, int64_t value);
+
+/* sqlite_migrate.c */
+larder_err lrd_sqlite_migrate(sqlite_tier *tier, sqlite3 *db, int64_t version, larder_error *err);
+
+/* sqlite_schema.c */
 larder_err lrd_sqlite_schema_open(sqlite_tier *tier, larder_error *err);
 /* Of a starved tier, by its ticker: begins to write when there is room. */
 void lrd_sqlite_room_look(sqlite_tier *tier);
 void lrd_sqlite_writer_close(sqlite_writer *writer);
-int lrd_sqlite_meta_get(sqlite3 *db, const char *name, int64_t *out);
-int lrd_sqlite_meta_set(sqlite3 *db, const char *name, int64_t value);
 
-/* lrd_sqlite_salvage.c */
+/* sqlite_salvage.c */
 larder_err lrd_sqlite_quarantine(sqlite_tier *tier, char **moved_out, larder_error *err);
 /* expected: entries that were there by the totals; what is not saved of them is reported as lost. 0: not known. */
 void lrd_sqlite_salvage(sqlite_tier *tier, const char *moved, uint64_t expected);
@@ -407,7 +412,7 @@ void lrd_sqlite_readers_let_go(sqlite_tier *tier);
 void lrd_sqlite_readers_pause(sqlite_tier *tier, int64_t ns);
 void lrd_sqlite_readers_resume(sqlite_tier *tier);
 
-/* lrd_sqlite_scan.c */
+/* sqlite_scan.c */
 larder_err lrd_sqlite_scan(void *self, uint32_t space, larder_tier_cursor *cursor, uint64_t limit, bool values,
                            larder_tier_visit visit, void *context);
 larder_err lrd_sqlite_scan_tag(void *self, uint32_t space, const char *tag, size_t tag_len, larder_tier_cursor *cursor,

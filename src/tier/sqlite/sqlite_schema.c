@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connections, the schema and its migrations, and what an open verifies.
+ * The schema, and what an open verifies.
  *
  * entries is a rowid table whose rowid is the key's hash, so one B-tree descent finds a row, a slot is a range, and there
  * is no second index to keep. Small columns come first: windows for eviction read no value. 8 KiB pages hold seven rows of
@@ -42,110 +42,6 @@ static const char *const writer_sql[W_STATEMENTS] = {
                  "FROM entries WHERE hash >= ?1 ORDER BY hash LIMIT ?2",
 };
 
-int lrd_sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out) {
-  return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
-}
-
-int lrd_sqlite_pragma_int(sqlite3 *db, const char *sql, int64_t *out) {
-  sqlite3_stmt *statement = NULL;
-  int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-  if (rc == SQLITE_OK) {
-    rc = sqlite3_step(statement);
-    if (rc == SQLITE_ROW) *out = sqlite3_column_int64(statement, 0);
-    rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
-  }
-  int const ended = sqlite3_finalize(statement);
-  return rc == SQLITE_OK ? ended : rc;
-}
-
-int lrd_sqlite_meta_get(sqlite3 *db, const char *name, int64_t *out) {
-  sqlite3_stmt *statement = NULL;
-  int rc = sqlite3_prepare_v2(db, "SELECT value FROM meta WHERE name = ?1", -1, &statement, NULL);
-  if (rc == SQLITE_OK) {
-    (void)sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
-    rc = sqlite3_step(statement);
-    if (rc == SQLITE_ROW) {
-      *out = sqlite3_column_int64(statement, 0);
-      rc = SQLITE_OK;
-    } else if (rc == SQLITE_DONE) {
-      rc = SQLITE_NOTFOUND;
-    }
-  }
-  (void)sqlite3_finalize(statement);
-  return rc;
-}
-
-int lrd_sqlite_meta_set(sqlite3 *db, const char *name, int64_t value) {
-  sqlite3_stmt *statement = NULL;
-  int rc = sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO meta VALUES(?1, ?2)", -1, &statement, NULL);
-  if (rc == SQLITE_OK) {
-    (void)sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
-    (void)sqlite3_bind_int64(statement, 2, value);
-    rc = sqlite3_step(statement);
-    if (rc == SQLITE_DONE) rc = SQLITE_OK;
-  }
-  (void)sqlite3_finalize(statement);
-  return rc;
-}
-
-/* The path as a URI with this parameter; own, NULL when out of memory. */
-static char *uri_make(const char *path, const char *parameter) {
-  lrd_buf uri = {0};
-  larder_err err = lrd_buf_append_str(&uri, "file://");
-  for (; *path != 0 && err == LARDER_OK; path++)
-    err = strchr("%?#", *path) != NULL ? lrd_buf_printf(&uri, "%%%02X", (unsigned char)*path)
-                                       : lrd_buf_append_byte(&uri, (uint8_t)*path);
-  if (err == LARDER_OK) err = lrd_buf_append_str(&uri, parameter);
-  if (err == LARDER_OK) err = lrd_buf_terminate(&uri);
-  char *out = err == LARDER_OK ? lrd_strdup((char *)uri.data) : NULL;
-  lrd_buf_fini(&uri);
-  return out;
-}
-
-/*
- * The log and its index stay where they are when the last connection closes, the log empty: a disk that is full by the next
- * opening has no room to make them anew, and media that cannot be written then need them. A log that has outgrown its limit
- * is cut back to it when it begins anew, no further, so that its blocks stay ours.
- */
-static int keep_log(const sqlite_tier *tier, sqlite3 *db) {
-  char sql[80];
-  int keep = 1;
-  (void)snprintf(sql, sizeof sql, "PRAGMA journal_size_limit = %llu", (unsigned long long)tier->options.wal_bytes_max);
-  int const rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
-  return rc == SQLITE_OK ? sqlite3_exec(db, sql, NULL, NULL, NULL) : rc;
-}
-
-/* A connection with what every connection of the tier wants. No mutex: each is used by one thread at a time. */
-int lrd_sqlite_connect(const sqlite_tier *tier, const char *path, int flags, bool still, sqlite3 **out) {
-  const char *vfs = tier->options.vfs[0] != 0 ? tier->options.vfs : NULL;
-#ifdef LARDER_TESTING
-  if (vfs == NULL) vfs = lrd_sqlite_seam();
-#endif
-  sqlite3 *db = NULL;
-  char *uri = NULL;
-  bool const own = path == tier->path; /* else a backup, or what lies in quarantine */
-  bool const reads = (flags & SQLITE_OPEN_READONLY) != 0;
-  if (still || (own && reads)) { /* no index is wanted, or none made or changed on the disk, whatever modes allow */
-    path = uri = uri_make(path, still ? "?immutable=1" : "?readonly_shm=1");
-    flags |= SQLITE_OPEN_URI;
-    if (uri == NULL) return SQLITE_NOMEM;
-  }
-  int rc = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE, vfs);
-  if (rc == SQLITE_OK) rc = sqlite3_busy_timeout(db, (int)tier->options.busy_ms);
-  if (rc == SQLITE_OK) {
-    char sql[256];
-    (void)snprintf(sql, sizeof sql, "PRAGMA cache_size = -%llu; PRAGMA mmap_size = %llu; PRAGMA trusted_schema = 0;",
-                   (unsigned long long)tier->options.cache_bytes / 1024,
-                   (unsigned long long)(still ? 0 : tier->options.mmap_bytes)); /* without locks, it may shrink under a map */
-    rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
-    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-  }
-  if (rc == SQLITE_OK && own && !reads) rc = keep_log(tier, db);
-  lrd_dealloc(uri);
-  *out = db; /* even a failed one, for its message; closed by the caller */
-  return rc;
-}
-
 static int create(sqlite_tier *tier, sqlite3 *db) {
   char sql[200];
   (void)snprintf(sql, sizeof sql, "PRAGMA page_size = %d; PRAGMA auto_vacuum = 0; PRAGMA journal_mode = WAL;",
@@ -162,101 +58,6 @@ static int create(sqlite_tier *tier, sqlite3 *db) {
   if (rc == SQLITE_OK) rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
   if (rc != SQLITE_OK && !sqlite3_get_autocommit(db)) (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
   return rc;
-}
-
-/* Beside the database as it was: `<path>.v1-backup`. By SQLite's own backup, so that the WAL is in it. */
-static int backup(const sqlite_tier *tier, sqlite3 *db, int64_t version) {
-  char *to = sqlite3_mprintf("%s.v%lld-backup", tier->path, (long long)version);
-  if (to == NULL) return SQLITE_NOMEM;
-  sqlite3 *copy = NULL;
-  (void)lrd_fs_unlink(to);
-  int rc = lrd_sqlite_connect(tier, to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, false, &copy);
-  if (rc == SQLITE_OK) {
-    sqlite3_backup *run = sqlite3_backup_init(copy, "main", db, "main");
-    rc = run == NULL ? sqlite3_errcode(copy) : sqlite3_backup_step(run, -1);
-    if (run != NULL) {
-      int const ended = sqlite3_backup_finish(run);
-      rc = rc == SQLITE_DONE ? ended : rc;
-    }
-  }
-  (void)sqlite3_close(copy);
-  if (rc != SQLITE_OK) (void)lrd_fs_unlink(to);
-  sqlite3_free(to);
-  return rc;
-}
-
-/* The checksum for rows that had none: made of what is there now, once, by the migration. */
-static void row_sum_function(sqlite3_context *context, int count, sqlite3_value **v) {
-  (void)count;
-  sqlite_row row = {.hash = hash_of(sqlite3_value_int64(v[0])),
-                    .space = (uint32_t)sqlite3_value_int64(v[1]),
-                    .stamp = (uint64_t)sqlite3_value_int64(v[2]),
-                    .soft_ms = sqlite3_value_int64(v[3]),
-                    .hard_ms = sqlite3_value_int64(v[4]),
-                    .flags = (uint64_t)sqlite3_value_int64(v[5]),
-                    .value_sum = (uint64_t)sqlite3_value_int64(v[6]),
-                    .value_len = (uint64_t)sqlite3_value_int64(v[7]),
-                    .blob_stamp = (uint64_t)sqlite3_value_int64(v[8])};
-  row.key = sqlite3_value_blob(v[9]);
-  row.key_len = (size_t)sqlite3_value_bytes(v[9]);
-  row.head = sqlite3_value_blob(v[10]);
-  row.head_len = (size_t)sqlite3_value_bytes(v[10]);
-  sqlite3_result_int64(context, (sqlite3_int64)lrd_sqlite_row_sum(&row));
-}
-
-/*
- * 1 → 2. Version 1 kept one checksum, of the value alone, in `sum`, the blob's stamp as the row's own, no access count and
- * no totals. Rows keep their values; one whose value does not fit its checksum is found by the next read, as before.
- */
-static int migrate_1_to_2(sqlite3 *db) {
-  int rc = sqlite3_create_function(db, "row_sum", 11, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, row_sum_function, NULL, NULL);
-  if (rc == SQLITE_OK)
-    rc = sqlite3_exec(db,
-                      "ALTER TABLE entries RENAME TO entries_1;"
-                      "ALTER TABLE spaces RENAME TO spaces_1;"
-                      "CREATE TABLE spaces(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, entries INT NOT NULL DEFAULT 0,"
-                      " tombstones INT NOT NULL DEFAULT 0, bytes INT NOT NULL DEFAULT 0, payload INT NOT NULL DEFAULT 0);"
-                      "INSERT INTO spaces(id, name) SELECT id, name FROM spaces_1;"
-                      "CREATE TABLE entries(hash INTEGER PRIMARY KEY, space INT NOT NULL, stamp INT NOT NULL,"
-                      " soft INT NOT NULL, hard INT NOT NULL, flags INT NOT NULL, used INT NOT NULL, uses INT NOT NULL,"
-                      " sum INT NOT NULL, vsum INT NOT NULL, vlen INT NOT NULL, bstamp INT NOT NULL, key BLOB NOT NULL,"
-                      " head BLOB, value BLOB);"
-                      "INSERT INTO entries SELECT hash, space, stamp, soft, hard, flags, used, 0,"
-                      " row_sum(hash, space, stamp, soft, hard, flags, sum, vlen, iif(flags & 512, stamp, 0), key, head), sum,"
-                      " vlen, iif(flags & 512, stamp, 0), key, head, value FROM entries_1 ORDER BY hash;"
-                      "DROP TABLE entries_1; DROP TABLE spaces_1;",
-                      NULL, NULL, NULL);
-  (void)sqlite3_create_function(db, "row_sum", 11, SQLITE_UTF8, NULL, NULL, NULL, NULL);
-  return rc;
-}
-
-/*
- * 2 → 3 changes no row: the new format has frames, which an older build would hand out as values, so the number alone
- * keeps it away. That is why it needs no backup, and why media that cannot be written are read as they are.
- */
-static larder_err migrate(sqlite_tier *tier, sqlite3 *db, int64_t version, larder_error *err) {
-  if (!tier->first)
-    return lrd_fail(err, LARDER_EBUSY, 0, "sqlite", "%s needs its migration from format %lld, but others have it open",
-                    tier->path, (long long)version);
-  bool const rows_change = version < LRD_SQLITE_FORMAT_READABLE;
-  int rc = rows_change ? backup(tier, db, version) : SQLITE_OK;
-  if (rc == SQLITE_OK) rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-  if (rc == SQLITE_OK && rows_change) rc = migrate_1_to_2(db);
-  if (rc == SQLITE_OK) rc = lrd_sqlite_meta_set(db, "format", LRD_SQLITE_FORMAT);
-  if (rc == SQLITE_OK && rows_change) rc = lrd_sqlite_meta_set(db, "clean", 0);
-  char sql[64];
-  (void)snprintf(sql, sizeof sql, "PRAGMA user_version = %d; COMMIT", LRD_SQLITE_FORMAT);
-  if (rc == SQLITE_OK) rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
-  if (rc == SQLITE_OK) {
-    lrd_sqlite_log(tier, LRD_LOG_INFO, "sqlite.migrated", "%s went from format %lld to %d%s", tier->path, (long long)version,
-                   LRD_SQLITE_FORMAT, rows_change ? "; a backup lies beside it" : "");
-    return LARDER_OK;
-  }
-  larder_err const code = lrd_sqlite_err_of(db, rc);
-  (void)lrd_fail(err, code, 0, "sqlite", "migrating %s from format %lld failed: %s", tier->path, (long long)version,
-                 sqlite3_errmsg(db));
-  if (!sqlite3_get_autocommit(db)) (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-  return code;
 }
 
 /* Whether what cannot be read is ours with a schema format of the future, which ours never has. */
@@ -397,7 +198,7 @@ static larder_err writer_open(sqlite_tier *tier, bool reads, bool still, larder_
     result = LARDER_OK;
   } else if (result == LARDER_OK && version < (reads ? LRD_SQLITE_FORMAT_READABLE : LRD_SQLITE_FORMAT)) {
     result = reads ? lrd_fail(err, LARDER_EACCES, 0, "sqlite", "%s needs a migration and cannot be written", tier->path)
-                   : migrate(tier, db, version, err);
+                   : lrd_sqlite_migrate(tier, db, version, err);
   }
   if (result != LARDER_OK) return result;
   int64_t seed = 0;
