@@ -98,13 +98,14 @@ static bool akin(const char *wanted, const char *name) {
 }
 
 void lrd_nearest_try(lrd_nearest *nearest, const char *name) {
-  if (strlen(name) > LRD_NEAREST_MAX) return;
-  if (akin(nearest->wanted, name) && nearest->akin_count++ == 0) (void)strcpy(nearest->akin, name);
+  size_t size = strlen(name) + 1;
+  if (size > sizeof nearest->near) return;
+  if (akin(nearest->wanted, name) && nearest->akin_count++ == 0) memcpy(nearest->akin, name, size);
   int distance = lrd_edit_distance(nearest->wanted, name, nearest->distance);
   if (distance >= nearest->distance) return;
   nearest->distance = distance;
   nearest->found = true;
-  (void)strcpy(nearest->near, name);
+  memcpy(nearest->near, name, size);
 }
 
 const char *lrd_nearest_name(const lrd_nearest *nearest) {

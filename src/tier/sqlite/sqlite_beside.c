@@ -27,7 +27,7 @@ larder_err lrd_sqlite_beside_look(const sqlite_tier *tier, sqlite_beside *out) {
   if (db_there < 0) return db_there;
   if (log_there < 0) return log_there;
   if (index_there < 0) return index_there;
-  memset(out, 0, sizeof *out); /* compared as bytes */
+  memset(out, 0, sizeof *out);
   out->dev = db.st_dev;
   out->db = db.st_ino;
   out->log = log.st_ino;
@@ -40,7 +40,12 @@ larder_err lrd_sqlite_beside_look(const sqlite_tier *tier, sqlite_beside *out) {
   return LARDER_OK;
 }
 
+bool lrd_sqlite_beside_equal(const sqlite_beside *a, const sqlite_beside *b) {
+  return a->dev == b->dev && a->db == b->db && a->log == b->log && a->index == b->index && a->still == b->still &&
+         a->db_bytes == b->db_bytes && a->db_changed_s == b->db_changed_s && a->db_changed_ns == b->db_changed_ns;
+}
+
 bool lrd_sqlite_beside_same(const sqlite_tier *tier, const sqlite_beside *before) {
   sqlite_beside now;
-  return lrd_sqlite_beside_look(tier, &now) == LARDER_OK && memcmp(&now, before, sizeof now) == 0;
+  return lrd_sqlite_beside_look(tier, &now) == LARDER_OK && lrd_sqlite_beside_equal(&now, before);
 }

@@ -386,6 +386,8 @@ bool lrd_sqlite_row_facts(const sqlite_row *row, larder_facts *facts);
 
 /* sqlite_beside.c */
 larder_err lrd_sqlite_beside_look(const sqlite_tier *tier, sqlite_beside *out);
+bool lrd_sqlite_beside_equal(const sqlite_beside *a, const sqlite_beside *b);
+/* Whether the same lies there now. */
 bool lrd_sqlite_beside_same(const sqlite_tier *tier, const sqlite_beside *before);
 
 /* sqlite_read.c */

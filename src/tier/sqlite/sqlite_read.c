@@ -104,7 +104,7 @@ static larder_err reader_follow(sqlite_tier *tier, sqlite_reader *reader) {
       lrd_sqlite_distrust(tier, LARDER_EAWAY, "the database file was replaced or removed under us");
       return LARDER_EAWAY;
     }
-    if (reader->db != NULL && memcmp(&now, &reader->beside, sizeof now) == 0) return LARDER_OK;
+    if (reader->db != NULL && lrd_sqlite_beside_equal(&now, &reader->beside)) return LARDER_OK;
     reader_close(reader);
     reader->beside = now;
     int const rc = reader_connect(tier, reader);
