@@ -194,9 +194,11 @@ static larder_err slots_join(larder *cache, larder_error *err) {
 static bool row_lives(void *context, uint32_t row) { return lrd_slots_row_alive(((larder *)context)->slots, row); }
 
 static larder_err stats_start(larder *cache, larder_error *err) {
+  char root_here[LRD_ROOT_HERE_MAX + 1];
   lrd_stats_params params = {.clock = cache->clock, .log = &cache->log};
   if (cache->slots && cache->config->statistics) {
-    params.root_id_hex = lrd_slots_root_id(cache->slots);
+    lrd_slots_root_here(cache->slots, root_here);
+    params.root_id_hex = root_here;
     params.row = lrd_slots_row(cache->slots);
     params.reads_only = lrd_cache_onlooker(cache);
     params.root = cache->root;

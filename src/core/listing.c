@@ -62,7 +62,8 @@ typedef struct list_source {
 static larder_err source_of(larder_ns *ns, list_source *out) {
   for (size_t i = ns->links_len; i-- > 0;) {
     lrd_link *link = &ns->links[i];
-    if (!lrd_tier_usable(&link->instance->tier) || !lrd_tier_has(&link->instance->tier, LARDER_TIER_ENUMERABLE)) {
+    if (!lrd_instance_answers(link->instance) || !lrd_tier_usable(&link->instance->tier) ||
+        !lrd_tier_has(&link->instance->tier, LARDER_TIER_ENUMERABLE)) {
       continue;
     }
     *out = (list_source){&link->instance->tier, link, atomic_load(&link->space)};
@@ -131,6 +132,11 @@ static bool list_row(void *context, const larder_tier_key *key, const larder_fac
   const list_source *source = walk->source;
   if (source->link) {
     uint64_t hash = lrd_hash64(key->data, key->len, walk->ns->seed);
+    if (!lrd_instance_answers(source->link->instance)) { /* since the walk began */
+      walk->failed = LARDER_EAWAY;
+      walk->stopped = true;
+      return false;
+    }
     if (lrd_slot_dirty(cache->slots, source->link->instance->number, lrd_slot_of(cache->slots, hash))) {
       return true;
     }

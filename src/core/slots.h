@@ -58,7 +58,10 @@ void lrd_slots_abandon(lrd_slots *slots);
 bool lrd_slots_onlooker(const lrd_slots *slots);
 uint64_t lrd_slots_seed(const lrd_slots *slots);
 const char *lrd_slots_root_id(const lrd_slots *slots); /* 32 hex digits */
-unsigned lrd_slots_row(const lrd_slots *slots);        /* LRD_ROWS_MAX: an onlooker, who has none */
+/* Of this very root on this host: a copy of a root has the identity of the first, and is another one. */
+#define LRD_ROOT_HERE_MAX 48
+void lrd_slots_root_here(const lrd_slots *slots, char out[LRD_ROOT_HERE_MAX + 1]);
+unsigned lrd_slots_row(const lrd_slots *slots); /* LRD_ROWS_MAX: an onlooker, who has none */
 bool lrd_slots_row_alive(lrd_slots *slots, unsigned row);
 /* Whether a process died holding the row, and nobody has it now. */
 bool lrd_slots_row_died(lrd_slots *slots, unsigned row);

@@ -65,6 +65,7 @@ static larder_err lock_open(lrd_slots *slots, larder_error *err) {
                     slots->lock_path);
   }
   slots->lock_inode = (uint64_t)facts.st_ino;
+  slots->lock_device = (uint64_t)facts.st_dev;
   if (slots->onlooker) {
     lrd_log_write(slots->log, LRD_LOG_INFO, "root.read_only", "%s can't be written: what is kept is read, nothing is changed",
                   slots->lock_path);
@@ -164,7 +165,7 @@ static larder_err tiers_find(lrd_slots *slots, larder_error *err) {
       }
     }
     bool known = at < LRD_SHARED_TIERS_MAX && slots->map_tiers[at].name[0] != 0;
-    if (!known && slots->onlooker && !atomic_load(&slots->mapless)) { /* not its map to write */
+    if (!known && slots->onlooker && slots->map_fd >= 0) { /* not its map to write */
       at = MAP_TIER_UNKNOWN;
     } else if (at == LRD_SHARED_TIERS_MAX) {
       return lrd_fail(err, LARDER_EUNSUPPORTED, 0, ROOM,
@@ -176,6 +177,7 @@ static larder_err tiers_find(lrd_slots *slots, larder_error *err) {
     }
     atomic_store(&slots->tier_index[i], at);
   }
+  atomic_store(&slots->mapless, slots->map_fd < 0);
   return LARDER_OK;
 }
 
@@ -254,6 +256,11 @@ out:
     lrd_slots_close(slots);
   }
   return result;
+}
+
+void lrd_slots_root_here(const lrd_slots *slots, char out[LRD_ROOT_HERE_MAX + 1]) {
+  uint64_t parts[] = {slots->lock_device, slots->lock_inode};
+  (void)snprintf(out, LRD_ROOT_HERE_MAX + 1, "%s%016llx", slots->root_id, (unsigned long long)lrd_sum64(parts, sizeof parts));
 }
 
 void lrd_slots_joined(lrd_slots *slots) {

@@ -116,7 +116,6 @@ static larder_err map_attach(lrd_slots *slots, void *at_fixed) {
   slots->map_fd = fd;
   slots->map_inode = (uint64_t)facts.st_ino;
   map_place(slots, map, head.slots_log2);
-  atomic_store(&slots->mapless, false);
   return LARDER_OK;
 }
 

@@ -93,6 +93,7 @@ struct lrd_slots {
   size_t tiers_len;
   uint64_t map_inode;
   uint64_t lock_inode;
+  uint64_t lock_device;
 };
 
 #define MAP_TIER_UNKNOWN LRD_SHARED_TIERS_MAX /* an onlooker has asked for it, and no writer ever has */

@@ -331,8 +331,13 @@ larder_err lrd_kept_write(larder_ns *ns, const lrd_job *job, const lrd_job_key *
   k.kept->exit_code = made->exit_code;
   k.kept->took_ms = made->took_ms;
   k.kept->made_ms = lrd_wall_ms(lrd_clock_real());
-  (void)!kept_load(ns, key, 0, &old); /* without an old record nothing is left over */
-  larder_err result = LARDER_OK;
+  larder_err result = kept_load(ns, key, 0, &old); /* without an old record nothing is left over */
+  if (result == LARDER_EKEY || result == LARDER_EFORMAT) {
+    result = not_kept(&k, "the record that is there can't be opened here", result);
+    lrd_kept_free(k.kept);
+    return result;
+  }
+  result = LARDER_OK;
   for (size_t i = 0; i < LRD_PART_FILES && result == LARDER_OK; i++) {
     if (made->cut[i])
       result = not_kept(&k, stream_names[i], LARDER_NOT_KEPT);

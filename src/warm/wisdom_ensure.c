@@ -22,6 +22,7 @@ typedef struct ensure {
   larder_ns *ns;
   lrd_params params;
   char key[LARDER_KEY_MAX + 1];
+  bool unopened; /* something is kept that can't be opened here */
   larder_wisdom_done done;
 } ensure;
 
@@ -128,6 +129,7 @@ static larder_err wisdom_load(ensure *e) {
     return LARDER_MISS;
   }
   larder_err result = larder_get(e->ns, e->key, strlen(e->key), NULL, &value);
+  e->unopened = result == LARDER_EKEY || result == LARDER_EFORMAT;
   if (result == LARDER_OK) {
     result = version_compare(&value, &e->params, &err);
     if (result == LARDER_OK) result = lrd_fft_import(lrd_wisdom_single(&e->params), value.data, value.len, &err);
@@ -156,7 +158,8 @@ static larder_err wisdom_keep(ensure *e, larder_error *err) {
                               .meta_len = meta.len};
     e->done.made = true;
     e->done.bytes = value.len;
-    result = larder_put(e->ns, e->key, strlen(e->key), value.data, value.len, &how);
+    /* What is there can't be opened here, which is no reason to replace it. */
+    result = e->unopened ? LARDER_NOT_KEPT : larder_put(e->ns, e->key, strlen(e->key), value.data, value.len, &how);
     /* FFTW has learned it all the same: a cache fault is not the caller's. */
     if (result < 0) result = LARDER_NOT_KEPT;
   }

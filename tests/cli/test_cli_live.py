@@ -3,6 +3,7 @@
 """stats of a program that runs, seen from outside; bench; the tour."""
 import json
 import os
+import shutil
 import subprocess
 import unittest
 
@@ -45,6 +46,19 @@ class Stats(CliCase):
         self.assertGreater(grown, seen)
         self.assertIsNone(writer.poll())
         self.assertEqual(larder_bare("--root", self.root, "--config", self.config_file, "get", "live", "note:000001").code, DONE)
+
+    def test_a_copy_of_a_root_has_figures_of_its_own(self):
+        writer = self.start_writer()
+        self.numbers(writer, 200)
+        copy = os.path.join(self.folder, "copy")
+        shutil.copytree(self.root, copy)
+        ran = larder_bare("--root", copy, "--config", self.config_file, "stats")
+        self.assertEqual(ran.code, DONE, ran)
+        self.assertIn("no other program", ran.out)
+        before = self.live_row()
+        self.numbers(writer, 500)
+        self.assertGreater(self.live_row(), before)
+        self.assertIn(str(writer.pid), self.expect(DONE, "stats").out)
 
     def test_figures_outlive_their_process(self):
         self.put("demo", "k", "v")

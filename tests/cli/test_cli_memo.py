@@ -32,6 +32,26 @@ class Memo(CliCase):
             self.assertEqual(ran.err.encode("utf-8", "surrogateescape"), b"\x01\xff")
         self.assertEqual(self.lines("log"), 1)
 
+    def test_what_can_not_be_opened_here_is_not_replaced(self):
+        with open(self.config_file, "w", encoding="utf-8") as file:
+            file.write("cache:\n  key_file: KEYS\n  namespaces:\n    memo: {seal: aes-256-gcm}\n")
+        keys = os.path.join(self.folder, "KEYS")
+        self.expect(DONE, "keys", "new", keys)
+        first = self.read(keys)
+        script = "echo x >> log; date +%s%N"
+        kept = self.memo(script).out
+        self.assertEqual(self.memo(script).out, kept)
+        os.unlink(keys)
+        self.expect(DONE, "keys", "new", keys)
+        for _ in range(2):
+            ran = self.memo(script)
+            self.assertNotEqual(ran.out, kept)
+            self.assertIn("not kept", ran.err)
+        self.assertEqual(self.lines("log"), 3)
+        with open(keys, "wb") as file:
+            file.write(first)
+        self.assertEqual(self.memo(script).out, kept)
+
     def test_large_output(self):
         script = "echo x >> log; head -c 5000000 /dev/zero | tr '\\0' 'z'"
         for _ in range(2):

@@ -23,7 +23,7 @@
 extern "C" {
 #endif
 
-#define LARDER_TIER_VERSION 1u
+#define LARDER_TIER_VERSION 2u
 
 #define LARDER_KEY_MAX     1024u               /* bytes; at least 1 */
 #define LARDER_META_MAX    4096u               /* bytes of caller's metadata */

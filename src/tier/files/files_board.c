@@ -59,10 +59,13 @@ static larder_err board_open_reading(files_tier *tier, larder_error *err) {
     tier->board = lrd_fs_map(tier->board_fd, tier->board_path, sizeof(files_board), false);
   if (tier->board != NULL && board_is_ours(tier->board)) return LARDER_OK;
   tier->board_idle = tier->board;
-  if (tier->board_idle != NULL && boot_id[0] != 0 && boot_id_start(tier->board_idle->boot_id) == tier->boot_id_start) {
-    tier->board = NULL;
-    return lrd_fail(err, LARDER_EFORMAT, 0, "files", "%s is in use by a build with another format", tier->board_path);
-  }
+  tier->board = NULL;
+  if (boot_id[0] == 0)
+    return lrd_fail(err, LARDER_EUNSUPPORTED, 0, "files", "without /proc it can't be told whether %s is of this boot",
+                    tier->board_path);
+  if (tier->board_idle != NULL && boot_id_start(tier->board_idle->boot_id) == tier->boot_id_start)
+    return lrd_fail(err, LARDER_EBUSY, 0, "files", "%s is just being opened, or in use by a build with another format",
+                    tier->board_path);
   tier->board = lrd_alloc_zero(1, sizeof *tier->board);
   tier->board_private = true;
   return tier->board != NULL ? LARDER_OK : lrd_fail(err, LARDER_ENOMEM, ENOMEM, "files", "out of memory");

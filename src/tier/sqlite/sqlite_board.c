@@ -68,14 +68,19 @@ static larder_err board_open_reading(sqlite_tier *tier, larder_error *err) {
   return LARDER_OK;
 }
 
-/* One that is not there any more is looked at no more; its map stays, for somebody may be reading it. */
+/* One that is not there any more is looked at no more; its map stays, for somebody may be reading it, so for another one the
+ * tier is opened anew. */
 void lrd_sqlite_board_look(sqlite_tier *tier) {
   struct stat now;
   if (tier->board_private == NULL) return;
-  if (tier->theirs_map == NULL)
+  if (tier->theirs_map == NULL) {
     board_map_theirs(tier);
-  else if (lrd_fs_stat(tier->queue_path, &now) == 0 ? now.st_ino != tier->theirs_ino : errno == ENOENT)
+  } else if (lrd_fs_stat(tier->queue_path, &now) != 0) {
+    if (errno == ENOENT) atomic_store(&tier->theirs, NULL);
+  } else if (now.st_ino != tier->theirs_ino) {
     atomic_store(&tier->theirs, NULL);
+    lrd_sqlite_distrust(tier, LARDER_EAWAY, "its queue file was replaced under us");
+  }
 }
 
 larder_err lrd_sqlite_board_open(sqlite_tier *tier, larder_error *err) {

@@ -14,9 +14,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <time.h>
 
-#define HEADER_BYTES 100
+#define HEADER_BYTES  100
+#define LOOK_AGAIN_NS (5 * 1000 * 1000)
 
 static const char magic[16] = "SQLite format 3";
 
@@ -25,8 +26,6 @@ static const struct {
   uint8_t len;
   uint16_t is;
 } fixed[] = {{16, 2, LRD_SQLITE_PAGE_BYTES},
-             {18, 1, 2},
-             {19, 1, 2},
              {20, 1, 0},
              {21, 1, 64},
              {22, 1, 32},
@@ -51,6 +50,8 @@ static bool sound(const uint8_t *header, uint64_t pages) {
   if (memcmp(header, magic, sizeof magic) != 0) return false;
   for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
     if (number_at(header, fixed[i].at, fixed[i].len) != fixed[i].is) return false;
+  /* 2: with a log. Both 1: somebody has turned it off, or this is a copy by VACUUM INTO; opening turns it on again. */
+  if (header[18] != header[19] || header[18] < 1 || header[18] > 2) return false;
   uint32_t const free_first = number_at(header, 32, 4), free_count = number_at(header, 36, 4);
   if ((free_first == 0) != (free_count == 0) || free_first > pages || (free_count != 0 && free_count >= pages)) return false;
   /* SQLite goes by the file where the two counts differ. */
@@ -61,6 +62,7 @@ static void make(uint8_t *header, uint64_t pages) {
   memset(header, 0, HEADER_BYTES);
   memcpy(header, magic, sizeof magic);
   for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) number_put(header, fixed[i].at, fixed[i].len, fixed[i].is);
+  header[18] = header[19] = 2;
   number_put(header, 24, 4, 1);
   number_put(header, 28, 4, (uint32_t)pages);
   number_put(header, 60, 4, LRD_SQLITE_FORMAT);
@@ -69,30 +71,39 @@ static void make(uint8_t *header, uint64_t pages) {
   number_put(header, 96, 4, SQLITE_VERSION_NUMBER);
 }
 
-/*
- * SQLITE_CORRUPT when the header is damaged in a way that SQLite puts up with, until entries are lost by it. By who is alone,
- * before any change: a log that is not empty may hold the page in its newest state, so then the file says nothing.
- */
-int lrd_sqlite_header_check(const sqlite_tier *tier, sqlite3 *db) {
+/* SQLITE_CORRUPT: what lies there now is not sound, and no log says otherwise. */
+static int header_look(const sqlite_tier *tier, sqlite3 *db) {
   uint8_t header[HEADER_BYTES];
   struct stat log;
   sqlite3_file *file = NULL;
   sqlite3_int64 bytes = 0;
-  int64_t page = 0;
-  if (tier->options.vfs[0] != 0) return SQLITE_OK;
-  char *name = sqlite3_mprintf("%s-wal", tier->path);
-  if (name == NULL) return SQLITE_NOMEM;
-  bool const empty = lrd_fs_stat(name, &log) == 0 ? log.st_size == 0 : errno == ENOENT;
-  sqlite3_free(name);
+  bool const empty = lrd_fs_stat(tier->log_path, &log) == 0 ? log.st_size == 0 : errno == ENOENT;
   if (!empty) return SQLITE_OK;
-  int rc = lrd_sqlite_pragma_int(db, "PRAGMA page_size", &page);
-  if (rc == SQLITE_OK && page != LRD_SQLITE_PAGE_BYTES) return SQLITE_OK; /* read with it, so it is right */
   /* By SQLite's own descriptor: closing another would drop its locks. */
-  if (rc == SQLITE_OK) rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
   if (rc == SQLITE_OK) rc = file->pMethods->xFileSize(file, &bytes);
   if (rc == SQLITE_OK) rc = file->pMethods->xRead(file, header, HEADER_BYTES, 0);
   if (rc != SQLITE_OK) return rc;
   return sound(header, (uint64_t)bytes / LRD_SQLITE_PAGE_BYTES) ? SQLITE_OK : SQLITE_CORRUPT;
+}
+
+/*
+ * SQLITE_CORRUPT when the header is damaged in a way that SQLite puts up with, until entries are lost by it. By who is alone,
+ * before any change: a log that is not empty may hold the page in its newest state, so then the file says nothing. Another
+ * program may change it between two looks of ours; damage stays.
+ */
+int lrd_sqlite_header_check(const sqlite_tier *tier, sqlite3 *db) {
+  struct timespec const moment = {0, LOOK_AGAIN_NS};
+  int64_t page = 0;
+  if (tier->options.vfs[0] != 0) return SQLITE_OK;
+  int rc = lrd_sqlite_pragma_int(db, "PRAGMA page_size", &page);
+  if (rc != SQLITE_OK || page != LRD_SQLITE_PAGE_BYTES) return rc; /* of another size: read with it, so it is right */
+  for (int looks = 0; looks < 3; looks++) {
+    rc = header_look(tier, db);
+    if (rc != SQLITE_CORRUPT) break;
+    (void)nanosleep(&moment, NULL);
+  }
+  return rc;
 }
 
 static void keep_beside(const char *moved, const uint8_t *header) {

@@ -259,11 +259,11 @@ static larder_err read_only_open(sqlite_tier *tier, larder_error *err) {
   return result;
 }
 
-/* small: in blocks smaller than pages of memory. What cannot be told counts as room. */
+/* small: in blocks smaller than pages of memory. What cannot be told counts as room, as before the database is made. */
 static bool has_room(const sqlite_tier *tier, bool *small) {
   struct statvfs disk;
   *small = false;
-  if (statvfs(tier->root, &disk) != 0) return true;
+  if (statvfs(tier->path, &disk) != 0) return true;
   *small = disk.f_frsize < (unsigned long)sysconf(_SC_PAGESIZE);
   /* Root may take what is reserved, which on small disks is not quite so. */
   uint64_t const blocks = geteuid() == 0 && !*small ? disk.f_bfree : disk.f_bavail;
@@ -296,7 +296,7 @@ void lrd_sqlite_room_look(sqlite_tier *tier) {
   lrd_sqlite_readers_let_go(tier);
   if (result == LARDER_OK)
     lrd_sqlite_log(tier, LRD_LOG_INFO, "sqlite.room", "there is room again for %s to be written", tier->path);
-  else if (result != LARDER_ENOSPC && result != LARDER_EBUSY && has_room(tier, &small))
+  else if (result != LARDER_ENOSPC && result != LARDER_EBUSY && result != LARDER_EACCES && has_room(tier, &small))
     lrd_sqlite_distrust(tier, result == LARDER_ECORRUPT ? result : LARDER_EAWAY, "it cannot be written, though there is room");
 }
 

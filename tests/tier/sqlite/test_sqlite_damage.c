@@ -220,6 +220,25 @@ static void any_byte_of_the_header_may_be_damaged(void **state) {
   assert_int_equal(worse, 0);
 }
 
+/* By another program, or a backup by VACUUM INTO: sound, and turned on again by opening. */
+static void a_database_whose_log_was_turned_off_is_sound(void **state) {
+  sqlite_rig *rig = *state;
+  char folder[600];
+  rig_must_open(rig);
+  fill(rig, 0, IN_ALL);
+  rig_close(rig);
+  (void)rig_sql(rig->path, "PRAGMA journal_mode = DELETE");
+  size_t len = 0;
+  char *content = support_file_read(rig->path, &len);
+  assert_true(content[18] == 1 && content[19] == 1);
+  free(content);
+  rig_must_open(rig);
+  (void)snprintf(folder, sizeof folder, "%s/quarantine", rig->dir);
+  assert_int_equal(folders_in(folder), 0);
+  assert_int_equal(count_right(rig, 0, IN_ALL), IN_ALL);
+  rig_put(rig, "more", rig_stamp(rig, 3), "x");
+}
+
 static void garbage_goes_to_quarantine_and_a_fresh_one_opens(void **state) {
   sqlite_rig *rig = *state;
   char junk[50000];
@@ -757,6 +776,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(garbage_goes_to_quarantine_and_a_fresh_one_opens),
       TEST(any_byte_of_the_header_may_be_damaged),
+      TEST(a_database_whose_log_was_turned_off_is_sound),
       TEST(a_damaged_database_is_salvaged),
       TEST(damage_met_in_use_takes_the_tier_away_until_reopened),
       TEST(a_spoilt_value_is_a_miss_and_is_counted_and_removed),
