@@ -10,14 +10,33 @@
 #include "cache.h"
 #include <stdio.h>
 
-#define ROOM "namespace"
+#define ROOM          "namespace"
+#define ENTER_WAIT_NS INT64_C(10000000000) /* as long as a check after an unclean stop may take */
+#define ENTER_NAP_NS  2000000
+
+/*
+ * Where nobody else on the host has the tier open, nobody may open it while we check, mend or migrate it. An onlooker, whom
+ * no joining lock holds back, waits for who does so.
+ */
+static bool instance_enter(lrd_instance *instance) {
+  larder *cache = instance->cache;
+  int64_t began_ns = lrd_mono_ns(cache->clock);
+  if (!lrd_cache_onlooker(cache) && lrd_slots_tier_enter(cache->slots, instance->number, true)) {
+    return true;
+  }
+  while (!lrd_slots_tier_enter(cache->slots, instance->number, false)) {
+    if (!lrd_cache_onlooker(cache) || lrd_mono_ns(cache->clock) - began_ns > ENTER_WAIT_NS) {
+      return false;
+    }
+    cache->clock->sleep_ns(cache->clock, ENTER_NAP_NS);
+  }
+  return true;
+}
 
 larder_err lrd_instance_open(lrd_instance *instance, larder_error *err) {
   larder *cache = instance->cache;
   uint64_t generation = 0;
-  /* Where nobody else on the host has it open, nobody may open it while we check, mend or migrate it. */
-  if (instance->shared && !lrd_slots_tier_enter(cache->slots, instance->number, true) &&
-      !lrd_slots_tier_enter(cache->slots, instance->number, false)) {
+  if (instance->shared && !instance_enter(instance)) {
     return lrd_fail(err, LARDER_EBUSY, 0, ROOM, "tier %s is being replaced by another process", instance->tier.name);
   }
   if (instance->shared) {
