@@ -66,12 +66,13 @@ static void a_local_root_needs_no_leave(void **state) { assert_ok(open_on(*state
 static void victim_run(const char *root, int told) {
   larder *cache = NULL;
   char path[128] = {0};
+  char here[LRD_ROOT_HERE_MAX + 1];
   larder_options const options = {.size = sizeof options, .root = root, .config_text = "cache: {}\n"};
   (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (larder_open(&options, &cache, NULL) != LARDER_OK) _exit(1);
+  lrd_slots_root_here(cache->slots, here);
   if (lrd_stats_is_shared(cache->stats))
-    (void)snprintf(path, sizeof path, "/dev/shm/larder-%lu-%s-%u", (unsigned long)geteuid(), lrd_slots_root_id(cache->slots),
-                   lrd_slots_row(cache->slots));
+    (void)snprintf(path, sizeof path, "/dev/shm/larder-%lu-%s-%u", (unsigned long)geteuid(), here, lrd_slots_row(cache->slots));
   if (write(told, path, sizeof path) != sizeof path) _exit(1);
   for (;;) pause();
 }
