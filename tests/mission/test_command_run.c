@@ -204,6 +204,7 @@ static void any_allocation_may_fail(void **state) {
 }
 
 int main(void) {
+  (void)signal(SIGINT, SIG_DFL); /* whoever starts the tests in the background may have it ignored, which is inherited */
   const struct CMUnitTest tests[] = {
       PLAIN_TEST(exit_codes_and_signals_are_told),
       PLAIN_TEST(both_streams_come_byte_for_byte),
