@@ -32,7 +32,6 @@ static inline uint64_t word_owned_by(uint64_t version, unsigned row) {
 }
 
 uint64_t lrd_slots_seed(const lrd_slots *slots) { return slots->seed; }
-const char *lrd_slots_root_id(const lrd_slots *slots) { return slots->root_id; }
 unsigned lrd_slots_row(const lrd_slots *slots) { return slots->row; }
 bool lrd_slots_onlooker(const lrd_slots *slots) { return slots->onlooker; }
 uint64_t lrd_slot_of(const lrd_slots *slots, uint64_t hash) { return hash >> slots->shift; }

@@ -57,7 +57,6 @@ void lrd_slots_abandon(lrd_slots *slots);
 
 bool lrd_slots_onlooker(const lrd_slots *slots);
 uint64_t lrd_slots_seed(const lrd_slots *slots);
-const char *lrd_slots_root_id(const lrd_slots *slots); /* 32 hex digits */
 /* Of this very root on this host: a copy of a root has the identity of the first, and is another one. */
 #define LRD_ROOT_HERE_MAX 48
 void lrd_slots_root_here(const lrd_slots *slots, char out[LRD_ROOT_HERE_MAX + 1]);

@@ -256,14 +256,20 @@ static size_t listed(larder_ns *ns) {
   return count;
 }
 
+/* A writer that has put `old` under k, and an onlooker. */
+static bool scene_of_both(scene *s, const char *dir, size_t way) {
+  if (!scene_begin(s, dir, way)) return false;
+  writer_open(s);
+  assert_ok(put_text(s->written, "k", "old"));
+  onlooker_open(s);
+  return true;
+}
+
 /* What was found damaged or replaced is read by nobody until it is set right. */
 static void a_distrusted_tier_is_not_read(void **state) {
   for (size_t way = 0; way < WAYS; way++) {
     scene s;
-    if (!scene_begin(&s, *state, way)) continue;
-    writer_open(&s);
-    assert_ok(put_text(s.written, "k", "old"));
-    onlooker_open(&s);
+    if (!scene_of_both(&s, *state, way)) continue;
     assert_int_equal(listed(s.seen), 1);
     for (unsigned tier = 0; tier < s.writer->instances_len; tier++) lrd_slots_distrust(s.writer->slots, tier);
     lrd_slots_move_all(s.writer->slots);
@@ -277,10 +283,7 @@ static void a_distrusted_tier_is_not_read(void **state) {
 static void a_dirty_slot_is_not_read(void **state) {
   for (size_t way = 0; way < WAYS; way++) {
     scene s;
-    if (!scene_begin(&s, *state, way)) continue;
-    writer_open(&s);
-    assert_ok(put_text(s.written, "k", "old"));
-    onlooker_open(&s);
+    if (!scene_of_both(&s, *state, way)) continue;
     sees(s.seen, "k", "old");
     uint64_t version;
     uint64_t slot = lrd_slot_of(s.writer->slots, lrd_hash64("k", 1, s.written->seed));
