@@ -272,8 +272,9 @@ bool lrd_slots_dirty_next(const lrd_slots *slots, unsigned tier, uint64_t from, 
   if (at == MAP_TIER_UNKNOWN) {
     return false;
   }
+  const _Atomic uint64_t *words = slots_dirty_words(slots, at);
   for (uint64_t slot = from; slot < count;) {
-    uint64_t word = atomic_load(slots_dirty_words(slots, at) + slot / 64) >> (slot % 64);
+    uint64_t word = atomic_load(words + slot / 64) >> (slot % 64);
     if (word != 0) {
       *slot_out = slot + (unsigned)__builtin_ctzll(word);
       return *slot_out < count;

@@ -13,17 +13,25 @@
 #include <stdlib.h>
 
 static pthread_mutex_t planner_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t begun = PTHREAD_ONCE_INIT;
+static bool begun[2]; /* by precision, under the lock */
 
-static void begin_both(void) {
-  if (lrd_fftw_of(false) == NULL) return;
-  lrd_fftw_of(false)->begin();
-  lrd_fftw_of(true)->begin();
+/* Under the lock. */
+static const lrd_fftw_calls *planner_begin(bool single) {
+  const lrd_fftw_calls *fftw = lrd_fftw_of(single);
+  if (!begun[single] && fftw != NULL) fftw->begin();
+  begun[single] = true;
+  return fftw;
+}
+
+/* Setting up a planner takes FFTW a third of a millisecond, so that of the other precision is left alone. */
+static const lrd_fftw_calls *planner_lock_one(bool single) {
+  lrd_lock(&planner_lock);
+  return planner_begin(single);
 }
 
 void lrd_fft_lock(void) {
-  lrd_lock(&planner_lock);
-  (void)pthread_once(&begun, begin_both);
+  (void)planner_lock_one(false);
+  (void)planner_begin(true);
 }
 
 void lrd_fft_unlock(void) { lrd_unlock(&planner_lock); }
@@ -41,8 +49,7 @@ static larder_err no_memory(larder_error *err) { return lrd_fail(err, LARDER_ENO
 larder_err lrd_fft_head(bool single, lrd_wisdom_head *out, larder_error *err) {
   larder_err result = lrd_fft_present(err);
   if (result != LARDER_OK) return result;
-  lrd_fft_lock();
-  char *ours = lrd_fftw_of(single)->export_text();
+  char *ours = planner_lock_one(single)->export_text();
   lrd_fft_unlock();
   if (ours == NULL) return no_memory(err);
   result = lrd_wisdom_head_read(ours, strlen(ours), out);
@@ -52,25 +59,31 @@ larder_err lrd_fft_head(bool single, lrd_wisdom_head *out, larder_error *err) {
   return result;
 }
 
-larder_err lrd_fft_import(bool single, const void *text, size_t len, larder_error *err) {
+/* Why FFTW, which compares heads before it reads on, did not take what is well formed. */
+static larder_err refused(bool single, const lrd_wisdom_head *theirs, larder_error *err) {
   lrd_wisdom_head ours;
+  larder_err result = lrd_fft_head(single, &ours, err);
+  if (result != LARDER_OK) return result;
+  if (!lrd_wisdom_head_fits(&ours, theirs))
+    return lrd_fail(err, LARDER_OLDER, 0, "wisdom", "written by another FFTW (%s, or another set of its parts)",
+                    theirs->version);
+  return lrd_fail(err, LARDER_EFORMAT, 0, "wisdom", "FFTW did not take it");
+}
+
+larder_err lrd_fft_import(bool single, const void *text, size_t len, larder_error *err) {
   lrd_wisdom_head theirs;
   lrd_buf copy = {0};
-  larder_err result = lrd_wisdom_check(text, len, &theirs, err);
-  if (result == LARDER_OK) result = lrd_fft_head(single, &ours, err);
+  larder_err result = lrd_fft_present(err);
+  if (result == LARDER_OK) result = lrd_wisdom_check(text, len, &theirs, err);
   if (result != LARDER_OK) return result;
-  if (!lrd_wisdom_head_fits(&ours, &theirs))
-    return lrd_fail(err, LARDER_OLDER, 0, "wisdom", "written by another FFTW (%s, or another set of its parts)",
-                    theirs.version);
   if (lrd_buf_append(&copy, text, len) != LARDER_OK || lrd_buf_terminate(&copy) != LARDER_OK) {
     lrd_buf_fini(&copy);
     return no_memory(err);
   }
-  lrd_fft_lock();
-  bool taken = lrd_fftw_of(single)->import_text((const char *)copy.data);
+  bool taken = planner_lock_one(single)->import_text((const char *)copy.data);
   lrd_fft_unlock();
   lrd_buf_fini(&copy);
-  return taken ? LARDER_OK : lrd_fail(err, LARDER_EFORMAT, 0, "wisdom", "FFTW did not take it");
+  return taken ? LARDER_OK : refused(single, &theirs, err);
 }
 
 /* Under the lock. *learned_out is for free(). */
@@ -95,8 +108,7 @@ larder_err lrd_fft_learn(bool single, const lrd_fft_plan *plan, lrd_buf *wisdom,
   larder_err result = lrd_fft_present(err);
   if (result == LARDER_OK && wisdom->len > 0) result = lrd_buf_terminate(wisdom);
   if (result != LARDER_OK) return result;
-  lrd_fft_lock();
-  result = learn_apart(lrd_fftw_of(single), plan, wisdom, &learned);
+  result = learn_apart(planner_lock_one(single), plan, wisdom, &learned);
   lrd_fft_unlock();
   if (result == LARDER_OK) {
     lrd_buf_clear(wisdom);

@@ -49,11 +49,13 @@ static bool epoch_membarrier_register(void) {
 /* Of the parent's threads only the one that forked lives on: the others' rows would hold back reclamation forever. */
 static void epoch_after_fork(void) {
   lrd_reader *mine = epoch_row;
-  for (uint32_t i = 0; i <= LRD_READERS_MAX; i++) {
-    if (i < LRD_READERS_MAX && &epoch_rows[i] == mine) continue;
+  uint32_t used = atomic_load(&epoch_rows_used);
+  for (uint32_t i = 0; i < used; i++) {
+    if (&epoch_rows[i] == mine) continue;
     atomic_store(&epoch_rows[i].active, 0);
     atomic_store(&epoch_rows[i].taken, 0);
   }
+  atomic_store(&epoch_rows[LRD_READERS_MAX].active, 0);
   if (!atomic_load(&lrd_epoch_domain_state.fence)) {
     atomic_store(&lrd_epoch_domain_state.fence, !epoch_membarrier_register());
   }
@@ -61,11 +63,8 @@ static void epoch_after_fork(void) {
 }
 
 static void epoch_init_once(void) {
-  for (uint32_t i = 0; i <= LRD_READERS_MAX; i++) {
-    epoch_rows[i].number = i;
-    atomic_store_explicit(&epoch_rows[i].pins_high, 1, memory_order_relaxed);
-  }
   /* Threads share this row, so nobody holds anything in it: its one place looks taken. */
+  atomic_store_explicit(&epoch_rows[LRD_READERS_MAX].pins_high, 1, memory_order_relaxed);
   atomic_store_explicit(&epoch_rows[LRD_READERS_MAX].pins[0], UINTPTR_MAX, memory_order_relaxed);
   epoch_key_made = pthread_key_create(&epoch_key, epoch_thread_ends) == 0;
   (void)pthread_atfork(NULL, NULL, epoch_after_fork);
@@ -85,6 +84,10 @@ static lrd_reader *epoch_reader_register(void) {
       atomic_store(&epoch_rows[i].taken, 0);
       break;
     }
+    /* Not before it is wanted: all rows together are a quarter of a MiB that most processes never touch. */
+    epoch_rows[i].number = i;
+    if (atomic_load_explicit(&epoch_rows[i].pins_high, memory_order_relaxed) == 0)
+      atomic_store_explicit(&epoch_rows[i].pins_high, 1, memory_order_relaxed);
     uint32_t used = atomic_load(&epoch_rows_used);
     while (used < i + 1 && !atomic_compare_exchange_weak(&epoch_rows_used, &used, i + 1)) {
     }
