@@ -10,10 +10,14 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "Larder's formats are little-endian and their codecs copy words as they are; a big-endian machine needs swaps here"
 #endif
+
+#define HUGE_PAGE ((size_t)2 << 20)
+#define HUGE_FROM ((size_t)33 << 20) /* above the largest threshold from which malloc maps */
 
 static _Atomic(lrd_alloc_gate) alloc_gate;
 static _Atomic(void *) alloc_gate_context;
@@ -39,9 +43,22 @@ static bool alloc_passes(size_t size) {
   return !gate || gate(atomic_load_explicit(&alloc_gate_context, memory_order_relaxed), size);
 }
 
+/*
+ * A block so large is a mapping of its own and is about to be filled. In small pages the kernel takes longer to hand it out
+ * than it takes to fill it. Advice only: where it is not heeded nothing changes.
+ */
+static void *with_huge_pages(void *ptr, size_t size) {
+  if (ptr && size >= HUGE_FROM) {
+    uintptr_t const begin = ((uintptr_t)ptr + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+    uintptr_t const end = ((uintptr_t)ptr + size) & ~(uintptr_t)(HUGE_PAGE - 1);
+    (void)madvise((uint8_t *)ptr + (begin - (uintptr_t)ptr), end - begin, MADV_HUGEPAGE);
+  }
+  return ptr;
+}
+
 void *lrd_alloc(size_t size) {
   if (!alloc_passes(size)) return NULL;
-  void *ptr = malloc(size ? size : 1);
+  void *ptr = with_huge_pages(malloc(size ? size : 1), size);
   if (ptr) ALLOC_COUNT(1);
   return ptr;
 }
@@ -57,7 +74,7 @@ void *lrd_alloc_zero(size_t count, size_t size) {
 
 void *lrd_realloc(void *old, size_t size) {
   if (!alloc_passes(size)) return NULL;
-  void *ptr = realloc(old, size ? size : 1);
+  void *ptr = with_huge_pages(realloc(old, size ? size : 1), size);
   if (ptr && !old) ALLOC_COUNT(1);
   return ptr;
 }

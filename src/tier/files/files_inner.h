@@ -469,7 +469,6 @@ LARDER_MUST_CHECK larder_err lrd_files_flush(void *self);
 void lrd_files_tick(void *context);
 /* The old file goes once `state` is on the disk. False when too many wait for that already. */
 bool lrd_files_leave(files_tier *tier, uint32_t space, const char *name, uint64_t bytes, uint64_t state);
-void lrd_files_left(files_tier *tier, uint64_t synced);
 void lrd_files_fresh(files_tier *tier, const files_entry *entry);
 
 #endif

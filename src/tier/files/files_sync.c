@@ -42,8 +42,16 @@ bool lrd_files_leave(files_tier *tier, uint32_t space, const char *name, uint64_
   return path != NULL;
 }
 
-/* Unlinking is slow where the disk is busy, so no writer waits for it: the files are taken off the list first. */
-void lrd_files_left(files_tier *tier, uint64_t synced) {
+/* Unlinking is slow where files are large or the disk is busy, so it is the ticker's, who comes earlier when there is much. */
+static void leave_soon(files_tier *tier) {
+  lrd_lock(&tier->leaving);
+  bool const much = tier->leaves_bytes > LRD_FILES_LEAVES_BYTES / 4 || tier->leaves_len > LRD_FILES_LEAVES_MAX / 4;
+  lrd_unlock(&tier->leaving);
+  if (much && tier->ticker != NULL) lrd_ticker_wake(tier->ticker);
+}
+
+/* No writer waits for it meanwhile: the files are taken off the list first. */
+static void left_unlink(files_tier *tier, uint64_t synced) {
   files_leave some[64];
   for (size_t taken = sizeof some / sizeof *some; taken == sizeof some / sizeof *some;) {
     lrd_lock(&tier->leaving);
@@ -162,7 +170,10 @@ larder_err lrd_files_sync_upto(files_tier *tier, uint64_t state, bool everything
     }
   }
   lrd_unlock(&tier->syncing);
-  lrd_files_left(tier, atomic_load(&board->synced));
+  if (everything)
+    left_unlink(tier, atomic_load(&board->synced));
+  else
+    leave_soon(tier);
   return err;
 }
 
@@ -271,7 +282,7 @@ void lrd_files_tick(void *context) {
   if (atomic_load(&tier->board->synced) < state)
     lrd_ignore(lrd_files_sync_upto(tier, state, true)); /* the next tick tries again */
   else
-    lrd_files_left(tier, state);
+    left_unlink(tier, state);
   damaged_remove(tier);
   if (now_ns - tier->access_ns >= (int64_t)tier->options.access_ms * 1000000) {
     tier->access_ns = now_ns;
