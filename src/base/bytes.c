@@ -45,7 +45,7 @@ static bool alloc_passes(size_t size) {
 
 /*
  * A block so large is a mapping of its own and is about to be filled. In small pages the kernel takes longer to hand it out
- * than it takes to fill it. Advice only: where it is not heeded nothing changes.
+ * than filling it takes. Advice only: where it is not heeded nothing changes.
  */
 static void *with_huge_pages(void *ptr, size_t size) {
   if (ptr && size >= HUGE_FROM) {
