@@ -28,6 +28,7 @@ typedef struct bench {
   char root[256], scratch[256], config[512];
   larder *cache;
   larder_ns *ns;
+  larder_ns *packed; /* shuffled and compressed, in sqlite */
   bench_process numpy;
   volatile uint64_t seen; /* what was touched, so that nothing is left out */
 } bench;
@@ -45,7 +46,7 @@ static void cache_open(bench *all, larder **cache, larder_ns **ns) {
   must(larder_ns_open(*cache, "bench", ns, &error), &error, "namespace");
 }
 
-static void array_put(bench *all, const char *key, bool archive, unsigned deflate) {
+static void array_put(const bench *all, larder_ns *ns, const char *key, bool archive, unsigned deflate) {
   larder_error error = {0};
   larder_array array = {.name = archive ? "field" : NULL,
                         .dtype = "<f8",
@@ -54,7 +55,7 @@ static void array_put(bench *all, const char *key, bool archive, unsigned deflat
                         .data = all->field,
                         .len = bytes_of(all)};
   larder_array_options options = {.size = sizeof options, .deflate = deflate};
-  must(larder_array_put(all->ns, key, strlen(key), &array, 1, &options, &error), &error, "put");
+  must(larder_array_put(ns, key, strlen(key), &array, 1, &options, &error), &error, "put");
 }
 
 static void pages_touch(bench *all, const void *data, size_t len) {
@@ -106,13 +107,23 @@ static double round_verified(void *raw, size_t round) {
 static double round_save(void *raw, size_t round) {
   (void)round;
   int64_t begin = bench_now_ns();
-  array_put(raw, "saved", false, 0);
+  array_put(raw, ((bench *)raw)->ns, "saved", false, 0);
   return (double)(bench_now_ns() - begin);
 }
 static double round_save_deflated(void *raw, size_t round) {
   (void)round;
   int64_t begin = bench_now_ns();
-  array_put(raw, "saved.npz", true, DEFLATE);
+  array_put(raw, ((bench *)raw)->ns, "saved.npz", true, DEFLATE);
+  return (double)(bench_now_ns() - begin);
+}
+static double round_packed(void *raw, size_t round) {
+  (void)round;
+  return array_load(raw, ((bench *)raw)->packed, "plain", false);
+}
+static double round_save_packed(void *raw, size_t round) {
+  (void)round;
+  int64_t begin = bench_now_ns();
+  array_put(raw, ((bench *)raw)->packed, "saved", false, 0);
   return (double)(bench_now_ns() - begin);
 }
 
@@ -190,6 +201,8 @@ enum {
   DEFLATED = PLAIN_SIDES,
   STORED,
   SAVE_DEFLATED,
+  PACKED,
+  SAVE_PACKED,
   NP_DEFLATED,
   NP_STORED,
   NP_SAVE_DEFLATED,
@@ -225,6 +238,10 @@ static void rows_zipped(bench *all, const bench_side *sides) {
       &sides[JOBLIB]);
   row(all, "array_save_npz_deflated", "", "a deflated .npz put, sync, at level 1, against np.savez_compressed", BENCH_AT_LEAST,
       3, true, &sides[SAVE_DEFLATED], &sides[NP_SAVE_DEFLATED]);
+  row(all, "array_load_zstd", "", "load of an array kept shuffled and packed by zstd 1, against np.load of a deflated .npz",
+      BENCH_AT_LEAST, 10, true, &sides[PACKED], &sides[NP_DEFLATED]);
+  row(all, "array_save_zstd", "", "an array put, commit, shuffled and packed by zstd 1, against np.savez_compressed",
+      BENCH_AT_LEAST, 30, true, &sides[SAVE_PACKED], &sides[NP_SAVE_DEFLATED]);
   must(larder_stat_get(all->ns, "deflated", 8, &stat), &error, "stat");
   bench_row size = {
       "array_npz_deflated_bytes", "bytes of the deflated .npz, level 1 against numpy's 6", "B", BENCH_INFORM, 0, false};
@@ -242,13 +259,16 @@ static void measure(bench *all, const char *size, bool zipped) {
                                            "larder",
                                            "larder",
                                            "larder",
+                                           "larder, zstd",
+                                           "larder, zstd",
                                            "np.load",
                                            "np.load",
                                            "np.savez_compressed",
                                            "joblib.load"};
   static double (*const rounds[SIDES])(void *, size_t) = {
-      round_mapped, round_verified,      round_save,  round_bare_map, round_xxh3,  round_bare_save, round_deflated,
-      round_stored, round_save_deflated, round_numpy, round_numpy,    round_numpy, round_numpy};
+      round_mapped,      round_verified, round_save,   round_bare_map,      round_xxh3,
+      round_bare_save,   round_deflated, round_stored, round_save_deflated, round_packed,
+      round_save_packed, round_numpy,    round_numpy,  round_numpy,         round_numpy};
   asking asked[] = {{all, "load_deflated\n"}, {all, "load_stored\n"}, {all, "save_deflated\n"}, {all, "load_joblib\n"}};
   bench_side sides[SIDES] = {0};
   bench_side *turn[SIDES];
@@ -290,14 +310,18 @@ static void run(size_t bytes, size_t rounds, const char *size, bool zipped) {
   ours_folder(all.root, sizeof all.root);
   ours_folder(all.scratch, sizeof all.scratch);
   snprintf(all.config, sizeof all.config,
-           "cache:\n  namespaces:\n    bench: {tiers: [files], kind: array, durability: sync, max_entry: 2GiB}\n");
+           "cache:\n  namespaces:\n    bench: {tiers: [files], kind: array, durability: sync, max_entry: 2GiB}\n"
+           "    packed: {tiers: [sqlite], kind: array, compression: {codec: zstd, level: 1, shuffle: true}}\n");
   all.field = bench_alloc(bytes);
   field_fill(&all);
   cache_open(&all, &all.cache, &all.ns);
-  array_put(&all, "plain", false, 0);
+  array_put(&all, all.ns, "plain", false, 0);
   if (zipped) {
-    array_put(&all, "deflated", true, DEFLATE);
-    array_put(&all, "stored", true, 0);
+    larder_error error = {0};
+    array_put(&all, all.ns, "deflated", true, DEFLATE);
+    array_put(&all, all.ns, "stored", true, 0);
+    must(larder_ns_open(all.cache, "packed", &all.packed, &error), &error, "namespace");
+    array_put(&all, all.packed, "plain", false, 0);
   }
   (void)round_bare_save(&all, 0); /* the same bytes, for the bare sides and for numpy */
   char saved[300];

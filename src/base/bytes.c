@@ -17,7 +17,7 @@
 #endif
 
 #define HUGE_PAGE ((size_t)2 << 20)
-#define HUGE_FROM ((size_t)33 << 20) /* above the largest threshold from which malloc maps */
+#define HUGE_FROM ((size_t)4 << 20)
 
 static _Atomic(lrd_alloc_gate) alloc_gate;
 static _Atomic(void *) alloc_gate_context;
