@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
 
 static struct flock lock_of(int64_t offset, int64_t len, lrd_fs_lock kind) {
   struct flock lock = {.l_whence = SEEK_SET, .l_start = (off_t)offset, .l_len = (off_t)len};
@@ -41,4 +43,14 @@ bool lrd_fs_lock_held(int fd, int64_t offset, int64_t len) {
   /* Where we can't tell, somebody may hold it: taking a living owner for dead would be worse. */
   if (fcntl(fd, F_OFD_GETLK, &lock)) return true;
   return lock.l_type != F_UNLCK;
+}
+
+/*
+ * A lease for writing is given to the only one that has the file open. Who opens it before we give the lease back would have us
+ * told by a signal: by one that is ignored unless somebody wants it.
+ */
+bool lrd_fs_alone(int fd) {
+  struct f_owner_ex const me = {.type = F_OWNER_TID, .pid = gettid()};
+  if (fcntl(fd, F_SETSIG, SIGURG) != 0 || fcntl(fd, F_SETOWN_EX, &me) != 0 || fcntl(fd, F_SETLEASE, F_WRLCK) != 0) return false;
+  return fcntl(fd, F_SETLEASE, F_UNLCK) == 0;
 }

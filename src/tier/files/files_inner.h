@@ -192,6 +192,7 @@ typedef struct files_step {
   enum { FILES_STEP_PUBLISH, FILES_STEP_UNLINK } what;
   const files_entry *entry; /* PUBLISH: the new one; UNLINK: the one whose file goes */
   bool replaces;            /* PUBLISH: a file of this name is there */
+  uint64_t old_bytes;       /* PUBLISH: how long that is */
   bool old_meta;            /* PUBLISH: with metadata beside it */
   bool done;
   bool traded; /* PUBLISH: the old file now has the temporary name */
@@ -218,12 +219,19 @@ typedef struct files_txn {
   size_t items_len;
 } files_txn;
 
-/* A file that waits for its unlinking until its successor is on the disk. */
+/* A file that was replaced. */
 typedef struct files_leave {
   char *path;
   uint64_t bytes;
   uint64_t state;
+  uint32_t space;
 } files_leave;
+
+typedef struct files_leaves {
+  files_leave *list;
+  size_t len, cap;
+  uint64_t bytes;
+} files_leaves;
 
 typedef struct files_tier {
   uint64_t magic;
@@ -263,10 +271,12 @@ typedef struct files_tier {
   _Atomic uint32_t noted_len;
   _Atomic uint64_t damaged[LRD_FILES_DAMAGED_MAX]; /* hashes */
   lrd_mutex leaving;
-  files_leave *leaves; /* in the order of their states */
-  size_t leaves_len;
-  size_t leaves_cap;
-  uint64_t leaves_bytes;
+  files_leaves leaves; /* wait until their successors are on the disk; in the order of their states */
+  files_leaves asides; /* these are, and nobody looks for them */
+  files_leaves spares; /* empty, to be written anew */
+  _Atomic uint64_t spares_named;
+  uint64_t spares_state; /* ticker: the state, and since when it is this one */
+  int64_t spares_since_ns;
   char *fresh[LRD_FILES_FRESH_MAX]; /* published since the last sync */
   size_t fresh_len;
   bool fresh_lost; /* there were more */
@@ -470,5 +480,20 @@ void lrd_files_tick(void *context);
 /* The old file goes once `state` is on the disk. False when too many wait for that already. */
 bool lrd_files_leave(files_tier *tier, uint32_t space, const char *name, uint64_t bytes, uint64_t state);
 void lrd_files_fresh(files_tier *tier, const files_entry *entry);
+
+/* files_spare.c */
+/* Under `leaving`. False: there are `most`, or no memory. */
+bool lrd_files_leaves_push(files_leaves *list, const files_leave *one, size_t most);
+/* Of a file whose successor is on the disk, before anybody is told so: gives it a name that nobody looks for. */
+void lrd_files_set_aside(files_tier *tier, const files_leave *old);
+/* Unlinks those, or keeps them as spares. */
+void lrd_files_asides_end(files_tier *tier);
+/* An empty file of the space under the temporary name, opened for writing; -1: make one. The space's folder is known. */
+int lrd_files_spare_take(files_tier *tier, uint32_t space, const char *name);
+void lrd_files_spares_drop(files_tier *tier);
+/* By the ticker: drops those that nobody has wanted for a while. */
+void lrd_files_spares_tick(files_tier *tier, uint64_t state, int64_t now_ns);
+/* How many names a spare has, for tests that give every file a second one. */
+extern nlink_t lrd_files_spare_names;
 
 #endif

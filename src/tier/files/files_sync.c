@@ -19,52 +19,42 @@
 #define SHA_IDLE  20u         /* ticks after which what another process has left undone is done */
 #define LOG_SLACK (1u << 20)
 
-/* Room for one more. Under `leaving`. */
-static bool leaves_reserve(files_tier *tier) {
-  if (tier->leaves_len < tier->leaves_cap) return true;
-  size_t const cap = tier->leaves_cap == 0 ? 64 : tier->leaves_cap * 2;
-  files_leave *more = cap > LRD_FILES_LEAVES_MAX ? NULL : lrd_realloc(tier->leaves, cap * sizeof *more);
-  if (more == NULL) return false;
-  tier->leaves = more;
-  tier->leaves_cap = cap;
-  return true;
-}
-
 bool lrd_files_leave(files_tier *tier, uint32_t space, const char *name, uint64_t bytes, uint64_t state) {
   lrd_lock(&tier->leaving);
-  bool const waits = tier->leaves_bytes + bytes <= LRD_FILES_LEAVES_BYTES && leaves_reserve(tier);
+  bool waits = tier->leaves.bytes + tier->asides.bytes + bytes <= LRD_FILES_LEAVES_BYTES;
   char *path = waits ? lrd_path_join(tier->index.spaces[space].folder, name) : NULL;
-  if (path != NULL) {
-    tier->leaves[tier->leaves_len++] = (files_leave){path, bytes, state};
-    tier->leaves_bytes += bytes;
-  }
+  files_leave const old = {path, bytes, state, space};
+  waits = path != NULL && lrd_files_leaves_push(&tier->leaves, &old, LRD_FILES_LEAVES_MAX);
   lrd_unlock(&tier->leaving);
-  return path != NULL;
+  if (!waits) lrd_dealloc(path);
+  return waits;
 }
 
-/* Unlinking is slow where files are large or the disk is busy, so it is the ticker's, who comes earlier when there is much. */
-static void leave_soon(files_tier *tier) {
+/* What is to be unlinked: slow where files are large or the disk is busy, so no writer does it. The ticker comes earlier when
+ * there is much. */
+static void asides_soon(files_tier *tier) {
   lrd_lock(&tier->leaving);
-  bool const much = tier->leaves_bytes > LRD_FILES_LEAVES_BYTES / 4 || tier->leaves_len > LRD_FILES_LEAVES_MAX / 4;
+  bool const much = tier->asides.bytes > LRD_FILES_LEAVES_BYTES / 4 || tier->asides.len > LRD_FILES_LEAVES_MAX / 4;
   lrd_unlock(&tier->leaving);
   if (much && tier->ticker != NULL) lrd_ticker_wake(tier->ticker);
 }
 
-/* No writer waits for it meanwhile: the files are taken off the list first. */
-static void left_unlink(files_tier *tier, uint64_t synced) {
+/* No writer waits meanwhile: the files are taken off the list first. */
+static void successors_synced(files_tier *tier, uint64_t synced) {
+  files_leaves *leaves = &tier->leaves;
   files_leave some[64];
   for (size_t taken = sizeof some / sizeof *some; taken == sizeof some / sizeof *some;) {
     lrd_lock(&tier->leaving);
     taken = 0;
-    while (taken < sizeof some / sizeof *some && taken < tier->leaves_len && tier->leaves[taken].state <= synced) {
-      some[taken] = tier->leaves[taken];
-      tier->leaves_bytes -= some[taken++].bytes;
+    while (taken < sizeof some / sizeof *some && taken < leaves->len && leaves->list[taken].state <= synced) {
+      some[taken] = leaves->list[taken];
+      leaves->bytes -= some[taken++].bytes;
     }
-    tier->leaves_len -= taken;
-    if (taken != 0) memmove(tier->leaves, tier->leaves + taken, tier->leaves_len * sizeof *tier->leaves);
+    leaves->len -= taken;
+    if (taken != 0) memmove(leaves->list, leaves->list + taken, leaves->len * sizeof *leaves->list);
     lrd_unlock(&tier->leaving);
     for (size_t i = 0; i < taken; i++) {
-      (void)lrd_fs_unlink(some[i].path);
+      lrd_files_set_aside(tier, &some[i]);
       lrd_dealloc(some[i].path);
     }
   }
@@ -170,10 +160,8 @@ larder_err lrd_files_sync_upto(files_tier *tier, uint64_t state, bool everything
     }
   }
   lrd_unlock(&tier->syncing);
-  if (everything)
-    left_unlink(tier, atomic_load(&board->synced));
-  else
-    leave_soon(tier);
+  successors_synced(tier, atomic_load(&board->synced));
+  asides_soon(tier);
   return err;
 }
 
@@ -185,6 +173,8 @@ larder_err lrd_files_flush(void *self) {
   if (err == LARDER_OK) err = lrd_files_sha_all(tier);
   if (err == LARDER_OK) err = lrd_files_views(tier, true);
   larder_err const synced = lrd_files_sync_upto(tier, atomic_load(&tier->board->state), true);
+  lrd_files_asides_end(tier);
+  lrd_files_spares_drop(tier);
   return err == LARDER_OK ? synced : err;
 }
 
@@ -282,7 +272,9 @@ void lrd_files_tick(void *context) {
   if (atomic_load(&tier->board->synced) < state)
     lrd_ignore(lrd_files_sync_upto(tier, state, true)); /* the next tick tries again */
   else
-    left_unlink(tier, state);
+    successors_synced(tier, state);
+  lrd_files_asides_end(tier);
+  lrd_files_spares_tick(tier, state, now_ns);
   damaged_remove(tier);
   if (now_ns - tier->access_ns >= (int64_t)tier->options.access_ms * 1000000) {
     tier->access_ns = now_ns;

@@ -78,10 +78,16 @@ static larder_err paths_make(files_tier *tier, const larder_tier_params *params)
   return tier->log_path && tier->board_path && tier->quarantine ? LARDER_OK : LARDER_ENOMEM;
 }
 
+static void leaves_free(files_leaves *leaves) {
+  for (size_t i = 0; i < leaves->len; i++) lrd_dealloc(leaves->list[i].path);
+  lrd_dealloc(leaves->list);
+}
+
 static void tier_free(files_tier *tier) {
   lrd_files_index_fini(&tier->index);
-  for (size_t i = 0; i < tier->leaves_len; i++) lrd_dealloc(tier->leaves[i].path);
-  lrd_dealloc(tier->leaves);
+  leaves_free(&tier->leaves);
+  leaves_free(&tier->asides);
+  leaves_free(&tier->spares);
   for (size_t i = 0; i < tier->fresh_len; i++) lrd_dealloc(tier->fresh[i]);
   lrd_buf_fini(&tier->txn.frame);
   lrd_dealloc(tier->txn.steps);

@@ -55,8 +55,11 @@ larder_err lrd_files_step_add(files_tier *tier, int what, const files_entry *ent
     txn->steps = more;
     txn->steps_cap = cap;
   }
-  txn->steps[txn->steps_len++] =
-      (files_step){.what = what, .entry = entry, .replaces = old != NULL, .old_meta = old != NULL && old->head_len != 0};
+  txn->steps[txn->steps_len++] = (files_step){.what = what,
+                                              .entry = entry,
+                                              .replaces = old != NULL,
+                                              .old_meta = old != NULL && old->head_len != 0,
+                                              .old_bytes = old == NULL ? 0 : old->value_len};
   return LARDER_OK;
 }
 
@@ -201,7 +204,7 @@ static void old_files_leave(files_tier *tier, uint64_t state) {
     if (!step->traded) continue;
     char temporary[LRD_FILES_NAME_MAX];
     lrd_files_temporary(step->entry, temporary);
-    if (lrd_files_leave(tier, step->entry->space, temporary, step->entry->value_len, state)) continue;
+    if (lrd_files_leave(tier, step->entry->space, temporary, step->old_bytes, state)) continue;
     (void)lrd_fs_unlink_at(lrd_files_space_fd(tier, step->entry->space), temporary);
   }
 }

@@ -59,7 +59,8 @@ static int temporary_open(files_tier *tier, uint32_t space, const char *name) {
 
 static larder_err temporary_write(files_tier *tier, prep *one, const void *value, size_t len, bool sync) {
   lrd_files_temporary(one->entry, one->temporary);
-  int const fd = temporary_open(tier, one->space, one->temporary);
+  int fd = lrd_files_spare_take(tier, one->space, one->temporary);
+  if (fd < 0) fd = temporary_open(tier, one->space, one->temporary);
   if (fd < 0) return lrd_err_from_errno(errno);
   one->written = true;
   larder_err err = lrd_fs_write_full(fd, one->temporary, value, len, 0) == 0 ? LARDER_OK : lrd_err_from_errno(errno);

@@ -149,6 +149,16 @@ static void sync_seen(const char *path) {
   if (whole) names_synced();
 }
 
+/* A file that is emptied under a name aside: that reaches the disk in order with the names. */
+static void emptying_seen(const char *path) {
+  for (size_t i = 0; i < now()->len; i++) {
+    if (now()->names[i].ino == 0 || !names_file(&now()->names[i], path)) continue;
+    synced *file = file_of(now()->names[i].ino);
+    free(file->bytes);
+    *file = (synced){.ino = file->ino};
+  }
+}
+
 static int gate(void *context, lrd_fs_op op, const char *path, size_t *len) {
   (void)context;
   (void)len;
@@ -156,6 +166,7 @@ static int gate(void *context, lrd_fs_op op, const char *path, size_t *len) {
   pthread_mutex_lock(&disk.mutex);
   note();
   if (op == LRD_FS_SYNC) sync_seen(path);
+  if (op == LRD_FS_TRUNCATE && strstr(path, "/.larder-") != NULL) emptying_seen(path);
   (void)snprintf(disk.opened, sizeof disk.opened, "%s", op == LRD_FS_OPEN ? path : "");
   pthread_mutex_unlock(&disk.mutex);
   return 0;

@@ -192,6 +192,7 @@ static size_t campaign(uint64_t seed, uint64_t sync_share, const char *options) 
   rig_init(&rig);
   rig.options = options;
   lrd_clock_moved_init(&rig.clock, LATER_MS);
+  lrd_files_spare_names = 2; /* the simulated disk gives every file one */
   journal_disk_begin(rig.dir);
   rig_must_open(&rig);
   size_t choices = 0, taken_back = 0;
