@@ -160,7 +160,7 @@ larder_err lrd_files_sync_upto(files_tier *tier, uint64_t state, bool everything
     }
   }
   lrd_unlock(&tier->syncing);
-  successors_synced(tier, atomic_load(&board->synced));
+  successors_synced(tier, atomic_load(&tier->flushed)); /* they are ours */
   asides_soon(tier);
   return err;
 }
