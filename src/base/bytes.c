@@ -6,6 +6,7 @@
 #include "bytes.h"
 
 #include "fail.h"
+#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -44,14 +45,16 @@ static bool alloc_passes(size_t size) {
 }
 
 /*
- * A block so large is a mapping of its own and is about to be filled. In small pages the kernel takes longer to hand it out
- * than filling it takes. Advice only: where it is not heeded nothing changes.
+ * A block so large is about to be filled, and in small pages the kernel takes longer to hand it out than filling it takes.
+ * Advice only. Below 32 MiB the block may be a part of malloc's heap, which then keeps the advice for that stretch.
  */
 static void *with_huge_pages(void *ptr, size_t size) {
   if (ptr && size >= HUGE_FROM) {
     uintptr_t const begin = ((uintptr_t)ptr + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
     uintptr_t const end = ((uintptr_t)ptr + size) & ~(uintptr_t)(HUGE_PAGE - 1);
+    int const before = errno;
     (void)madvise((uint8_t *)ptr + (begin - (uintptr_t)ptr), end - begin, MADV_HUGEPAGE);
+    errno = before;
   }
   return ptr;
 }

@@ -59,7 +59,8 @@ int lrd_fs_truncate(int fd, const char *path, int64_t len);
 void *lrd_fs_map(int fd, const char *path, size_t len, bool writable); /* MAP_SHARED; NULL and errno */
 void lrd_fs_unmap(void *at, size_t len);
 
-/* Whether no other descriptor and no mapping of any process has the file open; false where that can't be told. */
+/* Whether no other descriptor and no mapping of any process has the file open; false where that can't be told. The file
+ * has to be ours; changes who is signalled for the descriptor. */
 bool lrd_fs_alone(int fd);
 
 /* By a name within an open folder; the gate sees the name alone. */

@@ -275,8 +275,9 @@ typedef struct files_tier {
   files_leaves asides; /* these are, and nobody looks for them */
   files_leaves spares; /* empty, to be written anew */
   _Atomic uint64_t spares_named;
-  uint64_t spares_state; /* ticker: the state, and since when it is this one */
-  int64_t spares_since_ns;
+  uint64_t spares_id;               /* of this opening */
+  int64_t spares_wanted_ns;         /* under `leaving`: when one was taken last */
+  nlink_t spare_names;              /* that a spare has: 1, or more for tests that give every file another */
   char *fresh[LRD_FILES_FRESH_MAX]; /* published since the last sync */
   size_t fresh_len;
   bool fresh_lost; /* there were more */
@@ -477,23 +478,24 @@ LARDER_MUST_CHECK larder_err lrd_files_sha_all(files_tier *tier);
 LARDER_MUST_CHECK larder_err lrd_files_sync_upto(files_tier *tier, uint64_t state, bool everything);
 LARDER_MUST_CHECK larder_err lrd_files_flush(void *self);
 void lrd_files_tick(void *context);
-/* The old file goes once `state` is on the disk. False when too many wait for that already. */
+/* The old file goes once `state` is on the disk. False when too much waits for that already. */
 bool lrd_files_leave(files_tier *tier, uint32_t space, const char *name, uint64_t bytes, uint64_t state);
+/* Whether more waits than should: then who has put it there brings `state` to the disk. */
+bool lrd_files_leaves_full(files_tier *tier);
 void lrd_files_fresh(files_tier *tier, const files_entry *entry);
 
 /* files_spare.c */
 /* Under `leaving`. False: there are `most`, or no memory. */
 bool lrd_files_leaves_push(files_leaves *list, const files_leave *one, size_t most);
-/* Of a file whose successor is on the disk, before anybody is told so: gives it a name that nobody looks for. */
+/* Of a file whose successor is on the disk, before anybody in this process is told so: gives it a name that nobody looks for.
+ */
 void lrd_files_set_aside(files_tier *tier, const files_leave *old);
-/* Unlinks those, or keeps them as spares. */
-void lrd_files_asides_end(files_tier *tier);
+/* Unlinks those, or keeps them as spares; false when the time was up first. */
+bool lrd_files_asides_end(files_tier *tier, int64_t until_ns);
 /* An empty file of the space under the temporary name, opened for writing; -1: make one. The space's folder is known. */
 int lrd_files_spare_take(files_tier *tier, uint32_t space, const char *name);
 void lrd_files_spares_drop(files_tier *tier);
-/* By the ticker: drops those that nobody has wanted for a while. */
-void lrd_files_spares_tick(files_tier *tier, uint64_t state, int64_t now_ns);
-/* How many names a spare has, for tests that give every file a second one. */
-extern nlink_t lrd_files_spare_names;
+/* By the ticker: drops them when nobody has wanted one for a while. */
+void lrd_files_spares_tick(files_tier *tier, int64_t now_ns);
 
 #endif

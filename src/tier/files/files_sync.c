@@ -18,10 +18,11 @@
 #define SHA_BYTES (32u << 20) /* of files read for their SHA-256 in one tick */
 #define SHA_IDLE  20u         /* ticks after which what another process has left undone is done */
 #define LOG_SLACK (1u << 20)
+#define ASIDES_NS (100ll * 1000000) /* of unlinking in one tick, since what is written meanwhile waits for its sync */
 
 bool lrd_files_leave(files_tier *tier, uint32_t space, const char *name, uint64_t bytes, uint64_t state) {
   lrd_lock(&tier->leaving);
-  bool waits = tier->leaves.bytes + tier->asides.bytes + bytes <= LRD_FILES_LEAVES_BYTES;
+  bool waits = tier->leaves.bytes <= LRD_FILES_LEAVES_BYTES; /* the one that goes beyond waits, too */
   char *path = waits ? lrd_path_join(tier->index.spaces[space].folder, name) : NULL;
   files_leave const old = {path, bytes, state, space};
   waits = path != NULL && lrd_files_leaves_push(&tier->leaves, &old, LRD_FILES_LEAVES_MAX);
@@ -30,8 +31,15 @@ bool lrd_files_leave(files_tier *tier, uint32_t space, const char *name, uint64_
   return waits;
 }
 
-/* What is to be unlinked: slow where files are large or the disk is busy, so no writer does it. The ticker comes earlier when
- * there is much. */
+bool lrd_files_leaves_full(files_tier *tier) {
+  lrd_lock(&tier->leaving);
+  bool const full = tier->leaves.bytes > LRD_FILES_LEAVES_BYTES || tier->leaves.len > LRD_FILES_LEAVES_MAX / 2;
+  lrd_unlock(&tier->leaving);
+  return full;
+}
+
+/* What is to be unlinked: slow where files are large or the disk is busy, so it is the ticker's, who comes earlier when there
+ * is much. */
 static void asides_soon(files_tier *tier) {
   lrd_lock(&tier->leaving);
   bool const much = tier->asides.bytes > LRD_FILES_LEAVES_BYTES / 4 || tier->asides.len > LRD_FILES_LEAVES_MAX / 4;
@@ -39,7 +47,7 @@ static void asides_soon(files_tier *tier) {
   if (much && tier->ticker != NULL) lrd_ticker_wake(tier->ticker);
 }
 
-/* No writer waits meanwhile: the files are taken off the list first. */
+/* Under `syncing`. No turn waits meanwhile: the files are taken off the list first. */
 static void successors_synced(files_tier *tier, uint64_t synced) {
   files_leaves *leaves = &tier->leaves;
   files_leave some[64];
@@ -151,6 +159,7 @@ larder_err lrd_files_sync_upto(files_tier *tier, uint64_t state, bool everything
     }
     if (err == LARDER_OK) err = log_sync(tier);
     if (err == LARDER_OK) {
+      successors_synced(tier, now); /* first, since who sees the mark goes on */
       raise_to(&tier->flushed, now);
       /* Files of others that this process has not heard of yet are not on the disk for that. */
       bool const ours = applied == now && foreign <= before;
@@ -159,8 +168,8 @@ larder_err lrd_files_sync_upto(files_tier *tier, uint64_t state, bool everything
       fresh_failed(tier);
     }
   }
+  successors_synced(tier, atomic_load(&board->synced)); /* also what somebody else has brought to the disk */
   lrd_unlock(&tier->syncing);
-  successors_synced(tier, atomic_load(&tier->flushed)); /* they are ours */
   asides_soon(tier);
   return err;
 }
@@ -173,7 +182,7 @@ larder_err lrd_files_flush(void *self) {
   if (err == LARDER_OK) err = lrd_files_sha_all(tier);
   if (err == LARDER_OK) err = lrd_files_views(tier, true);
   larder_err const synced = lrd_files_sync_upto(tier, atomic_load(&tier->board->state), true);
-  lrd_files_asides_end(tier);
+  (void)lrd_files_asides_end(tier, INT64_MAX);
   lrd_files_spares_drop(tier);
   return err == LARDER_OK ? synced : err;
 }
@@ -269,12 +278,9 @@ void lrd_files_tick(void *context) {
     }
   }
   uint64_t const state = atomic_load(&tier->board->state);
-  if (atomic_load(&tier->board->synced) < state)
-    lrd_ignore(lrd_files_sync_upto(tier, state, true)); /* the next tick tries again */
-  else
-    successors_synced(tier, state);
-  lrd_files_asides_end(tier);
-  lrd_files_spares_tick(tier, state, now_ns);
+  lrd_ignore(lrd_files_sync_upto(tier, state, true)); /* the next tick tries again */
+  if (!lrd_files_asides_end(tier, now_ns + ASIDES_NS)) lrd_ticker_wake(tier->ticker);
+  lrd_files_spares_tick(tier, now_ns);
   damaged_remove(tier);
   if (now_ns - tier->access_ns >= (int64_t)tier->options.access_ms * 1000000) {
     tier->access_ns = now_ns;

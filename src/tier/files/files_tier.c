@@ -125,6 +125,7 @@ static files_tier *tier_new(const larder_tier_params *params) {
   tier->entries_max = params->entries_max;
   tier->read_only = params->read_only;
   tier->folder_fd = tier->board_fd = tier->log.fd = -1;
+  tier->spare_names = 1;
   atomic_init(&tier->applied, UINT64_MAX);
   lrd_mutex_init(&tier->turn);
   lrd_mutex_init(&tier->leaving);
@@ -152,6 +153,7 @@ static larder_err tier_start(files_tier *tier, larder_error *err) {
   uint32_t number = 0;
   if (lrd_random(&tier->random, sizeof tier->random) != 0 || lrd_random(&number, sizeof number) != 0)
     return lrd_fail(err, LARDER_EIO, errno, "files", "the kernel gave no random bytes");
+  tier->spares_id = tier->random;
   tier->random |= 1;
   atomic_store(&tier->nonce, number);
   larder_err code = lrd_files_index_init(&tier->index);

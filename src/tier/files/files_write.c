@@ -286,6 +286,7 @@ larder_err lrd_files_write(void *self, larder_tier_write *items, size_t count, l
     lrd_dealloc(preps[i].entry);
   }
   if (count != 1) lrd_dealloc(preps);
+  if (err == LARDER_OK && !sync && lrd_files_leaves_full(tier)) lrd_ignore(lrd_files_sync_upto(tier, state, true));
   /* Committed but perhaps not on the disk: the caller must not take it for refused. */
   if (err == LARDER_OK && sync && lrd_files_sync_upto(tier, state, false) != LARDER_OK) err = LARDER_EUNKNOWN;
   return err;

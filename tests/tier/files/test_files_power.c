@@ -184,6 +184,12 @@ static bool verify(const files_rig *live, const belief *beliefs, support_random 
   return taken_back;
 }
 
+/* The simulated disk gives every file a second name. */
+static void live_open(files_rig *rig) {
+  rig_must_open(rig);
+  ((files_tier *)rig->tier)->spare_names = 2;
+}
+
 /* sync_share of ten writes ask for `sync`; a tick comes now and then, a cut often. How many images had something taken back. */
 static size_t campaign(uint64_t seed, uint64_t sync_share, const char *options) {
   belief beliefs[KEYS] = {0};
@@ -192,9 +198,8 @@ static size_t campaign(uint64_t seed, uint64_t sync_share, const char *options) 
   rig_init(&rig);
   rig.options = options;
   lrd_clock_moved_init(&rig.clock, LATER_MS);
-  lrd_files_spare_names = 2; /* the simulated disk gives every file one */
   journal_disk_begin(rig.dir);
-  rig_must_open(&rig);
+  live_open(&rig);
   size_t choices = 0, taken_back = 0;
   for (uint64_t step = 1; step <= STEPS; step++) {
     int const i = (int)support_random_below(&random, KEYS);
@@ -218,7 +223,7 @@ static size_t campaign(uint64_t seed, uint64_t sync_share, const char *options) 
     }
     if (support_random_below(&random, 40) == 0) {
       rig_close(&rig);
-      rig_must_open(&rig);
+      live_open(&rig);
       for (int k = 0; k < KEYS; k++) beliefs[k].sure = beliefs[k].latest;
     }
     choices += journal_disk_moments() > 1;
