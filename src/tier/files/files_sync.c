@@ -18,7 +18,6 @@
 #define SHA_BYTES (32u << 20) /* of files read for their SHA-256 in one tick */
 #define SHA_IDLE  20u         /* ticks after which what another process has left undone is done */
 #define LOG_SLACK (1u << 20)
-#define ASIDES_NS (100ll * 1000000) /* of unlinking in one tick, since what is written meanwhile waits for its sync */
 
 bool lrd_files_leave(files_tier *tier, uint32_t space, const char *name, uint64_t bytes, uint64_t state) {
   lrd_lock(&tier->leaving);
@@ -279,7 +278,8 @@ void lrd_files_tick(void *context) {
   }
   uint64_t const state = atomic_load(&tier->board->state);
   lrd_ignore(lrd_files_sync_upto(tier, state, true)); /* the next tick tries again */
-  if (!lrd_files_asides_end(tier, now_ns + ASIDES_NS)) lrd_ticker_wake(tier->ticker);
+  /* What is written meanwhile waits for its sync. */
+  if (!lrd_files_asides_end(tier, now_ns + (int64_t)tier->options.sync_ms * 1000000)) lrd_ticker_wake(tier->ticker);
   lrd_files_spares_tick(tier, now_ns);
   damaged_remove(tier);
   if (now_ns - tier->access_ns >= (int64_t)tier->options.access_ms * 1000000) {

@@ -196,7 +196,12 @@ void journal_disk_end(void) {
   support_dir_remove(&disk.vault);
 }
 
-size_t journal_disk_moments(void) { return disk.moments_len; }
+size_t journal_disk_moments(void) {
+  pthread_mutex_lock(&disk.mutex);
+  size_t const moments = disk.moments_len;
+  pthread_mutex_unlock(&disk.mutex);
+  return moments;
+}
 
 typedef enum arrival { NOTHING, ANYTHING, EVERYTHING, ARRIVALS } arrival;
 
