@@ -104,17 +104,19 @@ static double round_verified(void *raw, size_t round) {
   return took;
 }
 
+static double array_save(const bench *all, larder_ns *ns, const char *key, bool archive) {
+  int64_t begin = bench_now_ns();
+  array_put(all, ns, key, archive, archive ? DEFLATE : 0);
+  return (double)(bench_now_ns() - begin);
+}
+
 static double round_save(void *raw, size_t round) {
   (void)round;
-  int64_t begin = bench_now_ns();
-  array_put(raw, ((bench *)raw)->ns, "saved", false, 0);
-  return (double)(bench_now_ns() - begin);
+  return array_save(raw, ((bench *)raw)->ns, "saved", false);
 }
 static double round_save_deflated(void *raw, size_t round) {
   (void)round;
-  int64_t begin = bench_now_ns();
-  array_put(raw, ((bench *)raw)->ns, "saved.npz", true, DEFLATE);
-  return (double)(bench_now_ns() - begin);
+  return array_save(raw, ((bench *)raw)->ns, "saved.npz", true);
 }
 static double round_packed(void *raw, size_t round) {
   (void)round;
@@ -122,9 +124,7 @@ static double round_packed(void *raw, size_t round) {
 }
 static double round_save_packed(void *raw, size_t round) {
   (void)round;
-  int64_t begin = bench_now_ns();
-  array_put(raw, ((bench *)raw)->packed, "saved", false, 0);
-  return (double)(bench_now_ns() - begin);
+  return array_save(raw, ((bench *)raw)->packed, "saved", false);
 }
 
 /* --- peers ------------------------------------------------------------------------------------------------------------- */

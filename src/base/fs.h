@@ -94,5 +94,7 @@ typedef enum lrd_fs_kind { LRD_FS_LOCAL, LRD_FS_NETWORK, LRD_FS_UNKNOWN } lrd_fs
 lrd_fs_kind lrd_fs_kind_of(const char *path, const char **name_out);
 /* The rule behind it, by statfs magic number; apart so that a test needs no NFS. */
 lrd_fs_kind lrd_fs_kind_of_magic(uint64_t magic, const char **name_out);
+/* Whether the file system counts who has a file open or mapped, so that a lease tells. */
+bool lrd_fs_counts_openings(int fd);
 
 #endif

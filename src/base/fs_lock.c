@@ -8,9 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <signal.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 static struct flock lock_of(int64_t offset, int64_t len, lrd_fs_lock kind) {
@@ -48,22 +46,13 @@ bool lrd_fs_lock_held(int fd, int64_t offset, int64_t len) {
   return lock.l_type != F_UNLCK;
 }
 
-/* Where an open file is counted wherever it is opened and mapped; overlays map another file than they open. */
-static bool counts_openings(int fd) {
-  struct statfs facts;
-  if (fstatfs(fd, &facts) != 0) return false;
-  unsigned long const type = (unsigned long)facts.f_type;
-  return type == EXT4_SUPER_MAGIC || type == XFS_SUPER_MAGIC || type == BTRFS_SUPER_MAGIC || type == TMPFS_MAGIC ||
-         type == F2FS_SUPER_MAGIC;
-}
-
 /*
  * A lease for writing is given to the only one that has the file open. Who opens it before we give the lease back would have us
  * told by a signal: by one that is ignored unless somebody wants it.
  */
 bool lrd_fs_alone(int fd) {
   struct f_owner_ex const me = {.type = F_OWNER_TID, .pid = gettid()};
-  if (lrd_fs_pass(LRD_FS_LOCK, "", NULL) != 0 || !counts_openings(fd)) return false;
+  if (lrd_fs_pass(LRD_FS_LOCK, "", NULL) != 0 || !lrd_fs_counts_openings(fd)) return false;
   if (fcntl(fd, F_SETSIG, SIGURG) != 0 || fcntl(fd, F_SETOWN_EX, &me) != 0 || fcntl(fd, F_SETLEASE, F_WRLCK) != 0) return false;
   return fcntl(fd, F_SETLEASE, F_UNLCK) == 0;
 }

@@ -42,16 +42,19 @@ static bool leases(const files_rig *rig) {
   return had;
 }
 
+static void open_rig_with_leases(files_rig *rig) {
+  open_rig(rig);
+  if (leases(rig)) return;
+  rig_fini(rig);
+  skip();
+}
+
 static size_t spares(const files_rig *rig) { return ((files_tier *)rig->tier)->spares.len; }
 
 static void a_replaced_file_is_written_anew(void **state) {
   files_rig rig;
   (void)state;
-  open_rig(&rig);
-  if (!leases(&rig)) {
-    rig_fini(&rig);
-    skip();
-  }
+  open_rig_with_leases(&rig);
   ino_t const first = replace(&rig, 2);
   assert_int_equal(spares(&rig), 1);
   rig_put(&rig, "shorter", 3, "less");
@@ -210,11 +213,7 @@ static void without_leases_files_are_unlinked(void **state) {
 static void a_spare_that_is_not_empty_or_has_two_names_is_not_taken(void **state) {
   files_rig rig;
   (void)state;
-  open_rig(&rig);
-  if (!leases(&rig)) {
-    rig_fini(&rig);
-    skip();
-  }
+  open_rig_with_leases(&rig);
   for (uint64_t i = 0; i < 2; i++) {
     char path[400];
     ino_t const old = replace(&rig, 2 + 2 * i);
@@ -235,11 +234,7 @@ static void a_spare_that_is_not_empty_or_has_two_names_is_not_taken(void **state
 static void too_many_spares_give_way_to_newer_ones(void **state) {
   files_rig rig;
   (void)state;
-  open_rig(&rig);
-  if (!leases(&rig)) {
-    rig_fini(&rig);
-    skip();
-  }
+  open_rig_with_leases(&rig);
   files_tier *tier = rig.tier;
   files_leave none = {.space = rig.space + 1};
   tier->spares_wanted_ns = lrd_mono_ns(lrd_clock_real());
@@ -280,11 +275,7 @@ static void more_than_may_wait_is_brought_to_the_disk(void **state) {
 static void none_is_left_after_a_flush_a_close_or_a_while(void **state) {
   files_rig rig;
   (void)state;
-  open_rig(&rig);
-  if (!leases(&rig)) {
-    rig_fini(&rig);
-    skip();
-  }
+  open_rig_with_leases(&rig);
   (void)replace(&rig, 2);
   assert_int_equal(rig_files(&rig, LRD_FILES_TEMPORARY), 1);
   assert_ok(lrd_files_tier.flush(rig.tier));
@@ -307,11 +298,7 @@ static void none_is_left_after_a_flush_a_close_or_a_while(void **state) {
 static void who_is_told_of_the_successor_leaves_nothing_to_be_put_back(void **state) {
   files_rig rig;
   (void)state;
-  open_rig(&rig);
-  if (!leases(&rig)) {
-    rig_fini(&rig);
-    skip();
-  }
+  open_rig_with_leases(&rig);
   larder_tier_write item = rig_write(&rig, LARDER_TIER_PUT, "k", 2, "another", 7);
   assert_ok(rig_do(&rig, &item, LARDER_DURABILITY_SYNC));
   assert_int_equal(rig_files(&rig, LRD_FILES_TEMPORARY), 1);
@@ -329,11 +316,7 @@ static void a_spare_that_is_gone_is_made(void **state) {
   files_rig rig;
   char path[400];
   (void)state;
-  open_rig(&rig);
-  if (!leases(&rig)) {
-    rig_fini(&rig);
-    skip();
-  }
+  open_rig_with_leases(&rig);
   (void)replace(&rig, 2);
   (void)snprintf(path, sizeof path, "%s", ((files_tier *)rig.tier)->spares.list[0].path);
   assert_int_equal(unlink(path), 0);
