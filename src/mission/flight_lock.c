@@ -22,7 +22,7 @@ static bool made_above(const lrd_job_key *key) {
   return above && strstr(above, hex) != NULL;
 }
 
-char *lrd_flight_environment(const lrd_job_key *key) {
+char *lrd_job_flight_environment(const lrd_job_key *key) {
   char hex[LRD_SHA256_HEX_LEN + 1];
   const char *above = getenv(LRD_MAKING_VARIABLE);
   lrd_buf text = {0};
@@ -42,7 +42,8 @@ static int flights_open(larder_ns *ns) {
   return fd;
 }
 
-larder_err lrd_flight_take(larder_ns *ns, const lrd_job_key *key, lrd_flight_wait wait, lrd_flight *out, bool *waited) {
+larder_err lrd_job_flight_take(larder_ns *ns, const lrd_job_key *key, lrd_job_flight_wait wait, lrd_job_flight *out,
+                               bool *waited) {
   if (waited) *waited = false;
   int fd = flights_open(ns);
   if (fd < 0 && made_above(key)) return LARDER_EBUSY; /* without a lock to meet, it would run itself for ever */
@@ -64,11 +65,11 @@ larder_err lrd_flight_take(larder_ns *ns, const lrd_job_key *key, lrd_flight_wai
       return LARDER_ECLOSED;
     }
   }
-  *out = (lrd_flight){.fd = fd, .byte = byte_of(key)};
+  *out = (lrd_job_flight){.fd = fd, .byte = byte_of(key)};
   return LARDER_OK;
 }
 
-void lrd_flight_end(lrd_flight *flight) {
+void lrd_job_flight_end(lrd_job_flight *flight) {
   /* Not by closing alone: what the command left running, or a process that was forked meanwhile, has the descriptor too. */
   if (flight->fd >= 0) (void)lrd_fs_lock_try(flight->fd, flight->byte, 1, LRD_FS_UNLOCK);
   lrd_fs_close(flight->fd);

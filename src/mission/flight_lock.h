@@ -16,26 +16,26 @@
 #define LRD_FLIGHTS_FILE    "FLIGHTS"
 #define LRD_MAKING_VARIABLE "LARDER_MAKING"
 
-typedef struct lrd_flight {
+typedef struct lrd_job_flight {
   int fd; /* -1: no lock was to be had, and everybody makes for himself */
   int64_t byte;
-} lrd_flight;
+} lrd_job_flight;
 
 /* What may end the waiting: descriptors that become readable; -1: none. */
-typedef struct lrd_flight_wait {
+typedef struct lrd_job_flight_wait {
   int stop_fd;
   int signal_fd;
-} lrd_flight_wait;
+} lrd_job_flight_wait;
 
 /*
  * Takes the key's lock, polling while somebody else has it. *waited (may be NULL) tells whether somebody had. LARDER_OK also
  * where the root takes no lock file; LARDER_ECLOSED when stop_fd or signal_fd became readable meanwhile; LARDER_EBUSY when
  * a process above this one is making the key.
  */
-LARDER_MUST_CHECK larder_err lrd_flight_take(larder_ns *ns, const lrd_job_key *key, lrd_flight_wait wait, lrd_flight *out,
-                                             bool *waited);
-void lrd_flight_end(lrd_flight *flight);
+LARDER_MUST_CHECK larder_err lrd_job_flight_take(larder_ns *ns, const lrd_job_key *key, lrd_job_flight_wait wait,
+                                                 lrd_job_flight *out, bool *waited);
+void lrd_job_flight_end(lrd_job_flight *flight);
 /* `LARDER_MAKING=` and the keys above this process and this one; own, NULL when out of memory. */
-char *lrd_flight_environment(const lrd_job_key *key);
+char *lrd_job_flight_environment(const lrd_job_key *key);
 
 #endif

@@ -66,7 +66,7 @@ larder_err lrd_job_run_command(const lrd_job_run *run, lrd_made *made, bool *who
       .run = run, .made = made, .bytes_max = run->stream_bytes_max ? run->stream_bytes_max : LARDER_STREAM_BYTES_MAX};
   lrd_command_result ended = {0};
   const char **environment = NULL;
-  char *making = run->key ? lrd_flight_environment(run->key) : NULL;
+  char *making = run->key ? lrd_job_flight_environment(run->key) : NULL;
   larder_err result = run->key && !making ? LARDER_ENOMEM : environment_of(run, making, &environment);
   if (result == LARDER_OK) {
     const lrd_command command = {.argv = run->job->argv,

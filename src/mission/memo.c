@@ -20,7 +20,7 @@ typedef struct memo {
   larder_memo_result *out;
   lrd_job job;
   lrd_job_key key;
-  lrd_flight flight;
+  lrd_job_flight flight;
   int signal_fd;
 } memo;
 
@@ -144,13 +144,13 @@ static larder_err waiting_ended(memo *m) {
 }
 
 static larder_err fly(memo *m, larder_error *err) {
-  const lrd_flight_wait wait = {.stop_fd = -1, .signal_fd = m->signal_fd};
-  larder_err result = lrd_flight_take(m->ns, &m->key, wait, &m->flight, &m->out->waited);
+  const lrd_job_flight_wait wait = {.stop_fd = -1, .signal_fd = m->signal_fd};
+  larder_err result = lrd_job_flight_take(m->ns, &m->key, wait, &m->flight, &m->out->waited);
   if (result == LARDER_ECLOSED) return waiting_ended(m);
   if (result == LARDER_EBUSY)
     return lrd_fail(err, result, 0, ROOM, "the command asks for its own result: it would wait for itself");
   if (m->options->fresh || look(m) != LARDER_OK) result = run(m, err);
-  lrd_flight_end(&m->flight);
+  lrd_job_flight_end(&m->flight);
   return result;
 }
 

@@ -21,7 +21,7 @@ typedef struct doing {
   lrd_step_now *now;
   lrd_job job;
   lrd_job_key *after;
-  lrd_flight flight;
+  lrd_job_flight flight;
   lrd_made made;
 } doing;
 
@@ -214,15 +214,15 @@ static void make(doing *d) {
 }
 
 static void fly(doing *d) {
-  const lrd_flight_wait wait = {.stop_fd = d->running->mission->stop_fd, .signal_fd = -1};
-  larder_err result = lrd_flight_take(d->running->ns, &d->now->key, wait, &d->flight, NULL);
+  const lrd_job_flight_wait wait = {.stop_fd = d->running->mission->stop_fd, .signal_fd = -1};
+  larder_err result = lrd_job_flight_take(d->running->ns, &d->now->key, wait, &d->flight, NULL);
   if (result == LARDER_ECLOSED)
     ended(d, LARDER_STEP_SKIPPED, "stopped");
   else if (result == LARDER_EBUSY)
     ended(d, LARDER_STEP_FAILED, "it asks for its own result: it would wait for itself");
   else if (d->running->options->force || !hit(d))
     make(d);
-  lrd_flight_end(&d->flight);
+  lrd_job_flight_end(&d->flight);
 }
 
 void lrd_step_do(const lrd_mission_running *running, const lrd_step *step, lrd_step_now *now) {

@@ -273,13 +273,13 @@ static void who_would_wait_for_himself_is_told(void **state) {
     char pair[3] = {r.key[2 * i], r.key[2 * i + 1], 0};
     key.digest[i] = (uint8_t)strtoul(pair, NULL, 16);
   }
-  lrd_flight flight;
-  assert_ok(lrd_flight_take(f->ns, &key, (lrd_flight_wait){-1, -1}, &flight, NULL)); /* whoever makes it above */
+  lrd_job_flight flight;
+  assert_ok(lrd_job_flight_take(f->ns, &key, (lrd_job_flight_wait){-1, -1}, &flight, NULL)); /* whoever makes it above */
   assert_int_equal(setenv("LARDER_MAKING", r.key, 1), 0);
   options.fresh = true;
   assert_err(larder_memo(f->ns, &options, &r, &err), LARDER_EBUSY);
   assert_non_null(strstr(err.message, "wait for itself"));
-  lrd_flight_end(&flight);
+  lrd_job_flight_end(&flight);
   (void)memo(f, &options); /* a name that was inherited hinders nobody once it is made */
   assert_int_equal(unsetenv("LARDER_MAKING"), 0);
 }

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Makers: who makes what is missing. A callback is handed to larder_get_or_make, or registered by name with
+ * larder_maker_register and named in a namespace's `maker: {callback: NAME}`; http and command makers are configured alone.
+ *
+ * A key is made by one at a time: in the process, and among all processes of the host where the namespace has a tier on the
+ * root. Everybody else who asks meanwhile waits for that making, or is served what is stale.
+ *
+ * A maker may be called by any thread, for several keys at once, and may itself use the cache; what it asks for may not lead
+ * back to its own key.
+ */
+#ifndef LARDER_EXT_MAKER_H
+#define LARDER_EXT_MAKER_H
+
+#include <larder/larder.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What is wanted. Borrowed during the call. */
+typedef struct larder_making {
+  size_t size; /* sizeof(larder_making) */
+  larder_ns *ns;
+  const void *key;
+  size_t key_len;
+  const void *kept; /* what is there and stale, for a maker that can ask whether it is good still; NULL: nothing */
+  size_t kept_len;
+  const larder_facts *kept_facts;
+  int64_t deadline_ns; /* CLOCK_BOOTTIME; who is not done by then is not waited for any more. INT64_MAX: none */
+  bool behind;         /* nobody waits: it is made ahead of time */
+  const void *cancel;  /* for larder_making_cancelled */
+} larder_making;
+
+/* Whether nobody wants it any more: the deadline has passed or the cache is closing. Cheap. */
+LARDER_API bool larder_making_cancelled(const larder_making *making);
+
+typedef enum larder_made_what {
+  LARDER_MADE_VALUE,    /* value and len */
+  LARDER_MADE_ABSENT,   /* there is no such thing: known for the namespace's negative_ttl */
+  LARDER_MADE_UNCHANGED /* what was kept is good still: its lifetime begins anew */
+} larder_made_what;
+
+/* What a maker answers. Zero-initialised with its size when the maker is called. */
+typedef struct larder_made {
+  size_t size;
+  larder_made_what what;
+  const void *value; /* copied after the call */
+  size_t len;
+  void (*release)(void *context, const void *value); /* called then; NULL: nothing to release */
+  void *release_context;
+  larder_put_options put; /* lifetime, kind, version, tags, metadata; borrowed until release */
+  int64_t modified_ms;    /* wall time at which the source says it was changed; 0: not known */
+  int64_t retry_after_ms; /* with a failure: not to be tried for so long; 0: the namespace's error_ttl */
+} larder_made;
+
+/*
+ * LARDER_OK and *made, or a failure and a sentence in err, which reaches everybody who waits. A positive result counts as
+ * LARDER_EINVAL.
+ */
+typedef larder_err (*larder_make)(void *context, const larder_making *making, larder_made *made, larder_error *err);
+
+typedef struct larder_make_options {
+  size_t size;
+  larder_make make; /* NULL: the namespace's maker */
+  void *context;
+  bool fresh;              /* make it, whatever is kept */
+  bool no_wait;            /* LARDER_EBUSY instead of waiting for somebody else's making, if nothing stale may be served */
+  int64_t soft_timeout_ms; /* how long to wait while something stale may be served instead; 0: the namespace's; -1: for ever */
+  int64_t hard_timeout_ms; /* how long to wait at most; 0: the namespace's; -1: for ever */
+} larder_make_options;
+
+/*
+ * A value from the cache, or made and kept. LARDER_OK and *out to release, stale where out->stale says so. LARDER_MISS: the
+ * maker says that there is no such thing, now or within negative_ttl. Else the maker's failure, also one of a moment ago
+ * (error_ttl): LARDER_EAWAY when the hard time-out passed, LARDER_ECANCELLED when the cache is closing, LARDER_EBUSY when the
+ * key is being made by a call above this one. Never fails for a fault of the cache: what can't be kept is handed out all the
+ * same. options and err may be NULL.
+ */
+LARDER_API LARDER_MUST_CHECK larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len,
+                                                           const larder_make_options *options, larder_value *out,
+                                                           larder_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
