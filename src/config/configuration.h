@@ -46,6 +46,43 @@ typedef struct lrd_config_coding {
   const char *seal_fields; /* names, each with a line break behind it; NULL: whole values */
 } lrd_config_coding;
 
+/* `maker` of a namespace. */
+typedef enum lrd_maker_type {
+  LRD_MAKER_NONE,
+  LRD_MAKER_HTTP,
+  LRD_MAKER_COMMAND,
+  LRD_MAKER_RECIPE,
+  LRD_MAKER_CALLBACK
+} lrd_maker_type;
+
+typedef struct lrd_config_maker {
+  lrd_maker_type type;
+  const char *const *argv; /* COMMAND: templates, ended by NULL */
+  const char *what;        /* HTTP: the URL's template; RECIPE, CALLBACK: the name */
+  char separator;          /* between the parts of a key */
+  uint64_t parallel;       /* makings at once, in this process */
+  double rate_per_s;       /* 0: no limit */
+  double burst;            /* how many may begin at once where there is a rate */
+  int64_t soft_timeout_ms; /* 0: none */
+  int64_t hard_timeout_ms; /* 0: none */
+  uint64_t value_bytes_max;
+  uint64_t retries; /* after the first attempt */
+  int64_t retry_delay_ms;
+  /* HTTP */
+  const char *headers; /* `name=value` lines; values are secret */
+  const char *ca_file; /* absolute; NULL: the system's */
+  int64_t connect_timeout_ms;
+  int64_t attempt_timeout_ms; /* of one attempt as a whole */
+  uint64_t redirects;
+  double host_rate_per_s; /* for all namespaces together that ask one host; 0: no limit */
+  bool cache_control;
+  /* COMMAND */
+  bool inherit_environment;
+  const char *environment; /* `name=value` lines; values are secret */
+  const char *folder;      /* absolute; NULL: the working directory */
+  int absent_exit;         /* exit code that says there is no such thing; 0: none does */
+} lrd_config_maker;
+
 typedef struct lrd_config_ns {
   const char *name;                            /* NULL in lrd_config.defaults */
   lrd_config_link chain[LRD_CONFIG_CHAIN_MAX]; /* uppermost first */
@@ -61,6 +98,10 @@ typedef struct lrd_config_ns {
   const lrd_config_warm *warm;
   size_t warm_len;
   lrd_config_coding coding;
+  lrd_config_maker maker;
+  int64_t negative_ttl_ms; /* how long "there is none" is kept; 0: not at all */
+  int64_t error_ttl_ms;    /* how long a failure is told instead of trying again; 0: not at all */
+  double early_refresh;    /* XFetch's beta; 0: not before the lifetime's end */
 } lrd_config_ns;
 
 typedef struct lrd_config {
