@@ -14,6 +14,7 @@
 #include "base/redact.h"
 #include "core/cache.h"
 #include "core/care.h"
+#include "core/makers.h"
 #include "larder_testing.h"
 #include "tier/files/files_tier.h"
 #include "tier/sqlite/sqlite_tier.h"
@@ -304,13 +305,30 @@ static larder_err errands_start(larder *cache, larder_error *err) {
   return result == LARDER_OK ? LARDER_OK : lrd_fail(err, result, 0, ROOM, "out of memory");
 }
 
+/* Without leases a key is made once in each process, and the slot tells whether it was changed meanwhile. */
+static larder_err makers_start(larder *cache, larder_error *err) {
+  larder_error why = {0};
+  if (cache->slots && !lrd_cache_onlooker(cache)) {
+    lrd_leases_params params = {.root = cache->root,
+                                .row = lrd_slots_row(cache->slots),
+                                .row_lives = row_lives,
+                                .context = cache,
+                                .clock = cache->clock};
+    if (lrd_leases_open(&params, &cache->leases, &why) != LARDER_OK) {
+      lrd_log_write(&cache->log, LRD_LOG_WARN, "leases.away", "other processes may make the same keys: %s", why.message);
+    }
+  }
+  larder_err result = lrd_makers_open(cache);
+  return result == LARDER_OK ? LARDER_OK : lrd_fail(err, result, 0, ROOM, "out of memory");
+}
+
 static larder_err open_all(larder *cache, const larder_options *options, bool threads, larder_error *err) {
   larder_err result;
   if ((result = config_load(cache, options, err)) != LARDER_OK || (result = codec_start(cache, err)) != LARDER_OK ||
       (result = root_prepare(cache, err)) != LARDER_OK || (result = instances_init(cache, options, err)) != LARDER_OK ||
       (result = slots_join(cache, err)) != LARDER_OK || (result = stats_start(cache, err)) != LARDER_OK ||
       (result = memory_start(cache, err)) != LARDER_OK || (result = errands_start(cache, err)) != LARDER_OK ||
-      (result = instances_open(cache, err)) != LARDER_OK) {
+      (result = makers_start(cache, err)) != LARDER_OK || (result = instances_open(cache, err)) != LARDER_OK) {
     return result;
   }
   fold_the_dead(cache);
@@ -367,6 +385,8 @@ void lrd_larder_tick(larder *cache) {
 /* --- closing ------------------------------------------------------------------------------------------------------------ */
 
 static void cache_free(larder *cache) {
+  lrd_makers_free(cache);
+  lrd_leases_close(cache->leases);
   lrd_pending_free(cache->pending);
   lrd_errands_free(cache->errands);
   for (uint32_t i = 0; i < atomic_load(&cache->spaces_len); i++) {
@@ -394,6 +414,7 @@ static larder_err close_in_child(larder *cache) {
   lrd_ticker_abandon(cache->keeper);
   lrd_tier_abandon(&cache->memory_tier);
   lrd_stats_abandon(cache->stats);
+  lrd_makers_abandon(cache);
   cache_free(cache);
   return LARDER_OK;
 }
@@ -405,8 +426,16 @@ larder_err larder_close(larder **handle) {
   larder *cache = *handle;
   LRD_ASSERT(cache->magic == CACHE_MAGIC);
   bool forked = atomic_load(&cache->forked);
+  if (!forked) {
+    lrd_makers_quiet(cache);
+    if (cache->flights && lrd_flights_any(cache->flights)) {
+      lrd_makers_resume(cache);
+      return LARDER_EBUSY;
+    }
+  }
   for (size_t i = 0; i < cache->instances_len && !forked; i++) {
     if (atomic_load(&cache->instances[i].tier.handed_out) > 0) {
+      lrd_makers_resume(cache);
       return LARDER_EBUSY;
     }
   }

@@ -3,9 +3,9 @@
  * Plain pthreads with the checks in one place, and the ticker: one thread that sleeps on a condition for its period.
  * A wake sets a flag, so one that comes during a tick makes the next tick follow at once and none is lost.
  *
- * Who forks knows nothing of these threads, so they are made to stand still: fork waits for the ticks under way, since locks
- * that a tick holds (in SQLite, in an allocator) stay held for ever in the child. It waits FORK_WAIT_NS at most, because the
- * one that forks may itself hold what a tick waits for.
+ * Who forks knows nothing of these threads, so they are made to stand still: fork waits for those that are busy, since locks
+ * that such a one holds (in SQLite, in an allocator) stay held for ever in the child. It waits FORK_WAIT_NS at most, because
+ * the one that forks may itself hold what a busy one waits for.
  */
 #include "thread.h"
 
@@ -51,15 +51,15 @@ bool lrd_cond_wait_ns(lrd_cond *cond, lrd_mutex *mutex, int64_t ns) {
 #define FORK_WAIT_NS INT64_C(2000000000)
 
 static struct {
-  lrd_mutex mutex; /* held across fork: no tick begins meanwhile */
+  lrd_mutex mutex; /* held across fork: nobody becomes busy meanwhile */
   lrd_cond changed;
-  unsigned ticking;
-  unsigned forking;       /* who waits to fork; ticks let them go first */
-  unsigned forking_ticks; /* of those, who does so in a tick */
+  unsigned busy;
+  unsigned forking;      /* who waits to fork; who wants to be busy lets them go first */
+  unsigned forking_busy; /* of those, who is busy himself */
   bool registered;
 } gate;
 static pthread_once_t gate_once = PTHREAD_ONCE_INIT;
-static _Thread_local bool in_tick;
+static _Thread_local bool busy_here;
 
 static int64_t ticker_now_ns(void) {
   struct timespec now;
@@ -71,23 +71,23 @@ static void gate_before_fork(void) {
   int64_t until_ns = ticker_now_ns() + FORK_WAIT_NS;
   lrd_lock(&gate.mutex);
   gate.forking++;
-  if (in_tick) gate.forking_ticks++;
+  if (busy_here) gate.forking_busy++;
   pthread_cond_broadcast(&gate.changed);
-  while (gate.ticking > gate.forking_ticks && lrd_cond_wait_ns(&gate.changed, &gate.mutex, until_ns - ticker_now_ns())) {
+  while (gate.busy > gate.forking_busy && lrd_cond_wait_ns(&gate.changed, &gate.mutex, until_ns - ticker_now_ns())) {
   }
 }
 
 static void gate_in_parent(void) {
   gate.forking--;
-  if (in_tick) gate.forking_ticks--;
+  if (busy_here) gate.forking_busy--;
   pthread_cond_broadcast(&gate.changed);
   lrd_unlock(&gate.mutex);
 }
 
 static void gate_in_child(void) {
   lrd_cond_init(&gate.changed); /* whoever waited for it is not here */
-  gate.ticking = in_tick ? 1 : 0;
-  gate.forking = gate.forking_ticks = 0;
+  gate.busy = busy_here ? 1 : 0;
+  gate.forking = gate.forking_busy = 0;
   lrd_unlock(&gate.mutex);
 }
 
@@ -103,16 +103,65 @@ static void gate_once_init(void) {
 static void gate_enter(void) {
   lrd_lock(&gate.mutex);
   while (gate.forking) pthread_cond_wait(&gate.changed, &gate.mutex);
-  gate.ticking++;
+  gate.busy++;
   lrd_unlock(&gate.mutex);
 }
 
 static void gate_leave(void) {
   lrd_lock(&gate.mutex);
-  gate.ticking--;
+  gate.busy--;
   pthread_cond_broadcast(&gate.changed);
   lrd_unlock(&gate.mutex);
 }
+
+void lrd_busy_begin(void) {
+  gate_enter();
+  busy_here = true;
+}
+
+void lrd_busy_end(void) {
+  busy_here = false;
+  gate_leave();
+}
+
+/* --- threads ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct beginning {
+  void (*run)(void *context);
+  void *context;
+  char name[16]; /* the kernel's limit, NUL included */
+} beginning;
+
+static void *thread_run(void *argument) {
+  beginning begun = *(beginning *)argument;
+  lrd_dealloc(argument);
+  (void)pthread_setname_np(pthread_self(), begun.name);
+  gate_leave(); /* entered by who started it: a thread that begins allocates, too */
+  begun.run(begun.context);
+  return NULL;
+}
+
+larder_err lrd_thread_start(pthread_t *out, const char *name, void (*run)(void *context), void *context) {
+  pthread_once(&gate_once, gate_once_init);
+  beginning *begun = lrd_alloc_zero(1, sizeof *begun);
+  if (!begun) return LARDER_ENOMEM;
+  begun->run = run;
+  begun->context = context;
+  memcpy(begun->name, name, strnlen(name, sizeof begun->name - 1));
+  /* The thread inherits a mask with everything blocked: signals belong to the application. */
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  gate_enter();
+  int failed = pthread_create(out, NULL, thread_run, begun);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (!failed) return LARDER_OK;
+  gate_leave();
+  lrd_dealloc(begun);
+  return LARDER_ENOMEM;
+}
+
+/* --- the ticker --------------------------------------------------------------------------------------------------------- */
 
 struct lrd_ticker {
   lrd_mutex mutex;
@@ -123,13 +172,10 @@ struct lrd_ticker {
   int64_t period_ns;
   bool woken;
   bool stopping;
-  char name[16]; /* the kernel's limit, NUL included */
 };
 
-static void *ticker_run(void *argument) {
-  lrd_ticker *ticker = argument;
-  gate_leave(); /* entered by who started it: a thread that begins allocates, too */
-  (void)pthread_setname_np(pthread_self(), ticker->name);
+static void ticker_run(void *context) {
+  lrd_ticker *ticker = context;
   lrd_lock(&ticker->mutex);
   while (!ticker->stopping) {
     int64_t due_ns = ticker_now_ns() + ticker->period_ns;
@@ -141,20 +187,16 @@ static void *ticker_run(void *argument) {
     if (ticker->stopping) break;
     ticker->woken = false;
     lrd_unlock(&ticker->mutex);
-    gate_enter();
-    in_tick = true;
+    lrd_busy_begin();
     ticker->tick(ticker->context);
-    in_tick = false;
-    gate_leave();
+    lrd_busy_end();
     lrd_lock(&ticker->mutex);
   }
   lrd_unlock(&ticker->mutex);
-  return NULL;
 }
 
 larder_err lrd_ticker_start(lrd_ticker **out, const char *name, int64_t period_ns, void (*tick)(void *context), void *context) {
   LRD_ASSERT(period_ns > 0);
-  pthread_once(&gate_once, gate_once_init);
   lrd_ticker *ticker = lrd_alloc_zero(1, sizeof *ticker);
   if (!ticker) return LARDER_ENOMEM;
   lrd_mutex_init(&ticker->mutex);
@@ -162,28 +204,16 @@ larder_err lrd_ticker_start(lrd_ticker **out, const char *name, int64_t period_n
   ticker->tick = tick;
   ticker->context = context;
   ticker->period_ns = period_ns;
-  size_t len = strlen(name);
-  if (len >= sizeof ticker->name) len = sizeof ticker->name - 1;
-  memcpy(ticker->name, name, len);
-
-  /* The thread inherits a mask with everything blocked: signals belong to the application. */
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  gate_enter();
   lrd_lock(&ticker->mutex); /* the thread begins with it: a tick finds *out written */
-  int failed = pthread_create(&ticker->thread, NULL, ticker_run, ticker);
-  if (!failed) *out = ticker;
+  larder_err result = lrd_thread_start(&ticker->thread, name, ticker_run, ticker);
+  if (result == LARDER_OK) *out = ticker;
   lrd_unlock(&ticker->mutex);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (failed) {
-    gate_leave();
+  if (result != LARDER_OK) {
     lrd_cond_fini(&ticker->cond);
     lrd_mutex_fini(&ticker->mutex);
     lrd_dealloc(ticker);
-    return LARDER_ENOMEM;
   }
-  return LARDER_OK;
+  return result;
 }
 
 void lrd_ticker_wake(lrd_ticker *ticker) {

@@ -21,8 +21,14 @@ bool lrd_cond_wait_ns(lrd_cond *cond, lrd_mutex *mutex, int64_t ns);
 static inline void lrd_lock(lrd_mutex *mutex) { pthread_mutex_lock(mutex); }
 static inline void lrd_unlock(lrd_mutex *mutex) { pthread_mutex_unlock(mutex); }
 
-/* A background thread that runs `tick` every period, or at once when woken, until stopped. Blocks all signals. A fork
- * finds no tick under way, unless one takes more than two seconds. */
+/* A thread of the library's own, named, with all signals blocked. LARDER_ENOMEM when there is none to be had. */
+LARDER_MUST_CHECK larder_err lrd_thread_start(pthread_t *out, const char *name, void (*run)(void *context), void *context);
+/* Between these such a thread may hold locks, and a fork waits for it, at most two seconds. Not nested. */
+void lrd_busy_begin(void);
+void lrd_busy_end(void);
+
+/* A background thread that runs `tick` every period, or at once when woken, until stopped. A tick is busy
+ * throughout. */
 typedef struct lrd_ticker lrd_ticker;
 LARDER_MUST_CHECK larder_err lrd_ticker_start(lrd_ticker **out, const char *name, int64_t period_ns,
                                               void (*tick)(void *context), void *context);

@@ -24,6 +24,10 @@
 
 typedef struct lrd_pending lrd_pending;
 typedef struct lrd_errands lrd_errands;
+typedef struct lrd_leases lrd_leases;
+typedef struct lrd_flights lrd_flights;
+typedef struct lrd_flight lrd_flight;
+typedef struct lrd_makers lrd_makers;
 
 /* A tier instance that is not memory. */
 typedef struct lrd_instance {
@@ -68,6 +72,9 @@ struct larder_ns {
   lrd_config_ns policy;
   lrd_coding coding;
   char tiers_text[160];
+
+  uint32_t makings;               /* under way that count against maker.parallel; the pool's */
+  _Atomic int64_t making_cost_ns; /* what a making takes lately; 0: not known */
 };
 
 struct larder {
@@ -94,6 +101,9 @@ struct larder {
   _Atomic uint32_t spaces_len;
   lrd_pending *pending; /* NULL until a `behind` namespace is opened */
   lrd_errands *errands;
+  lrd_leases *leases; /* NULL: no root, or one that can't be written */
+  lrd_flights *flights;
+  lrd_makers *makers;
   lrd_ticker *keeper;  /* once a second */
   lrd_ticker *flusher; /* each 50 ms, with a `behind` namespace */
   _Atomic bool lost;   /* the root is gone */
@@ -146,7 +156,8 @@ typedef struct lrd_found {
   larder_tier_entry held;  /* as the tier keeps it, for release; with a link */
   larder_tier_entry entry; /* the value as it was put, and its facts */
   uint64_t stored_len;
-  uint8_t *own; /* the copy, or the value out of a frame */
+  uint8_t *own;       /* the copy, or the value out of a frame */
+  lrd_flight *flight; /* whose value it is, aboard; or NULL */
 } lrd_found;
 /*
  * Reads the shared tiers from above; fills memory and upper tiers as the slot allows. LARDER_OK, LARDER_MISS; LARDER_EKEY
@@ -154,6 +165,12 @@ typedef struct lrd_found {
  */
 larder_err lrd_read_below(const lrd_op *op, bool facts_only, lrd_found **out);
 void lrd_found_free(lrd_found *found);
+void lrd_value_from_found(lrd_found *found, bool stale, larder_value *out);
+/*
+ * As a get that also takes what is stale and what a maker said is not there (facts.kind), and is not counted as a lookup.
+ * LARDER_OK and both outs, LARDER_MISS, or what read_below failed with.
+ */
+larder_err lrd_look_up(const lrd_op *op, larder_value *out, larder_facts *facts_out);
 /* Whether it is stale now. What was written before the wall clock stepped back, at a time still to come, counts as stale. */
 bool lrd_facts_stale(const larder *cache, const larder_facts *facts, int64_t now_ms);
 
@@ -169,6 +186,8 @@ typedef struct lrd_change {
   uint64_t keep_stamp; /* not 0: a PUT from the queue, which carries its stamp already */
   uint64_t token;      /* of such a one: the slot's when it was queued */
   uint64_t only_stamp;
+  lrd_flight *made;      /* whose value it is, or NULL: it is not stored if that was overtaken */
+  bool revive;           /* a TOUCH also of what is stale */
   lrd_coded coded;       /* of a PUT, for shared tiers; while it is carried out */
   larder_err coding_err; /* why it could not be made */
   larder_err result;
@@ -184,6 +203,8 @@ bool lrd_instance_answers(lrd_instance *instance);
 bool lrd_instance_clean(lrd_instance *instance, uint64_t slot, bool *cleaned);
 /* Deletes a slot's range. What was queued before that can't be told any more from what is newer than what went. */
 larder_err lrd_instance_forget_slot(lrd_instance *instance, uint64_t slot);
+/* The key is about to be changed: who makes it, here or in another process, is told. */
+void lrd_overtake(const lrd_op *op);
 /* Carries out changes of one namespace; each has its result. At most LRD_BATCH_MAX. */
 larder_err lrd_write_batch(larder_ns *ns, lrd_change *changes, size_t count);
 

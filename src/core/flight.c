@@ -1,33 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A table of chains by hash, each with a lock of its own; under it are its flights' states and counts. */
+/*
+ * A table of chains by hash, each with a lock of its own; under it are its flights' states and counts, and a few failures that
+ * are remembered, the one that counts longest pushing out the one that counts shortest.
+ *
+ * A thread that makes something may want something else for it, so that flights wait for flights. Each says for which, under
+ * one lock for all: a chain of these that leads back to a flight of the waiting thread is a circle.
+ */
 #include "flight.h"
 
 #include "base/bytes.h"
 #include "base/fail.h"
 
-#define CHAINS 64u
+#define CHAINS   64u
+#define FAILURES 8u /* of a chain */
+
+typedef struct failure {
+  uint64_t hash;
+  int64_t until_ns; /* by boot time */
+  larder_err result;
+  char reason[LRD_LEASE_REASON];
+} failure;
 
 typedef struct chain {
   lrd_mutex mutex;
   lrd_cond landed;
   lrd_flight *first;
+  failure failures[FAILURES];
 } chain;
 
 struct lrd_flights {
+  const lrd_clock *clock;
+  lrd_leases *leases; /* NULL: none */
   chain chains[CHAINS];
+  lrd_mutex waits_mutex;
   _Atomic size_t under_way;
+  _Atomic size_t kept; /* flights that are not freed */
 };
 
 struct lrd_flight {
   lrd_flights *of;
   chain *chain;
   lrd_flight *next;
-  const larder_ns *ns;
+  larder_ns *ns;
   uint64_t hash;
+  int64_t deadline_ns;
   unsigned aboard;
   bool landed;
-  bool overtaken;
+  _Atomic bool overtaken;
   bool held; /* the chain's mutex is the leader's */
+  bool leased;
+  bool goes_without; /* no lease was to be had: the slot's token tells instead */
+  lrd_lease lease;
+  uint64_t token;
+  lrd_flight *outer;     /* the one that its leader led before */
+  lrd_flight *waits_for; /* under waits_mutex */
   uint8_t *value;
   uint8_t *packed; /* what the facts point to */
   char *reason;
@@ -36,11 +62,16 @@ struct lrd_flight {
   uint8_t key[];
 };
 
-larder_err lrd_flights_new(lrd_flights **out) {
+static _Thread_local lrd_flight *led; /* the innermost */
+
+larder_err lrd_flights_new(const lrd_clock *clock, lrd_leases *leases, lrd_flights **out) {
   lrd_flights *flights = lrd_alloc_zero(1, sizeof *flights);
   if (!flights) {
     return LARDER_ENOMEM;
   }
+  flights->clock = clock;
+  flights->leases = leases;
+  lrd_mutex_init(&flights->waits_mutex);
   for (size_t i = 0; i < CHAINS; i++) {
     lrd_mutex_init(&flights->chains[i].mutex);
     lrd_cond_init(&flights->chains[i].landed);
@@ -58,10 +89,19 @@ void lrd_flights_free(lrd_flights *flights) {
     lrd_cond_fini(&flights->chains[i].landed);
     lrd_mutex_fini(&flights->chains[i].mutex);
   }
+  lrd_mutex_fini(&flights->waits_mutex);
   lrd_dealloc(flights);
 }
 
+bool lrd_flights_any(const lrd_flights *flights) { return atomic_load(&flights->kept) > 0; }
+
+void lrd_flights_abandon(lrd_flights *flights) {
+  lrd_dealloc(flights); /* its locks may be held by threads that the child does not have */
+}
+
 static chain *chain_of(lrd_flights *flights, uint64_t hash) { return &flights->chains[hash % CHAINS]; }
+
+/* --- boarding ------------------------------------------------------------------------------------------------------------ */
 
 /* Under the chain's lock. */
 static lrd_flight *find(const chain *of, const lrd_op *op) {
@@ -73,31 +113,127 @@ static lrd_flight *find(const chain *of, const lrd_op *op) {
   return at;
 }
 
-static lrd_flight *flight_new(lrd_flights *flights, chain *of, const lrd_op *op) {
+static lrd_flight *flight_new(lrd_flights *flights, chain *of, const lrd_op *op, int64_t deadline_ns) {
   lrd_flight *flight = lrd_alloc(sizeof *flight + op->key_len);
   if (flight) {
-    *flight =
-        (lrd_flight){.of = flights, .chain = of, .next = of->first, .ns = op->ns, .hash = op->hash, .key_len = op->key_len};
+    *flight = (lrd_flight){.of = flights,
+                           .chain = of,
+                           .next = of->first,
+                           .ns = op->ns,
+                           .hash = op->hash,
+                           .deadline_ns = deadline_ns,
+                           .key_len = op->key_len};
     memcpy(flight->key, op->key, op->key_len);
     of->first = flight;
     atomic_fetch_add(&flights->under_way, 1);
+    atomic_fetch_add(&flights->kept, 1);
   }
   return flight;
 }
 
-larder_err lrd_flight_board(lrd_flights *flights, const lrd_op *op, lrd_flight **out, bool *leads_out) {
+bool lrd_flight_overtaken(const lrd_flight *flight, uint64_t version) {
+  if (atomic_load(&flight->overtaken)) {
+    return true;
+  }
+  if (flight->leased) {
+    return lrd_lease_overtaken(flight->of->leases, &flight->lease);
+  }
+  return flight->goes_without && version != flight->token;
+}
+
+/* Whether what it brings may be handed to who comes now. Under the chain's lock. */
+static bool of_use(const lrd_flight *flight) {
+  const _Atomic uint64_t *word = lrd_ns_word(flight->ns, flight->hash);
+  return !lrd_flight_overtaken(flight, word ? atomic_load_explicit(word, memory_order_acquire) : 0);
+}
+
+static bool overdue(const lrd_flight *flight) {
+  return flight->deadline_ns != LRD_NO_DEADLINE && lrd_boot_ns(flight->of->clock) >= flight->deadline_ns;
+}
+
+/* Of several that count equally long any may go. Under the chain's lock. */
+static void failure_note(lrd_flight *flight, const lrd_landing *landing, int64_t until_ns) {
+  failure *best = NULL;
+  for (size_t i = 0; i < FAILURES; i++) {
+    failure *at = &flight->chain->failures[i];
+    if (at->until_ns != 0 && at->hash == flight->hash) {
+      best = at;
+      break;
+    }
+    if (!best || at->until_ns < best->until_ns) {
+      best = at;
+    }
+  }
+  *best = (failure){.hash = flight->hash, .until_ns = until_ns, .result = landing->result};
+  memcpy(best->reason, landing->reason, strnlen(landing->reason, sizeof best->reason - 1));
+}
+
+/* The lease of a flight that has landed; it ends once its chain is unlocked. */
+typedef struct ending {
+  bool leased;
+  lrd_lease lease;
+  const lrd_landing *landing;
+  int64_t failed_until_ns;
+} ending;
+
+/* Under the chain's lock; `landing` is written. */
+static ending land(lrd_flight *flight, int64_t failed_until_ns) {
+  ending end = {.leased = flight->leased, .failed_until_ns = failed_until_ns, .landing = &flight->landing};
+  if (end.leased) {
+    end.lease = flight->lease;
+  } else if (failed_until_ns != 0) {
+    failure_note(flight, &flight->landing, failed_until_ns);
+  }
+  lrd_flight **at = &flight->chain->first;
+  while (*at != flight) {
+    at = &(*at)->next;
+  }
+  *at = flight->next;
+  flight->landed = true;
+  atomic_fetch_sub(&flight->of->under_way, 1);
+  pthread_cond_broadcast(&flight->chain->landed);
+  return end;
+}
+
+static void end_lease(lrd_flights *flights, const ending *end) {
+  if (end->leased) {
+    lrd_lease_end(flights->leases, &end->lease, end->landing->result, end->landing->reason, end->failed_until_ns);
+  }
+}
+
+static const lrd_landing cut_landing = {
+    .result = LARDER_EAWAY, .cut = true, .reason = "it was not made within the hard time-out"};
+
+/* Under the chain's lock. */
+static ending cut(lrd_flight *flight) {
+  int64_t const told_ms = flight->ns->policy.error_ttl_ms;
+  flight->landing = cut_landing;
+  lrd_stats_add(flight->ns->cell, LRD_STAT_MAKE_CUT, 1);
+  ending end = land(flight, told_ms == 0 ? 0 : lrd_boot_ns(flight->of->clock) + told_ms * 1000000);
+  end.landing = &cut_landing; /* the flight may be gone by then */
+  return end;
+}
+
+larder_err lrd_flight_board(lrd_flights *flights, const lrd_op *op, int64_t deadline_ns, lrd_flight **out,
+                            lrd_boarding *how_out) {
   chain *of = chain_of(flights, op->hash);
+  ending end = {0};
   lrd_lock(&of->mutex);
   lrd_flight *flight = find(of, op);
-  *leads_out = !flight;
+  if (flight && overdue(flight)) {
+    end = cut(flight);
+    flight = NULL;
+  }
+  *how_out = !flight ? LRD_FLIGHT_LEADS : of_use(flight) ? LRD_FLIGHT_JOINS : LRD_FLIGHT_OVERTAKEN;
   if (!flight) {
-    flight = flight_new(flights, of, op);
+    flight = flight_new(flights, of, op, deadline_ns);
   }
   if (flight) {
     flight->aboard++;
     *out = flight;
   }
   lrd_unlock(&of->mutex);
+  end_lease(flights, &end);
   return flight ? LARDER_OK : LARDER_ENOMEM;
 }
 
@@ -115,24 +251,11 @@ lrd_flight *lrd_flight_find(lrd_flights *flights, const lrd_op *op) {
   return flight;
 }
 
-bool lrd_flight_wait(lrd_flight *flight, int64_t ns) {
-  chain *of = flight->chain;
-  const lrd_clock *clock = flight->ns->cache->clock;
-  int64_t const begin_ns = lrd_mono_ns(clock);
-  lrd_lock(&of->mutex);
-  for (int64_t left = ns; !flight->landed && left > 0; left = ns == INT64_MAX ? ns : begin_ns + ns - lrd_mono_ns(clock)) {
-    if (left == INT64_MAX) {
-      (void)pthread_cond_wait(&of->landed, &of->mutex);
-    } else {
-      (void)lrd_cond_wait_ns(&of->landed, &of->mutex, left);
-    }
-  }
-  bool const landed = flight->landed;
-  lrd_unlock(&of->mutex);
-  return landed;
+void lrd_flight_again(lrd_flight *flight) {
+  lrd_lock(&flight->chain->mutex);
+  flight->aboard++;
+  lrd_unlock(&flight->chain->mutex);
 }
-
-const lrd_landing *lrd_flight_landing(const lrd_flight *flight) { return &flight->landing; }
 
 void lrd_flight_leave(lrd_flight *flight) {
   chain *of = flight->chain;
@@ -141,12 +264,125 @@ void lrd_flight_leave(lrd_flight *flight) {
   LRD_ASSERT(!last || flight->landed); /* the leader lands before it leaves */
   lrd_unlock(&of->mutex);
   if (last) {
+    atomic_fetch_sub(&flight->of->kept, 1);
     lrd_dealloc(flight->value);
     lrd_dealloc(flight->packed);
     lrd_dealloc(flight->reason);
     lrd_dealloc(flight);
   }
 }
+
+/* --- waiting ------------------------------------------------------------------------------------------------------------- */
+
+lrd_flight *lrd_flight_led(void) { return led; }
+
+void lrd_flight_lead(lrd_flight *flight) {
+  flight->outer = led;
+  if (led) {
+    lrd_lock(&flight->of->waits_mutex);
+    led->waits_for = flight;
+    lrd_unlock(&flight->of->waits_mutex);
+  }
+  led = flight;
+}
+
+void lrd_flight_lead_end(lrd_flight *flight) {
+  LRD_ASSERT(led == flight);
+  led = flight->outer;
+  if (led) {
+    lrd_lock(&flight->of->waits_mutex);
+    led->waits_for = NULL;
+    lrd_unlock(&flight->of->waits_mutex);
+  }
+}
+
+static bool is_mine(const lrd_flight *flight) {
+  const lrd_flight *mine = led;
+  while (mine && mine != flight) {
+    mine = mine->outer;
+  }
+  return mine != NULL;
+}
+
+/* Says that the innermost flight of this thread waits for this one. False: that would be for ever. */
+static bool wait_begin(lrd_flight *flight) {
+  lrd_mutex *mutex = &flight->of->waits_mutex;
+  if (!led) {
+    return true;
+  }
+  lrd_lock(mutex);
+  const lrd_flight *at = flight;
+  while (at && !is_mine(at)) {
+    at = at->waits_for;
+  }
+  if (!at) {
+    led->waits_for = flight;
+  }
+  lrd_unlock(mutex);
+  return !at;
+}
+
+static void wait_end(const lrd_flight *flight) {
+  if (led) {
+    lrd_lock(&flight->of->waits_mutex);
+    led->waits_for = NULL;
+    lrd_unlock(&flight->of->waits_mutex);
+  }
+}
+
+/* What is left of a span that began then; INT64_MAX is for ever. */
+static int64_t left_of(int64_t ns, int64_t began_ns, int64_t now_ns) {
+  return ns == INT64_MAX ? INT64_MAX : ns - (now_ns - began_ns);
+}
+
+lrd_flight_end lrd_flight_wait(lrd_flight *flight, int64_t ns) {
+  chain *of = flight->chain;
+  const lrd_clock *clock = flight->of->clock;
+  int64_t const began_ns = lrd_mono_ns(clock);
+  ending end = {0};
+  if (!wait_begin(flight)) {
+    return LRD_FLIGHT_CIRCLE;
+  }
+  lrd_lock(&of->mutex);
+  for (int64_t left = ns; !flight->landed && left > 0; left = left_of(ns, began_ns, lrd_mono_ns(clock))) {
+    int64_t const deadline = flight->deadline_ns == LRD_NO_DEADLINE ? INT64_MAX : flight->deadline_ns - lrd_boot_ns(clock);
+    if (deadline <= 0) {
+      end = cut(flight);
+      break;
+    }
+    left = left < deadline ? left : deadline;
+    if (left == INT64_MAX) {
+      (void)pthread_cond_wait(&of->landed, &of->mutex);
+    } else {
+      (void)lrd_cond_wait_ns(&of->landed, &of->mutex, left);
+    }
+  }
+  bool const landed = flight->landed;
+  lrd_unlock(&of->mutex);
+  end_lease(flight->of, &end);
+  wait_end(flight);
+  return landed ? LRD_FLIGHT_LANDED : LRD_FLIGHT_WAITED;
+}
+
+const lrd_landing *lrd_flight_landing(const lrd_flight *flight) { return &flight->landing; }
+
+/* --- the leader's -------------------------------------------------------------------------------------------------------- */
+
+bool lrd_flight_take_lease(lrd_flight *flight, const lrd_lease *lease, uint64_t token) {
+  lrd_lock(&flight->chain->mutex);
+  bool const goes_on = !flight->landed;
+  if (goes_on && lease) {
+    flight->lease = *lease;
+    flight->leased = true;
+  } else if (goes_on) {
+    flight->token = token;
+    flight->goes_without = true;
+  }
+  lrd_unlock(&flight->chain->mutex);
+  return goes_on;
+}
+
+int64_t lrd_flight_deadline(const lrd_flight *flight) { return flight->deadline_ns; }
 
 /* Facts whose version, metadata and tags are the flight's own; without them where there is no memory. */
 static larder_facts facts_own(lrd_flight *flight, const larder_facts *facts) {
@@ -163,43 +399,31 @@ static larder_facts facts_own(lrd_flight *flight, const larder_facts *facts) {
   return own;
 }
 
-void lrd_flight_land(lrd_flight *flight, larder_err result, uint8_t *value, const larder_facts *facts, const char *reason) {
-  chain *of = flight->chain;
-  flight->value = value;
-  flight->reason = reason ? lrd_strndup(reason, strnlen(reason, LRD_FLIGHT_REASON)) : NULL;
-  flight->landing = (lrd_landing){.result = result, .value = value, .reason = flight->reason ? flight->reason : ""};
-  if (facts) {
-    flight->landing.facts = facts_own(flight, facts);
-    flight->landing.len = (size_t)facts->value_len;
+bool lrd_flight_land(lrd_flight *flight, const lrd_landing *landing, uint8_t *value, int64_t failed_until_ns) {
+  char *reason = landing->reason ? lrd_strndup(landing->reason, strnlen(landing->reason, LRD_FLIGHT_REASON)) : NULL;
+  lrd_lock(&flight->chain->mutex);
+  if (flight->landed) {
+    lrd_unlock(&flight->chain->mutex);
+    lrd_dealloc(value);
+    lrd_dealloc(reason);
+    return false;
   }
-  lrd_lock(&of->mutex);
-  lrd_flight **at = &of->first;
-  while (*at != flight) {
-    at = &(*at)->next;
+  flight->landing = *landing;
+  flight->landing.value = flight->value = value;
+  flight->reason = reason;
+  flight->landing.reason = reason ? reason : "";
+  if (value) {
+    flight->landing.facts = facts_own(flight, &landing->facts);
   }
-  *at = flight->next;
-  flight->landed = true;
-  atomic_fetch_sub(&flight->of->under_way, 1);
-  pthread_cond_broadcast(&of->landed);
-  lrd_unlock(&of->mutex);
-}
-
-void lrd_flights_overtake(lrd_flights *flights, const lrd_op *op) {
-  if (atomic_load_explicit(&flights->under_way, memory_order_acquire) == 0) {
-    return;
-  }
-  chain *of = chain_of(flights, op->hash);
-  lrd_lock(&of->mutex);
-  lrd_flight *flight = find(of, op);
-  if (flight) {
-    flight->overtaken = true;
-  }
-  lrd_unlock(&of->mutex);
+  ending const end = land(flight, failed_until_ns);
+  lrd_unlock(&flight->chain->mutex);
+  end_lease(flight->of, &end);
+  return true;
 }
 
 bool lrd_flight_hold(lrd_flight *flight) {
   lrd_lock(&flight->chain->mutex);
-  if (!flight->overtaken) {
+  if (!atomic_load(&flight->overtaken) && !flight->landed) {
     flight->held = true;
     return true;
   }
@@ -211,4 +435,79 @@ void lrd_flight_let_go(lrd_flight *flight) {
   LRD_ASSERT(flight->held);
   flight->held = false;
   lrd_unlock(&flight->chain->mutex);
+}
+
+/* --- others -------------------------------------------------------------------------------------------------------------- */
+
+void lrd_flights_overtake(lrd_flights *flights, const lrd_op *op) {
+  if (atomic_load_explicit(&flights->under_way, memory_order_acquire) == 0) {
+    return;
+  }
+  chain *of = chain_of(flights, op->hash);
+  lrd_lock(&of->mutex);
+  lrd_flight *flight = find(of, op);
+  if (flight) {
+    atomic_store(&flight->overtaken, true);
+  }
+  lrd_unlock(&of->mutex);
+}
+
+void lrd_flights_overtake_all(lrd_flights *flights, const larder_ns *ns) {
+  if (atomic_load_explicit(&flights->under_way, memory_order_acquire) == 0) {
+    return;
+  }
+  for (size_t i = 0; i < CHAINS; i++) {
+    lrd_lock(&flights->chains[i].mutex);
+    for (lrd_flight *at = flights->chains[i].first; at; at = at->next) {
+      if (at->ns == ns) {
+        atomic_store(&at->overtaken, true);
+      }
+    }
+    lrd_unlock(&flights->chains[i].mutex);
+  }
+}
+
+/* One of the chain that is past its deadline; false when there is none. */
+static bool chain_cut_one(lrd_flights *flights, chain *of) {
+  ending end = {0};
+  lrd_lock(&of->mutex);
+  lrd_flight *at = of->first;
+  while (at && !overdue(at)) {
+    at = at->next;
+  }
+  if (at) {
+    end = cut(at);
+  }
+  bool const done = at != NULL;
+  lrd_unlock(&of->mutex);
+  end_lease(flights, &end);
+  return done;
+}
+
+unsigned lrd_flights_cut(lrd_flights *flights) {
+  unsigned done = 0;
+  if (atomic_load_explicit(&flights->under_way, memory_order_acquire) == 0) {
+    return 0;
+  }
+  for (size_t i = 0; i < CHAINS; i++) {
+    while (chain_cut_one(flights, &flights->chains[i])) {
+      done++;
+    }
+  }
+  return done;
+}
+
+larder_err lrd_flights_failure(lrd_flights *flights, const lrd_op *op, char *reason) {
+  chain *of = chain_of(flights, op->hash);
+  larder_err result = LARDER_OK;
+  lrd_lock(&of->mutex);
+  for (size_t i = 0; i < FAILURES && result == LARDER_OK; i++) {
+    const failure *at = &of->failures[i];
+    if (at->hash == op->hash && at->until_ns != 0 && at->until_ns > lrd_boot_ns(flights->clock)) {
+      result = at->result;
+      memcpy(reason, at->reason, sizeof at->reason);
+    }
+  }
+  lrd_unlock(&of->mutex);
+  return result;
 }

@@ -4,53 +4,99 @@
  * handed what it brings, also where that is kept nowhere. It is in the table from its beginning until it lands; what it brought
  * lives as long as somebody is aboard.
  *
- * Whoever changes a key overtakes its flight: what that brings is still handed to who waits, but stored no more. In namespaces
- * with shared tiers the lease of the key says so for all processes (maker/lease.h), and the owner of the slot looks at it; in
- * memory-only ones this table does, and storing happens under lrd_flight_hold.
+ * Whoever changes a key overtakes its flight: what that brings is still handed to who was aboard then, but stored no more, and
+ * who comes later waits until it has landed and begins another. In namespaces with shared tiers the lease of the key
+ * (maker/lease.h) says so for all processes, and the owner of the slot looks at it; in memory-only ones this table does, and
+ * storing happens under lrd_flight_hold.
+ *
+ * A flight that is past its deadline may be cut by anybody: it lands with a failure, and what its leader brings later is
+ * dropped.
  */
 #ifndef LRD_CORE_FLIGHT_H
 #define LRD_CORE_FLIGHT_H
 
 #include "cache.h"
+#include "maker/lease.h"
 
 #define LRD_FLIGHT_REASON 504u
+#define LRD_NO_DEADLINE   INT64_MAX
 
-typedef struct lrd_flights lrd_flights;
-typedef struct lrd_flight lrd_flight;
-
-LARDER_MUST_CHECK larder_err lrd_flights_new(lrd_flights **out);
+LARDER_MUST_CHECK larder_err lrd_flights_new(const lrd_clock *clock, lrd_leases *leases, lrd_flights **out);
 /* None is under way. */
 void lrd_flights_free(lrd_flights *flights);
+/* Whether something is under way, or what it brought is in somebody's hands. */
+bool lrd_flights_any(const lrd_flights *flights);
+/* In a forked child: what is under way is the parent's. */
+void lrd_flights_abandon(lrd_flights *flights);
 
 /* What a flight brought. */
 typedef struct lrd_landing {
-  larder_err result;    /* LARDER_OK with a value, LARDER_MISS: there is no such thing, or why it failed */
+  larder_err result;    /* LARDER_OK with a value or `look`; LARDER_MISS: there is no such thing; or why it failed */
+  bool look;            /* it is kept: look for it */
+  bool told;            /* it failed a moment ago already, and was not tried again */
+  bool cut;             /* its deadline passed */
   const uint8_t *value; /* borrowed while aboard */
   size_t len;
   larder_facts facts; /* of the value; what it points to is borrowed, too */
   const char *reason; /* of a failure */
 } lrd_landing;
 
-/* Aboard the key's flight, which begins if there is none: then *leads_out. */
-LARDER_MUST_CHECK larder_err lrd_flight_board(lrd_flights *flights, const lrd_op *op, lrd_flight **out, bool *leads_out);
+typedef enum lrd_boarding {
+  LRD_FLIGHT_LEADS,
+  LRD_FLIGHT_JOINS,
+  LRD_FLIGHT_OVERTAKEN /* one that is of no use any more: wait until it has landed, and board again */
+} lrd_boarding;
+
+/* Aboard the key's flight, which begins if there is none. deadline_ns: by boot time, of one that begins. */
+LARDER_MUST_CHECK larder_err lrd_flight_board(lrd_flights *flights, const lrd_op *op, int64_t deadline_ns, lrd_flight **out,
+                                              lrd_boarding *how_out);
 /* Aboard the key's flight if there is one; NULL else. */
 lrd_flight *lrd_flight_find(lrd_flights *flights, const lrd_op *op);
-/* False when it has not landed within ns; INT64_MAX: waits for ever. */
-bool lrd_flight_wait(lrd_flight *flight, int64_t ns);
-/* Of one that has landed. */
-const lrd_landing *lrd_flight_landing(const lrd_flight *flight);
+/* By who is aboard: once more, for somebody else. */
+void lrd_flight_again(lrd_flight *flight);
 void lrd_flight_leave(lrd_flight *flight);
 
+typedef enum lrd_flight_end { LRD_FLIGHT_LANDED, LRD_FLIGHT_WAITED, LRD_FLIGHT_CIRCLE } lrd_flight_end;
 /*
- * By the leader: takes over the value (from lrd_alloc; NULL: none) and copies facts and reason. The flight is out of the table
- * before those who wait are told, so that who comes later begins another. The leader is still aboard.
+ * Waits until the flight has landed, or for ns (INT64_MAX: for ever). LRD_FLIGHT_CIRCLE: it waits for one that this thread
+ * leads. Cuts it at its deadline.
  */
-void lrd_flight_land(lrd_flight *flight, larder_err result, uint8_t *value, const larder_facts *facts, const char *reason);
+lrd_flight_end lrd_flight_wait(lrd_flight *flight, int64_t ns);
+/* Of one that has landed. */
+const lrd_landing *lrd_flight_landing(const lrd_flight *flight);
 
-/* The key was changed. A load where nothing is under way. */
-void lrd_flights_overtake(lrd_flights *flights, const lrd_op *op);
-/* By the leader, of a memory-only namespace: false when it was overtaken; else nobody overtakes it before lrd_flight_let_go. */
+/* --- by its leader ------------------------------------------------------------------------------------------------------- */
+
+/* Between these the calling thread leads it: a making under way. Nested. */
+void lrd_flight_lead(lrd_flight *flight);
+void lrd_flight_lead_end(lrd_flight *flight);
+/* The innermost that this thread leads, or NULL. */
+lrd_flight *lrd_flight_led(void);
+
+/* Hands it the lease of its key, or NULL and the slot's token where it has to do without. False: it was cut. */
+bool lrd_flight_take_lease(lrd_flight *flight, const lrd_lease *lease, uint64_t token);
+int64_t lrd_flight_deadline(const lrd_flight *flight);
+/*
+ * Takes over the value (from lrd_alloc; NULL: none) and copies facts and reason of the landing. The flight is out of the table
+ * before those who wait are told, and its lease ends after that; a failure is kept until failed_until_ns (boot time; 0: not).
+ * False: it had been cut, and nothing of this is of use. The leader is still aboard.
+ */
+bool lrd_flight_land(lrd_flight *flight, const lrd_landing *landing, uint8_t *value, int64_t failed_until_ns);
+/* Whether the key was changed since: by the owner of its slot, who stands at `version`. */
+bool lrd_flight_overtaken(const lrd_flight *flight, uint64_t version);
+/* Of a memory-only namespace: false when it was overtaken; else nobody overtakes it before lrd_flight_let_go. */
 bool lrd_flight_hold(lrd_flight *flight);
 void lrd_flight_let_go(lrd_flight *flight);
+
+/* --- by others ----------------------------------------------------------------------------------------------------------- */
+
+/* The key was changed, or is about to be. A load where nothing is under way. */
+void lrd_flights_overtake(lrd_flights *flights, const lrd_op *op);
+/* Everything in the namespace is. */
+void lrd_flights_overtake_all(lrd_flights *flights, const larder_ns *ns);
+/* Cuts what is past its deadline; how many. */
+unsigned lrd_flights_cut(lrd_flights *flights);
+/* What failed a moment ago, for namespaces without leases: LARDER_OK, or the failure and its reason (LRD_FLIGHT_REASON). */
+larder_err lrd_flights_failure(lrd_flights *flights, const lrd_op *op, char *reason);
 
 #endif

@@ -30,11 +30,13 @@ static void count_lookup(larder_ns *ns, larder_err result) {
   lrd_stats_add(ns->cell, result == LARDER_OK ? LRD_STAT_HITS : LRD_STAT_MISSES, 1);
 }
 
-static void value_from_found(lrd_found *found, bool stale, larder_value *out) {
+void lrd_value_from_found(lrd_found *found, bool stale, larder_value *out) {
   *out = (larder_value){.data = found->entry.value,
                         .len = (size_t)found->entry.facts.value_len,
                         .stale = stale,
-                        .tier = found->link ? found->link->instance->tier.name : "memory",
+                        .tier = found->flight ? "made"
+                                : found->link ? found->link->instance->tier.name
+                                              : "memory",
                         .pin = {(void *)((uintptr_t)found->ns | LRD_VALUE_FOUND), found, NULL}};
 }
 
@@ -100,14 +102,15 @@ static larder_err hand_out(larder_ns *ns, lrd_found *found, bool allow_stale, la
   int64_t now_ms = lrd_wall_ms(ns->cache->clock);
   int64_t hard_ms = found->entry.facts.expires_hard_ms; /* tiers see to it, the queue does not */
   bool stale = lrd_facts_stale(ns->cache, &found->entry.facts, now_ms);
-  if ((stale && !allow_stale) || (hard_ms != 0 && now_ms >= hard_ms)) {
+  bool absent = found->entry.facts.kind == LARDER_KIND_ABSENT;
+  if (absent || (stale && !allow_stale) || (hard_ms != 0 && now_ms >= hard_ms)) {
     lrd_found_free(found);
     return LARDER_MISS;
   }
   if (stale) {
     lrd_stats_add(ns->cell, LRD_STAT_STALE_HITS, 1);
   }
-  value_from_found(found, stale, out);
+  lrd_value_from_found(found, stale, out);
   return LARDER_OK;
 }
 
@@ -214,6 +217,45 @@ larder_err lrd_get_slowly(const lrd_op *op, lrd_look look, bool allow_stale, lar
   }
   count_lookup(ns, result);
   return result;
+}
+
+/* Whether something is past its hard limit now, or was never there. */
+static larder_err looked(larder_ns *ns, larder_value *value, larder_facts *facts_out) {
+  larder_err result = larder_value_facts(value, facts_out);
+  int64_t now_ms = lrd_wall_ms(ns->cache->clock);
+  if (result == LARDER_OK && facts_out->expires_hard_ms != 0 && now_ms >= facts_out->expires_hard_ms) {
+    result = LARDER_MISS;
+  }
+  if (result != LARDER_OK) {
+    larder_value_release(value);
+    return result;
+  }
+  value->stale = lrd_facts_stale(ns->cache, facts_out, now_ms);
+  return LARDER_OK;
+}
+
+larder_err lrd_look_up(const lrd_op *op, larder_value *out, larder_facts *facts_out) {
+  larder_ns *ns = op->ns;
+  larder_tier_key key = lrd_op_memory_key(op);
+  lrd_found *found = NULL;
+  lrd_memory_pin pin;
+  _Atomic uint64_t scratch;
+  bool queued = false;
+  larder_err result = something_queued(ns) ? find_queued(op, &found, &queued) : LARDER_MISS;
+  if (!queued && ns->memory &&
+      lrd_memory_pin_get(ns->memory, &key, lrd_hit_word(ns, op->hash, &scratch), LRD_WANT_STALE | LRD_WANT_ABSENT, &pin) ==
+          LARDER_OK) {
+    value_from_memory(ns, &pin, out);
+    return looked(ns, out, facts_out);
+  }
+  if (!queued && ns->links_len > 0) {
+    result = lrd_read_below(op, false, &found);
+  }
+  if (result != LARDER_OK) {
+    return result;
+  }
+  lrd_value_from_found(found, false, out);
+  return looked(ns, out, facts_out);
 }
 
 larder_err lrd_get_any(larder_ns *ns, const void *key, size_t key_len, lrd_look look, const larder_get_options *options,
@@ -374,6 +416,10 @@ larder_err larder_stat_get(larder_ns *ns, const void *key, size_t key_len, larde
   if (!queued && ns->links_len > 0) {
     result = lrd_read_below(&op, true, &found);
   }
+  if (result == LARDER_OK && found && found->entry.facts.kind == LARDER_KIND_ABSENT) {
+    lrd_found_free(found);
+    result = LARDER_MISS;
+  }
   if (result != LARDER_OK || !found) {
     return result == LARDER_OK ? LARDER_MISS : result;
   }
@@ -382,7 +428,7 @@ larder_err larder_stat_get(larder_ns *ns, const void *key, size_t key_len, larde
     lrd_found_free(found);
     return LARDER_ENOMEM;
   }
-  value_from_found(found, false, value);
+  lrd_value_from_found(found, false, value);
   *out = (larder_stat){.facts = found->entry.facts,
                        .stored_len = found->link ? found->stored_len : found->entry.facts.value_len,
                        .tier = value->tier,

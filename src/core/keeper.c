@@ -8,7 +8,7 @@
  * replaced, moving every slot; the others see it trusted again and open it.
  */
 #include "base/fail.h"
-#include "cache.h"
+#include "makers.h"
 
 #define DIRTY_PER_TICK 4096u
 #define SWEEP_ROWS     20000u
@@ -269,6 +269,7 @@ void lrd_keeper_tick(void *context) {
   larder *cache = context;
   larder_bulk swept = {0};
   lrd_errands_run(cache->errands);
+  lrd_makers_tick(cache);
   note_clock_step(cache);
   if (cache->slots && !lrd_slots_still_there(cache->slots)) {
     root_is_lost(cache);

@@ -12,6 +12,7 @@
 #include "base/glob.h"
 #include "base/hash.h"
 #include "cache.h"
+#include "flight.h"
 #include <stdio.h>
 
 #define PAGE_ROWS 1024u
@@ -84,6 +85,7 @@ typedef struct list_walk {
   uint64_t limit; /* 0: all */
   uint64_t seen;
   bool values;
+  bool absent_too; /* also what a maker said is not there */
   bool stopped;
   larder_err failed; /* LARDER_OK, or what stopped it */
   bool (*visit)(void *context, const larder_listed *entry);
@@ -95,7 +97,8 @@ static bool memory_vouches(larder_ns *ns, const larder_tier_key *key, const lard
   lrd_memory_pin pin;
   larder_facts now;
   larder_tier_key asked = {key->data, key->len, lrd_hash64(key->data, key->len, ns->seed), ns->memory_space};
-  if (lrd_memory_pin_get(ns->memory, &asked, lrd_ns_word(ns, asked.hash), true, &pin) != LARDER_OK) {
+  if (lrd_memory_pin_get(ns->memory, &asked, lrd_ns_word(ns, asked.hash), LRD_WANT_STALE | LRD_WANT_ABSENT, &pin) !=
+      LARDER_OK) {
     return false;
   }
   lrd_memory_pin_facts(&pin, &now);
@@ -142,6 +145,9 @@ static bool list_row(void *context, const larder_tier_key *key, const larder_fac
     }
   }
   if (!source->link && lrd_ns_coherent(walk->ns) && !memory_vouches(walk->ns, key, facts)) {
+    return true;
+  }
+  if (facts->kind == LARDER_KIND_ABSENT && !walk->absent_too) {
     return true;
   }
   if (!lrd_match_takes(cache, walk->match, key->data, key->len, facts, walk->now_ms)) {
@@ -343,6 +349,7 @@ static larder_err bulk_source(larder_ns *ns, const list_source *source, const la
                       .source = source,
                       .match = &all,
                       .now_ms = lrd_wall_ms(ns->cache->clock),
+                      .absent_too = true,
                       .visit = bulk_collect,
                       .context = page};
     result = list_walk_run(&walk, false, &at);
@@ -372,6 +379,10 @@ static larder_err bulk_run(larder_ns *ns, const larder_match *match, lrd_change_
   if (result != LARDER_OK) {
     return result;
   }
+  if (ns->cache->leases && lrd_ns_coherent(ns)) { /* what is being made is listed nowhere */
+    lrd_leases_overtake_all(ns->cache->leases);
+  }
+  lrd_flights_overtake_all(ns->cache->flights, ns);
   bulk_page *page = lrd_alloc_zero(1, sizeof *page);
   if (!page) {
     return LARDER_ENOMEM;

@@ -18,6 +18,7 @@ enum {
   LRD_MUTATE_OWNER_STOLEN = 1u << 7,        /* a slot is taken from a living owner */
   LRD_MUTATE_DEMOTE_UNCHECKED = 1u << 8,    /* an evicted copy is handed down without owning its slot unmoved */
   LRD_MUTATE_RETAG_OWN = 1u << 9,           /* a writer re-tags also what its own keys had before */
+  LRD_MUTATE_MADE_UNCHECKED = 1u << 11,     /* a made value is stored although its key was changed meanwhile */
   LRD_MUTATE_NO_TRACE = 1u << 10            /* a tier removes rows without a trace although something older is queued */
 };
 

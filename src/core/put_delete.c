@@ -10,6 +10,7 @@
 
 /* A `behind` put waits in the queue; where that is full, it is written like any other. */
 static larder_err put_queued(larder_ns *ns, lrd_change *change) {
+  lrd_overtake(&change->op); /* before its stamp is given: write.c */
   uint64_t token = lrd_slot_token(ns->cache->slots, lrd_slot_of(ns->cache->slots, change->op.hash));
   larder_err result = lrd_pending_put(ns->cache->pending, &change->op, change->value, &change->facts, token);
   if (result == LARDER_OK) {

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/fail.h"
 #include "cache.h"
+#include "flight.h"
 #include "mutation.h"
 
 bool lrd_facts_stale(const larder *cache, const larder_facts *facts, int64_t now_ms) {
@@ -22,6 +23,9 @@ bool lrd_facts_stale(const larder *cache, const larder_facts *facts, int64_t now
 void lrd_found_free(lrd_found *found) {
   if (!found) {
     return;
+  }
+  if (found->flight) {
+    lrd_flight_leave(found->flight);
   }
   if (found->link) {
     lrd_tier_release(&found->link->instance->tier, &found->held);

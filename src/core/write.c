@@ -4,6 +4,7 @@
  *
  *   encode                              what shared tiers get is compressed and sealed while nobody waits for a slot
  *   own the slots, ascending            so nobody fills, demotes or evicts under us, and no two batches wait in a ring
+ *   overtake                            a making of the key under way is told; or, of a made value, whether it was
  *   clean what is dirty                 a tier that works again forgets the slot's range
  *   stamp                               above the host's clock; above what is stored, should that be ahead
  *   upper shared tiers forget           from here on nobody finds the old value above a new one
@@ -22,6 +23,7 @@
 #include "base/bytes.h"
 #include "base/fail.h"
 #include "cache.h"
+#include "flight.h"
 #include "mutation.h"
 #include <stdlib.h>
 
@@ -224,10 +226,12 @@ static larder_err lifetime_prepare(write_run *run, lrd_link *lowest, lrd_change 
     return result;
   }
   bool stale = lrd_facts_stale(run->ns->cache, &entry.facts, now_ms);
-  if (change->verb == LRD_CHANGE_EXPIRE) {
+  if (entry.facts.kind == LARDER_KIND_ABSENT) {
+    result = LARDER_MISS;
+  } else if (change->verb == LRD_CHANGE_EXPIRE) {
     change->facts.expires_soft_ms = stale && entry.facts.expires_soft_ms != 0 ? entry.facts.expires_soft_ms : now_ms;
     change->facts.expires_hard_ms = entry.facts.expires_hard_ms;
-  } else if (stale) {
+  } else if (stale && !change->revive) {
     result = LARDER_MISS;
   }
   lrd_tier_release(&lowest->instance->tier, &entry);
@@ -326,6 +330,12 @@ static void drop_overtaken(write_run *run) {
   }
 }
 
+/* A made value whose key was changed since the last look at it. */
+static bool restamp_forbidden(const write_run *run, size_t item) {
+  const lrd_change *change = change_of(run, item);
+  return change->made && lrd_flight_overtaken(change->made, run->slots[slot_of_item(run, item)].version);
+}
+
 /* The authoritative tier. Items that lost to a stored stamp ahead of our clock are stamped anew above it. */
 static void lowest_commits(write_run *run, lrd_link *link, larder_durability durability) {
   for (size_t i = 0; i < run->count; i++) {
@@ -367,7 +377,7 @@ static void lowest_commits(write_run *run, lrd_link *link, larder_durability dur
       lrd_change *change = change_of(run, i);
       larder_tier_write *item = &run->items[i];
       larder_err one = result == LARDER_OK ? item->result : result;
-      if (one == LARDER_OLDER && change->only_stamp == 0 && change->keep_stamp == 0) {
+      if (one == LARDER_OLDER && change->only_stamp == 0 && change->keep_stamp == 0 && !restamp_forbidden(run, i)) {
         change->facts.stamp = lrd_cache_stamp(run->ns->cache, item->stored_stamp + 1);
         item->facts.stamp = change->facts.stamp;
         run->item_at[again] = run->item_at[i];
@@ -549,6 +559,33 @@ static larder_err known_outcome(const write_run *run) {
   return LARDER_EAWAY;
 }
 
+void lrd_overtake(const lrd_op *op) {
+  larder *cache = op->ns->cache;
+  if (cache->leases && lrd_ns_coherent(op->ns)) {
+    lrd_leases_overtake(cache->leases, op->hash);
+  }
+  lrd_flights_overtake(cache->flights, op);
+}
+
+/*
+ * Tells the making of each key that it is changed, and a made value whether that is so of its own. Its stamp has been given
+ * before: a put that waits in a queue tells first and is stamped then, so the one or the other is seen to be older.
+ */
+static void overtake(write_run *run) {
+  for (size_t i = 0; i < run->count; i++) {
+    lrd_change *change = run->changes[i];
+    if (change->result != LARDER_OK) {
+      continue;
+    }
+    if (!change->made) {
+      lrd_overtake(&change->op);
+    } else if (lrd_flight_overtaken(change->made, run->slots[run->slot_of[i]].version) &&
+               !LRD_MUTATED(LRD_MUTATE_MADE_UNCHECKED)) {
+      change->result = LARDER_OLDER;
+    }
+  }
+}
+
 static void write_shared(write_run *run) {
   larder_ns *ns = run->ns;
   larder *cache = ns->cache;
@@ -573,6 +610,7 @@ static void write_shared(write_run *run) {
     }
     change->facts.stamp = change->keep_stamp ? change->keep_stamp : lrd_cache_stamp(cache, 0);
   }
+  overtake(run);
   for (size_t i = 0; i + 1 < ns->links_len; i++) {
     upper_forgets(run, &ns->links[i]);
   }
@@ -603,6 +641,9 @@ static void write_memory_only(write_run *run) {
   for (size_t i = 0; i < run->count; i++) {
     lrd_change *change = run->changes[i];
     larder_tier_key key = lrd_op_memory_key(&change->op);
+    if (!change->made) {
+      lrd_overtake(&change->op);
+    }
     change->facts.stamp = change->keep_stamp ? change->keep_stamp : lrd_cache_stamp(ns->cache, 0);
     if (change->verb == LRD_CHANGE_PUT && change->only_stamp == 0) {
       change->result = lrd_memory_put(ns->memory, &key, change->value, &change->facts, 0);
@@ -628,7 +669,8 @@ static void write_memory_only(write_run *run) {
       if (item.verb == LARDER_TIER_TOUCH) {
         lrd_memory_pin pin;
         larder_facts now;
-        if (lrd_memory_pin_get(ns->memory, &key, NULL, change->verb == LRD_CHANGE_EXPIRE, &pin) != LARDER_OK) {
+        bool stale_too = change->verb == LRD_CHANGE_EXPIRE || change->revive;
+        if (lrd_memory_pin_get(ns->memory, &key, NULL, stale_too, &pin) != LARDER_OK) {
           change->result = LARDER_MISS;
           break;
         }

@@ -7,10 +7,11 @@ static const struct {
   const char *text;
   larder_kind kind;
 } endings[LRD_ENDING_COUNT] = {
-    [LRD_ENDING_DAT] = {".dat", LARDER_KIND_BYTES},       [LRD_ENDING_NPY] = {".npy", LARDER_KIND_ARRAY},
-    [LRD_ENDING_NPZ] = {".npz", LARDER_KIND_ARRAY},       [LRD_ENDING_JSON] = {".json", LARDER_KIND_JSON},
-    [LRD_ENDING_TXT] = {".txt", LARDER_KIND_TEXT},        [LRD_ENDING_PT] = {".pt", LARDER_KIND_MODEL},
-    [LRD_ENDING_SEALED] = {".sealed", LARDER_KIND_BYTES}, [LRD_ENDING_SAFETENSORS] = {".safetensors", LARDER_KIND_MODEL},
+    [LRD_ENDING_DAT] = {".dat", LARDER_KIND_BYTES},        [LRD_ENDING_NPY] = {".npy", LARDER_KIND_ARRAY},
+    [LRD_ENDING_NPZ] = {".npz", LARDER_KIND_ARRAY},        [LRD_ENDING_JSON] = {".json", LARDER_KIND_JSON},
+    [LRD_ENDING_TXT] = {".txt", LARDER_KIND_TEXT},         [LRD_ENDING_PT] = {".pt", LARDER_KIND_MODEL},
+    [LRD_ENDING_SEALED] = {".sealed", LARDER_KIND_BYTES},  [LRD_ENDING_SAFETENSORS] = {".safetensors", LARDER_KIND_MODEL},
+    [LRD_ENDING_ABSENT] = {".absent", LARDER_KIND_ABSENT},
 };
 
 const char *lrd_ending_text(lrd_ending ending) { return endings[ending].text; }
@@ -46,6 +47,8 @@ lrd_ending lrd_ending_of(larder_kind kind, bool framed, const void *value, size_
     return LRD_ENDING_TXT;
   case LARDER_KIND_MODEL:
     return model_ending(value, len);
+  case LARDER_KIND_ABSENT:
+    return LRD_ENDING_ABSENT;
   case LARDER_KIND_BYTES:
   case LARDER_KIND_WISDOM:
     break;

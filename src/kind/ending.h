@@ -17,6 +17,7 @@ typedef enum lrd_ending {
   LRD_ENDING_PT,
   LRD_ENDING_SAFETENSORS,
   LRD_ENDING_SEALED, /* a frame of the codec: sealed, or compressed */
+  LRD_ENDING_ABSENT, /* an empty file: a maker said that there is no value */
   LRD_ENDING_COUNT
 } lrd_ending;
 

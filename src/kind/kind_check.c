@@ -94,6 +94,9 @@ larder_err larder_kind_check(larder_kind kind, const void *value, size_t len, la
   case LARDER_KIND_BYTES:
     format = lrd_text_is(value, len) ? LARDER_FORMAT_TEXT : LARDER_FORMAT_BYTES;
     break;
+  case LARDER_KIND_ABSENT:
+    result = lrd_fail(err, LARDER_EINVAL, 0, ROOM, "no value is of that kind");
+    break;
   }
   if (result == LARDER_OK && out) *out = format;
   return result;

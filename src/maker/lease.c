@@ -277,4 +277,36 @@ void lrd_leases_overtake(lrd_leases *leases, uint64_t hash) {
   }
 }
 
+void lrd_leases_overtake_all(lrd_leases *leases) {
+  if (atomic_load_explicit(&leases->head->held, memory_order_acquire) == 0) return;
+  for (map_bucket *bucket = leases->buckets; bucket < leases->buckets + BUCKETS; bucket++) {
+    for (unsigned at = 0; at < PLACES; at++) {
+      if (owned(atomic_load(&bucket->owner[at]))) atomic_store(&bucket->place[at].overtaken, 1);
+    }
+  }
+}
+
+bool lrd_lease_failed(const lrd_leases *leases, uint64_t hash) {
+  const map_bucket *bucket = bucket_of(leases, hash);
+  for (unsigned at = 0; at < PLACES; at++) {
+    if (atomic_load(&bucket->hash[at]) != hash) continue;
+    return !owned(atomic_load(&bucket->owner[at])) &&
+           atomic_load(&bucket->place[at].failed_until_ns) > lrd_boot_ns(leases->with.clock);
+  }
+  return false;
+}
+
+void lrd_leases_clean(lrd_leases *leases) {
+  if (atomic_load_explicit(&leases->head->held, memory_order_acquire) == 0) return;
+  for (map_bucket *bucket = leases->buckets; bucket < leases->buckets + BUCKETS; bucket++) {
+    for (unsigned at = 0; at < PLACES; at++) {
+      uint64_t const owner = atomic_load(&bucket->owner[at]);
+      if (!owned(owner) || lives(leases, owner) || !bucket_lock(leases, bucket)) continue;
+      (void)held(leases, bucket, at);
+      bucket_unlock(bucket);
+      turn_move(&bucket->place[at]);
+    }
+  }
+}
+
 uint64_t lrd_leases_held(const lrd_leases *leases) { return atomic_load(&leases->head->held); }

@@ -69,6 +69,12 @@ void lrd_lease_end(lrd_leases *leases, const lrd_lease *mine, larder_err failure
 bool lrd_lease_overtaken(const lrd_leases *leases, const lrd_lease *mine);
 /* The key has been changed. A load where nobody makes anything. */
 void lrd_leases_overtake(lrd_leases *leases, uint64_t hash);
+/* Any key may have been. */
+void lrd_leases_overtake_all(lrd_leases *leases);
+/* Whether the key was tried just now, and failed. A hint: takes no lock. */
+bool lrd_lease_failed(const lrd_leases *leases, uint64_t hash);
+/* Frees the places of the dead, which are otherwise freed when somebody wants their key. */
+void lrd_leases_clean(lrd_leases *leases);
 /* How many are held now, as far as is known. */
 uint64_t lrd_leases_held(const lrd_leases *leases);
 

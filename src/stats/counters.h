@@ -39,7 +39,20 @@
   X(BYTES_WRITTEN, "bytes_written", "bytes", stable, "Bytes of keys and values stored.")                                       \
   X(CODEC_BYTES_IN, "codec_bytes_in", "bytes", stable, "Bytes of values handed to compression or sealing.")                    \
   X(CODEC_BYTES_OUT, "codec_bytes_out", "bytes", stable, "Bytes of what was stored of them.")                                  \
-  X(CODEC_FAILURES, "codec_failures", "values", stable, "Values that could not be compressed, or not sealed.")
+  X(CODEC_FAILURES, "codec_failures", "values", stable, "Values that could not be compressed, or not sealed.")                 \
+  X(MADE, "made", "makings", stable, "Makings that brought a value.")                                                          \
+  X(MADE_UNCHANGED, "made_unchanged", "makings", stable, "Makings that found what was kept still good.")                       \
+  X(MADE_ABSENT, "made_absent", "makings", stable, "Makings that found that there is no such thing.")                          \
+  X(MAKE_FAILED, "make_failed", "makings", stable, "Makings that failed.")                                                     \
+  X(MAKE_CUT, "make_cut", "makings", stable, "Makings not waited for beyond the hard time-out.")                               \
+  X(MAKE_OVERTAKEN, "make_overtaken", "makings", stable, "Made values not stored since the key was changed meanwhile.")        \
+  X(MAKE_BEHIND, "make_behind", "makings", stable, "Makings that began while something kept was served.")                      \
+  X(MAKE_EARLY, "make_early", "makings", stable, "Of these, those that began before the lifetime was over.")                   \
+  X(MAKE_DROPPED, "make_dropped", "makings", stable, "Makings behind given up since too many were waiting.")                   \
+  X(MAKE_JOINED, "make_joined", "lookups", stable, "Lookups that waited for a making that somebody else had begun.")           \
+  X(FAILURES_TOLD, "failures_told", "lookups", stable, "Lookups answered by a failure of a moment ago.")                       \
+  X(ABSENT_TOLD, "absent_told", "lookups", stable, "Lookups answered by what a maker had said before: there is none.")         \
+  X(STALE_ON_ERROR, "stale_on_error", "lookups", stable, "Stale answers given because the making failed or took too long.")
 
 /* Gauges move both ways. */
 #define LRD_STATS_GAUGES(X)                                                                                                    \
@@ -56,7 +69,8 @@
   X(SWEEP, "sweep", "seconds", stable, "Time of sweeps.")                                                                      \
   X(FLUSH, "flush", "seconds", stable, "Time of flushes.")                                                                     \
   X(ENCODE, "encode", "seconds", stable, "Time of compressing and sealing a value.")                                           \
-  X(DECODE, "decode", "seconds", stable, "Time of opening a value that is stored compressed or sealed.")
+  X(DECODE, "decode", "seconds", stable, "Time of opening a value that is stored compressed or sealed.")                       \
+  X(MAKE, "make", "seconds", stable, "Time of makings, by their maker alone.")
 
 #define LRD_STATS_ENUM_COUNTER(constant, name, unit, stability, sentence) LRD_STAT_##constant,
 #define LRD_STATS_ENUM_GAUGE(constant, name, unit, stability, sentence)   LRD_GAUGE_##constant,

@@ -17,7 +17,7 @@
 #include "stats.h"
 
 #define STATS_MAGIC      UINT64_C(0x315354415453524C) /* "LRSTATS1" */
-#define STATS_VERSION    3u
+#define STATS_VERSION    4u
 #define STATS_NS_ROOM    132u
 #define STATS_TIER_ROOM  100u
 #define STATS_ROOT_ROOM  4096u
@@ -62,8 +62,8 @@ typedef struct stats_head {
 } stats_head;
 
 typedef struct stats_cell {
-  _Alignas(64) _Atomic uint32_t histogram[8]; /* by operation: its number + 1; 0: none yet */
-  _Atomic uint64_t sum_ns[8];
+  _Alignas(64) _Atomic uint32_t histogram[16]; /* by operation: its number + 1; 0: none yet */
+  _Atomic uint64_t sum_ns[16];
   _Atomic uint64_t gauges[4];
   _Atomic int64_t gauges_ms; /* when the newest was set; 0: never */
   _Atomic uint64_t shared;   /* the tier has one content for all processes */
@@ -76,7 +76,7 @@ typedef struct stats_cell {
 #define STATS_LEN           (STATS_HISTOGRAMS_AT + STATS_HISTOGRAMS * STATS_HISTOGRAM_LEN)
 
 _Static_assert(sizeof(stats_head) <= STATS_CELLS_AT, "the head fits before the cells");
-_Static_assert(LRD_OP_COUNT <= 8 && LRD_GAUGE_COUNT <= 4, "a cell has room for the tables");
+_Static_assert(LRD_OP_COUNT <= 16 && LRD_GAUGE_COUNT <= 4, "a cell has room for the tables");
 
 /* A process's own row. fd is -1 for private memory. */
 typedef struct stats_segment {

@@ -67,10 +67,10 @@ lrd_stats_cell *lrd_stats_cell_of(lrd_stats *stats, const char *ns, const char *
 void lrd_stats_cell_share(lrd_stats_cell *cell);
 
 typedef struct lrd_stats_lane {
-  _Alignas(64) _Atomic uint64_t counts[32]; /* the table's 31 and one of the lane's own, in whole cache lines */
+  _Alignas(64) _Atomic uint64_t counts[64]; /* the table's 63 and one of the lane's own, in whole cache lines */
 } lrd_stats_lane;
-#define LRD_STAT_MEMORY_HITS ((lrd_counter)31) /* not in the table: lrd_stats_add_hits */
-_Static_assert(LRD_STAT_COUNT <= 31, "a lane has 32 counters");
+#define LRD_STAT_MEMORY_HITS ((lrd_counter)63) /* not in the table: lrd_stats_add_hits */
+_Static_assert(LRD_STAT_COUNT <= 63, "a lane has 64 counters");
 
 /* The process's handle of a cell. Read-only for callers. */
 struct lrd_stats_cell {

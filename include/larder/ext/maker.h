@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Makers: who makes what is missing. A callback is handed to larder_get_or_make, or registered by name with
- * larder_maker_register and named in a namespace's `maker: {callback: NAME}`; http and command makers are configured alone.
+ * larder_maker_register and named in a namespace's `maker: {callback: NAME}`; the makers http, command and recipe are
+ * configured alone.
  *
  * A key is made by one at a time: in the process, and among all processes of the host where the namespace has a tier on the
  * root. Everybody else who asks meanwhile waits for that making, or is served what is stale.
  *
  * A maker may be called by any thread, for several keys at once, and may itself use the cache; what it asks for may not lead
- * back to its own key.
+ * back to its own key: in one process that is noticed (LARDER_EBUSY), between processes it ends at the hard time-out. Past its
+ * deadline it is not waited for, and what it still brings is dropped, but it is not interrupted: it should look at
+ * larder_making_cancelled. larder_close waits for those that run behind.
  */
 #ifndef LARDER_EXT_MAKER_H
 #define LARDER_EXT_MAKER_H
@@ -51,7 +54,8 @@ typedef struct larder_made {
   void *release_context;
   larder_put_options put; /* lifetime, kind, version, tags, metadata; borrowed until release */
   int64_t modified_ms;    /* wall time at which the source says it was changed; 0: not known */
-  int64_t retry_after_ms; /* with a failure: not to be tried for so long; 0: the namespace's error_ttl */
+  int64_t retry_after_ms; /* with a failure: not to be tried for so long, at most an hour; 0: the namespace's error_ttl */
+  bool not_kept;          /* it is handed out to who waits and kept nowhere, and what was kept before is deleted */
 } larder_made;
 
 /*
@@ -60,12 +64,20 @@ typedef struct larder_made {
  */
 typedef larder_err (*larder_make)(void *context, const larder_making *making, larder_made *made, larder_error *err);
 
+/*
+ * Makes a callback known by the name that `maker: {callback: NAME}` uses; name is copied, make and context stay valid until
+ * larder_close. LARDER_EBUSY when there is one of that name.
+ */
+LARDER_API LARDER_MUST_CHECK larder_err larder_maker_register(larder *cache, const char *name, larder_make make, void *context);
+
 typedef struct larder_make_options {
   size_t size;
   larder_make make; /* NULL: the namespace's maker */
   void *context;
-  bool fresh;              /* make it, whatever is kept */
-  bool no_wait;            /* LARDER_EBUSY instead of waiting for somebody else's making, if nothing stale may be served */
+  bool lasting; /* make and context stay valid until larder_close. Only then is it called behind, on threads of the cache, and
+                   can the call return at a time-out while it goes on; else it is called in this call and thread alone */
+  bool fresh;   /* make it, whatever is kept; a making under way counts */
+  bool no_wait; /* LARDER_EBUSY instead of waiting for somebody else's making, if nothing stale may be served */
   int64_t soft_timeout_ms; /* how long to wait while something stale may be served instead; 0: the namespace's; -1: for ever */
   int64_t hard_timeout_ms; /* how long to wait at most; 0: the namespace's; -1: for ever */
 } larder_make_options;
@@ -74,8 +86,8 @@ typedef struct larder_make_options {
  * A value from the cache, or made and kept. LARDER_OK and *out to release, stale where out->stale says so. LARDER_MISS: the
  * maker says that there is no such thing, now or within negative_ttl. Else the maker's failure, also one of a moment ago
  * (error_ttl): LARDER_EAWAY when the hard time-out passed, LARDER_ECANCELLED when the cache is closing, LARDER_EBUSY when the
- * key is being made by a call above this one. Never fails for a fault of the cache: what can't be kept is handed out all the
- * same. options and err may be NULL.
+ * key is being made by a call above this one, LARDER_EUNSUPPORTED when nobody can make it. Never fails for a fault of the
+ * cache: what can't be kept is handed out all the same; out->tier is then "made". options and err may be NULL.
  */
 LARDER_API LARDER_MUST_CHECK larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len,
                                                            const larder_make_options *options, larder_value *out,

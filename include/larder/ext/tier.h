@@ -39,7 +39,8 @@ typedef enum larder_kind {
   LARDER_KIND_JSON,
   LARDER_KIND_ARRAY,
   LARDER_KIND_MODEL,
-  LARDER_KIND_WISDOM
+  LARDER_KIND_WISDOM,
+  LARDER_KIND_ABSENT /* no value, of length 0: a maker said that there is none. The cache's own; no put may name it */
 } larder_kind;
 
 typedef enum larder_durability {

@@ -163,7 +163,7 @@ static void read_entry(reader *r, files_record *out) {
   out->head = take_span(r, facts->head_len);
   larder_facts unpacked;
   if (r->bad || facts->key_len == 0 || facts->key_len > LARDER_KEY_MAX || facts->value_len > LARDER_VALUE_MAX * 2 ||
-      facts->kind > LARDER_KIND_WISDOM || facts->ending >= LRD_ENDING_COUNT || facts->shard > 3 ||
+      facts->kind > LARDER_KIND_ABSENT || facts->ending >= LRD_ENDING_COUNT || facts->shard > 3 ||
       (facts->flags & ~(FILES_TOMBSTONE | FILES_FRAMED | FILES_SHA_KNOWN)) != 0 || facts->space == 0 ||
       facts->space >= LRD_FILES_SPACES_MAX || !lrd_facts_head_unpack(out->head.data, out->head.len, &unpacked))
     r->bad = true;

@@ -207,7 +207,9 @@ static larder_err adopt(const adoption *of, const char *name) {
   lrd_ending ending;
   size_t stem_len = 0;
   lrd_buf key = {0};
-  if (!lrd_ending_find(base, strlen(base), &ending, &stem_len) || ending == LRD_ENDING_SEALED) return LARDER_MISS;
+  if (!lrd_ending_find(base, strlen(base), &ending, &stem_len) || ending == LRD_ENDING_SEALED ||
+      ending == LRD_ENDING_ABSENT)
+    return LARDER_MISS;
   larder_err err = key_of(base, stem_len, &key);
   if (err == LARDER_OK) {
     uint64_t const hash = lrd_hash64(key.data, key.len, of->seed);

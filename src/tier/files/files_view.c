@@ -208,7 +208,7 @@ static void head_write(lrd_json *json, int64_t created_ms, uint64_t entries, uin
 }
 
 static bool shown(const files_entry *entry, int64_t now_ms) {
-  return !files_dead(entry) && !files_expired(entry->hard_ms, now_ms);
+  return !files_dead(entry) && !files_expired(entry->hard_ms, now_ms) && entry->kind != LARDER_KIND_ABSENT;
 }
 
 /* Under the index lock. */

@@ -50,7 +50,8 @@ static void change_layout(change_run *run) {
     extras->mask |= LRD_EXTRA_HARD;
   }
   if (run->space->policy->record_word) extras->mask |= LRD_EXTRA_WORD;
-  if (facts->expires_soft_ms != facts->expires_hard_ms) extras->mask |= LRD_EXTRA_SOFT;
+  /* What is absent has extras always, so that a hit by the straight way never meets it. */
+  if (facts->expires_soft_ms != facts->expires_hard_ms || facts->kind == LARDER_KIND_ABSENT) extras->mask |= LRD_EXTRA_SOFT;
   if (lrd_hash64(key->data, key->len, run->space->seed) != key->hash) extras->mask |= LRD_EXTRA_HASH;
   if (run->large) extras->mask |= LRD_EXTRA_LARGE;
   if (facts->version_len) extras->mask |= LRD_EXTRA_VERSION;

@@ -37,12 +37,12 @@ static lrd_record *memory_find(const lrd_memory *memory, const larder_tier_key *
   return lrd_lookup_begin(memory, key->hash, &at) ? lookup_finish(memory, &at, key) : NULL;
 }
 
-static bool memory_fresh(const lrd_memory *memory, const lrd_record *record, bool allow_stale) {
+static bool memory_fresh(const lrd_memory *memory, const lrd_record *record, unsigned want) {
   int64_t hard = lrd_record_hard_ms(record), soft = lrd_record_soft_ms(record);
   if (hard == 0 && soft == 0) return true;
   int64_t now = lrd_memory_now(memory);
   if (hard != 0 && now >= hard) return false;
-  return allow_stale || soft == 0 || now < soft;
+  return want || soft == 0 || now < soft;
 }
 
 /* For policies that want the order of readings. A full log is drained by whoever gets the lock at once; else this reading
@@ -59,11 +59,12 @@ static void memory_log(lrd_memory *memory, const lrd_record *record, uint64_t ha
 
 /* The record that answers, or NULL, from what was found in the home line. Within an epoch. */
 static inline lrd_record *memory_hit(lrd_memory *memory, lrd_record *record, const larder_tier_key *key,
-                                     const _Atomic uint64_t *slot, bool allow_stale) {
+                                     const _Atomic uint64_t *slot, unsigned want) {
   if (record == NULL) record = memory_find(memory, key);
   if (record == NULL || !lrd_record_token_is(record, slot)) return NULL;
+  if (lrd_record_kind(record) == LARDER_KIND_ABSENT && !(want & LRD_WANT_ABSENT)) return NULL;
   bool mortal = record->shape & LRD_SHAPE_EXTRAS || !lrd_record_immortal(record);
-  if (mortal && !memory_fresh(memory, record, allow_stale)) return NULL;
+  if (mortal && !memory_fresh(memory, record, (want & LRD_WANT_STALE) != 0)) return NULL;
   if (atomic_load_explicit(&record->touch, memory_order_relaxed) & LRD_TOUCH_LOG)
     memory_log(memory, record, key->hash);
   else
@@ -72,8 +73,8 @@ static inline lrd_record *memory_hit(lrd_memory *memory, lrd_record *record, con
 }
 
 larder_err lrd_memory_copy_found(lrd_memory *memory, lrd_reader *own, lrd_record *record, const larder_tier_key *key,
-                                 const _Atomic uint64_t *slot, bool allow_stale, void *out, size_t room, size_t *len_out) {
-  record = memory_hit(memory, record, key, slot, allow_stale);
+                                 const _Atomic uint64_t *slot, unsigned want, void *out, size_t room, size_t *len_out) {
+  record = memory_hit(memory, record, key, slot, want);
   if (record == NULL) return LARDER_MISS;
   lrd_span value = lrd_record_value(record);
   *len_out = value.len;
@@ -85,11 +86,11 @@ larder_err lrd_memory_copy_found(lrd_memory *memory, lrd_reader *own, lrd_record
   return LARDER_OK;
 }
 
-larder_err lrd_memory_copy(lrd_memory *memory, const larder_tier_key *key, const _Atomic uint64_t *slot, bool allow_stale,
+larder_err lrd_memory_copy(lrd_memory *memory, const larder_tier_key *key, const _Atomic uint64_t *slot, unsigned want,
                            void *out, size_t room, size_t *len_out) {
   lrd_reader *reader = lrd_epoch_enter();
   lrd_record *record = lrd_memory_find_inline(memory, key);
-  larder_err result = lrd_memory_copy_found(memory, NULL, record, key, slot, allow_stale, out, room, len_out);
+  larder_err result = lrd_memory_copy_found(memory, NULL, record, key, slot, want, out, room, len_out);
   lrd_epoch_leave(reader);
   return result;
 }
@@ -158,16 +159,16 @@ static larder_err record_pin(lrd_memory *memory, lrd_reader *reader, lrd_record 
 }
 
 larder_err lrd_memory_pin_found(lrd_memory *memory, lrd_reader *reader, lrd_record *record, const larder_tier_key *key,
-                                const _Atomic uint64_t *slot, bool allow_stale, lrd_memory_pin *out) {
-  record = memory_hit(memory, record, key, slot, allow_stale);
+                                const _Atomic uint64_t *slot, unsigned want, lrd_memory_pin *out) {
+  record = memory_hit(memory, record, key, slot, want);
   return record ? record_pin(memory, reader, record, out) : LARDER_MISS;
 }
 
-larder_err lrd_memory_pin_get(lrd_memory *memory, const larder_tier_key *key, const _Atomic uint64_t *slot, bool allow_stale,
+larder_err lrd_memory_pin_get(lrd_memory *memory, const larder_tier_key *key, const _Atomic uint64_t *slot, unsigned want,
                               lrd_memory_pin *out) {
   lrd_reader *reader = lrd_epoch_enter();
   lrd_record *record = lrd_memory_find_inline(memory, key);
-  larder_err result = lrd_memory_pin_found(memory, reader, record, key, slot, allow_stale, out);
+  larder_err result = lrd_memory_pin_found(memory, reader, record, key, slot, want, out);
   lrd_epoch_leave(reader);
   return result;
 }
@@ -203,7 +204,7 @@ static inline lrd_record *candidate_fetch(const lrd_memory *memory, const lrd_lo
 }
 
 static inline larder_err candidate_pin(lrd_memory *memory, lrd_reader *reader, lrd_record *record, const larder_tier_key *key,
-                                       const _Atomic uint64_t *slot, bool allow_stale, lrd_memory_pin *out) {
+                                       const _Atomic uint64_t *slot, unsigned want, lrd_memory_pin *out) {
   if (record != NULL && !lrd_record_is(record, key)) record = NULL;
   if (LRD_LIKELY(record && lrd_record_is_usual(record, slot) && lrd_record_immortal(record) && !lrd_memory_pins_full(memory))) {
     _Atomic uintptr_t *place = lrd_epoch_hold(reader, record);
@@ -215,11 +216,11 @@ static inline larder_err candidate_pin(lrd_memory *memory, lrd_reader *reader, l
       return LARDER_OK;
     }
   }
-  return lrd_memory_pin_found(memory, reader, record, key, slot, allow_stale, out);
+  return lrd_memory_pin_found(memory, reader, record, key, slot, want, out);
 }
 
 void lrd_memory_pin_many(lrd_memory *memory, const larder_tier_key *keys, const _Atomic uint64_t *const *slots, size_t count,
-                         bool allow_stale, lrd_memory_pin *out, larder_err *results) {
+                         unsigned want, lrd_memory_pin *out, larder_err *results) {
   lrd_lookup at[MANY_MAX];
   lrd_record *records[MANY_MAX];
   for (size_t done = 0; done < count; done += MANY_MAX) {
@@ -233,7 +234,7 @@ void lrd_memory_pin_many(lrd_memory *memory, const larder_tier_key *keys, const 
     for (size_t i = 0; i < n; i++) records[i] = candidate_fetch(memory, &at[i], &keys[done + i]);
     for (size_t i = 0; i < n; i++) {
       const _Atomic uint64_t *slot = slots ? slots[done + i] : NULL;
-      results[done + i] = candidate_pin(memory, reader, records[i], &keys[done + i], slot, allow_stale, &out[done + i]);
+      results[done + i] = candidate_pin(memory, reader, records[i], &keys[done + i], slot, want, &out[done + i]);
     }
     lrd_epoch_leave(reader);
   }

@@ -29,21 +29,27 @@ typedef struct lrd_memory_pin {
   void *pin[2];
 } lrd_memory_pin;
 
+/* What a look may find, besides what is fresh. */
+enum {
+  LRD_WANT_STALE = 1u << 0, /* as `true` for it alone */
+  LRD_WANT_ABSENT = 1u << 1 /* what a maker said is not there */
+};
+
 /*
  * Looks up, checks the token, and checks hard expiry against now_ms (the wall clock; asked for only when the record has
- * an expiry). LARDER_OK, LARDER_MISS, or LARDER_ENOMEM. Only what is fresh counts unless allow_stale.
+ * an expiry). LARDER_OK, LARDER_MISS, or LARDER_ENOMEM. Only what is fresh and there counts unless `want` says more.
  */
-larder_err lrd_memory_pin_get(lrd_memory *memory, const larder_tier_key *key, const _Atomic uint64_t *slot, bool allow_stale,
+larder_err lrd_memory_pin_get(lrd_memory *memory, const larder_tier_key *key, const _Atomic uint64_t *slot, unsigned want,
                               lrd_memory_pin *out);
 void lrd_memory_pin_release(lrd_memory *memory, lrd_memory_pin *pin);
 /* The facts of a pinned value; pointers live until the release. */
 void lrd_memory_pin_facts(const lrd_memory_pin *pin, larder_facts *out);
 /* Copies out; *len_out is set on LARDER_OK and on LARDER_ETOOBIG (room was short). */
-larder_err lrd_memory_copy(lrd_memory *memory, const larder_tier_key *key, const _Atomic uint64_t *slot, bool allow_stale,
+larder_err lrd_memory_copy(lrd_memory *memory, const larder_tier_key *key, const _Atomic uint64_t *slot, unsigned want,
                            void *out, size_t room, size_t *len_out);
 /* Many at once, the cache misses overlapped. slots may be NULL, or an array as long as keys. results[i] as pin_get's. */
 void lrd_memory_pin_many(lrd_memory *memory, const larder_tier_key *keys, const _Atomic uint64_t *const *slots, size_t count,
-                         bool allow_stale, lrd_memory_pin *out, larder_err *results);
+                         unsigned want, lrd_memory_pin *out, larder_err *results);
 
 /*
  * Stores, over a record of a lower or equal stamp or of another token. LARDER_OK; LARDER_OLDER when a record with the

@@ -21,10 +21,10 @@
 
 /* The rest of a copy, within its epoch, from what lrd_memory_find_inline found. `own`: the thread's own row, or NULL. */
 larder_err lrd_memory_copy_found(lrd_memory *memory, lrd_reader *own, lrd_record *record, const larder_tier_key *key,
-                                 const _Atomic uint64_t *slot, bool allow_stale, void *out, size_t room, size_t *len_out);
+                                 const _Atomic uint64_t *slot, unsigned want, void *out, size_t room, size_t *len_out);
 /* Likewise of a pin. */
 larder_err lrd_memory_pin_found(lrd_memory *memory, lrd_reader *reader, lrd_record *record, const larder_tier_key *key,
-                                const _Atomic uint64_t *slot, bool allow_stale, lrd_memory_pin *out);
+                                const _Atomic uint64_t *slot, unsigned want, lrd_memory_pin *out);
 /* Releases what is not in a thread's row. */
 void lrd_memory_unpin_slowly(lrd_memory *memory, lrd_record *record, void *how);
 

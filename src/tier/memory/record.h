@@ -94,6 +94,9 @@ typedef struct lrd_extras {
 
 static inline size_t lrd_record_key_len(const lrd_record *record) { return record->shape & LRD_SHAPE_KEY; }
 static inline const uint8_t *lrd_record_key(const lrd_record *record) { return (const uint8_t *)record + LRD_RECORD_HEAD; }
+static inline larder_kind lrd_record_kind(const lrd_record *record) {
+  return (larder_kind)(record->shape >> LRD_SHAPE_KIND & 7);
+}
 static inline uint64_t lrd_record_life(const lrd_record *record) {
   return (uint64_t)record->life_high << 32 | record->life_low;
 }

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a cache needs for makers: the table of flights, the pool, and the callbacks that were registered by name. */
+#include "makers.h"
+
+#include "base/bytes.h"
+#include "base/fail.h"
+
+#define ROOM "maker"
+
+typedef struct lrd_named_maker named_maker;
+struct lrd_named_maker {
+  named_maker *next;
+  larder_make make;
+  void *context;
+  char name[];
+};
+
+larder_err lrd_makers_open(larder *cache) {
+  larder_err result = lrd_flights_new(cache->clock, cache->leases, &cache->flights);
+  if (result != LARDER_OK) {
+    return result;
+  }
+  lrd_makers *makers = lrd_alloc_zero(1, sizeof *makers);
+  if (!makers) {
+    return LARDER_ENOMEM;
+  }
+  makers->cancel.clock = cache->clock;
+  lrd_mutex_init(&makers->mutex);
+  cache->makers = makers;
+  return lrd_pool_new(&makers->pool);
+}
+
+void lrd_makers_quiet(larder *cache) {
+  if (cache->makers && cache->makers->pool) {
+    atomic_store(&cache->makers->cancel.closing, true);
+    lrd_pool_drain(cache->makers->pool);
+  }
+}
+
+void lrd_makers_resume(larder *cache) {
+  if (cache->makers) {
+    atomic_store(&cache->makers->cancel.closing, false);
+  }
+}
+
+static void makers_free(lrd_makers *makers) {
+  while (makers->named) {
+    named_maker *next = makers->named->next;
+    lrd_dealloc(makers->named);
+    makers->named = next;
+  }
+  lrd_dealloc(makers);
+}
+
+void lrd_makers_free(larder *cache) {
+  if (cache->makers) {
+    lrd_pool_free(cache->makers->pool);
+    lrd_mutex_fini(&cache->makers->mutex);
+    makers_free(cache->makers);
+    cache->makers = NULL;
+  }
+  lrd_flights_free(cache->flights);
+  cache->flights = NULL;
+}
+
+void lrd_makers_abandon(larder *cache) {
+  if (cache->makers) {
+    lrd_pool_abandon(cache->makers->pool);
+    makers_free(cache->makers);
+    cache->makers = NULL;
+  }
+  lrd_flights_abandon(cache->flights);
+  cache->flights = NULL;
+}
+
+void lrd_makers_tick(larder *cache) {
+  (void)lrd_flights_cut(cache->flights);
+  if (cache->leases) {
+    lrd_leases_clean(cache->leases);
+  }
+}
+
+larder_err larder_maker_register(larder *cache, const char *name, larder_make make, void *context) {
+  if (!cache || !name || name[0] == 0 || !make) {
+    return LARDER_EINVAL;
+  }
+  if (atomic_load(&cache->forked)) {
+    return LARDER_EFORKED;
+  }
+  named_maker *named = lrd_alloc(sizeof *named + strlen(name) + 1);
+  if (!named) {
+    return LARDER_ENOMEM;
+  }
+  *named = (named_maker){.make = make, .context = context};
+  memcpy(named->name, name, strlen(name) + 1);
+  lrd_lock(&cache->makers->mutex);
+  named_maker *at = cache->makers->named;
+  while (at && strcmp(at->name, name) != 0) {
+    at = at->next;
+  }
+  if (!at) {
+    named->next = cache->makers->named;
+    cache->makers->named = named;
+    named = NULL;
+  }
+  lrd_unlock(&cache->makers->mutex);
+  lrd_dealloc(named);
+  return at ? LARDER_EBUSY : LARDER_OK;
+}
+
+bool lrd_maker_configured(larder_ns *ns, larder_make *make_out, void **context_out) {
+  lrd_makers *makers = ns->cache->makers;
+  const lrd_config_maker *maker = &ns->policy.maker;
+  if (maker->type != LRD_MAKER_CALLBACK) {
+    return false;
+  }
+  lrd_lock(&makers->mutex);
+  const named_maker *at = makers->named;
+  while (at && strcmp(at->name, maker->what) != 0) {
+    at = at->next;
+  }
+  if (at) {
+    *make_out = at->make;
+    *context_out = at->context;
+  }
+  lrd_unlock(&makers->mutex);
+  return at != NULL;
+}

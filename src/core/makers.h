@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * get_or_make from inside: a call's wishes, how a flight is led, how what was made is kept. makers.c has what a cache needs
+ * for it, get_or_make.c the call itself, making_run.c the leader's part, made_keep.c the store.
+ */
+#ifndef LRD_CORE_MAKERS_H
+#define LRD_CORE_MAKERS_H
+
+#include "flight.h"
+#include "maker/making.h"
+#include "making_pool.h"
+#include <larder/ext/maker.h>
+
+#define LRD_RETRY_AFTER_MAX_MS INT64_C(3600000) /* however long an origin asks to be left alone */
+
+struct lrd_makers {
+  lrd_cancel cancel;
+  lrd_pool *pool;
+  lrd_mutex mutex; /* of the names */
+  struct lrd_named_maker *named;
+};
+
+LARDER_MUST_CHECK larder_err lrd_makers_open(larder *cache);
+/* What runs behind is told to end, and waited for. No call is under way. lrd_makers_resume takes it back. */
+void lrd_makers_quiet(larder *cache);
+void lrd_makers_resume(larder *cache);
+void lrd_makers_free(larder *cache);
+/* In a forked child. */
+void lrd_makers_abandon(larder *cache);
+/* Once a second: flights past their deadline, leases of the dead. */
+void lrd_makers_tick(larder *cache);
+
+/* Who makes and how. */
+typedef struct lrd_wanted {
+  lrd_op op;
+  larder_make make; /* NULL: nobody */
+  void *context;
+  bool lasting; /* it may be called after the call that brought it has returned */
+  bool fresh;
+  bool no_wait;
+  bool behind;     /* nobody waits */
+  bool on_pool;    /* on a thread of ours */
+  int64_t soft_ns; /* INT64_MAX: for ever */
+  int64_t hard_ns;
+  uint64_t seen_stamp; /* of what was kept when it was looked for; 0: nothing */
+} lrd_wanted;
+
+/* By boot time, of a making that begins now. */
+int64_t lrd_wanted_deadline(const lrd_wanted *wanted);
+/* The maker that the configuration names; false when there is none, or it has not been registered. */
+bool lrd_maker_configured(larder_ns *ns, larder_make *make_out, void **context_out);
+
+/* Leads the flight until it has landed, on the calling thread. Blocks for as long as the making takes. */
+void lrd_making_run(lrd_flight *flight, const lrd_wanted *wanted);
+
+/* --- made_keep.c --------------------------------------------------------------------------------------------------------- */
+
+/* What has been made of the flight's key; facts without stamp. */
+typedef struct lrd_made_value {
+  const void *value;
+  size_t len;
+  larder_facts facts;
+  bool not_kept;       /* it is only handed out */
+  uint64_t only_stamp; /* UNCHANGED: of what is good still */
+} lrd_made_value;
+
+/* Each keeps it unless the key was changed since the flight began, which is counted. LARDER_OK: it is kept. */
+larder_err lrd_made_keep(lrd_flight *flight, const lrd_op *op, lrd_made_value *made);
+larder_err lrd_made_keep_absent(lrd_flight *flight, const lrd_op *op, bool something_kept);
+larder_err lrd_made_keep_unchanged(lrd_flight *flight, const lrd_op *op, const lrd_made_value *made);
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The leader's part of a flight:
+ *
+ *   the lease                where other processes may make the key, too; who has it first makes it
+ *   look again               somebody may have made it meanwhile: then everybody aboard looks for it
+ *   the maker                called without any lock, its time taken
+ *   keep                     before anybody is told, so that who comes next finds it
+ *   land                     those aboard are told, then the lease ends
+ *
+ * On a thread of ours all but the maker and the waiting is marked busy, for who forks meanwhile.
+ */
+#include "makers.h"
+
+#include "base/bytes.h"
+#include "base/fail.h"
+#include <larder/kind.h>
+
+#define MS INT64_C(1000000)
+
+/* A flight being led. */
+typedef struct run {
+  lrd_flight *flight;
+  const lrd_wanted *wanted;
+  larder_ns *ns;
+  larder_value kept; /* pinned; what the maker may find good still */
+  larder_facts kept_facts;
+  bool there;
+  lrd_landing landing;
+  uint8_t *value;
+  int64_t failed_until_ns;
+  larder_error err;
+} run;
+
+static void idle_begin(const run *r) {
+  if (r->wanted->on_pool) {
+    lrd_busy_end();
+  }
+}
+
+static void idle_end(const run *r) {
+  if (r->wanted->on_pool) {
+    lrd_busy_begin();
+  }
+}
+
+static void failed(run *r, larder_err why, const char *reason) { r->landing = (lrd_landing){.result = why, .reason = reason}; }
+
+/* --- the lease ----------------------------------------------------------------------------------------------------------- */
+
+static bool told_of_failure(run *r, larder_err failure, const char *reason) {
+  if (failure == LARDER_OK) {
+    return false;
+  }
+  (void)lrd_fail(&r->err, failure, 0, "maker", "%s", reason);
+  failed(r, failure, r->err.message);
+  r->landing.told = true;
+  return true;
+}
+
+static bool given_up(run *r) {
+  const lrd_cancel *cancel = &r->ns->cache->makers->cancel;
+  int64_t const deadline_ns = lrd_flight_deadline(r->flight);
+  if (r->wanted->on_pool && atomic_load(&cancel->closing)) {
+    failed(r, LARDER_ECANCELLED, "the cache is closing");
+    return true;
+  }
+  if (deadline_ns != LRD_NO_DEADLINE && lrd_boot_ns(cancel->clock) >= deadline_ns) {
+    failed(r, LARDER_EAWAY, "another process was making it until the hard time-out");
+    return true;
+  }
+  return false;
+}
+
+static int64_t lease_wait_ns(const run *r) {
+  int64_t const deadline_ns = lrd_flight_deadline(r->flight);
+  return deadline_ns == LRD_NO_DEADLINE ? INT64_MAX : deadline_ns - lrd_boot_ns(r->ns->cache->clock);
+}
+
+/* Then the slot tells whether the key was changed, or a neighbour of it. */
+static bool goes_without_lease(run *r) {
+  lrd_slots *slots = r->ns->cache->slots;
+  return lrd_flight_take_lease(r->flight, NULL, lrd_slot_token(slots, lrd_slot_of(slots, r->wanted->op.hash)));
+}
+
+/* True when the key is ours to make on this host; else the landing says why not. */
+static bool lease_get(run *r) {
+  lrd_leases *leases = r->ns->cache->leases;
+  uint64_t const hash = r->wanted->op.hash;
+  lrd_lease lease;
+  for (;;) {
+    lrd_lease_answer const said = lrd_lease_take(leases, hash, lrd_flight_deadline(r->flight), r->wanted->fresh, &lease);
+    if (said == LRD_LEASE_FAILED) {
+      return !told_of_failure(r, lease.failure, lease.reason);
+    }
+    if (said == LRD_LEASE_NONE) {
+      return goes_without_lease(r);
+    }
+    if (said == LRD_LEASE_TAKEN) {
+      bool const goes_on = lrd_flight_take_lease(r->flight, &lease, 0);
+      if (!goes_on) {
+        lrd_lease_end(leases, &lease, LARDER_OK, NULL, 0);
+      }
+      return goes_on;
+    }
+    if (given_up(r)) {
+      return false;
+    }
+    idle_begin(r);
+    lrd_lease_wait(leases, &lease, lease_wait_ns(r));
+    idle_end(r);
+  }
+}
+
+/* Whether the key may be made now, by this thread. */
+static bool may_make(run *r) {
+  char reason[LRD_LEASE_REASON];
+  if (r->ns->cache->leases && lrd_ns_coherent(r->ns)) {
+    return lease_get(r);
+  }
+  if (lrd_ns_coherent(r->ns) && !goes_without_lease(r)) {
+    return false;
+  }
+  return r->wanted->fresh || !told_of_failure(r, lrd_flights_failure(r->ns->cache->flights, &r->wanted->op, reason), reason);
+}
+
+/* --- what is kept meanwhile ---------------------------------------------------------------------------------------------- */
+
+/* True when somebody has made it since it was looked for: those aboard find it. */
+static bool made_meanwhile(run *r) {
+  r->there = lrd_look_up(&r->wanted->op, &r->kept, &r->kept_facts) == LARDER_OK;
+  if (!r->there || r->kept.stale || (r->wanted->fresh && r->kept_facts.stamp == r->wanted->seen_stamp)) {
+    return false;
+  }
+  r->landing = (lrd_landing){.look = true};
+  return true;
+}
+
+static bool has_value(const run *r) { return r->there && r->kept_facts.kind != LARDER_KIND_ABSENT; }
+
+/* --- the maker ----------------------------------------------------------------------------------------------------------- */
+
+static void cost_note(larder_ns *ns, int64_t took_ns) {
+  int64_t const before = atomic_load_explicit(&ns->making_cost_ns, memory_order_relaxed);
+  int64_t const now = before == 0 ? took_ns : before + (took_ns - before) / 8;
+  atomic_store_explicit(&ns->making_cost_ns, now > 0 ? now : 1, memory_order_relaxed);
+}
+
+static larder_err call_maker(run *r, larder_made *made) {
+  const lrd_wanted *wanted = r->wanted;
+  const lrd_clock *clock = r->ns->cache->clock;
+  larder_making making = {.size = sizeof making,
+                          .ns = r->ns,
+                          .key = wanted->op.key,
+                          .key_len = wanted->op.key_len,
+                          .kept = has_value(r) ? r->kept.data : NULL,
+                          .kept_len = has_value(r) ? r->kept.len : 0,
+                          .kept_facts = has_value(r) ? &r->kept_facts : NULL,
+                          .deadline_ns = lrd_flight_deadline(r->flight),
+                          .behind = wanted->behind,
+                          .cancel = &r->ns->cache->makers->cancel};
+  int64_t const began_ns = lrd_mono_ns(clock);
+  idle_begin(r);
+  larder_err result = wanted->make(wanted->context, &making, made, &r->err);
+  idle_end(r);
+  int64_t const took_ns = lrd_mono_ns(clock) - began_ns;
+  lrd_stats_time(r->ns->cell, LRD_OP_MAKE, took_ns);
+  if (result == LARDER_OK) {
+    cost_note(r->ns, took_ns);
+  }
+  return result > 0 ? LARDER_EINVAL : result;
+}
+
+/* Whether it is worth trying again soon: what is wrong with the call or the machine is not the origin's. */
+static bool remembered(larder_err why) { return why != LARDER_ECANCELLED && why != LARDER_ENOMEM && why != LARDER_EBUSY; }
+
+static void making_failed(run *r, larder_err why, int64_t retry_after_ms) {
+  int64_t ms = r->ns->policy.error_ttl_ms;
+  if (retry_after_ms > 0) {
+    ms = retry_after_ms < LRD_RETRY_AFTER_MAX_MS ? retry_after_ms : LRD_RETRY_AFTER_MAX_MS;
+  }
+  if (r->err.message[0] == 0) {
+    (void)lrd_fail(&r->err, why, 0, "maker", "the maker of namespace %s failed: %s", r->ns->name, larder_err_text(why));
+  }
+  lrd_stats_add(r->ns->cell, LRD_STAT_MAKE_FAILED, 1);
+  failed(r, why, r->err.message);
+  if (ms > 0 && remembered(why)) {
+    r->failed_until_ns = lrd_boot_ns(r->ns->cache->clock) + ms * MS;
+  }
+}
+
+/* --- what it made -------------------------------------------------------------------------------------------------------- */
+
+static larder_err made_check(run *r, const larder_made *made, uint8_t *tags_room, lrd_made_value *out) {
+  larder_format format;
+  if (!made->value && made->len > 0) {
+    return lrd_fail(&r->err, LARDER_EINVAL, 0, "maker", "the maker of namespace %s gave a length and no value", r->ns->name);
+  }
+  if (made->len > LARDER_VALUE_MAX) {
+    return lrd_fail(&r->err, LARDER_ETOOBIG, 0, "maker", "the maker of namespace %s made %zu bytes, and %llu are the most",
+                    r->ns->name, made->len, (unsigned long long)LARDER_VALUE_MAX);
+  }
+  *out = (lrd_made_value){.value = made->value, .len = made->len, .not_kept = made->not_kept};
+  larder_err result = lrd_facts_from_options(r->ns, &made->put, made->len, tags_room, &out->facts);
+  if (result != LARDER_OK) {
+    return lrd_fail(&r->err, result, 0, "maker", "the maker of namespace %s gave facts that can't be kept: %s", r->ns->name,
+                    larder_err_text(result));
+  }
+  return larder_kind_check(out->facts.kind, made->value, made->len, &format, &r->err);
+}
+
+static void land_value(run *r, const void *value, size_t len, const larder_facts *facts) {
+  r->value = lrd_alloc(len > 0 ? len : 1);
+  if (!r->value) {
+    failed(r, LARDER_ENOMEM, "out of memory");
+    return;
+  }
+  if (len > 0) {
+    memcpy(r->value, value, len);
+  }
+  r->landing = (lrd_landing){.result = LARDER_OK, .len = len, .facts = *facts};
+  r->landing.facts.value_len = r->landing.facts.raw_len = len;
+}
+
+static void made_value(run *r, const larder_made *made) {
+  uint8_t tags_room[LARDER_TAGS_MAX * (1 + LARDER_TAG_MAX)];
+  lrd_made_value new;
+  larder_err result = made_check(r, made, tags_room, &new);
+  if (result != LARDER_OK) {
+    making_failed(r, result, 0);
+    return;
+  }
+  lrd_stats_add(r->ns->cell, LRD_STAT_MADE, 1);
+  (void)lrd_made_keep(r->flight, &r->wanted->op, &new); /* what can't be kept is handed out all the same */
+  land_value(r, made->value, made->len, &new.facts);
+}
+
+static void made_absent(run *r) {
+  lrd_stats_add(r->ns->cell, LRD_STAT_MADE_ABSENT, 1);
+  (void)lrd_made_keep_absent(r->flight, &r->wanted->op, r->there);
+  r->landing = (lrd_landing){.result = LARDER_MISS};
+}
+
+static void made_unchanged(run *r, const larder_made *made) {
+  if (!has_value(r)) {
+    (void)lrd_fail(&r->err, LARDER_EINVAL, 0, "maker", "the maker of namespace %s found unchanged what is not kept",
+                   r->ns->name);
+    making_failed(r, LARDER_EINVAL, 0);
+    return;
+  }
+  lrd_made_value still = {.facts = r->kept_facts, .only_stamp = r->kept_facts.stamp};
+  lrd_facts_set_lifetime(r->ns, made->put.ttl_ms, made->put.stale_ms, &still.facts);
+  lrd_stats_add(r->ns->cell, LRD_STAT_MADE_UNCHANGED, 1);
+  (void)lrd_made_keep_unchanged(r->flight, &r->wanted->op, &still);
+  land_value(r, r->kept.data, r->kept.len, &still.facts);
+}
+
+static void make(run *r) {
+  larder_made made = {.size = sizeof made, .put = {.size = sizeof made.put}};
+  larder_err result = call_maker(r, &made);
+  if (result != LARDER_OK) {
+    making_failed(r, result, made.retry_after_ms);
+  } else if (made.what == LARDER_MADE_VALUE) {
+    made_value(r, &made);
+  } else if (made.what == LARDER_MADE_ABSENT) {
+    made_absent(r);
+  } else {
+    made_unchanged(r, &made);
+  }
+  if (made.release) {
+    idle_begin(r);
+    made.release(made.release_context, made.value);
+    idle_end(r);
+  }
+}
+
+void lrd_making_run(lrd_flight *flight, const lrd_wanted *wanted) {
+  run r = {.flight = flight, .wanted = wanted, .ns = wanted->op.ns};
+  r.landing = (lrd_landing){.result = LARDER_ECANCELLED, .reason = "it was given up"};
+  lrd_flight_lead(flight);
+  if (may_make(&r) && !made_meanwhile(&r)) {
+    make(&r);
+  }
+  larder_value_release(&r.kept);
+  lrd_flight_lead_end(flight);
+  (void)lrd_flight_land(flight, &r.landing, r.value, r.failed_until_ns);
+}
