@@ -101,6 +101,34 @@ larder_err lrd_config_look_at(const lrd_config_source *source, lrd_config_look *
 
 /* --- into lrd_config ------------------------------------------------------------------------------------------------ */
 
+static lrd_config_maker maker_of(const lrd_settings_maker *maker) {
+  return (lrd_config_maker){.type = (lrd_maker_type)maker->type,
+                            .argv = maker->command,
+                            .what = maker->http != NULL     ? maker->http
+                                    : maker->recipe != NULL ? maker->recipe
+                                                            : maker->callback,
+                            .separator = maker->separator,
+                            .parallel = maker->parallel,
+                            .rate_per_s = maker->rate_per_s,
+                            .burst = maker->burst,
+                            .soft_timeout_ms = maker->soft_timeout_ms,
+                            .hard_timeout_ms = maker->hard_timeout_ms,
+                            .value_bytes_max = maker->value_bytes_max,
+                            .retries = maker->retries,
+                            .retry_delay_ms = maker->retry_delay_ms,
+                            .headers = maker->headers,
+                            .ca_file = maker->ca_file,
+                            .connect_timeout_ms = maker->connect_timeout_ms,
+                            .attempt_timeout_ms = maker->attempt_timeout_ms,
+                            .redirects = maker->redirects,
+                            .host_rate_per_s = maker->host_rate_per_s,
+                            .cache_control = maker->cache_control,
+                            .inherit_environment = maker->inherit_environment,
+                            .environment = maker->environment,
+                            .folder = maker->folder,
+                            .absent_exit = (int)maker->absent_exit};
+}
+
 static bool ns_fill(lrd_config_ns *ns, const lrd_settings_policy *policy, lrd_config_arena *arena) {
   char name[32];
   lrd_option_choice(lrd_option_find(LRD_SCOPE_POLICY, "policy"), policy->memory_policy, name);
@@ -117,6 +145,10 @@ static bool ns_fill(lrd_config_ns *ns, const lrd_settings_policy *policy, lrd_co
       .kind = (larder_kind)policy->kind,
       .warm = policy->warm,
       .warm_len = policy->warm_len,
+      .maker = maker_of(&policy->maker),
+      .negative_ttl_ms = policy->negative_ttl_ms,
+      .error_ttl_ms = policy->error_ttl_ms,
+      .early_refresh = policy->early_refresh,
       .coding = {.codec = policy->compression.enable ? policy->compression.codec + 1 : 0,
                  .level = (unsigned)policy->compression.level,
                  .threshold_bytes = policy->compression.threshold_bytes,

@@ -98,6 +98,18 @@ static void names_write(writer *w) {
   lrd_writer_map_close(w);
 }
 
+static void argv_write(writer *w) {
+  lrd_writer_map_open(w, NULL, true);
+  lrd_writer_string(w, "type", "array");
+  number_write(w, "minItems", 1);
+  lrd_writer_map_open(w, "items", true);
+  lrd_writer_list_open(w, "anyOf");
+  text_write(w, NULL);
+  lrd_writer_list_close(w);
+  lrd_writer_map_close(w);
+  lrd_writer_map_close(w);
+}
+
 /* An element of a chain: a name, or one pair of name and mapping. */
 static void chain_write(writer *w) {
   lrd_writer_map_open(w, NULL, true);
@@ -206,6 +218,16 @@ static void alternatives_write(writer *w, const lrd_option *row) {
   case LRD_OPTION_CHAIN:
     chain_write(w);
     break;
+  case LRD_OPTION_RATE:
+    range_write(w, "number", row->min, row->max);
+    pattern_write(w, "^[0-9.]+(/([Ss]|[Mm][Ii][Nn]|[Hh]|[Dd]))?$");
+    break;
+  case LRD_OPTION_SIGN:
+    pattern_write(w, "^[!-{}~]$");
+    break;
+  case LRD_OPTION_ARGV:
+    argv_write(w);
+    break;
   case LRD_OPTION_ANY:
     break;
   }
@@ -218,7 +240,7 @@ static void row_write(writer *w, const lrd_option *row, const char *name) {
   lrd_writer_string(w, "description", row->sentence);
   if (row->type == LRD_OPTION_ANY) {
     char comment[128];
-    snprintf(comment, sizeof comment, "Needs %s, which this build does not have.", row->needs != NULL ? row->needs : "makers");
+    snprintf(comment, sizeof comment, "Needs %s, which this build does not have.", row->needs);
     lrd_writer_string(w, "$comment", comment);
     lrd_writer_map_open(w, "not", true);
     lrd_writer_map_close(w);
@@ -239,6 +261,22 @@ static void row_write(writer *w, const lrd_option *row, const char *name) {
   lrd_writer_map_close(w);
 }
 
+/* Of some rows exactly one. */
+static void one_write(writer *w, lrd_scope scope) {
+  bool any = false;
+  for (const lrd_option *row = lrd_option_next(scope, NULL); row != NULL; row = lrd_option_next(scope, row)) {
+    if ((row->flags & LRD_OPTION_ONE) == 0) continue;
+    if (!any) lrd_writer_list_open(w, "oneOf");
+    any = true;
+    lrd_writer_map_open(w, NULL, true);
+    lrd_writer_list_open(w, "required");
+    lrd_writer_string(w, NULL, row->name);
+    lrd_writer_list_close(w);
+    lrd_writer_map_close(w);
+  }
+  if (any) lrd_writer_list_close(w);
+}
+
 static void scope_write(writer *w, lrd_scope scope) {
   lrd_writer_map_open(w, lrd_scope_infos[scope].name, false);
   lrd_writer_string(w, "description", lrd_scope_infos[scope].sentence);
@@ -250,6 +288,7 @@ static void scope_write(writer *w, lrd_scope scope) {
     if (row->other != NULL) row_write(w, row, row->other);
   }
   lrd_writer_map_close(w);
+  one_write(w, scope);
   lrd_writer_map_close(w);
 }
 

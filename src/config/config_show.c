@@ -2,12 +2,14 @@
 /* Walks the option table as the reader does, row by row, with the writer instead of the tree. */
 #include "config/config_show.h"
 
+#include "base/redact.h"
 #include "config/config_writer.h"
 #include "config/option_value.h"
 
 typedef struct shower {
   const lrd_settings *settings;
   lrd_config_writer writer;
+  char *secrets; /* for base/redact.h */
 } shower;
 
 static void scope_show(shower *s, lrd_scope scope, const void *section, unsigned without);
@@ -25,20 +27,36 @@ static larder_err escape_variables(lrd_buf *text) {
   return err;
 }
 
+/* A text in which secrets may be: they are hidden, and variables escaped. */
+static larder_err veil(shower *s, const char *text, lrd_buf *out) {
+  lrd_hidden hidden = {0};
+  larder_err err = lrd_redact_text(s->secrets, text, strlen(text), false, out, &hidden);
+  return err == LARDER_OK ? escape_variables(out) : err;
+}
+
 static void value_show(shower *s, const lrd_option *row, const void *section) {
   lrd_config_writer *w = &s->writer;
   lrd_buf text = {0};
   bool is_text = row->type == LRD_OPTION_TEXT || row->type == LRD_OPTION_PATH;
   if (w->err == LARDER_OK) w->err = lrd_option_get(row, section, &text);
-  if (w->err == LARDER_OK && is_text) w->err = escape_variables(&text);
+  if (w->err == LARDER_OK && (row->flags & LRD_OPTION_VEILED) != 0) {
+    w->err = lrd_buf_terminate(&text);
+    lrd_buf clean = {0};
+    if (w->err == LARDER_OK) w->err = veil(s, (const char *)text.data, &clean);
+    lrd_buf_fini(&text);
+    text = clean;
+  } else if (w->err == LARDER_OK && is_text) {
+    w->err = escape_variables(&text);
+  }
   if (w->err == LARDER_OK) w->err = lrd_buf_terminate(&text);
   if (w->err == LARDER_OK) {
     const char *value = (const char *)text.data;
     if ((row->flags & LRD_OPTION_SECRET) != 0)
       lrd_writer_string(w, row->name, "(hidden)");
-    else if (is_text)
+    else if (is_text || row->type == LRD_OPTION_SIGN)
       lrd_writer_string(w, row->name, value);
-    else if (row->type == LRD_OPTION_DURATION || row->type == LRD_OPTION_SIZE || row->type == LRD_OPTION_CHOICE)
+    else if (row->type == LRD_OPTION_DURATION || row->type == LRD_OPTION_SIZE || row->type == LRD_OPTION_CHOICE ||
+             row->type == LRD_OPTION_RATE)
       lrd_writer_word(w, row->name, value);
     else
       lrd_writer_raw(w, row->name, value);
@@ -47,13 +65,15 @@ static void value_show(shower *s, const lrd_option *row, const void *section) {
 }
 
 /* `name=value` lines, as members of the map that is open. */
-static void lines_show(shower *s, const char *lines) {
+static void lines_show(shower *s, const char *lines, bool secret) {
   lrd_config_writer *w = &s->writer;
   while (lines != NULL && *lines != '\0' && w->err == LARDER_OK) {
     size_t name_len = strcspn(lines, "="), line_len = strcspn(lines, "\n");
     char *name = lrd_strndup(lines, name_len);
     lrd_buf value = {0};
-    w->err = name == NULL ? LARDER_ENOMEM : lrd_buf_append(&value, lines + name_len + 1, line_len - name_len - 1);
+    w->err = name == NULL ? LARDER_ENOMEM
+             : secret     ? lrd_buf_append_str(&value, LRD_REDACTED)
+                          : lrd_buf_append(&value, lines + name_len + 1, line_len - name_len - 1);
     if (w->err == LARDER_OK) w->err = escape_variables(&value);
     if (w->err == LARDER_OK) w->err = lrd_buf_terminate(&value);
     if (w->err == LARDER_OK) lrd_writer_string(w, name, (const char *)value.data);
@@ -65,8 +85,28 @@ static void lines_show(shower *s, const char *lines) {
 
 static void pairs_show(shower *s, const lrd_option *row, const void *section) {
   lrd_writer_map_open(&s->writer, row->name, true);
-  lines_show(s, *(const char *const *)((const char *)section + row->offset));
+  lines_show(s, *(const char *const *)((const char *)section + row->offset), (row->flags & LRD_OPTION_SECRET) != 0);
   lrd_writer_map_close(&s->writer);
+}
+
+/* Whether an argument says that the next one is a secret: `--token`. */
+static bool names_secret(const shower *s, const char *argument) {
+  return argument[0] == '-' && strchr(argument, '=') == NULL && lrd_secret_name(s->secrets, argument, strlen(argument));
+}
+
+static void argv_show(shower *s, const lrd_option *row, const void *section) {
+  lrd_config_writer *w = &s->writer;
+  const char *const *argv = *(const char *const *const *)((const char *)section + row->offset);
+  lrd_writer_list_open(w, row->name);
+  for (size_t i = 0; argv[i] != NULL && w->err == LARDER_OK; i++) {
+    lrd_buf text = {0};
+    bool secret = i > 0 && names_secret(s, argv[i - 1]);
+    w->err = secret ? lrd_buf_append_str(&text, LRD_REDACTED) : veil(s, argv[i], &text);
+    if (w->err == LARDER_OK) w->err = lrd_buf_terminate(&text);
+    if (w->err == LARDER_OK) lrd_writer_string(w, NULL, (const char *)text.data);
+    lrd_buf_fini(&text);
+  }
+  lrd_writer_list_close(w);
 }
 
 static void warm_show(shower *s, const lrd_option *row, const lrd_settings_policy *policy) {
@@ -74,7 +114,7 @@ static void warm_show(shower *s, const lrd_option *row, const lrd_settings_polic
   for (size_t i = 0; i < policy->warm_len; i++) {
     lrd_writer_map_open(&s->writer, NULL, true);
     lrd_writer_string(&s->writer, "recipe", policy->warm[i].recipe);
-    lines_show(s, policy->warm[i].params);
+    lines_show(s, policy->warm[i].params, false);
     lrd_writer_map_close(&s->writer);
   }
   lrd_writer_list_close(&s->writer);
@@ -152,14 +192,20 @@ static void policies_show(shower *s, const lrd_option *row) {
   lrd_writer_map_close(&s->writer);
 }
 
+/* Which rows a section has nothing to say about: what a maker of another type would. */
+static unsigned without_of(const lrd_option *row, const void *section) {
+  if (row->inside != LRD_SCOPE_MAKER) return 0;
+  uint32_t type = ((const lrd_settings_maker *)(const void *)((const char *)section + row->offset))->type;
+  return (type == LRD_MAKER_HTTP ? 0u : LRD_OPTION_HTTP) | (type == LRD_MAKER_COMMAND ? 0u : LRD_OPTION_COMMAND);
+}
+
 static void row_show(shower *s, const lrd_option *row, const void *section) {
   switch (row->type) {
   case LRD_OPTION_ANY:
     break;
   case LRD_OPTION_SECTION:
-    if (row->inside == LRD_SCOPE_MAKER) break; /* never stored: it is refused */
     lrd_writer_map_open(&s->writer, row->name, false);
-    scope_show(s, row->inside, (const char *)section + row->offset, 0);
+    scope_show(s, row->inside, (const char *)section + row->offset, without_of(row, section));
     lrd_writer_map_close(&s->writer);
     break;
   case LRD_OPTION_TTLS:
@@ -174,6 +220,9 @@ static void row_show(shower *s, const lrd_option *row, const void *section) {
     break;
   case LRD_OPTION_WARM:
     warm_show(s, row, section);
+    break;
+  case LRD_OPTION_ARGV:
+    argv_show(s, row, section);
     break;
   case LRD_OPTION_PAIRS:
     pairs_show(s, row, section);
@@ -191,19 +240,23 @@ static void scope_show(shower *s, lrd_scope scope, const void *section, unsigned
   for (const lrd_option *row = lrd_option_next(scope, NULL); row != NULL; row = lrd_option_next(scope, row)) {
     bool hidden = (row->flags & (LRD_OPTION_SAME | without)) != 0;
     if (row->type == LRD_OPTION_WARM) hidden = ((const lrd_settings_policy *)section)->warm_len == 0;
+    if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_MAKER)
+      hidden = ((const lrd_settings_policy *)section)->maker.type == LRD_MAKER_NONE;
     if (!hidden && !lrd_option_unset(row, section)) row_show(s, row, section);
   }
 }
 
 larder_err lrd_config_show_text(const lrd_settings *settings, bool as_json, char **out) {
   shower s = {.settings = settings, .writer = {.json = as_json}};
+  larder_err err = lrd_secrets_make(settings->cache.secrets, &s.secrets);
+  if (err != LARDER_OK) return err;
   lrd_writer_map_open(&s.writer, NULL, false);
   lrd_writer_map_open(&s.writer, "cache", false);
   scope_show(&s, LRD_SCOPE_CACHE, &settings->cache, 0);
   lrd_writer_map_close(&s.writer);
   lrd_writer_map_close(&s.writer);
-  larder_err err = LARDER_OK;
   char *text = lrd_writer_finish(&s.writer, &err);
+  lrd_dealloc(s.secrets);
   if (err == LARDER_OK) *out = text;
   return err;
 }

@@ -96,6 +96,49 @@ static bool real_set(const lrd_option *row, void *section, const char *text) {
   return true;
 }
 
+/* `5/s`: the unit is how long a number of them is spread over. */
+static const struct {
+  const char *name;
+  double seconds;
+} rate_units[] = {{"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}};
+#define RATE_UNITS (sizeof rate_units / sizeof *rate_units)
+
+static bool rate_set(const lrd_option *row, void *section, const char *text) {
+  char number[33];
+  double value = 0, seconds = 1;
+  size_t len = strcspn(text, "/");
+  if (len >= sizeof number) return false;
+  memcpy(number, text, len);
+  number[len] = '\0';
+  if (!real_parse(number, &value)) return false;
+  if (text[len] == '/') {
+    size_t unit = 0;
+    while (unit < RATE_UNITS && strcasecmp(text + len + 1, rate_units[unit].name) != 0) unit++;
+    if (unit == RATE_UNITS) return false;
+    seconds = rate_units[unit].seconds;
+  }
+  value /= seconds;
+  if (!within(row, value) || (value > 0 && value * 86400 < 1 - 1e-9)) return false;
+  *(double *)row_at(row, section) = value;
+  return true;
+}
+
+/* In the shortest unit that needs no fraction, else a day: then it has no exponent, as it is at least one. */
+static larder_err rate_get(double value, lrd_buf *out) {
+  size_t unit = 0;
+  for (; unit + 1 < RATE_UNITS; unit++) {
+    double number = value * rate_units[unit].seconds;
+    if (fabs(number - round(number)) < 1e-9 * number || number == 0) break;
+  }
+  return lrd_buf_printf(out, "%.15g/%s", value * rate_units[unit].seconds, rate_units[unit].name);
+}
+
+static bool sign_set(const lrd_option *row, void *section, const char *text) {
+  if (!isgraph((unsigned char)text[0]) || text[0] == '|' || text[1] != '\0') return false;
+  *(char *)row_at(row, section) = text[0];
+  return true;
+}
+
 static bool choice_set(const lrd_option *row, void *section, const char *text) {
   char name[32];
   for (uint32_t i = 0; lrd_option_choice(row, i, name)[0] != '\0'; i++) {
@@ -120,6 +163,10 @@ bool lrd_option_set(const lrd_option *row, void *section, const char *text) {
     return duration_set(row, section, text);
   case LRD_OPTION_CHOICE:
     return choice_set(row, section, text);
+  case LRD_OPTION_RATE:
+    return rate_set(row, section, text);
+  case LRD_OPTION_SIGN:
+    return sign_set(row, section, text);
   case LRD_OPTION_TEXT:
   case LRD_OPTION_PATH:
     if (row->type == LRD_OPTION_PATH && text[0] == '\0') return false;
@@ -184,6 +231,17 @@ const char *lrd_option_expected(const lrd_option *row, char out[LRD_EXPECTED_MAX
   case LRD_OPTION_CHAIN:
     snprintf(out, LRD_EXPECTED_MAX, "a list of tiers such as [memory, sqlite]");
     break;
+  case LRD_OPTION_RATE:
+    snprintf(out, LRD_EXPECTED_MAX,
+             "how often, such as 5/s, 300/min, 1000/h or 10/d, from 1/d to %s/s, or 0 (a bare number is so many a second)",
+             high);
+    break;
+  case LRD_OPTION_SIGN:
+    snprintf(out, LRD_EXPECTED_MAX, "one character, not |");
+    break;
+  case LRD_OPTION_ARGV:
+    snprintf(out, LRD_EXPECTED_MAX, "a list of a program and its arguments");
+    break;
   case LRD_OPTION_NAMES:
     snprintf(out, LRD_EXPECTED_MAX, "a list of names");
     break;
@@ -202,7 +260,7 @@ const char *lrd_option_expected(const lrd_option *row, char out[LRD_EXPECTED_MAX
 
 bool lrd_option_unset(const lrd_option *row, const void *section) {
   if (row->type != LRD_OPTION_TEXT && row->type != LRD_OPTION_PATH && row->type != LRD_OPTION_PAIRS &&
-      row->type != LRD_OPTION_NAMES)
+      row->type != LRD_OPTION_NAMES && row->type != LRD_OPTION_ARGV)
     return false;
   return *(const char *const *)row_at_const(row, section) == NULL;
 }
@@ -224,6 +282,10 @@ larder_err lrd_option_get(const lrd_option *row, const void *section, lrd_buf *o
   case LRD_OPTION_DURATION:
     if (*(const int64_t *)at == LRD_TTL_NEVER) return lrd_buf_append_str(out, "never");
     return lrd_buf_append_str(out, lrd_duration_format(*(const int64_t *)at, text, sizeof text));
+  case LRD_OPTION_RATE:
+    return rate_get(*(const double *)at, out);
+  case LRD_OPTION_SIGN:
+    return lrd_buf_append_byte(out, (uint8_t) * (const char *)at);
   case LRD_OPTION_CHOICE:
     return lrd_buf_append_str(out, lrd_option_choice(row, *(const uint32_t *)at, text));
   default:
@@ -233,8 +295,7 @@ larder_err lrd_option_get(const lrd_option *row, const void *section, lrd_buf *o
 
 void lrd_option_set_defaults(lrd_scope scope, void *section) {
   for (const lrd_option *row = lrd_option_next(scope, NULL); row != NULL; row = lrd_option_next(scope, row)) {
-    if (row->type == LRD_OPTION_SECTION && row->inside != LRD_SCOPE_MAKER)
-      lrd_option_set_defaults(row->inside, row_at(row, section));
+    if (row->type == LRD_OPTION_SECTION) lrd_option_set_defaults(row->inside, row_at(row, section));
     if (row->fallback == NULL) continue;
     bool ok = lrd_option_set(row, section, row->fallback);
     LRD_ASSERT(ok); /* a default that its own row refuses is a mistake in the table */

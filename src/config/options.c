@@ -10,6 +10,7 @@
 #define MIB    1048576.0
 #define TIB    1099511627776.0
 #define SECOND 1000.0
+#define HOUR   3600000.0
 #define DAY    86400000.0
 #define YEARS  (100 * 365 * DAY)
 
@@ -26,6 +27,7 @@
 #define BREAK(field)  offsetof(lrd_settings_breaker, field)
 #define POLICY(field) offsetof(lrd_settings_policy, field)
 #define LIMIT(field)  offsetof(lrd_settings_limit, field)
+#define MAKER(field)  offsetof(lrd_settings_maker, field)
 #define AHEAD(field)  offsetof(lrd_settings_prefetch, field)
 #define WATCH(field)  offsetof(lrd_settings_monitoring, field)
 
@@ -238,10 +240,22 @@ const lrd_option lrd_options[] = {
     {ROW(POLICY, "seal", SECTION), .flags = LRD_OPTION_INHERIT | LRD_OPTION_SHORT, .inside = LRD_SCOPE_SEAL,
      .offset = POLICY(seal),
      .sentence = "Encrypt values where they are stored: an algorithm, or a mapping. Needs a key (docs/secrets.md)."},
-    {ROW(POLICY, "maker", SECTION), .inside = LRD_SCOPE_MAKER, .sentence = "How a missing entry is made."},
+    {ROW(POLICY, "maker", SECTION), .flags = LRD_OPTION_INHERIT, .inside = LRD_SCOPE_MAKER, .offset = POLICY(maker),
+     .sentence = "How a missing entry is made. A namespace that has one has nothing of the maker of `defaults`."},
+    {ROW(POLICY, "negative_ttl", DURATION), .flags = LRD_OPTION_INHERIT, TIME_IN("seconds", SECOND, 0, YEARS),
+     .offset = POLICY(negative_ttl_ms), .fallback = "0s",
+     .sentence = "How long the maker's answer \"there is none\" is kept; 0: it is asked again each time."},
+    {ROW(POLICY, "error_ttl", DURATION), .flags = LRD_OPTION_INHERIT, TIME_IN("seconds", SECOND, 0, DAY),
+     .offset = POLICY(error_ttl_ms), .fallback = "1s",
+     .sentence = "How long a maker's failure is told to those who ask, before it is tried again; 0: at once."},
+    {ROW(POLICY, "early_refresh", REAL), .flags = LRD_OPTION_INHERIT, .offset = POLICY(early_refresh), .fallback = "0",
+     .max = 10,
+     .sentence =
+         "How eagerly an entry is made anew before its lifetime ends, so that not all who want it wait then: the time that "
+         "its making took, times this, times a random number that is mostly small (XFetch's beta; 1 is usual). 0: not "
+         "before the end."},
     {ROW(POLICY, "health", ANY), .needs = "health", .sentence = "Evict entries that their users report as failing."},
     {ROW(POLICY, "refresh", ANY), .needs = "refresh", .sentence = "Make entries anew on a schedule."},
-    {ROW(POLICY, "negative_ttl", ANY), .needs = "makers", .sentence = "How long the answer \"there is none\" is kept."},
     {ROW(POLICY, "when_away", ANY), .needs = "redis", .sentence = "What to do while the other hosts cannot be heard."},
 
     {ROW(LIMIT, "max_entries", UINT), .offset = LIMIT(entries_max), .fallback = "0", .max = 1e12,
@@ -251,13 +265,62 @@ const lrd_option lrd_options[] = {
     {ROW(LIMIT, "max_bytes", SIZE), .flags = LRD_OPTION_SAME, SIZE_IN("bytes", 1, 0, 1024 * TIB), .offset = LIMIT(bytes_max),
      .sentence = "The same in bytes."},
 
-    {ROW(MAKER, "http", ANY), .needs = "the http maker", .sentence = "Fetch it: a URL with `{key}`."},
-    {ROW(MAKER, "command", ANY), .needs = "the command maker", .sentence = "Run a program."},
-    {ROW(MAKER, "recipe", ANY), .needs = "the recipe maker", .sentence = "Compute it: a built-in recipe."},
-    {ROW(MAKER, "rate", ANY), .sentence = "Makings in a time, such as `5/s`."},
-    {ROW(MAKER, "parallel", ANY), .sentence = "Makings at once."},
-    {ROW(MAKER, "soft_timeout", ANY), .sentence = "After which a stale entry is served."},
-    {ROW(MAKER, "hard_timeout", ANY), .sentence = "After which the making is given up."},
+    {ROW(MAKER, "http", TEXT), .flags = LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = MAKER(http),
+     .sentence = "Fetch it: a URL with places that the key fills, such as `https://api.example.org/{1}/{2}?{query}`: `{key}`, "
+                 "`{path}` (what stands before the key's `|`), `{1}` to `{9}` (parts of the path), `{query}` (the pairs behind "
+                 "the `|`), `{NAME}` (the value of one of them), `{ns}`. What is filled in is percent-encoded; `{+path}` keeps "
+                 "its slashes. `{{` and `}}` are braces."},
+    {ROW(MAKER, "command", ARGV), .flags = LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = MAKER(command),
+     .sentence = "Run a program: what it writes to its standard output is the value. A list of the program and its arguments, "
+                 "with the places of `http`, filled as they are. No shell is in between."},
+    {ROW(MAKER, "recipe", TEXT), .flags = LRD_OPTION_ONE, .offset = MAKER(recipe),
+     .sentence = "Compute it: the name of a recipe (docs/recipes.md), with the key's pairs for parameters."},
+    {ROW(MAKER, "callback", TEXT), .flags = LRD_OPTION_ONE, .offset = MAKER(callback),
+     .sentence = "Call the program: the name with which it registers its function."},
+    {ROW(MAKER, "separator", SIGN), .offset = MAKER(separator), .fallback = ":",
+     .sentence = "Where the path of a key falls into parts."},
+    {ROW(MAKER, "parallel", UINT), .offset = MAKER(parallel), .fallback = "8", .min = 1, .max = 256,
+     .sentence = "Makings at once, in each process."},
+    {ROW(MAKER, "rate", RATE), .offset = MAKER(rate_per_s), .fallback = "0", .max = 1e6,
+     .sentence = "How often it may be asked, in each process; 0: as often as is wanted."},
+    {ROW(MAKER, "burst", REAL), .offset = MAKER(burst), .fallback = "1", .min = 1, .max = 1e6,
+     .sentence = "How many may be asked for at once after a rest, where there is a `rate`."},
+    {ROW(MAKER, "soft_timeout", DURATION), TIME_IN("seconds", SECOND, 0, DAY), .offset = MAKER(soft_timeout_ms),
+     .fallback = "0s",
+     .sentence = "How long to wait for a making while something stale may be served instead; 0: until it is done."},
+    {ROW(MAKER, "hard_timeout", DURATION), TIME_IN("seconds", SECOND, 0, DAY), .offset = MAKER(hard_timeout_ms),
+     .sentence = "After which the making is given up; 0: never. Without it 30s for http and command, else never."},
+    {ROW(MAKER, "max_size", SIZE), SIZE_IN("bytes", 1, 1, 2147483648.0), .offset = MAKER(value_bytes_max), .fallback = "64MiB",
+     .sentence = "Bytes of a value that is made; with more the making fails."},
+    {ROW(MAKER, "retries", UINT), .offset = MAKER(retries), .max = 10,
+     .sentence = "Attempts after a first one that failed in a way that may pass. Without it 2 for http, else 0."},
+    {ROW(MAKER, "retry_delay", DURATION), TIME_IN("seconds", SECOND, 1, HOUR), .offset = MAKER(retry_delay_ms),
+     .fallback = "200ms",
+     .sentence = "The longest wait before the second attempt, twice that before the next and so on; how long of it is drawn."},
+    {ROW(MAKER, "headers", PAIRS), .flags = LRD_OPTION_HTTP | LRD_OPTION_SECRET, .offset = MAKER(headers),
+     .sentence = "Of http: fields of the request. Their values are never shown; best from the environment: `{Authorization: "
+                 "\"Bearer ${API_TOKEN}\"}`."},
+    {ROW(MAKER, "ca_file", PATH), .flags = LRD_OPTION_HTTP, .offset = MAKER(ca_file),
+     .sentence = "Of http: certificates to trust instead of the system's. Relative to the folder of this file."},
+    {ROW(MAKER, "connect_timeout", DURATION), .flags = LRD_OPTION_HTTP, TIME_IN("seconds", SECOND, 1, DAY),
+     .offset = MAKER(connect_timeout_ms), .fallback = "5s", .sentence = "Of http: how long a connection may take."},
+    {ROW(MAKER, "timeout", DURATION), .flags = LRD_OPTION_HTTP, TIME_IN("seconds", SECOND, 1, DAY),
+     .offset = MAKER(attempt_timeout_ms), .fallback = "10s", .sentence = "Of http: how long one attempt may take as a whole."},
+    {ROW(MAKER, "redirects", UINT), .flags = LRD_OPTION_HTTP, .offset = MAKER(redirects), .fallback = "5", .max = 50,
+     .sentence = "Of http: how many are followed."},
+    {ROW(MAKER, "host_rate", RATE), .flags = LRD_OPTION_HTTP, .offset = MAKER(host_rate_per_s), .fallback = "0", .max = 1e6,
+     .sentence = "Of http: how often the host may be asked by all namespaces together, in each process; 0: no limit."},
+    {ROW(MAKER, "cache_control", BOOL), .flags = LRD_OPTION_HTTP, .offset = MAKER(cache_control), .fallback = "false",
+     .sentence = "Of http: take the lifetime from the answer's Cache-Control and Expires where it has them."},
+    {ROW(MAKER, "inherit_environment", BOOL), .flags = LRD_OPTION_COMMAND, .offset = MAKER(inherit_environment),
+     .fallback = "false",
+     .sentence = "Of command: give it all of this process's environment, not only PATH, HOME, LANG, LC_ALL, TZ and TMPDIR."},
+    {ROW(MAKER, "environment", PAIRS), .flags = LRD_OPTION_COMMAND | LRD_OPTION_SECRET, .offset = MAKER(environment),
+     .sentence = "Of command: further variables. Their values are never shown."},
+    {ROW(MAKER, "folder", PATH), .flags = LRD_OPTION_COMMAND, .offset = MAKER(folder),
+     .sentence = "Of command: where it runs. Relative to the folder of this file; without it the working directory."},
+    {ROW(MAKER, "absent_exit", UINT), .flags = LRD_OPTION_COMMAND, .offset = MAKER(absent_exit), .fallback = "0", .max = 125,
+     .sentence = "Of command: the exit code with which it says that there is no such thing; 0: none says so."},
 
     {ROW(PREFETCH, "enable", BOOL), SWITCHES, .offset = AHEAD(enable), .fallback = "false", .lacking = "true",
      .notice = "prefetch needs prediction, which this build does not have: nothing is fetched ahead", .instead = "false",

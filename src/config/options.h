@@ -49,6 +49,8 @@ typedef enum lrd_option_type {
   LRD_OPTION_DURATION, /* int64_t milliseconds */
   LRD_OPTION_SIZE,     /* uint64_t bytes */
   LRD_OPTION_CHOICE,   /* uint32_t, number in `choices` */
+  LRD_OPTION_RATE,     /* double a second: `5/s`, `300/min`, `1000/h`, `10/d`, or a number a second */
+  LRD_OPTION_SIGN,     /* char: one character */
   LRD_OPTION_TEXT,     /* const char * */
   LRD_OPTION_PATH,     /* const char *, absolute once read */
   LRD_OPTION_SECTION,  /* a mapping of scope `inside`, whose struct lies at the offset */
@@ -58,19 +60,24 @@ typedef enum lrd_option_type {
   LRD_OPTION_LIMITS,   /* mapping: tier to number or mapping of scope `inside` */
   LRD_OPTION_PAIRS,    /* mapping of names to texts: const char * of `name=value` lines */
   LRD_OPTION_NAMES,    /* list of names: const char *, a name a line; NULL: none */
+  LRD_OPTION_ARGV,     /* list of a program and its arguments: const char *const *, ended by NULL; NULL: none */
   LRD_OPTION_WARM,     /* list of recipes with their parameters; in a namespace only */
   LRD_OPTION_ANY       /* never stored: belongs to something that is refused as a whole */
 } lrd_option_type;
 
 enum {
-  LRD_OPTION_NEVER = 1u << 0,   /* a duration that may be `never` */
-  LRD_OPTION_SECRET = 1u << 1,  /* never shown, in messages neither */
-  LRD_OPTION_SAME = 1u << 2,    /* another way to write the row with the same offset */
-  LRD_OPTION_MAIN = 1u << 3,    /* only in the section itself, not for further instances in a chain */
-  LRD_OPTION_POWER2 = 1u << 4,  /* a power of two */
-  LRD_OPTION_SWITCH = 1u << 5,  /* says whether its section is in use */
-  LRD_OPTION_INHERIT = 1u << 6, /* a policy's value comes from the defaults when it is not given */
-  LRD_OPTION_SHORT = 1u << 7    /* a section that may be written as the value of its first row */
+  LRD_OPTION_NEVER = 1u << 0,    /* a duration that may be `never` */
+  LRD_OPTION_SECRET = 1u << 1,   /* never shown, in messages neither */
+  LRD_OPTION_SAME = 1u << 2,     /* another way to write the row with the same offset */
+  LRD_OPTION_MAIN = 1u << 3,     /* only in the section itself, not for further instances in a chain */
+  LRD_OPTION_POWER2 = 1u << 4,   /* a power of two */
+  LRD_OPTION_SWITCH = 1u << 5,   /* says whether its section is in use */
+  LRD_OPTION_INHERIT = 1u << 6,  /* a policy's value comes from the defaults when it is not given */
+  LRD_OPTION_SHORT = 1u << 7,    /* a section that may be written as the value of its first row */
+  LRD_OPTION_ONE = 1u << 8,      /* exactly one of the rows with this is given */
+  LRD_OPTION_HTTP = 1u << 9,     /* of a maker that is http, */
+  LRD_OPTION_COMMAND = 1u << 10, /* or command */
+  LRD_OPTION_VEILED = 1u << 11   /* shown with the secrets in it hidden (base/redact.h) */
 };
 
 typedef struct lrd_option {

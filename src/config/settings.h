@@ -101,6 +101,34 @@ typedef struct lrd_settings_link {
   lrd_settings_limit limit;
 } lrd_settings_link;
 
+typedef struct lrd_settings_maker {
+  uint32_t type; /* lrd_maker_type */
+  const char *http;
+  const char *const *command; /* ended by NULL */
+  const char *recipe;
+  const char *callback;
+  char separator;
+  uint64_t parallel;
+  double rate_per_s;
+  double burst;
+  int64_t soft_timeout_ms;
+  int64_t hard_timeout_ms;
+  uint64_t value_bytes_max;
+  uint64_t retries;
+  int64_t retry_delay_ms;
+  const char *headers; /* `name=value` lines */
+  const char *ca_file;
+  int64_t connect_timeout_ms;
+  int64_t attempt_timeout_ms;
+  uint64_t redirects;
+  double host_rate_per_s;
+  bool cache_control;
+  bool inherit_environment;
+  const char *environment; /* `name=value` lines */
+  const char *folder;
+  uint64_t absent_exit;
+} lrd_settings_maker;
+
 /* `defaults`, or a namespace. */
 typedef struct lrd_settings_policy {
   const char *name; /* NULL: the defaults */
@@ -119,6 +147,10 @@ typedef struct lrd_settings_policy {
   size_t warm_len;
   lrd_settings_compression compression;
   lrd_settings_seal seal;
+  lrd_settings_maker maker;
+  int64_t negative_ttl_ms;
+  int64_t error_ttl_ms;
+  double early_refresh;
 } lrd_settings_policy;
 
 /* A tier that some chain names. */

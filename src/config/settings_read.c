@@ -8,6 +8,7 @@
 
 #include "config/chain.h"
 #include "config/config_find.h"
+#include "config/maker_read.h"
 #include "config/option_value.h"
 #include "config/value_read.h"
 #include "config/warm_read.h"
@@ -168,6 +169,7 @@ static void section_read(lrd_reader *reader, const lrd_option *row, const lrd_ya
   }
   if (row->scope == LRD_SCOPE_POLICY && row->inside == LRD_SCOPE_COMPRESSION)
     ((lrd_settings_compression *)inside)->enable = true;
+  if (row->inside == LRD_SCOPE_MAKER) lrd_maker_clear(inside);
   lrd_scope_read(reader, row->inside, item->value, inside, 0, here);
 }
 
@@ -202,6 +204,9 @@ static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
   case LRD_OPTION_WARM:
     lrd_warm_read(reader, item->value, section, &here);
     break;
+  case LRD_OPTION_ARGV:
+    lrd_argv_read(reader, row, item->value, section, &here);
+    break;
   case LRD_OPTION_PAIRS:
     lrd_pairs_read(reader, row, item->value, section, &here);
     break;
@@ -214,14 +219,7 @@ static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
 /* Values that are right each, but not together. */
 static void scope_after(lrd_reader *reader, lrd_scope scope, const lrd_yaml_node *map, void *section, const lrd_trail *trail) {
   char where[LRD_TRAIL_MAX];
-  if (scope == LRD_SCOPE_MAKER) {
-    for (const lrd_yaml_item *item = map->first; item != NULL; item = item->next) {
-      const lrd_option *row = item->key->kind == LRD_YAML_SCALAR ? lrd_option_find(scope, item->key->text) : NULL;
-      if (row == NULL || row->needs != NULL) return;
-    }
-    lrd_mistake_add(reader->mistakes, map->place, "%s: found no http, command or recipe; expected one of them",
-                    lrd_trail_text(trail, where));
-  }
+  if (scope == LRD_SCOPE_MAKER) lrd_maker_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_SEAL && item_of_row(map, lrd_option_find(scope, "fields")) != NULL &&
       item_of_row(map, lrd_option_find(scope, "algorithm")) == NULL) {
     lrd_settings_seal *seal = section;

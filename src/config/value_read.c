@@ -7,6 +7,7 @@
 
 #include "base/redact.h"
 #include "config/interpolate.h"
+#include "config/maker_read.h"
 #include "config/option_value.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,7 +170,7 @@ void lrd_scalar_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
       lrd_mistake_add(reader->mistakes, value->place,
                       "%s: found a path in the home folder, and HOME is not set; expected it set",
                       lrd_trail_text(trail, where));
-    bool beside_file = row->scope == LRD_SCOPE_CACHE;
+    bool beside_file = row->scope == LRD_SCOPE_CACHE || row->scope == LRD_SCOPE_MAKER;
     const char *base = beside_file ? reader->folder : reader->settings->cache.root;
     *(const char **)((char *)section + row->offset) = lrd_config_path(reader, base, text);
   }
@@ -177,7 +178,25 @@ void lrd_scalar_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
   lacking_check(reader, row, value, section, trail);
 }
 
-/* `options: {a: 1, b: x}` of an extra tier, as lines. */
+/* False, and told, for what lines cannot hold or the maker cannot use. */
+static bool pair_check(lrd_reader *reader, const lrd_option *row, const lrd_yaml_item *item, const char *text,
+                       const lrd_trail *here) {
+  char where[LRD_TRAIL_MAX], quoted[LRD_QUOTED_MAX];
+  const char *expected = NULL;
+  if (strpbrk(text, "\r\n") != NULL || strpbrk(item->key->text, "=\r\n") != NULL) {
+    lrd_mistake_add(reader->mistakes, item->value->place, "%s: found a line break or =; expected a name and one line",
+                    lrd_trail_text(here, where));
+    return false;
+  }
+  if (row->scope == LRD_SCOPE_MAKER && !lrd_maker_pair_valid(row, item->key->text, &expected)) {
+    lrd_mistake_add(reader->mistakes, item->key->place, "%s: found the name %s; expected %s", lrd_trail_text(here->up, where),
+                    lrd_quote(item->key->text, item->key->len, quoted), expected);
+    return false;
+  }
+  return true;
+}
+
+/* `options: {a: 1, b: x}` of an extra tier, and the like, as lines. */
 void lrd_pairs_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_node *map, void *section,
                     const lrd_trail *trail) {
   if (map->kind != LRD_YAML_MAP) {
@@ -195,12 +214,7 @@ void lrd_pairs_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_no
     const lrd_trail here = {trail, item->key->text};
     const char *text = lrd_scalar_text(reader, item->value, &here, "a value");
     if (text == NULL) continue;
-    if (strpbrk(text, "\r\n") != NULL || strpbrk(item->key->text, "=\r\n") != NULL) {
-      char where[LRD_TRAIL_MAX];
-      lrd_mistake_add(reader->mistakes, item->value->place, "%s: found a line break or =; expected a name and one line",
-                      lrd_trail_text(&here, where));
-      continue;
-    }
+    if (!pair_check(reader, row, item, text, &here)) continue;
     lines = lrd_config_arena_printf(&reader->settings->arena, "%s%s=%s\n", lines, item->key->text, text);
   }
   if (lines == NULL)

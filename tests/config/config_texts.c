@@ -101,7 +101,16 @@ const char config_text_everything[] =
     "      durability: sync\n"
     "      policy: w-tinylfu\n"
     "    warm: {tiers: [{sqlite: {path: warm.db}}], kind: text}\n"
-    "    small: {tiers: [memory, {sqlite: {max_entries: 9, max_bytes: 4096}}], jitter: 0}\n";
+    "    small: {tiers: [memory, {sqlite: {max_entries: 9, max_bytes: 4096}}], jitter: 0}\n"
+    "    fetched: {negative_ttl: 1m, error_ttl: 0, early_refresh: 1.5, maker: {http: 'https://h/{1}?{query}', separator: /, "
+    "parallel: 3, rate: 300/min, burst: 2.5, soft_timeout: 300ms, hard_timeout: 8s, max_size: 1MB, retries: 5, retry_delay: "
+    "1s, "
+    "headers: {Authorization: 'Bearer hunter2', Accept: text/plain}, ca_file: /etc/ca.pem, connect_timeout: 1s, timeout: 2s, "
+    "redirects: 0, host_rate: 1000/h, cache_control: yes}}\n"
+    "    run: {maker: {command: [sh, -c, 'echo \"$1\" $${HOME}', '{key}', --password, hunter2, 5], inherit_environment: yes, "
+    "environment: {API_KEY: hunter2, EMPTY: ''}, folder: /srv, absent_exit: 3}}\n"
+    "    computed: {maker: {recipe: kernel}}\n"
+    "    called: {maker: {callback: ours, retries: 1}}\n";
 
 char *config_complaints(const char *text) {
   lrd_config_look look;

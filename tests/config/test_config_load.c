@@ -264,6 +264,82 @@ static void every_key_reaches_the_configuration(void **state) {
   lrd_config_free(config);
 }
 
+static void a_maker_reaches_the_configuration(void **state) {
+  (void)state;
+  lrd_config *config = load_text(config_text_everything);
+  const lrd_config_ns *ns = ns_of(config, "fetched");
+  const lrd_config_maker *maker = &ns->maker;
+  assert_true(ns->negative_ttl_ms == 60000 && ns->error_ttl_ms == 0 && ns->early_refresh == 1.5);
+  assert_int_equal(maker->type, LRD_MAKER_HTTP);
+  assert_string_equal(maker->what, "https://h/{1}?{query}");
+  assert_true(maker->argv == NULL && maker->separator == '/' && maker->parallel == 3 && maker->rate_per_s == 5);
+  assert_true(maker->burst == 2.5 && maker->soft_timeout_ms == 300 && maker->hard_timeout_ms == 8000);
+  assert_true(maker->value_bytes_max == 1000000 && maker->retries == 5 && maker->retry_delay_ms == 1000);
+  assert_string_equal(maker->headers, "Authorization=Bearer hunter2\nAccept=text/plain\n");
+  assert_string_equal(maker->ca_file, "/etc/ca.pem");
+  assert_true(maker->connect_timeout_ms == 1000 && maker->attempt_timeout_ms == 2000 && maker->redirects == 0);
+  assert_true(maker->host_rate_per_s == 1000.0 / 3600 && maker->cache_control);
+  maker = &ns_of(config, "run")->maker;
+  assert_int_equal(maker->type, LRD_MAKER_COMMAND);
+  static const char *const argv[] = {"sh", "-c", "echo \"$1\" ${HOME}", "{key}", "--password", "hunter2", "5"};
+  for (size_t i = 0; i < 7; i++) assert_string_equal(maker->argv[i], argv[i]);
+  assert_true(maker->argv[7] == NULL && maker->what == NULL);
+  assert_true(maker->inherit_environment && maker->absent_exit == 3 && maker->hard_timeout_ms == 30000 && maker->retries == 0);
+  assert_string_equal(maker->environment, "API_KEY=hunter2\nEMPTY=\n");
+  assert_string_equal(maker->folder, "/srv");
+  maker = &ns_of(config, "computed")->maker;
+  assert_int_equal(maker->type, LRD_MAKER_RECIPE);
+  assert_string_equal(maker->what, "kernel");
+  assert_true(maker->separator == ':' && maker->parallel == 8 && maker->rate_per_s == 0 && maker->burst == 1);
+  assert_true(maker->soft_timeout_ms == 0 && maker->hard_timeout_ms == 0 && maker->retries == 0);
+  assert_true(maker->value_bytes_max == 64 * MIB && maker->retry_delay_ms == 200);
+  maker = &ns_of(config, "called")->maker;
+  assert_int_equal(maker->type, LRD_MAKER_CALLBACK);
+  assert_string_equal(maker->what, "ours");
+  assert_int_equal(maker->retries, 1);
+  assert_int_equal(ns_of(config, "plain")->maker.type, LRD_MAKER_NONE);
+  assert_int_equal(ns_of(config, "plain")->error_ttl_ms, 1000);
+  assert_int_equal(config->defaults.negative_ttl_ms, 0);
+  lrd_config_free(config);
+}
+
+static void a_maker_is_inherited_as_a_whole(void **state) {
+  home_make(*state);
+  lrd_config *config =
+      load_text("cache:\n  defaults:\n    negative_ttl: 5s\n    maker: {http: \"https://h/{key}\", retries: 7, "
+                "headers: {A: b}, parallel: 2}\n  ttl_policies: {d: 1}\n  namespaces:\n    a: {}\n    b: {maker: "
+                "{command: [bin/x], folder: work}}\n    c: {maker: null, negative_ttl: 6s}\n");
+  static const char *const inheriting[] = {"a", "c", "d", "unnamed"};
+  for (size_t i = 0; i < 4; i++) {
+    const lrd_config_maker *maker = &ns_of(config, inheriting[i])->maker;
+    assert_int_equal(maker->type, LRD_MAKER_HTTP);
+    assert_true(maker->retries == 7 && maker->parallel == 2 && strcmp(maker->headers, "A=b\n") == 0);
+  }
+  const lrd_config_maker *other = &ns_of(config, "b")->maker;
+  assert_int_equal(other->type, LRD_MAKER_COMMAND);
+  assert_true(other->retries == 0 && other->parallel == 8 && other->headers == NULL && other->what == NULL);
+  assert_true(other->folder[0] == '/' && strstr(other->folder, "/work") != NULL);
+  assert_true(ns_of(config, "a")->negative_ttl_ms == 5000 && ns_of(config, "c")->negative_ttl_ms == 6000);
+  lrd_config_free(config);
+}
+
+static void rates_are_read_in_their_units(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    double per_s;
+  } rates[] = {{"5/s", 5},           {"2.5", 2.5},           {"300/min", 5}, {"1000/h", 1000.0 / 3600},
+               {"1/d", 1.0 / 86400}, {"10/D", 10.0 / 86400}, {"0", 0},       {"1000000/s", 1e6},
+               {"7/MIN", 7.0 / 60}};
+  for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+    char text[128];
+    snprintf(text, sizeof text, "cache: {defaults: {maker: {callback: f, rate: %s}}}\n", rates[i].text);
+    lrd_config *config = load_text(text);
+    assert_true(config->defaults.maker.rate_per_s == rates[i].per_s);
+    lrd_config_free(config);
+  }
+}
+
 static void a_namespace_has_its_own_compression_and_seal(void **state) {
   home_make(*state);
   lrd_config *config = load_text(
@@ -439,6 +515,9 @@ int main(void) {
       SUPPORT_DIR_TEST(relative_paths_start_from_the_file_and_from_the_root),
       SUPPORT_DIR_TEST(the_data_platforms_file_works_unchanged),
       cmocka_unit_test(every_key_reaches_the_configuration),
+      cmocka_unit_test(a_maker_reaches_the_configuration),
+      SUPPORT_DIR_TEST(a_maker_is_inherited_as_a_whole),
+      cmocka_unit_test(rates_are_read_in_their_units),
       SUPPORT_DIR_TEST(a_namespace_has_its_own_compression_and_seal),
       cmocka_unit_test(chains_share_instances_by_path_and_keep_their_limits),
       cmocka_unit_test(a_section_goes_before_a_ttl_policy_of_its_name),

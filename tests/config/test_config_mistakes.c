@@ -206,16 +206,63 @@ static const awkward cases[] = {
      "1:44: cache.namespaces.a.limits.memory: found the unknown key \"max_entires\"; expected one of its keys; the nearest is "
      "max_entries\n"},
     {"parts that this build lacks",
-     "cache:\n  jsonl: {}\n  namespaces:\n    a:\n      health: {failures: 3}\n      negative_ttl: 5s\n    "
-     "  maker: {command: [make, it]}\n",
+     "cache:\n  jsonl: {}\n  namespaces:\n    a:\n      health: {failures: 3}\n      refresh: hourly\n    "
+     "  when_away: wait\n",
      "2:3: cache.jsonl: needs jsonl, which this build does not have\n5:7: cache.namespaces.a.health: needs health, which this "
-     "build does not have\n6:7: "
-     "cache.namespaces.a.negative_ttl: needs makers, which this build does not have\n7:15: cache.namespaces.a.maker.command: "
-     "needs the command maker, which this build does not have\n"},
+     "build does not have\n6:7: cache.namespaces.a.refresh: needs refresh, which this build does not have\n"
+     "7:7: cache.namespaces.a.when_away: needs redis, which this build does not have\n"},
     {"a maker of nothing", "cache: {namespaces: {a: {maker: {rate: 5/s}}}}\n",
-     "1:33: cache.namespaces.a.maker: found no http, command or recipe; expected one of them\n"},
+     "1:33: cache.namespaces.a.maker: found no http, command, recipe or callback; expected one of them\n"},
     {"a maker mistyped", "cache: {namespaces: {a: {maker: {htpp: x}}}}\n",
      "1:34: cache.namespaces.a.maker: found the unknown key \"htpp\"; expected one of its keys; the nearest is http\n"},
+    {"two makers", "cache: {namespaces: {a: {maker: {command: [x], http: \"https://h/\", recipe: null}}}}\n",
+     "1:48: cache.namespaces.a.maker: found http beside command; expected one of http, command, recipe and callback\n"},
+    {"a maker that is no mapping", "cache: {namespaces: {a: {maker: kernel}}}\n",
+     "1:33: cache.namespaces.a.maker: found a value; expected a mapping\n"},
+    {"keys of another maker",
+     "cache:\n  defaults:\n    maker:\n      recipe: kernel\n      headers: {A: b}\n      absent_exit: 1\n      redirects:\n",
+     "5:7: cache.defaults.maker.headers: found it with recipe; expected it with http only\n"
+     "6:7: cache.defaults.maker.absent_exit: found it with recipe; expected it with command only\n"},
+    {"a command line for a list", "cache: {defaults: {maker: {command: \"make it\"}}}\n",
+     "1:37: cache.defaults.maker.command: found a value; expected a list of a program and its arguments such as [convert, "
+     "\"{1}\", \"-\"]\n"},
+    {"an empty command", "cache: {defaults: {maker: {command: []}}}\n",
+     "1:37: cache.defaults.maker.command: found an empty list; expected a list of a program and its arguments such as "
+     "[convert, "
+     "\"{1}\", \"-\"]\n"},
+    {"a command without a program", "cache: {defaults: {maker: {command: ['', x]}}}\n",
+     "1:38: cache.defaults.maker.command: found an empty text; expected the name of a program\n"},
+    {"places without quotes", "cache: {defaults: {maker: {command: [x, {key}]}}}\n",
+     "1:41: cache.defaults.maker.command: found a mapping; expected a text\n"},
+    {"makers of nothing but a key",
+     "cache:\n  namespaces:\n    a: {maker: {http: ''}}\n    b: {maker: {recipe: ''}}\n    c: {maker: {callback: "
+     "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+     "a"
+     "aaaaaaaaaaaaa\"}}\n",
+     "3:23: cache.namespaces.a.maker.http: found an empty text; expected a URL\n"
+     "4:25: cache.namespaces.b.maker.recipe: found an empty text; expected a name of 1 to 128 bytes\n"
+     "5:27: cache.namespaces.c.maker.callback: found a text that is too long; expected a name of 1 to 128 bytes\n"},
+    {"a rate in a unit of its own", "cache: {defaults: {maker: {recipe: k, rate: 5/week, host_rate: 1}}}\n",
+     "1:45: cache.defaults.maker.rate: found \"5/week\"; expected how often, such as 5/s, 300/min, 1000/h or 10/d, from 1/d to "
+     "1000000/s, or 0 (a bare number is so many a second)\n"
+     "1:53: cache.defaults.maker.host_rate: found it with recipe; expected it with http only\n"},
+    {"a rate of less than one a day", "cache: {defaults: {maker: {recipe: k, rate: 0.5/d}}}\n",
+     "1:45: cache.defaults.maker.rate: found \"0.5/d\"; expected how often, such as 5/s, 300/min, 1000/h or 10/d, from 1/d to "
+     "1000000/s, or 0 (a bare number is so many a second)\n"},
+    {"two characters between parts", "cache: {defaults: {maker: {recipe: k, separator: '::'}}}\n",
+     "1:50: cache.defaults.maker.separator: found \"::\"; expected one character, not |\n"},
+    {"the mark of pairs between parts", "cache: {defaults: {maker: {recipe: k, separator: '|'}}}\n",
+     "1:50: cache.defaults.maker.separator: found \"|\"; expected one character, not |\n"},
+    {"names that no header has",
+     "cache: {defaults: {maker: {http: \"https://h/\", headers: {'A B': hunter2, 'X:': \"a\\nhunter2\", Accept: [1]}}}}\n",
+     "1:58: cache.defaults.maker.headers: found the name \"A B\"; expected the name of a header field, such as Accept\n"
+     "1:80: cache.defaults.maker.headers.X:: found a line break or =; expected a name and one line\n"
+     "1:102: cache.defaults.maker.headers.Accept: found a list; expected a value\n"},
+    {"names that no variable has", "cache: {defaults: {maker: {command: [x], environment: {1A: b, A-B: c, A_1: d}}}}\n",
+     "1:56: cache.defaults.maker.environment: found the name \"1A\"; expected the name of a variable, such as API_TOKEN\n"
+     "1:63: cache.defaults.maker.environment: found the name \"A-B\"; expected the name of a variable, such as API_TOKEN\n"},
+    {"an exit code of the shell", "cache: {defaults: {maker: {command: [x], absent_exit: 127}}}\n",
+     "1:55: cache.defaults.maker.absent_exit: found \"127\"; expected a whole number from 0 to 125\n"},
     {"what is accepted but not carried out", "cache:\n  memory: {policy: adaptive}\n  prefetch: {enabled: on}\n",
      "notice 2:20: cache.memory.policy: needs the adaptive policy, which this build does not have: s3-fifo is used\nnotice "
      "3:23: cache.prefetch.enable: prefetch needs prediction, which this build does not have: nothing is fetched "
@@ -274,9 +321,7 @@ static void the_designs_example_is_understood_but_for_parts_that_are_missing(voi
   unsetenv("REDIS_PASSWORD");
   char *told = config_complaints(config_text_design);
   assert_string_equal(
-      told, "17:15: cache.namespaces.bls_ces.maker.http: needs the http maker, which this build does not have\n"
-            "18:71: cache.namespaces.fractional_kernels.maker.recipe: needs the recipe maker, which this build does not have\n"
-            "19:43: cache.namespaces.proxies.tiers: needs jsonl, which this build does not have\n"
+      told, "19:43: cache.namespaces.proxies.tiers: needs jsonl, which this build does not have\n"
             "19:82: cache.namespaces.proxies.limits: needs jsonl, which this build does not have\n"
             "19:105: cache.namespaces.proxies.health: needs health, which this build does not have\n"
             "notice 3:53: cache.memory.policy: needs the adaptive policy, which this build does not have: s3-fifo is used\n"

@@ -59,6 +59,12 @@ static void show_says_what_is_in_force(void **state) {
       "      ttl: 1h\n",
       "\"/mnt/$${cold}.db\"",
       "\"sqlite:warm.db\": {max_entries: 100, max_mb: 0B}",
+      "        http: \"https://h/{1}?{query}\"\n        separator: \"/\"\n        parallel: 3\n        rate: 5/s\n",
+      "        headers: {Authorization: \"***\", Accept: \"***\"}\n",
+      "        host_rate: 1000/h\n",
+      "        command: [\"sh\", \"-c\", \"echo \\\"$1\\\" $${HOME}\", \"{key}\", \"--password\", \"***\", \"5\"]\n",
+      "        environment: {API_KEY: \"***\", EMPTY: \"***\"}\n",
+      "        callback: \"ours\"\n        separator: \":\"\n",
   };
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
     if (strstr(yaml, parts[i]) == NULL) print_error("%s\nnot in\n%s\n", parts[i], yaml);
