@@ -327,8 +327,8 @@ static larder_err open_all(larder *cache, const larder_options *options, bool th
   if ((result = config_load(cache, options, err)) != LARDER_OK || (result = codec_start(cache, err)) != LARDER_OK ||
       (result = root_prepare(cache, err)) != LARDER_OK || (result = instances_init(cache, options, err)) != LARDER_OK ||
       (result = slots_join(cache, err)) != LARDER_OK || (result = stats_start(cache, err)) != LARDER_OK ||
-      (result = memory_start(cache, err)) != LARDER_OK || (result = errands_start(cache, err)) != LARDER_OK ||
-      (result = makers_start(cache, err)) != LARDER_OK || (result = instances_open(cache, err)) != LARDER_OK) {
+      (result = memory_start(cache, err)) != LARDER_OK || (result = makers_start(cache, err)) != LARDER_OK ||
+      (result = errands_start(cache, err)) != LARDER_OK || (result = instances_open(cache, err)) != LARDER_OK) {
     return result;
   }
   fold_the_dead(cache);

@@ -180,7 +180,8 @@ static bool drawn_early(const call *c) {
   if (beta <= 0 || cost_ms <= 0 || c->of.facts.expires_soft_ms == 0) {
     return false;
   }
-  uint64_t const drawn[2] = {(uint64_t)lrd_mono_ns(ns->cache->clock), (uint64_t)(uintptr_t)c};
+  static _Thread_local uint64_t draws;
+  uint64_t const drawn[3] = {(uint64_t)lrd_mono_ns(ns->cache->clock), (uint64_t)(uintptr_t)&draws, ++draws};
   double const part = ((double)(lrd_sum64(drawn, sizeof drawn) >> 11) + 1.0) / (double)(UINT64_C(1) << 53);
   double const left_ms = (double)(c->of.facts.expires_soft_ms - lrd_wall_ms(ns->cache->clock));
   return left_ms <= -cost_ms * beta * log(part);
