@@ -295,6 +295,18 @@ larder_err lrd_instance_open(lrd_instance *instance, larder_error *err);
 larder_err lrd_instance_rebind(lrd_instance *instance);
 /* An onlooker's: binds what somebody has made since. */
 void lrd_spaces_look(larder *cache);
+/*
+ * A companion keeps what belongs to the entries of a namespace, under their keys, in the same tiers and sealed alike. Its name
+ * is that of the namespace after one of these.
+ */
+#define LRD_COMPANION_HEALTH  ".health:"
+#define LRD_COMPANION_HISTORY ".history:"
+/* LARDER_EINVAL where the name gets too long. */
+LARDER_MUST_CHECK larder_err lrd_ns_companion(larder_ns *ns, const char *prefix, larder_ns **out);
+/* The policy of any namespace, also of companions and of the cache's own. */
+void lrd_ns_policy(const lrd_config *config, const char *name, lrd_config_ns *out);
+/* As larder_ns_each, companions too. */
+larder_err lrd_ns_each_any(larder *cache, bool (*visit)(void *context, const char *name), void *context);
 /* As larder_ns_open, for the cache's own names too. */
 larder_err lrd_ns_open_any(larder *cache, const char *name, larder_ns **out, larder_error *err);
 

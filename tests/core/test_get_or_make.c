@@ -49,7 +49,9 @@ static void wait_for(_Atomic unsigned *count, unsigned wanted) {
 }
 
 static larder_err make(void *context, const larder_making *making, larder_made *made, larder_error *err) {
+  static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
   maker *m = context;
+  (void)pthread_mutex_lock(&one_at_a_time);
   m->kept[0] = m->kept_version[0] = 0;
   if (making->kept) {
     (void)snprintf(m->kept, sizeof m->kept, "%.*s", (int)making->kept_len, (const char *)making->kept);
@@ -57,6 +59,7 @@ static larder_err make(void *context, const larder_making *making, larder_made *
                    making->kept_facts->version_len > 0 ? making->kept_facts->version : "");
   }
   m->behind = making->behind;
+  (void)pthread_mutex_unlock(&one_at_a_time);
   atomic_fetch_add(&m->began, 1);
   if (m->meanwhile) m->meanwhile(m->context, making);
   while (atomic_load(&m->hold) && !(atomic_load(&m->heeds) && larder_making_cancelled(making))) usleep(1000);
