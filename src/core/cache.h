@@ -10,6 +10,7 @@
 #include "coding.h"
 #include "config/configuration.h"
 #include "slots.h"
+#include "stats/events.h"
 #include "stats/stats.h"
 #include "tier/memory/memory.h"
 #include "tier/tier_call.h"
@@ -102,6 +103,7 @@ struct larder {
   _Atomic uint32_t spaces_len;
   lrd_pending *pending; /* NULL until a `behind` namespace is opened */
   lrd_errands *errands;
+  lrd_events *events; /* NULL: no root, or none to be had */
   lrd_leases *leases; /* NULL: no root, or one that can't be written */
   lrd_flights *flights;
   lrd_makers *makers;
@@ -141,6 +143,13 @@ static inline larder_tier_key lrd_op_memory_key(const lrd_op *op) {
 }
 static inline larder_tier_key lrd_op_link_key(const lrd_op *op, lrd_link *link) {
   return (larder_tier_key){op->key, op->key_len, op->hash, atomic_load_explicit(&link->space, memory_order_relaxed)};
+}
+
+/* Something has happened to the key, for who asks later why it is as it is. */
+static inline void lrd_note(const lrd_op *op, lrd_event_what what, const char *tier, const char *text) {
+  if (op->ns->name[0] != '.') {
+    lrd_events_note(op->ns->cache->events, op->hash, what, tier, text);
+  }
 }
 
 /* LARDER_OK, LARDER_EINVAL or LARDER_EFORKED: what every public call begins with. */

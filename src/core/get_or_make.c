@@ -143,9 +143,10 @@ static bool lead_on_pool(lrd_flight *flight, const lrd_wanted *wanted) {
 static bool failed_lately(const lrd_wanted *wanted) {
   larder *cache = wanted->op.ns->cache;
   char reason[LRD_LEASE_REASON];
+  int64_t until_ns;
   return cache->leases && lrd_ns_coherent(wanted->op.ns)
              ? lrd_lease_failed(cache->leases, wanted->op.hash)
-             : lrd_flights_failure(cache->flights, &wanted->op, reason) != LARDER_OK;
+             : lrd_flights_failure(cache->flights, &wanted->op, reason, &until_ns) != LARDER_OK;
 }
 
 static void make_behind(const call *c, bool early) {

@@ -47,6 +47,7 @@ struct lrd_events {
   map_event *ring[2];
   const lrd_clock *clock;
   int64_t pid;
+  bool read_only;
 };
 
 #define MAP_BYTES (HEAD_BYTES + (RARE + OFTEN) * sizeof(map_event))
@@ -123,6 +124,7 @@ larder_err lrd_events_open(const char *root, bool read_only, const lrd_clock *cl
     events->ring[1] = events->ring[0] + RARE;
     events->clock = clock;
     events->pid = getpid();
+    events->read_only = read_only;
     *out = events;
     events = NULL;
   }
@@ -153,7 +155,7 @@ static void text_put(uint64_t *to, size_t room, const char *text) {
 }
 
 void lrd_events_note(lrd_events *events, uint64_t hash, lrd_event_what what, const char *tier, const char *text) {
-  if (!events) return;
+  if (!events || events->read_only) return;
   unsigned const ring = kinds[what].often;
   uint64_t const number = atomic_fetch_add_explicit(&events->head->next[ring], 1, memory_order_relaxed);
   map_event *place = &events->ring[ring][number % places_of(ring)];

@@ -32,7 +32,7 @@
   X(FAILED, "make failed", 0, "A making failed, for the reason given.")                                                        \
   X(CUT, "make cut", 0, "A making took longer than the hard time-out.")                                                        \
   X(OVERTAKEN, "made too late", 0, "What was made was not stored, since the key was changed meanwhile.")                       \
-  X(REFUSED, "fill refused", 0, "A tier did not take a copy, since the key may have changed meanwhile.")                       \
+  X(REFUSED, "fill refused", 1, "A tier did not take a copy, since the key may have changed meanwhile.")                       \
   X(DEGRADED, "degraded", 0, "A write was carried out without a tier that should have taken part.")                            \
   X(NOT_KEPT, "not kept", 0, "A value was above a limit and is kept nowhere.")                                                 \
   X(DAMAGED, "damaged", 0, "A tier had it damaged, and forgot it.")
@@ -60,7 +60,7 @@ typedef struct lrd_events lrd_events;
 LARDER_MUST_CHECK larder_err lrd_events_open(const char *root, bool read_only, const lrd_clock *clock, lrd_events **out,
                                              larder_error *err);
 void lrd_events_close(lrd_events *events);
-/* Takes no lock and never fails. events, tier and text may be NULL. */
+/* Takes no lock and never fails; nothing where it was opened to be read. events, tier and text may be NULL. */
 void lrd_events_note(lrd_events *events, uint64_t hash, lrd_event_what what, const char *tier, const char *text);
 /* The latest of a key, newest first; how many. */
 size_t lrd_events_of(const lrd_events *events, uint64_t hash, lrd_event *out, size_t room);
