@@ -142,7 +142,7 @@ static void arguments_are_filled_and_no_shell_reads_them(void **state) {
 }
 
 static void the_environment_is_what_was_given(void **state) {
-  RIG(r, "cat; env | grep '^LARDER\\|^OURS\\|^GIVEN\\|^EMPTY' | sort; pwd");
+  RIG(r, "cat; env | grep '^LARDER_MAKE\\|^LARDER_KEY\\|^OURS\\|^GIVEN\\|^EMPTY' | sort; pwd");
   assert_int_equal(setenv("OURS", "ours", 1), 0);
   assert_int_equal(setenv("LARDER_KEY", "sealing", 1), 0);
   r.config.environment = "GIVEN=a = b\nEMPTY=\n";
