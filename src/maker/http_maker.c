@@ -59,7 +59,7 @@ static void count(const lrd_http_maker *maker, lrd_http_count which, uint64_t n)
 /* --- failures ----------------------------------------------------------------------------------------------------------- */
 
 static larder_err out_of_memory(const job *j) {
-  return lrd_fail(j->err, LARDER_ENOMEM, 0, ROOM, "namespace %s, key %s: out of memory", j->maker->ns, j->key);
+  return lrd_fail(j->err, LARDER_ENOMEM, 0, ROOM, "%s: %s: out of memory", j->maker->ns, j->key);
 }
 
 /* why: LARDER_ECANCELLED, LARDER_EAWAY for the deadline, LARDER_ENOMEM. */
@@ -68,7 +68,7 @@ static larder_err given_up(job *j, larder_err why) {
   if (why == LARDER_ENOMEM) {
     return out_of_memory(j);
   }
-  return lrd_fail(j->err, why, 0, ROOM, "namespace %s, key %s: %s %s", j->maker->ns, j->key,
+  return lrd_fail(j->err, why, 0, ROOM, "%s: %s: %s %s", j->maker->ns, j->key,
                   why == LARDER_EAWAY ? "the time ran out while asking" : "nobody wants it any more; given up asking",
                   j->maker->place.shown);
 }
@@ -79,7 +79,7 @@ static larder_err failed(job *j, const lrd_http_place *place, const lrd_http_ans
   if (answer->retry_after_ms > 0) {
     lrd_http_hosts_pause(lrd_http_engine_hosts(j->maker->engine), place->host, answer->retry_after_ms * NS_PER_MS);
   }
-  return lrd_fail(j->err, answer->failure, 0, ROOM, "namespace %s, key %s: %s: %s", j->maker->ns, j->key, place->shown,
+  return lrd_fail(j->err, answer->failure, 0, ROOM, "%s: %s: %s: %s", j->maker->ns, j->key, place->shown,
                   answer->why);
 }
 
@@ -125,7 +125,7 @@ static larder_err tokens_take(job *j, const lrd_http_place *place) {
       j->retry_after_ms = ns / NS_PER_MS + 1;
       return lrd_fail(
           j->err, LARDER_EAWAY, 0, ROOM,
-          "namespace %s, key %s: %s may be asked again in %lld ms only, by its rate or its own wish, which is too late",
+          "%s: %s: %s may be asked again in %lld ms only, by its rate or its own wish, which is too late",
           maker->ns, j->key, place->shown, (long long)j->retry_after_ms);
     }
     larder_err waiting = wait_ns(j, ns);
@@ -206,7 +206,7 @@ static larder_err transfer_run(job *j, hop *h, lrd_http_transfer **out) {
   if (err != LARDER_OK) {
     return err == LARDER_ENOMEM
                ? given_up(j, err)
-               : lrd_fail(j->err, err, 0, ROOM, "namespace %s: this libcurl can't do what http makers need", maker->ns);
+               : lrd_fail(j->err, err, 0, ROOM, "%s: this libcurl can't do what http makers need", maker->ns);
   }
   count(maker, LRD_HTTP_REQUESTS, 1);
   err = lrd_http_engine_run(maker->engine, &t, j->making);
@@ -346,7 +346,7 @@ static larder_err url_fill(job *j) {
     return out_of_memory(j);
   }
   return err == LARDER_OK ? LARDER_OK
-                          : lrd_fail(j->err, err, 0, ROOM, "namespace %s, key %s: %s", j->maker->ns, j->key, why.message);
+                          : lrd_fail(j->err, err, 0, ROOM, "%s: %s: %s", j->maker->ns, j->key, why.message);
 }
 
 larder_err lrd_http_make(void *maker, const larder_making *making, larder_made *made, larder_error *err) {
