@@ -13,8 +13,8 @@
  */
 #include "http_engine.h"
 
+#include "attempts.h"
 #include "base/fail.h"
-#include "making.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -301,10 +301,7 @@ larder_err lrd_http_engine_wanted(const lrd_http_engine *engine, const larder_ma
   if (atomic_load(&engine->stopping)) {
     return LARDER_ECANCELLED;
   }
-  if (making->deadline_ns != INT64_MAX && lrd_boot_ns(engine->clock) >= making->deadline_ns) {
-    return LARDER_EAWAY;
-  }
-  return larder_making_cancelled(making) ? LARDER_ECANCELLED : LARDER_OK;
+  return lrd_making_look(making, engine->clock);
 }
 
 bool lrd_http_engine_enter(lrd_http_engine *engine) {
