@@ -43,6 +43,7 @@ static void after_fork_in_child(void) {
     for (size_t i = 0; i < cache->instances_len; i++) {
       lrd_tier_abandon(&cache->instances[i].tier);
     }
+    lrd_makers_forked(cache);
     lrd_slots_abandon(cache->slots);
     cache->slots = NULL;
   }

@@ -14,6 +14,7 @@
 #include "stats/stats.h"
 #include "tier/memory/memory.h"
 #include "tier/tier_call.h"
+#include <larder/ext/maker.h>
 #include <larder/larder.h>
 
 #define LRD_NS_MAX                  256u
@@ -75,6 +76,8 @@ struct larder_ns {
   lrd_coding coding;
   char tiers_text[160];
 
+  larder_make make;               /* NULL: no maker is configured */
+  void *maker;                    /* its context */
   uint32_t makings;               /* under way that count against maker.parallel; the pool's */
   _Atomic int64_t making_cost_ns; /* what a making takes lately; 0: not known */
 };

@@ -295,13 +295,8 @@ static void lead(const call *c, lrd_flight *flight) {
 }
 
 static larder_err nobody_makes(const call *c) {
-  const larder_ns *ns = ns_of(c);
-  return ns->policy.maker.type == LRD_MAKER_CALLBACK
-             ? lrd_fail(c->err, LARDER_EUNSUPPORTED, 0, ROOM,
-                        "namespace %s: the maker %s has not been registered; call larder_maker_register", ns->name,
-                        ns->policy.maker.what)
-             : lrd_fail(c->err, LARDER_EUNSUPPORTED, 0, ROOM, "namespace %s has no maker; configure `maker` or hand one over",
-                        ns->name);
+  return lrd_fail(c->err, LARDER_EUNSUPPORTED, 0, ROOM, "namespace %s has no maker; configure `maker` or hand one over",
+                  ns_of(c)->name);
 }
 
 static larder_err fly(call *c) {
@@ -383,7 +378,9 @@ static larder_err wanted_init(larder_ns *ns, const void *key, size_t key_len, co
   out->context = options->context;
   out->lasting = options->lasting;
   if (!out->make) {
-    out->lasting = lrd_maker_configured(ns, &out->make, &out->context);
+    out->make = ns->make;
+    out->context = ns->maker;
+    out->lasting = ns->make != NULL;
   }
   out->fresh = options->fresh;
   out->no_wait = options->no_wait;

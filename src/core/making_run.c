@@ -176,7 +176,9 @@ static larder_err call_maker(run *r, larder_made *made) {
 }
 
 /* Whether it is worth trying again soon: what is wrong with the call or the machine is not the origin's. */
-static bool remembered(larder_err why) { return why != LARDER_ECANCELLED && why != LARDER_ENOMEM && why != LARDER_EBUSY; }
+static bool remembered(larder_err why) {
+  return why != LARDER_ECANCELLED && why != LARDER_ENOMEM && why != LARDER_EBUSY && why != LARDER_EUNSUPPORTED;
+}
 
 static void making_failed(run *r, larder_err why, int64_t retry_after_ms) {
   int64_t ms = r->ns->policy.error_ttl_ms;

@@ -7,7 +7,7 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "base/path.h"
-#include "cache.h"
+#include "makers.h"
 #include <stdio.h>
 
 #define ROOM          "namespace"
@@ -294,6 +294,7 @@ static void ns_free(larder_ns *ns) {
   if (!ns) {
     return;
   }
+  lrd_ns_maker_close(ns);
   lrd_dealloc(ns->name);
   lrd_dealloc(ns);
 }
@@ -347,7 +348,7 @@ static larder_err ns_new(larder *cache, const char *name, larder_ns **out, larde
   ns->cell = lrd_stats_cell_of(cache->stats, name, LRD_STATS_ALL);
   ns->log_hits = cache->config->log_cache_hits && lrd_log_wants(&cache->log, LRD_LOG_DEBUG) && name[0] != '.';
   if ((result = chain_build(ns, err)) != LARDER_OK || (result = lrd_coding_init(ns, err)) != LARDER_OK ||
-      (result = behind_start(ns, err)) != LARDER_OK) {
+      (result = behind_start(ns, err)) != LARDER_OK || (result = lrd_ns_maker_open(ns, err)) != LARDER_OK) {
     goto out;
   }
   *out = ns;

@@ -14,7 +14,7 @@ cache:
     two: {tiers: [memory, files, sqlite], ttl: 1h}
     stale: {tiers: [sqlite], ttl: 1ms, stale_while_revalidate: 1h, stale_if_error: 2h}
     error: {tiers: [sqlite], ttl: 1ms, stale_if_error: 2h}
-    made: {tiers: [memory, sqlite], ttl: 1h, negative_ttl: 1h, error_ttl: 1h, maker: {command: ["/bin/sh", "-c", "printf 'made of %s' \\"$LARDER_KEY\\""]}}
+    made: {tiers: [memory, sqlite], ttl: 1h, negative_ttl: 1h, error_ttl: 1h, maker: {command: ["/bin/sh", "-c", "printf 'made of %s' \\"$LARDER_MAKE_KEY\\""]}}
     none: {tiers: [memory, sqlite], ttl: 1h, negative_ttl: 1h, maker: {command: ["/bin/sh", "-c", "exit 3"], absent_exit: 3}}
     down: {tiers: [memory, sqlite], ttl: 1h, error_ttl: 1h, maker: {command: ["/bin/sh", "-c", "echo password=hunter2 >&2; exit 7"]}}
 """
@@ -55,6 +55,7 @@ class Why(CliCase):
         self.assertEqual(self.why("error", "k")["state"], "on error")
 
     def test_memory_alone_has_no_slot(self):
+        self.put("plain", "k", "value")
         self.assertIsNone(self.why("alone", "k", NOT_FOUND)["slot"])
 
     def test_what_a_sweep_took_is_told(self):
@@ -86,7 +87,7 @@ class Why(CliCase):
         again = self.expect(FAILED, "get", "down", "k", "--make")
         found = self.why("down", "k", NOT_FOUND)
         self.assertEqual(found["making"]["maker"], "command")
-        self.assertEqual(found["making"]["failure"], "LARDER_EAWAY")
+        self.assertEqual(found["making"]["failure"], "LARDER_EIO")
         self.assertEqual([event["event"] for event in found["events"]], ["make failed"])  # once
         shown = self.expect(NOT_FOUND, "why", "down", "k").out
         for text in (ran.err, again.err, str(found), shown):

@@ -54,13 +54,8 @@ typedef struct larder_made {
   void *release_context;
   larder_put_options put; /* lifetime, kind, version, tags, metadata; borrowed until release */
   int64_t modified_ms;    /* wall time at which the source says it was changed; 0: not known */
-<<<<<<< HEAD
   int64_t retry_after_ms; /* with a failure: not to be tried for so long, at most an hour; 0: the namespace's error_ttl */
   bool not_kept;          /* it is handed out to who waits and kept nowhere, and what was kept before is deleted */
-=======
-  bool not_kept;          /* hand it out, but keep it nowhere */
-  int64_t retry_after_ms; /* with a failure: not to be tried for so long; 0: the namespace's error_ttl */
->>>>>>> 6263fca6fe1a0b30d1899fcbc4b61fa1f9ce0ea8
 } larder_made;
 
 /*
