@@ -34,8 +34,8 @@ http_rig *http_rig_new(const origin *o, const char *dir) {
                                    .value_bytes_max = 64 << 20,
                                    .burst = 1,
                                    .retry_delay_ms = 200,
-                                   .connect_timeout_ms = 5000,
-                                   .attempt_timeout_ms = 20000,
+                                   .connect_timeout_ms = 60000,
+                                   .attempt_timeout_ms = 60000,
                                    .redirects = 5};
   http_rig_url(rig, "/{+key}");
   larder_error err = {0};
