@@ -6,6 +6,9 @@
 #include <string.h>
 
 void http_rig_origin_start(origin *o, char **dir, bool tls) {
+  /* Nobody stands between us and our own machine. */
+  static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+  for (size_t i = 0; i < sizeof proxies / sizeof *proxies; i++) unsetenv(proxies[i]);
   (void)signal(SIGPIPE, SIG_IGN); /* of the pipes to the origin, should it die */
   *dir = support_dir_make();
   support_origin_start(o, tls ? *dir : NULL);
