@@ -266,7 +266,7 @@ static larder_err hop_run(job *j, hop *h, bool *go_on) {
   if (err == LARDER_OK) {
     err = transfer_run(j, h, &t);
   }
-  if (err != LARDER_OK) {
+  if (!t) {
     return err;
   }
   lrd_http_answer_read(t, j->condition[0] != '\0', lrd_wall_ms(j->maker->clock), &answer);
