@@ -53,6 +53,13 @@ larder_err lrd_entry_room(lrd_entry *entry, size_t text_len) {
   return lrd_buf_reserve(&entry->scratch, 2 * text_len + 4 * LRD_FILE_FIELDS);
 }
 
+larder_err lrd_entry_grow(lrd_entry *entry, size_t more) {
+  larder_err err = lrd_buf_reserve(&entry->scratch, more);
+  /* The raw text stands at the front. */
+  if (err == LARDER_OK && entry->raw.data) entry->raw.data = entry->scratch.data;
+  return err;
+}
+
 larder_err lrd_entry_keep_raw(lrd_entry *entry, const char *text, size_t len) {
   /* Twice the room, so that making room again moves nothing. */
   larder_err err = lrd_entry_room(entry, 2 * len + 4 * LRD_FILE_FIELDS);
@@ -79,7 +86,7 @@ static void encoding_set(lrd_entry *entry, field which, const char *text) {
     lrd_entry_problem(entry, "%s is utf-8 or base64, not %.40s", field_names[which], text);
 }
 
-static void ttl_set(lrd_entry *entry, const char *text) {
+void lrd_entry_set_ttl(lrd_entry *entry, const char *text) {
   int64_t ms = 0;
   if (strcmp(text, "never") == 0)
     entry->ttl_ms = LARDER_TTL_NEVER;
@@ -153,7 +160,7 @@ static void text_set(lrd_entry *entry, field which, const char *text, size_t len
     kind_set(entry, text);
     break;
   case FIELD_TTL:
-    ttl_set(entry, text);
+    lrd_entry_set_ttl(entry, text);
     break;
   case FIELD_FRESH:
   case FIELD_KEEP:
@@ -173,7 +180,7 @@ static void text_set(lrd_entry *entry, field which, const char *text, size_t len
   }
 }
 
-static larder_err copy_in(lrd_entry *entry, const void *text, size_t len, const char **out) {
+larder_err lrd_entry_copy(lrd_entry *entry, const void *text, size_t len, const char **out) {
   size_t at = entry->scratch.len;
   larder_err err = lrd_buf_append(&entry->scratch, text, len);
   if (err == LARDER_OK) err = lrd_buf_append_byte(&entry->scratch, 0);
@@ -237,7 +244,7 @@ larder_err lrd_entry_set_json(lrd_entry *entry, const lrd_json_doc *doc, uint32_
     lrd_entry_problem(entry, "%s is a text", field_names[which]);
     return LARDER_OK;
   }
-  larder_err err = copy_in(entry, doc->text + node->at, len, &text);
+  larder_err err = lrd_entry_copy(entry, doc->text + node->at, len, &text);
   if (err != LARDER_OK) return err;
   text_set(entry, which, text, len);
   /* A value that is no text is the JSON that stands there. */
@@ -261,7 +268,7 @@ static larder_err tags_set_cell(lrd_entry *entry, const char *cell, size_t len) 
     const char *text = NULL;
     const char *stop = memchr(cell + at, ';', len - at);
     size_t size = stop ? (size_t)(stop - cell) - at : len - at;
-    err = copy_in(entry, cell + at, size, &text);
+    err = lrd_entry_copy(entry, cell + at, size, &text);
     if (err == LARDER_OK) tag_add(entry, text, size);
     at += size + 1;
   }
@@ -276,7 +283,7 @@ larder_err lrd_entry_set_cell(lrd_entry *entry, const char *name, const char *ce
   if (which == FIELD_OTHER || (len == 0 && which != FIELD_VALUE)) return LARDER_OK;
   if (which == FIELD_TAGS) return tags_set_cell(entry, cell, len);
   const char *text = NULL;
-  larder_err err = copy_in(entry, cell, len, &text);
+  larder_err err = lrd_entry_copy(entry, cell, len, &text);
   if (err == LARDER_OK) text_set(entry, which, text, len);
   return err;
 }

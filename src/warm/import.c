@@ -91,14 +91,6 @@ static larder_err entry_refused(void *context, const lrd_entry *entry) {
 
 /* --- beginning ----------------------------------------------------------------------------------------------------------- */
 
-static larder_format format_of(larder_format format, const char *path) {
-  const char *dot = path ? strrchr(path, '.') : NULL;
-  if (format != LARDER_FORMAT_AUTO || !dot) return format;
-  if (strcmp(dot, ".json") == 0) return LARDER_FORMAT_JSON;
-  if (strcmp(dot, ".csv") == 0) return LARDER_FORMAT_CSV;
-  return strcmp(dot, ".jsonl") == 0 || strcmp(dot, ".ndjson") == 0 ? LARDER_FORMAT_JSONL : format;
-}
-
 static larder_err changed(import_run *run, const char *how) {
   return lrd_fail(run->err, LARDER_ECORRUPT, 0, ROOM,
                   "%s is an export that was %s; export it anew, or take what is there with --force",
@@ -287,7 +279,7 @@ larder_err larder_import(larder *cache, const char *path, const larder_import_op
   import_run run = {.cache = cache,
                     .options = options,
                     .path = path,
-                    .format = format_of(options->format, path),
+                    .format = lrd_format_of_path(options->format, path),
                     .fd = -1,
                     .rejects_fd = -1,
                     .source = {.fd = -1},

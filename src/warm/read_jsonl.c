@@ -50,7 +50,7 @@ static larder_err line_read(lrd_reader_file *reader, lrd_entry *entry, const cha
     return LARDER_OK;
   }
   if (lrd_json_type_of(doc, 0) != LRD_JSON_OBJECT) {
-    lrd_entry_problem(entry, "a line is an object with key and value");
+    lrd_entry_problem(entry, reader->picks ? "a line is an object" : "a line is an object with key and value");
     return LARDER_OK;
   }
   uint32_t trailer = lrd_json_member(doc, 0, "larder_export");
@@ -58,9 +58,7 @@ static larder_err line_read(lrd_reader_file *reader, lrd_entry *entry, const cha
     lrd_trailer_read(reader, trailer);
     return LARDER_MISS;
   }
-  err = lrd_entry_room(entry, len);
-  if (err == LARDER_OK) err = lrd_entry_from_object(entry, doc, 0);
-  return err == LARDER_OK ? lrd_entry_finish(entry) : err;
+  return lrd_reader_object(reader, entry, len);
 }
 
 larder_err lrd_jsonl_next(lrd_reader_file *reader, lrd_entry *entry) {
