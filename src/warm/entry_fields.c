@@ -8,6 +8,7 @@
 #include "base/quantity.h"
 #include "base/redact.h"
 #include "base64.h"
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,8 +81,10 @@ void lrd_entry_problem(lrd_entry *entry, const char *format, ...) {
 enum { KEY_BASE64 = 1, VALUE_BASE64 = 2, META_BASE64 = 4 };
 
 static void encoding_set(lrd_entry *entry, field which, const char *text) {
+  uint8_t bit = (uint8_t)(1u << (which - FIELD_KEY_ENCODING));
+  entry->base64 &= (uint8_t)~bit;
   if (strcmp(text, "base64") == 0)
-    entry->base64 |= (uint8_t)(1u << (which - FIELD_KEY_ENCODING));
+    entry->base64 |= bit;
   else if (strcmp(text, "utf-8") != 0 && *text)
     lrd_entry_problem(entry, "%s is utf-8 or base64, not %.40s", field_names[which], text);
 }
@@ -108,8 +111,9 @@ static void kind_set(lrd_entry *entry, const char *text) {
 
 static void number_set(lrd_entry *entry, field which, const char *text) {
   char *end = NULL;
+  errno = 0;
   unsigned long long number = strtoull(text, &end, 10);
-  if (*text < '0' || *text > '9' || *end || (which != FIELD_STAMP && number > INT64_MAX)) {
+  if (errno != 0 || *text < '0' || *text > '9' || *end || (which != FIELD_STAMP && number > INT64_MAX)) {
     lrd_entry_problem(entry, "%s is a whole number, not %.40s", field_names[which], text);
     return;
   }
@@ -201,6 +205,7 @@ static larder_err tags_set_json(lrd_entry *entry, const lrd_json_doc *doc, uint3
   const char *text = NULL;
   size_t len = 0;
   larder_err err = LARDER_OK;
+  entry->tags_count = 0;
   if (lrd_json_type_of(doc, value) == LRD_JSON_STRING) {
     err = string_in(entry, doc, value, &text, &len);
     if (err == LARDER_OK) tag_add(entry, text, len);
@@ -236,6 +241,8 @@ larder_err lrd_entry_set_json(lrd_entry *entry, const lrd_json_doc *doc, uint32_
   if (type == LRD_JSON_STRING) {
     larder_err err = string_in(entry, doc, value, &text, &len);
     if (err == LARDER_OK) text_set(entry, which, text, len);
+    /* Of repeated names the last counts, and takes back what an earlier one said. */
+    if (which == FIELD_VALUE && !entry->kind_given) entry->kind = LARDER_KIND_BYTES;
     return err;
   }
   bool as_it_stands = which == FIELD_VALUE || type == LRD_JSON_NUMBER || type == LRD_JSON_TRUE || type == LRD_JSON_FALSE;

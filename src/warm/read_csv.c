@@ -20,7 +20,8 @@ static larder_err record_find(lrd_source *source, size_t *len_out, size_t *end_o
     }
     if (at < left || source->ended) {
       *end_out = at < left ? at + 1 : left;
-      *len_out = at > 0 && at < left && text[at - 1] == '\r' ? at - 1 : at;
+      /* At the end of the file too: it may have been cut between CR and LF. */
+      *len_out = at > 0 && text[at - 1] == '\r' ? at - 1 : at;
       return LARDER_OK;
     }
     larder_err err = lrd_source_more(source, LRD_ENTRY_TEXT_MAX);
@@ -76,7 +77,8 @@ static larder_err column_add(lrd_reader_file *reader) {
   if (err == LARDER_OK) err = lrd_buf_append_byte(&reader->names, 0);
   if (err != LARDER_OK) return err;
   const char *name = (const char *)reader->names.data + reader->columns[reader->columns_len];
-  if (has_column(reader, name)) return lrd_reader_mistaken(reader, "two columns are named %.60s", name);
+  /* Spreadsheets leave columns without a name behind. */
+  if (*name && has_column(reader, name)) return lrd_reader_mistaken(reader, "two columns are named %.60s", name);
   reader->columns_len++;
   return LARDER_OK;
 }
@@ -101,6 +103,9 @@ static larder_err columns_check(lrd_reader_file *reader) {
   /* Lines of a kind that nobody has written for twenty years, which make one row of all. */
   if (memchr(reader->header.data ? (const void *)reader->header.data : "", '\r', reader->header.len))
     return lrd_reader_mistaken(reader, "a carriage return stands in the row of names; lines end with LF or CRLF");
+  bool other = reader->columns_len == 1 &&
+               (memchr(reader->header.data, ';', reader->header.len) || memchr(reader->header.data, '\t', reader->header.len));
+  if (other) return lrd_reader_mistaken(reader, "the row of names holds no comma; fields are parted by commas");
   if (reader->picks) return picks_check(reader);
   if (has_column(reader, "key") && has_column(reader, "value")) return LARDER_OK;
   return lrd_reader_mistaken(reader, "the first row has to name the columns, key and value among them");
