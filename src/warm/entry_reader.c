@@ -86,12 +86,8 @@ static larder_err format_guess(lrd_reader_file *reader) {
 }
 
 larder_err lrd_reader_begin(lrd_reader_file *reader) {
-  lrd_source *source = reader->source;
-  larder_err err = LARDER_OK;
-  while (err == LARDER_OK && lrd_source_left(source) < 3 && !source->ended) err = lrd_source_more(source, LRD_ENTRY_TEXT_MAX);
+  larder_err err = lrd_source_mark_skip(reader->source);
   if (err != LARDER_OK) return err;
-  /* A byte order mark says nothing here. */
-  if (lrd_source_left(source) >= 3 && memcmp(lrd_source_text(source), "\xEF\xBB\xBF", 3) == 0) lrd_source_use(source, 3);
   if (reader->format == LARDER_FORMAT_AUTO) err = format_guess(reader);
   if (err != LARDER_OK) return err;
   reader->first = true;
