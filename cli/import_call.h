@@ -31,9 +31,9 @@ typedef struct cli_import_args {
       {"value-row", 0, CLI_FLAG, at(value_row), NULL, NULL, NULL, "the whole row is the value, as a JSON object"},             \
       {"ttl-field", 0, CLI_TEXT, at(ttl_field), "FIELD", NULL, NULL, "the field that says how long it is fresh"},              \
       {"tag", 't', CLI_LIST, at(tags), "TAG", NULL, NULL, "a tag of all, beside their own; up to 16 times"},                   \
-      {"rejects", 0, CLI_FILE, at(rejects), "FILE", NULL, NULL, "write what was not taken there, as it stands"},               \
-      {"checkpoint", 0, CLI_FILE, at(checkpoint), "FILE", NULL, NULL,                                                          \
-       "remember there how far it came, instead of on the root"}
+      {"rejects", 0, CLI_FILE, at(rejects), "FILE", NULL, NULL, "write what was not taken there, as it stands"}, {             \
+    "checkpoint", 0, CLI_FILE, at(checkpoint), "FILE", NULL, NULL, "remember there how far it came, instead of on the root"    \
+  }
 
 /* Imports and tells; `done` is the word for what is stored, "imported" or "loaded", and the member of the document. */
 cli_exit cli_import_run(const cli_call *call, larder *cache, const cli_import_args *args, const char *done);
