@@ -455,8 +455,25 @@ larder_err lrd_key_template_fill(const lrd_key_template *template, const char *n
   return result == LARDER_ENOMEM ? lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "no memory to fill a template") : result;
 }
 
-larder_err lrd_key_pair(const void *key, size_t key_len, const char *name, lrd_buf *out) {
-  lrd_span path, query, value;
-  key_cut(lrd_span_of(key, key_len), &path, &query);
-  return pair_find(query, name, &value) ? value_add(out, value, LRD_TEMPLATE_PLAIN, false, true) : LARDER_MISS;
+static larder_err text_decode(lrd_span text, lrd_buf *out) {
+  lrd_buf_clear(out);
+  larder_err result = value_add(out, text, LRD_TEMPLATE_PLAIN, false, true);
+  return result == LARDER_OK ? lrd_buf_terminate(out) : result;
+}
+
+larder_err lrd_key_pair_next(const void *key, size_t key_len, size_t *at, lrd_buf *name, lrd_buf *value) {
+  lrd_span path, query;
+  key_cut(lrd_span_of(key_len > 0 ? key : "", key_len), &path, &query);
+  while (*at < query.len) {
+    size_t end = span_find(query, *at, '&');
+    lrd_span pair = span_cut(query, *at, end);
+    size_t equals = span_find(pair, 0, '=');
+    *at = end + 1;
+    if (pair.len == 0) {
+      continue;
+    }
+    larder_err result = text_decode(span_cut(pair, 0, equals), name);
+    return result == LARDER_OK ? text_decode(span_cut(pair, equals < pair.len ? equals + 1 : equals, pair.len), value) : result;
+  }
+  return LARDER_MISS;
 }
