@@ -296,6 +296,15 @@ static void who_waits_for_a_turn_is_woken_by_cancelling(void **state) {
   assert_int_equal(p.done, 1);
   larder_job_free(&job);
   larder_job_free(&job);
+  /* Who took a key and did not get to it has not dealt with it. */
+  plan.per_second = 0;
+  plan.resume = true;
+  assert_int_equal(run(cache, &plan).done, 10);
+  for (char key[] = "key-0"; key[4] <= '9'; key[4]++) {
+    char wanted[] = "a/key-0";
+    wanted[6] = key[4];
+    key_is(cache, "a", key, wanted);
+  }
   assert_ok(larder_close(&cache));
   free(keys);
 }
