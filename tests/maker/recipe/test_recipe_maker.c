@@ -103,6 +103,32 @@ static void a_key_that_is_none_is_told(void **state) {
   lrd_recipe_maker_free(maker);
 }
 
+static larder_err make_nothing(const lrd_params *params, lrd_buf *out, lrd_buf *version_out, lrd_buf *meta_out,
+                               larder_error *err) {
+  (void)params;
+  (void)out;
+  (void)version_out;
+  (void)meta_out;
+  (void)err;
+  return LARDER_OK;
+}
+
+static void a_spelling_that_says_two_things_is_none(void **state) {
+  (void)state;
+  static const larder_recipe_param rows[] = {{.name = "a", .type = LARDER_RECIPE_TEXT, .fallback = ""},
+                                             {.name = "ab", .type = LARDER_RECIPE_TEXT, .fallback = ""}};
+  lrd_maker const recipe = {.shown = {.name = "x", .params = rows, .params_count = 2}, .make = make_nothing};
+  lrd_params params;
+  larder_error err = {0};
+  assert_ok(lrd_recipe_key_read(&recipe, "x_ac", 4, &params, &err));
+  assert_string_equal(params.at[0].text, "c");
+  assert_ok(lrd_recipe_key_read(&recipe, "x", 1, &params, &err));
+  assert_ok(lrd_recipe_key_read(&recipe, "x_ac_abd%5F", 11, &params, &err)); /* behind a, only ab is left */
+  assert_string_equal(params.at[1].text, "d_");
+  assert_err(lrd_recipe_key_read(&recipe, "x_abc", 5, &params, &err), LARDER_EINVAL); /* a is bc, or ab is c */
+  assert_non_null(strstr(err.message, "the key is none of the recipe x"));
+}
+
 /* Values that a row takes, few of them the default. */
 static const char *value_at(const larder_recipe_param *row, support_random *random, char *out, size_t room) {
   static const char *const texts[] = {"", "16,16,4,1", "8,8,2,0.5;3,3,1,2", "a_b%c d"};
@@ -289,6 +315,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(pairs_and_spelling_make_the_same),
       cmocka_unit_test(a_key_that_is_none_is_told),
+      cmocka_unit_test(a_spelling_that_says_two_things_is_none),
       cmocka_unit_test(what_a_recipe_spells_is_read_as_it_was_meant),
       cmocka_unit_test(version_and_metadata_come_along),
       cmocka_unit_test(a_value_above_the_limit_is_refused),
