@@ -10,7 +10,7 @@
  *   EVICT    the upper tier evicts                         DEMOTE   memory hands an evicted entry down
  *   DEAF     the upper tier may be unable to forget        AWAY     the authoritative tier may be unable to commit
  *   DEATH=p  process p may die at any step                 NEIGHBOUR a write to another key of the same slot
- *   MADE     a value that takes long to make               BEHIND   puts of process 0 wait in its pending table
+ *   BEHIND   puts of process 0 wait in its pending table
  *   REMOVED  a sweep or an eviction takes the row out of the authoritative tier, leaving its stamp while something is queued
  * BREAK_… flags each take one safeguard away; `check` demands that the checker finds a violation then.
  */
@@ -303,33 +303,6 @@ proctype Neighbour(byte p) {
 }
 #endif
 
-#ifdef MADE
-/* What was made from the world as it was at the start may come late. Its stamp is of the start. */
-proctype Maker(byte p) {
-  byte stamp, stored;
-  {
-    atomic { stamps++; stamp = stamps }
-    skip; /* the long making */
-    own(p);
-    if
-#ifdef BREAK_MADE_UNCHECKED
-    :: true ->
-#else
-    :: stamp > lower -> /* the key's own stamp decides, not the slot, which neighbours move */
-#endif
-#ifdef UPPER
-       upper = 0;
-#endif
-       atomic { lower = stamp; lower_gone = false }
-       release_moved(stored);
-       remember(p, stamp, stored);
-       note(stamp)
-    :: else -> release_moved(stored)
-    fi
-  } MORTAL(p)
-}
-#endif
-
 #ifdef EVICT
 proctype Evictor(byte p) {
   {
@@ -433,9 +406,6 @@ init {
 #endif
 #ifdef NEIGHBOUR
     run Neighbour(0);
-#endif
-#ifdef MADE
-    run Maker(0);
 #endif
 #ifdef REMOVED
     run Remover(1);

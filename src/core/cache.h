@@ -19,6 +19,7 @@
 #define LRD_NS_NAME_MAX             128u
 #define LRD_SLOT_WAIT_NS            INT64_C(2000000000) /* then LARDER_EBUSY */
 #define LRD_BATCH_MAX               256u                /* changes whose slots are owned together */
+#define LRD_STAMP_TRIES             4                   /* over what was stored ahead of our clock */
 #define LRD_CLOCK_STEP_MS           5000
 #define LRD_NO_EXPIRY_AFTER_STEP_NS INT64_C(600000000000)
 
@@ -203,10 +204,14 @@ bool lrd_instance_answers(lrd_instance *instance);
 bool lrd_instance_clean(lrd_instance *instance, uint64_t slot, bool *cleaned);
 /* Deletes a slot's range. What was queued before that can't be told any more from what is newer than what went. */
 larder_err lrd_instance_forget_slot(lrd_instance *instance, uint64_t slot);
-/* The key is about to be changed: who makes it, here or in another process, is told. */
+/* The key was changed, or is about to be: who makes it, here or in another process, is told. */
 void lrd_overtake(const lrd_op *op);
 /* Carries out changes of one namespace; each has its result. At most LRD_BATCH_MAX. */
 larder_err lrd_write_batch(larder_ns *ns, lrd_change *changes, size_t count);
+
+/* --- write_memory.c: without shared tiers -------------------------------------------------------------------------------- */
+
+void lrd_write_memory(larder_ns *ns, lrd_change *changes, size_t count);
 
 /* --- put_delete.c ----------------------------------------------------------------------------------------------------------
  */
@@ -290,6 +295,18 @@ larder_err lrd_instance_open(lrd_instance *instance, larder_error *err);
 larder_err lrd_instance_rebind(lrd_instance *instance);
 /* An onlooker's: binds what somebody has made since. */
 void lrd_spaces_look(larder *cache);
+/*
+ * A companion keeps what belongs to the entries of a namespace, under their keys, in the same tiers and sealed alike. Its name
+ * is that of the namespace after one of these.
+ */
+#define LRD_COMPANION_HEALTH  ".health:"
+#define LRD_COMPANION_HISTORY ".history:"
+/* LARDER_EINVAL where the name gets too long. */
+LARDER_MUST_CHECK larder_err lrd_ns_companion(larder_ns *ns, const char *prefix, larder_ns **out);
+/* The policy of any namespace, also of companions and of the cache's own. */
+void lrd_ns_policy(const lrd_config *config, const char *name, lrd_config_ns *out);
+/* As larder_ns_each, companions too. */
+larder_err lrd_ns_each_any(larder *cache, bool (*visit)(void *context, const char *name), void *context);
 /* As larder_ns_open, for the cache's own names too. */
 larder_err lrd_ns_open_any(larder *cache, const char *name, larder_ns **out, larder_error *err);
 

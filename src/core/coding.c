@@ -238,9 +238,9 @@ larder_err lrd_decode_value(larder_ns *ns, lrd_link *link, lrd_span key, const v
 
 /* Members that the namespace of the name seals; NULL: none. */
 static const char *fields_of(const lrd_config *config, const char *ns) {
-  lrd_config_ns scratch;
-  const lrd_config_coding *coding = &lrd_config_ns_find(config, ns, &scratch)->coding;
-  return coding->seal != 0 && ns[0] != '.' ? coding->seal_fields : NULL;
+  lrd_config_ns policy;
+  lrd_ns_policy(config, ns, &policy);
+  return policy.coding.seal != 0 ? policy.coding.seal_fields : NULL;
 }
 
 larder_err lrd_value_try(larder *cache, const char *ns, lrd_span key, const void *value, const larder_facts *facts,
@@ -330,7 +330,7 @@ larder_err lrd_coding_init(larder_ns *ns, larder_error *err) {
   const lrd_config_coding *config = &ns->policy.coding;
   lrd_coding *coding = &ns->coding;
   coding->codec = ns->cache->codec;
-  if (ns->links_len == 0 || ns->name[0] == '.') {
+  if (ns->links_len == 0) {
     return LARDER_OK;
   }
   coding->policy = (lrd_codec_policy){.method = (lrd_pack_method)config->codec,

@@ -26,6 +26,8 @@ typedef struct run {
   larder_value kept; /* pinned; what the maker may find good still */
   larder_facts kept_facts;
   bool there;
+  larder_made made; /* released once it has landed, since facts point into it */
+  uint8_t tags_room[LARDER_TAGS_MAX * (1 + LARDER_TAG_MAX)];
   lrd_landing landing;
   uint8_t *value;
   int64_t failed_until_ns;
@@ -191,7 +193,7 @@ static void making_failed(run *r, larder_err why, int64_t retry_after_ms) {
 
 /* --- what it made -------------------------------------------------------------------------------------------------------- */
 
-static larder_err made_check(run *r, const larder_made *made, uint8_t *tags_room, lrd_made_value *out) {
+static larder_err made_check(run *r, const larder_made *made, lrd_made_value *out) {
   larder_format format;
   if (!made->value && made->len > 0) {
     return lrd_fail(&r->err, LARDER_EINVAL, 0, "maker", "the maker of namespace %s gave a length and no value", r->ns->name);
@@ -201,7 +203,7 @@ static larder_err made_check(run *r, const larder_made *made, uint8_t *tags_room
                     r->ns->name, made->len, (unsigned long long)LARDER_VALUE_MAX);
   }
   *out = (lrd_made_value){.value = made->value, .len = made->len, .not_kept = made->not_kept};
-  larder_err result = lrd_facts_from_options(r->ns, &made->put, made->len, tags_room, &out->facts);
+  larder_err result = lrd_facts_from_options(r->ns, &made->put, made->len, r->tags_room, &out->facts);
   if (result != LARDER_OK) {
     return lrd_fail(&r->err, result, 0, "maker", "the maker of namespace %s gave facts that can't be kept: %s", r->ns->name,
                     larder_err_text(result));
@@ -223,9 +225,8 @@ static void land_value(run *r, const void *value, size_t len, const larder_facts
 }
 
 static void made_value(run *r, const larder_made *made) {
-  uint8_t tags_room[LARDER_TAGS_MAX * (1 + LARDER_TAG_MAX)];
   lrd_made_value new;
-  larder_err result = made_check(r, made, tags_room, &new);
+  larder_err result = made_check(r, made, &new);
   if (result != LARDER_OK) {
     making_failed(r, result, 0);
     return;
@@ -256,22 +257,26 @@ static void made_unchanged(run *r, const larder_made *made) {
 }
 
 static void make(run *r) {
-  larder_made made = {.size = sizeof made, .put = {.size = sizeof made.put}};
-  larder_err result = call_maker(r, &made);
+  r->made = (larder_made){.size = sizeof r->made, .put = {.size = sizeof r->made.put}};
+  larder_err result = call_maker(r, &r->made);
   if (result != LARDER_OK) {
-    making_failed(r, result, made.retry_after_ms);
-  } else if (made.what == LARDER_MADE_VALUE) {
-    made_value(r, &made);
-  } else if (made.what == LARDER_MADE_ABSENT) {
+    making_failed(r, result, r->made.retry_after_ms);
+  } else if (r->made.what == LARDER_MADE_VALUE) {
+    made_value(r, &r->made);
+  } else if (r->made.what == LARDER_MADE_ABSENT) {
     made_absent(r);
   } else {
-    made_unchanged(r, &made);
+    made_unchanged(r, &r->made);
   }
-  if (made.release) {
+}
+
+static void run_fini(run *r) {
+  if (r->made.release) {
     idle_begin(r);
-    made.release(made.release_context, made.value);
+    r->made.release(r->made.release_context, r->made.value);
     idle_end(r);
   }
+  larder_value_release(&r->kept);
 }
 
 void lrd_making_run(lrd_flight *flight, const lrd_wanted *wanted) {
@@ -281,7 +286,7 @@ void lrd_making_run(lrd_flight *flight, const lrd_wanted *wanted) {
   if (may_make(&r) && !made_meanwhile(&r)) {
     make(&r);
   }
-  larder_value_release(&r.kept);
   lrd_flight_lead_end(flight);
   (void)lrd_flight_land(flight, &r.landing, r.value, r.failed_until_ns);
+  run_fini(&r);
 }

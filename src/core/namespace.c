@@ -298,8 +298,42 @@ static void ns_free(larder_ns *ns) {
   lrd_dealloc(ns);
 }
 
-static larder_err ns_new(larder *cache, const char *name, larder_ns **out, larder_error *err) {
+/* Of which namespace it is a companion, or NULL. */
+static const char *companion_of(const char *name) {
+  static const char *const prefixes[] = {LRD_COMPANION_HEALTH, LRD_COMPANION_HISTORY};
+  for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+    size_t const len = strlen(prefixes[i]);
+    if (strncmp(name, prefixes[i], len) == 0 && name[len] != 0) {
+      return name + len;
+    }
+  }
+  return NULL;
+}
+
+void lrd_ns_policy(const lrd_config *config, const char *name, lrd_config_ns *out) {
   lrd_config_ns scratch;
+  const char *of = companion_of(name);
+  *out = *lrd_config_ns_find(config, of ? of : name, &scratch);
+  if (name[0] != '.') {
+    return;
+  }
+  out->durability = LARDER_DURABILITY_COMMIT; /* the cache's own is written on the way out, when nothing is behind any more */
+  out->max_entry_bytes = 0;
+  out->kind = LARDER_KIND_BYTES;
+  out->maker = (lrd_config_maker){0};
+  out->coding.seal_fields = NULL;
+  if (!of) {
+    out->coding = (lrd_config_coding){0};
+  }
+}
+
+larder_err lrd_ns_companion(larder_ns *ns, const char *prefix, larder_ns **out) {
+  char name[LRD_NS_NAME_MAX + 1];
+  int const len = snprintf(name, sizeof name, "%s%s", prefix, ns->name);
+  return len < 0 || (size_t)len >= sizeof name ? LARDER_EINVAL : lrd_ns_open_any(ns->cache, name, out, NULL);
+}
+
+static larder_err ns_new(larder *cache, const char *name, larder_ns **out, larder_error *err) {
   larder_ns *ns = lrd_alloc_zero(1, sizeof *ns);
   larder_err result = LARDER_ENOMEM;
   if (!ns || !(ns->name = lrd_strdup(name))) {
@@ -308,13 +342,8 @@ static larder_err ns_new(larder *cache, const char *name, larder_ns **out, larde
   }
   ns->cache = cache;
   ns->seed = lrd_hash_seed_for(cache->seed, name);
-  const lrd_config_ns *policy = lrd_config_ns_find(cache->config, name, &scratch);
-  ns->policy = *policy;
+  lrd_ns_policy(cache->config, name, &ns->policy);
   ns->policy.name = ns->name;
-  if (name[0] == '.') { /* the cache's own is written on the way out, when nothing is behind any more */
-    ns->policy.durability = LARDER_DURABILITY_COMMIT;
-    ns->policy.max_entry_bytes = 0;
-  }
   ns->cell = lrd_stats_cell_of(cache->stats, name, LRD_STATS_ALL);
   ns->log_hits = cache->config->log_cache_hits && lrd_log_wants(&cache->log, LRD_LOG_DEBUG) && name[0] != '.';
   if ((result = chain_build(ns, err)) != LARDER_OK || (result = lrd_coding_init(ns, err)) != LARDER_OK ||
@@ -380,11 +409,12 @@ const char *larder_ns_name(const larder_ns *ns) { return ns ? ns->name : NULL; }
 typedef struct name_list {
   char *names[1024];
   size_t len;
+  bool companions;
   larder_err result;
 } name_list;
 
 static bool name_add(name_list *list, const char *name) {
-  if (name[0] == '.') {
+  if (name[0] == '.' && !(list->companions && companion_of(name))) {
     return true;
   }
   for (size_t i = 0; i < list->len; i++) {
@@ -409,7 +439,7 @@ static bool name_from_tier(void *context, uint32_t space, const char *name) {
   return name_add(context, name);
 }
 
-larder_err larder_ns_each(larder *cache, bool (*visit)(void *context, const char *name), void *context) {
+static larder_err names_each(larder *cache, bool companions, bool (*visit)(void *context, const char *name), void *context) {
   if (!cache || !visit) {
     return LARDER_EINVAL;
   }
@@ -420,6 +450,7 @@ larder_err larder_ns_each(larder *cache, bool (*visit)(void *context, const char
   if (!list) {
     return LARDER_ENOMEM;
   }
+  list->companions = companions;
   for (uint32_t i = 0; i < atomic_load(&cache->spaces_len); i++) {
     name_add(list, atomic_load(&cache->spaces[i])->name);
   }
@@ -459,3 +490,11 @@ void larder_ns_policy(const larder_ns *ns, larder_policy *out) {
 }
 
 const char *larder_root(const larder *cache) { return cache ? cache->root : NULL; }
+
+larder_err larder_ns_each(larder *cache, bool (*visit)(void *context, const char *name), void *context) {
+  return names_each(cache, false, visit, context);
+}
+
+larder_err lrd_ns_each_any(larder *cache, bool (*visit)(void *context, const char *name), void *context) {
+  return names_each(cache, true, visit, context);
+}

@@ -70,9 +70,8 @@ static bool count_row(void *context, const larder_tier_key *key, const larder_fa
 
 static bool count_named(void *context, const char *name) {
   counting *run = context;
-  larder_err opened = larder_ns_open(run->cache, name, &run->ns, NULL);
-  /* EINVAL: a namespace of the cache's own. EKEY: there is no key at all, and so none to count under. */
-  if (opened < 0 && opened != LARDER_EINVAL && opened != LARDER_EKEY) {
+  larder_err opened = lrd_ns_open_any(run->cache, name, &run->ns, NULL);
+  if (opened < 0 && opened != LARDER_EKEY) { /* there is no key at all, and so none to count under */
     run->result = opened;
   }
   if (opened != LARDER_OK || run->ns->links_len == 0) {
@@ -103,7 +102,7 @@ larder_err larder_keys_each(larder *cache, bool (*visit)(void *context, const la
   }
   larder_err result = lrd_pending_settle(cache->pending); /* what stays queued will be sealed with the current key */
   if (result == LARDER_OK) {
-    result = larder_ns_each(cache, count_named, &run);
+    result = lrd_ns_each_any(cache, count_named, &run);
   }
   bool more = result == LARDER_OK;
   for (size_t i = 0; i < run.len && more; i++) {
@@ -253,10 +252,10 @@ static bool rotated(const larder_ns *ns) { return ns->links_len > 0 && ns->codin
 
 static bool rotate_named(void *context, const char *name) {
   rotation *run = context;
-  larder_err result = larder_ns_open(run->cache, name, &run->ns, NULL);
+  larder_err result = lrd_ns_open_any(run->cache, name, &run->ns, NULL);
   if (result == LARDER_OK && rotated(run->ns)) {
     rotate_ns(run);
-  } else if (result < 0 && result != LARDER_EINVAL) { /* EINVAL: a namespace of the cache's own */
+  } else if (result < 0) {
     run->result = result;
   }
   return !run->stopped;
@@ -266,7 +265,7 @@ static bool total_named(void *context, const char *name) {
   rotation *run = context;
   larder_ns *ns;
   larder_tier_usage usage;
-  if (larder_ns_open(run->cache, name, &ns, NULL) != LARDER_OK || !rotated(ns)) {
+  if (lrd_ns_open_any(run->cache, name, &ns, NULL) != LARDER_OK || !rotated(ns)) {
     return true;
   }
   for (size_t i = 0; i < ns->links_len; i++) {
@@ -301,9 +300,9 @@ larder_err larder_keys_rotate(larder *cache, larder_ns *ns, bool (*progress)(voi
       rotate_ns(run);
     }
   } else if (result == LARDER_OK) {
-    result = larder_ns_each(cache, total_named, run);
+    result = lrd_ns_each_any(cache, total_named, run);
     if (result == LARDER_OK) {
-      result = larder_ns_each(cache, rotate_named, run);
+      result = lrd_ns_each_any(cache, rotate_named, run);
     }
   }
   if (result == LARDER_OK) {

@@ -4,13 +4,13 @@
  *
  *   encode                              what shared tiers get is compressed and sealed while nobody waits for a slot
  *   own the slots, ascending            so nobody fills, demotes or evicts under us, and no two batches wait in a ring
- *   overtake                            a making of the key under way is told; or, of a made value, whether it was
  *   clean what is dirty                 a tier that works again forgets the slot's range
  *   stamp                               above the host's clock; above what is stored, should that be ahead
  *   upper shared tiers forget           from here on nobody finds the old value above a new one
  *   the lowest shared tier commits      the moment the change counts
  *   upper shared tiers take the value
  *   memory: re-tag, take or forget      while the slots are still owned, see below
+ *   tell who makes the key              what was begun before is not stored over it
  *   release the slots, one version on   every other process's copy is void
  *
  * A tier that can't forget or commit is marked dirty for the slot before the slot is released: nobody reads the slot's
@@ -26,8 +26,6 @@
 #include "flight.h"
 #include "mutation.h"
 #include <stdlib.h>
-
-#define STAMP_TRIES 4
 
 typedef struct owned_slot {
   uint64_t slot;
@@ -368,7 +366,7 @@ static void lowest_commits(write_run *run, lrd_link *link, larder_durability dur
     }
   }
   size_t len = collect(run, link, LARDER_TIER_PUT, false);
-  for (int tries = 0; len > 0 && tries < STAMP_TRIES; tries++) {
+  for (int tries = 0; len > 0 && tries < LRD_STAMP_TRIES; tries++) {
     larder_err result = lrd_instance_answers(link->instance)
                             ? lrd_tier_write(&link->instance->tier, link->cell, run->items, len, durability)
                             : LARDER_EAWAY;
@@ -491,29 +489,6 @@ static void memory_in_step(write_run *run) {
   }
 }
 
-static void count_changes(write_run *run) {
-  for (size_t i = 0; i < run->count; i++) {
-    lrd_change *change = run->changes[i];
-    if (change->result < 0) {
-      continue;
-    }
-    if (change->verb == LRD_CHANGE_DELETE && change->result == LARDER_OK && !change->existed) {
-      change->result = LARDER_MISS;
-    }
-    if (change->result == LARDER_NOT_KEPT) {
-      lrd_stats_add(run->ns->cell, LRD_STAT_NOT_KEPT, 1);
-    }
-    if (change->keep_stamp != 0) { /* was counted when it was queued */
-      continue;
-    }
-    lrd_counter counter = change->verb == LRD_CHANGE_PUT      ? LRD_STAT_PUTS
-                          : change->verb == LRD_CHANGE_DELETE ? LRD_STAT_DELETES
-                          : change->verb == LRD_CHANGE_TOUCH  ? LRD_STAT_TOUCHES
-                                                              : LRD_STAT_EXPIRES;
-    lrd_stats_add(run->ns->cell, counter, 1);
-  }
-}
-
 /* A value that cannot be sealed is not stored, and nothing that is there is touched. */
 static void encode_values(write_run *run) {
   for (size_t i = 0; i < run->count; i++) {
@@ -568,20 +543,24 @@ void lrd_overtake(const lrd_op *op) {
 }
 
 /*
- * Tells the making of each key that it is changed, and a made value whether that is so of its own. Its stamp has been given
- * before: a put that waits in a queue tells first and is stamped then, so the one or the other is seen to be older.
+ * A made value is refused whose key was changed since its making began. Its stamp has been given before: a put that is queued
+ * tells first and is stamped then, so the one or the other is seen to be older.
  */
-static void overtake(write_run *run) {
+static void refuse_overtaken(write_run *run) {
   for (size_t i = 0; i < run->count; i++) {
     lrd_change *change = run->changes[i];
-    if (change->result != LARDER_OK) {
-      continue;
-    }
-    if (!change->made) {
-      lrd_overtake(&change->op);
-    } else if (lrd_flight_overtaken(change->made, run->slots[run->slot_of[i]].version) &&
-               !LRD_MUTATED(LRD_MUTATE_MADE_UNCHECKED)) {
+    if (change->made && change->result == LARDER_OK && !LRD_MUTATED(LRD_MUTATE_MADE_UNCHECKED) &&
+        lrd_flight_overtaken(change->made, run->slots[run->slot_of[i]].version)) {
       change->result = LARDER_OLDER;
+    }
+  }
+}
+
+/* Who makes a key is told of its change: not before that is committed, or a making that begins in between would not be. */
+static void tell_makers(write_run *run) {
+  for (size_t i = 0; i < run->count; i++) {
+    if (!run->changes[i]->made && run->slots[run->slot_of[i]].owned) {
+      lrd_overtake(&run->changes[i]->op);
     }
   }
 }
@@ -610,7 +589,7 @@ static void write_shared(write_run *run) {
     }
     change->facts.stamp = change->keep_stamp ? change->keep_stamp : lrd_cache_stamp(cache, 0);
   }
-  overtake(run);
+  refuse_overtaken(run);
   for (size_t i = 0; i + 1 < ns->links_len; i++) {
     upper_forgets(run, &ns->links[i]);
   }
@@ -624,75 +603,38 @@ static void write_shared(write_run *run) {
   LRD_MOMENT(LRD_MOMENT_COMMITTED);
   memory_in_step(run);
   queue_counts_on(run);
+  tell_makers(run);
   for (size_t s = 0; s < run->slots_len; s++) {
     if (run->slots[s].owned) {
       (void)lrd_slot_release(cache->slots, run->slots[s].slot, true);
     }
   }
-  count_changes(run);
   for (size_t i = 0; i < run->count; i++) {
     lrd_coded_fini(&run->changes[i]->coded);
   }
 }
 
-/* Memory alone: the memory tier's own shard lock orders the changes of a key. */
-static void write_memory_only(write_run *run) {
-  larder_ns *ns = run->ns;
-  for (size_t i = 0; i < run->count; i++) {
-    lrd_change *change = run->changes[i];
-    larder_tier_key key = lrd_op_memory_key(&change->op);
-    if (!change->made) {
-      lrd_overtake(&change->op);
-    }
-    change->facts.stamp = change->keep_stamp ? change->keep_stamp : lrd_cache_stamp(ns->cache, 0);
-    if (change->verb == LRD_CHANGE_PUT && change->only_stamp == 0) {
-      change->result = lrd_memory_put(ns->memory, &key, change->value, &change->facts, 0);
-      /* a concurrent put came later */
-      if (change->result == LARDER_OLDER) {
-        change->result = LARDER_OK;
-      }
-      if (change->result != LARDER_OK) {
-        (void)lrd_memory_forget(ns->memory, &key);
-      }
+static void count_changes(larder_ns *ns, lrd_change *changes, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    lrd_change *change = &changes[i];
+    if (change->result < 0) {
       continue;
     }
-    if (change->verb == LRD_CHANGE_DELETE && change->only_stamp == 0) {
-      change->existed = lrd_memory_forget(ns->memory, &key) == LARDER_OK;
-      change->result = LARDER_OK;
-      continue;
+    if (change->verb == LRD_CHANGE_DELETE && change->result == LARDER_OK && !change->existed) {
+      change->result = LARDER_MISS;
     }
-    for (int tries = 0; tries < STAMP_TRIES; tries++) {
-      larder_tier_write item = {.key = key, .value = change->value, .facts = change->facts, .only_stamp = change->only_stamp};
-      item.verb = change->verb == LRD_CHANGE_PUT      ? LARDER_TIER_PUT
-                  : change->verb == LRD_CHANGE_DELETE ? LARDER_TIER_DELETE
-                                                      : LARDER_TIER_TOUCH;
-      if (item.verb == LARDER_TIER_TOUCH) {
-        lrd_memory_pin pin;
-        larder_facts now;
-        bool stale_too = change->verb == LRD_CHANGE_EXPIRE || change->revive;
-        if (lrd_memory_pin_get(ns->memory, &key, NULL, stale_too, &pin) != LARDER_OK) {
-          change->result = LARDER_MISS;
-          break;
-        }
-        lrd_memory_pin_facts(&pin, &now);
-        lrd_memory_pin_release(ns->memory, &pin);
-        int64_t now_ms = lrd_wall_ms(ns->cache->clock);
-        if (change->verb == LRD_CHANGE_EXPIRE) {
-          item.facts.expires_soft_ms =
-              lrd_facts_stale(ns->cache, &now, now_ms) && now.expires_soft_ms ? now.expires_soft_ms : now_ms;
-          item.facts.expires_hard_ms = now.expires_hard_ms;
-        }
-        item.only_stamp = now.stamp;
-      }
-      larder_err result = ns->cache->memory_tier.ops->write(ns->memory, &item, 1, LARDER_DURABILITY_COMMIT);
-      change->result = result < 0 ? result : item.result;
-      change->existed = item.existed;
-      if (change->result != LARDER_OLDER || change->only_stamp != 0) {
-        break;
-      }
+    if (change->result == LARDER_NOT_KEPT) {
+      lrd_stats_add(ns->cell, LRD_STAT_NOT_KEPT, 1);
     }
+    if (change->keep_stamp != 0 || (change->made && (change->result == LARDER_OLDER || change->verb == LRD_CHANGE_DELETE))) {
+      continue; /* was counted when it was queued; or is no write of a caller's */
+    }
+    lrd_counter counter = change->verb == LRD_CHANGE_PUT      ? LRD_STAT_PUTS
+                          : change->verb == LRD_CHANGE_DELETE ? LRD_STAT_DELETES
+                          : change->verb == LRD_CHANGE_TOUCH  ? LRD_STAT_TOUCHES
+                                                              : LRD_STAT_EXPIRES;
+    lrd_stats_add(ns->cell, counter, 1);
   }
-  count_changes(run);
 }
 
 larder_err lrd_write_batch(larder_ns *ns, lrd_change *changes, size_t count) {
@@ -732,8 +674,9 @@ larder_err lrd_write_batch(larder_ns *ns, lrd_change *changes, size_t count) {
   if (ns->links_len > 0) {
     write_shared(&run);
   } else {
-    write_memory_only(&run);
+    lrd_write_memory(ns, changes, count);
   }
+  count_changes(ns, changes, count);
   lrd_dealloc(room);
   return LARDER_OK;
 }

@@ -6,6 +6,7 @@
  */
 #include "support/support.h"
 
+#include "core/mutation.h"
 #include "larder_testing.h"
 #include <larder/ext/maker.h>
 #include <larder/stats.h>
@@ -48,7 +49,9 @@ static void wait_for(_Atomic unsigned *count, unsigned wanted) {
 }
 
 static larder_err make(void *context, const larder_making *making, larder_made *made, larder_error *err) {
+  static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
   maker *m = context;
+  (void)pthread_mutex_lock(&one_at_a_time);
   m->kept[0] = m->kept_version[0] = 0;
   if (making->kept) {
     (void)snprintf(m->kept, sizeof m->kept, "%.*s", (int)making->kept_len, (const char *)making->kept);
@@ -56,6 +59,7 @@ static larder_err make(void *context, const larder_making *making, larder_made *
                    making->kept_facts->version_len > 0 ? making->kept_facts->version : "");
   }
   m->behind = making->behind;
+  (void)pthread_mutex_unlock(&one_at_a_time);
   atomic_fetch_add(&m->began, 1);
   if (m->meanwhile) m->meanwhile(m->context, making);
   while (atomic_load(&m->hold) && !(atomic_load(&m->heeds) && larder_making_cancelled(making))) usleep(1000);
@@ -523,6 +527,22 @@ static void a_key_changed_meanwhile_is_not_overwritten(void **state) {
   }
 }
 
+/* The same with the protocol broken: what was put is lost. */
+static void without_the_check_it_would_be_overwritten(void **state) {
+  fixture f;
+  larder_value value = {0};
+  (void)state;
+  open_with(&f, "[memory, sqlite]", POLICY);
+  f.maker.meanwhile = put_meanwhile;
+  atomic_store(&lrd_mutations, LRD_MUTATE_MADE_UNCHECKED);
+  expect(&f, "k", "one", false);
+  atomic_store(&lrd_mutations, 0);
+  assert_ok(larder_get(f.ns, "k", 1, NULL, &value));
+  assert_memory_equal(value.data, "one", 3);
+  larder_value_release(&value);
+  shut(&f);
+}
+
 static void neighbours_that_change_do_not_matter(void **state) {
   fixture f;
   (void)state;
@@ -859,6 +879,7 @@ int main(void) {
       cmocka_unit_test(a_registered_callback_is_found_by_its_name),
       cmocka_unit_test(wrong_arguments_are_told),
       cmocka_unit_test(a_key_changed_meanwhile_is_not_overwritten),
+      cmocka_unit_test(without_the_check_it_would_be_overwritten),
       cmocka_unit_test(neighbours_that_change_do_not_matter),
       cmocka_unit_test(behind_puts_overtake_too),
       cmocka_unit_test(a_circle_of_keys_is_noticed),

@@ -129,6 +129,42 @@ static void a_change_overtakes_who_makes(void **state) {
   assert_int_equal(lrd_leases_held(r->of[0]), 2); /* which does not end his */
 }
 
+static void a_bulk_change_overtakes_everybody(void **state) {
+  rig *r = *state;
+  lrd_leases_overtake_all(r->of[1]); /* nobody */
+  lrd_lease const one = take(r, 0, 5, LRD_LEASE_TAKEN);
+  lrd_lease const two = take(r, 1, 900, LRD_LEASE_TAKEN);
+  assert_false(lrd_lease_overtaken(r->of[0], &one));
+  lrd_leases_overtake_all(r->of[1]);
+  assert_true(lrd_lease_overtaken(r->of[0], &one));
+  assert_true(lrd_lease_overtaken(r->of[1], &two));
+}
+
+static void whether_it_failed_can_be_asked_without_trying(void **state) {
+  rig *r = *state;
+  assert_false(lrd_lease_failed(r->of[1], 5));
+  lrd_lease const mine = take(r, 0, 5, LRD_LEASE_TAKEN);
+  lrd_lease_end(r->of[0], &mine, LARDER_EAWAY, "down", lrd_boot_ns(&r->clock.clock) + SECOND);
+  assert_true(lrd_lease_failed(r->of[1], 5));
+  assert_false(lrd_lease_failed(r->of[1], 5 + BUCKETS));
+  lrd_clock_moved_advance_ms(&r->clock, 1001);
+  assert_false(lrd_lease_failed(r->of[1], 5));
+}
+
+static void places_of_the_dead_are_freed(void **state) {
+  rig *r = *state;
+  (void)take(r, 1, 5, LRD_LEASE_TAKEN);
+  lrd_lease const mine = take(r, 0, 6, LRD_LEASE_TAKEN);
+  lrd_leases_clean(r->of[0]);
+  assert_int_equal(lrd_leases_held(r->of[0]), 2);
+  r->dead[1] = true;
+  lrd_leases_clean(r->of[0]);
+  assert_int_equal(lrd_leases_held(r->of[0]), 1);
+  end_well(r, 0, &mine);
+  lrd_leases_clean(r->of[0]);
+  assert_int_equal(lrd_leases_held(r->of[0]), 0);
+}
+
 static void the_dead_are_taken_over(void **state) {
   rig *r = *state;
   lrd_lease const dying = take(r, 1, 5, LRD_LEASE_TAKEN);
@@ -250,6 +286,9 @@ int main(void) {
       CASE(who_waits_sees_the_end),
       CASE(a_failure_is_told_for_a_while),
       CASE(a_change_overtakes_who_makes),
+      CASE(a_bulk_change_overtakes_everybody),
+      CASE(whether_it_failed_can_be_asked_without_trying),
+      CASE(places_of_the_dead_are_freed),
       CASE(the_dead_are_taken_over),
       CASE(a_full_bucket_has_no_lease),
       CASE(a_file_that_is_none_of_ours_is_made_anew),
