@@ -116,6 +116,13 @@ larder_err lrd_ns_maker_open(larder_ns *ns, larder_error *err) {
   return result == LARDER_EINVAL ? LARDER_ECONFIG : result;
 }
 
+bool lrd_ns_can_make(const larder_ns *ns) {
+  larder_make make;
+  void *context;
+  return ns->make &&
+         (ns->policy.maker.type != LRD_MAKER_CALLBACK || lrd_maker_named(ns->cache, ns->policy.maker.what, &make, &context));
+}
+
 void lrd_ns_maker_close(larder_ns *ns) {
   named_attempts *named = ns->maker;
   if (!ns->maker) {

@@ -57,6 +57,8 @@ bool lrd_maker_named(larder *cache, const char *name, larder_make *make_out, voi
 
 /* LARDER_ECONFIG with a sentence that names what is wrong with it. */
 LARDER_MUST_CHECK larder_err lrd_ns_maker_open(larder_ns *ns, larder_error *err);
+/* Whether somebody is there to make its keys: a callback has been registered. */
+bool lrd_ns_can_make(const larder_ns *ns);
 /* Nobody is making any more. */
 void lrd_ns_maker_close(larder_ns *ns);
 
