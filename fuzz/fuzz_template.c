@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Templates and the keys that fill them. The input is a form, a template, a NUL and a key. Whatever the key is, a URL keeps the
- * template's scheme and host, has no segment `.` or `..` and nothing raw that is not a URL's, and an argument has no NUL.
+ * Templates and the keys that fill them, and keys that hold a recipe's parameters. The input is a form, a template (or the
+ * number of a recipe), a NUL and a key. Whatever the key is, a URL keeps the template's scheme and host, has no segment `.` or
+ * `..` and nothing raw that is not a URL's, and an argument has no NUL.
  */
 #include "base/bytes.h"
 #include "maker/key_template.h"
+#include "maker/recipe/recipe_maker.h"
+#include "maker/recipe/recipes.h"
 #include <stdlib.h>
 #include <strings.h>
 
@@ -40,8 +43,28 @@ static void url_holds(const char *text, const lrd_buf *url) {
   }
 }
 
+/* What is read of a key without pairs is spelled as the key is. */
+static void try_recipe(const uint8_t *data, size_t size) {
+  const lrd_maker *recipe = size > 0 ? lrd_recipe_at(data[0] % 8) : NULL;
+  lrd_params params;
+  larder_error err = {0};
+  if (!recipe) return;
+  if (lrd_recipe_key_read(recipe, data + 1, size - 1, &params, &err) != LARDER_OK) {
+    HOLDS(err.code == LARDER_EINVAL && err.message[0] != '\0');
+    return;
+  }
+  lrd_buf spelled = {0};
+  HOLDS(lrd_maker_key(recipe, &params, &spelled) == LARDER_OK);
+  HOLDS(memchr(data + 1, '|', size - 1) || (spelled.len == size - 1 && memcmp(spelled.data, data + 1, size - 1) == 0));
+  lrd_buf_fini(&spelled);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size == 0) return 0;
+  if (data[0] & 2) {
+    try_recipe(data + 1, size - 1);
+    return 0;
+  }
   lrd_template_form form = data[0] & 1 ? LRD_TEMPLATE_URL : LRD_TEMPLATE_PLAIN;
   size_t len = 0;
   while (1 + len < size && data[1 + len] != 0) len++;

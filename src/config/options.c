@@ -272,9 +272,13 @@ const lrd_option lrd_options[] = {
                  "its slashes. `{{` and `}}` are braces."},
     {ROW(MAKER, "command", ARGV), .flags = LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = MAKER(command),
      .sentence = "Run a program: what it writes to its standard output is the value. A list of the program and its arguments, "
-                 "with the places of `http`, filled as they are. No shell is in between."},
+                 "with the places of `http`, filled as they are. No shell is in between. Exit code 0 means that the value is "
+                 "whole, any "
+                 "other that it failed. Its environment has LARDER_MAKE_NS and LARDER_MAKE_KEY, and LARDER_MAKE_KEPT_VERSION "
+                 "where a stale value with a version is kept."},
     {ROW(MAKER, "recipe", TEXT), .flags = LRD_OPTION_ONE, .offset = MAKER(recipe),
-     .sentence = "Compute it: the name of a recipe (docs/recipes.md), with the key's pairs for parameters."},
+     .sentence = "Compute it: the name of a recipe (docs/recipes.md). Its parameters are the key's pairs, as in "
+                 "`kernel|alpha=1.5&dt=0.01&n=1000`, or the key is the one by which `larder warm` keeps the value."},
     {ROW(MAKER, "callback", TEXT), .flags = LRD_OPTION_ONE, .offset = MAKER(callback),
      .sentence = "Call the program: the name with which it registers its function."},
     {ROW(MAKER, "separator", SIGN), .offset = MAKER(separator), .fallback = ":",

@@ -184,9 +184,12 @@ static int hex_of(uint8_t c) {
 /* The byte at *at, percent-decoded; *at moves on. */
 static uint8_t decoded_next(const uint8_t *data, size_t len, size_t *at) {
   uint8_t c = data[(*at)++];
-  if (c == '%' && len - *at >= 2 && hex_of(data[*at]) >= 0 && hex_of(data[*at + 1]) >= 0) {
-    c = (uint8_t)(hex_of(data[*at]) << 4 | hex_of(data[*at + 1]));
-    *at += 2;
+  if (c == '%' && len - *at >= 2) {
+    int high = hex_of(data[*at]), low = hex_of(data[*at + 1]);
+    if (high >= 0 && low >= 0) {
+      *at += 2;
+      return (uint8_t)((unsigned)high << 4 | (unsigned)low);
+    }
   }
   return c;
 }
@@ -428,6 +431,20 @@ static larder_err piece_fill(const filling *f, const piece *p) {
   return value_add(f->out, value, form, p->keep_slash, true);
 }
 
+/* What only the whole shows. */
+static larder_err filled_check(const lrd_key_template *template, const lrd_buf *out, size_t from, larder_error *err) {
+  LRD_ASSERT(out->data);
+  const uint8_t *filled = out->data + from;
+  size_t len = out->len - from;
+  if (template->form == LRD_TEMPLATE_PLAIN && memchr(filled, 0, len)) {
+    return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "the key has a NUL, which cannot stand in an argument");
+  }
+  if (template->form == LRD_TEMPLATE_URL && climbs(filled, len)) {
+    return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "with this key a segment of the URL's path would be . or ..");
+  }
+  return LARDER_OK;
+}
+
 larder_err lrd_key_template_fill(const lrd_key_template *template, const char *ns, const void *key, size_t key_len,
                                  lrd_buf *out, larder_error *err) {
   filling f = {.template = template,
@@ -441,13 +458,8 @@ larder_err lrd_key_template_fill(const lrd_key_template *template, const char *n
   for (size_t i = 0; i < template->count && result == LARDER_OK; i++) {
     result = piece_fill(&f, &template->pieces[i]);
   }
-  const uint8_t *filled = out->data ? out->data + before : NULL;
-  size_t len = out->len - before;
-  if (result == LARDER_OK && template->form == LRD_TEMPLATE_PLAIN && memchr(filled, 0, len)) {
-    result = lrd_fail(err, LARDER_EINVAL, 0, ROOM, "the key has a NUL, which cannot stand in an argument");
-  }
-  if (result == LARDER_OK && template->form == LRD_TEMPLATE_URL && climbs(filled, len)) {
-    result = lrd_fail(err, LARDER_EINVAL, 0, ROOM, "with this key a segment of the URL's path would be . or ..");
+  if (result == LARDER_OK) {
+    result = filled_check(template, out, before, err);
   }
   if (result != LARDER_OK) {
     out->len = before;
@@ -455,8 +467,25 @@ larder_err lrd_key_template_fill(const lrd_key_template *template, const char *n
   return result == LARDER_ENOMEM ? lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "no memory to fill a template") : result;
 }
 
-larder_err lrd_key_pair(const void *key, size_t key_len, const char *name, lrd_buf *out) {
-  lrd_span path, query, value;
-  key_cut(lrd_span_of(key, key_len), &path, &query);
-  return pair_find(query, name, &value) ? value_add(out, value, LRD_TEMPLATE_PLAIN, false, true) : LARDER_MISS;
+static larder_err text_decode(lrd_span text, lrd_buf *out) {
+  lrd_buf_clear(out);
+  larder_err result = value_add(out, text, LRD_TEMPLATE_PLAIN, false, true);
+  return result == LARDER_OK ? lrd_buf_terminate(out) : result;
+}
+
+larder_err lrd_key_pair_next(const void *key, size_t key_len, size_t *at, lrd_buf *name, lrd_buf *value) {
+  lrd_span path, query;
+  key_cut(lrd_span_of(key_len > 0 ? key : "", key_len), &path, &query);
+  while (*at < query.len) {
+    size_t end = span_find(query, *at, '&');
+    lrd_span pair = span_cut(query, *at, end);
+    size_t equals = span_find(pair, 0, '=');
+    *at = end + 1;
+    if (pair.len == 0) {
+      continue;
+    }
+    larder_err result = text_decode(span_cut(pair, 0, equals), name);
+    return result == LARDER_OK ? text_decode(span_cut(pair, equals < pair.len ? equals + 1 : equals, pair.len), value) : result;
+  }
+  return LARDER_MISS;
 }

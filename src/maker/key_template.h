@@ -37,8 +37,9 @@ void lrd_key_template_free(lrd_key_template *template); /* NULL is fine */
 LARDER_MUST_CHECK larder_err lrd_key_template_fill(const lrd_key_template *template, const char *ns, const void *key,
                                                    size_t key_len, lrd_buf *out, larder_error *err);
 
-/* The value of the pair of that name, appended percent-decoded. LARDER_MISS: the key has none. */
-LARDER_MUST_CHECK larder_err lrd_key_pair(const void *key, size_t key_len, const char *name, lrd_buf *out);
+/* The pairs of a key one after the other, percent-decoded, each with a NUL that len does not count; empty ones are left out.
+ * *at is 0 for the first. LARDER_MISS: there is no further one. */
+LARDER_MUST_CHECK larder_err lrd_key_pair_next(const void *key, size_t key_len, size_t *at, lrd_buf *name, lrd_buf *value);
 
 /* A key for a sentence: in quotes, its secrets hidden by base/redact.h's list (NULL: the built-in one), what cannot be printed
  * escaped, at most 80 bytes between the quotes. Returns out. */

@@ -3,7 +3,7 @@
 #ifndef LRD_MISSION_JOB_RUN_H
 #define LRD_MISSION_JOB_RUN_H
 
-#include "mission/command_run.h"
+#include "maker/command_run.h"
 #include "mission/kept_result.h"
 #include <larder/mission.h>
 

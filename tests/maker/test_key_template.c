@@ -186,15 +186,23 @@ static void places_that_are_none_are_told(void **state) {
   refused(LRD_TEMPLATE_PLAIN, "ab{12}", "at character 3");
 }
 
-static void pairs_of_a_key_are_found_by_name(void **state) {
+static void pairs_of_a_key_come_one_after_the_other(void **state) {
   (void)state;
-  lrd_buf value = {0};
-  assert_ok(lrd_key_pair("p|a=1&b=2%26", 12, "b", &value));
-  assert_int_equal(value.len, 2);
-  assert_memory_equal(value.data, "2&", 2);
-  assert_int_equal(lrd_key_pair("p|a=1", 5, "c", &value), LARDER_MISS);
-  assert_int_equal(lrd_key_pair("p|a=1", 5, "", &value), LARDER_MISS);
-  assert_int_equal(lrd_key_pair("", 0, "a", &value), LARDER_MISS);
+  static const char key[] = "p|a=1&&b=2%26=&c&=d&%65=";
+  static const char *const wanted[][2] = {{"a", "1"}, {"b", "2&="}, {"c", ""}, {"", "d"}, {"e", ""}};
+  lrd_buf name = {0}, value = {0};
+  size_t at = 0, found = 0;
+  while (lrd_key_pair_next(key, sizeof key - 1, &at, &name, &value) == LARDER_OK) {
+    assert_true(found < 5);
+    assert_string_equal((char *)name.data, wanted[found][0]);
+    assert_string_equal((char *)value.data, wanted[found++][1]);
+  }
+  assert_int_equal(found, 5);
+  at = 0;
+  assert_int_equal(lrd_key_pair_next("a=1", 3, &at, &name, &value), LARDER_MISS);
+  assert_int_equal(lrd_key_pair_next("p|", 2, &at, &name, &value), LARDER_MISS);
+  assert_int_equal(lrd_key_pair_next(NULL, 0, &at, &name, &value), LARDER_MISS);
+  lrd_buf_fini(&name);
   lrd_buf_fini(&value);
 }
 
@@ -258,7 +266,7 @@ int main(void) {
       cmocka_unit_test(a_key_cannot_climb_out_of_the_path),
       cmocka_unit_test(a_host_is_never_the_keys),
       cmocka_unit_test(places_that_are_none_are_told),
-      cmocka_unit_test(pairs_of_a_key_are_found_by_name),
+      cmocka_unit_test(pairs_of_a_key_come_one_after_the_other),
       cmocka_unit_test(a_shown_key_hides_and_escapes),
       cmocka_unit_test(failing_allocations_leave_nothing),
   };

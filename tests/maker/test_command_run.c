@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands as they run: exit codes, both streams byte for byte, what they inherit, and how their group is ended. */
-#include "mission_fixture.h"
+#include "command_fixture.h"
 
-#include "mission/command_run.h"
+#include "maker/command_run.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -71,6 +71,44 @@ static void what_a_command_inherits(void **state) {
   free(real);
 }
 
+static void a_clean_environment_has_what_is_harmless(void **state) {
+  fixture *f = *state;
+  const char *const added[] = {"LARDER_TEST_ADDED=new", "TZ=UTC", NULL};
+  FIXTURE_SCRIPT(script, "env | grep -v '^PWD=\\|^OLDPWD=\\|^SHLVL=\\|^_=' | sort");
+  lrd_command command = command_of(f, script);
+  command.environment = added;
+  command.environment_clean = true;
+  static const char *const ours[][2] = {{"PATH", NULL},        {"HOME", "/nowhere"}, {"LANG", "C"},       {"LC_ALL", "C"},
+                                        {"TZ", "Europe/Rome"}, {"TMPDIR", "/tmp"},   {"PATHS", "no"},     {"LC_TIME", "no"},
+                                        {"API_TOKEN", "no"},   {"LD_PRELOAD", ""},   {"LARDER_KEY", "no"}};
+  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+    if (ours[i][1] != NULL) assert_int_equal(setenv(ours[i][0], ours[i][1], 1), 0);
+  }
+  expect(&command, LRD_COMMAND_EXITED, 0);
+  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+    if (ours[i][1] != NULL) assert_int_equal(unsetenv(ours[i][0]), 0);
+  }
+  char wanted[4096];
+  (void)snprintf(wanted, sizeof wanted,
+                 "HOME=/nowhere\nLANG=C\nLARDER_TEST_ADDED=new\nLC_ALL=C\nPATH=%s\nTMPDIR=/tmp\nTZ=UTC\n", getenv("PATH"));
+  assert_string_equal((char *)f->seen[0].data, wanted);
+}
+
+typedef struct looking {
+  fixture *f;
+  unsigned looks;
+} looking;
+
+/* Wanted until the command has written, and then for two more looks. */
+static bool cancelled_when_it_has_written(void *context) {
+  looking *l = context;
+  return l->f->seen[0].len > 0 && ++l->looks > 2;
+}
+
+static bool take_for_looking(void *context, int stream, const void *data, size_t len) {
+  return fixture_take(((looking *)context)->f, stream, data, len);
+}
+
 static void a_broken_pipe_ends_a_command_even_where_we_ignore_it(void **state) {
   FIXTURE_SCRIPT(script, "kill -PIPE $$; exit 0");
   lrd_command command = command_of(*state, script);
@@ -96,24 +134,7 @@ static void output_that_nobody_wants_ends_the_command(void **state) {
 /* The group is a shell that waits and a sleeper that holds the output: only ending both ends the reading. */
 static FIXTURE_SCRIPT(sleepers, "sleep 1000 & echo $!; wait");
 
-static bool is_zombie(long pid) {
-  char path[64];
-  char text[256] = "";
-  (void)snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return true;
-  ssize_t got = read(fd, text, sizeof text - 1);
-  close(fd);
-  return got > 0 && strstr(text, ") Z") != NULL;
-}
-
-/* Until whoever inherits it looks, what has ended is a zombie. */
-static void expect_gone(const fixture *f) {
-  long pid = strtol((const char *)f->seen[0].data, NULL, 10);
-  assert_true(pid > 1);
-  for (int i = 0; kill((pid_t)pid, 0) == 0 && !is_zombie(pid); i++)
-    if (i > 1000000) fail_msg("process %ld is still there", pid);
-}
+static void expect_gone(const fixture *f) { fixture_expect_gone(strtol((const char *)f->seen[0].data, NULL, 10)); }
 
 static void a_time_limit_ends_the_whole_group(void **state) {
   fixture *f = *state;
@@ -176,6 +197,17 @@ static void all_of_the_group_are_asked_before_they_are_ended(void **state) {
   assert_string_equal((char *)f->seen[0].data, "ready\nasked\n");
 }
 
+static void who_is_not_wanted_any_more_is_ended(void **state) {
+  looking l = {.f = *state};
+  lrd_command command = command_of(*state, sleepers);
+  command.take = take_for_looking;
+  command.cancelled = cancelled_when_it_has_written;
+  command.context = &l;
+  expect(&command, LRD_COMMAND_STOPPED, 0);
+  assert_int_equal(l.looks, 3); /* and not asked again */
+  expect_gone(*state);
+}
+
 static void signals_are_passed_on(void **state) {
   FIXTURE_SCRIPT(script, "trap 'kill $!; exit 42' INT; sleep 1000 & echo $!; wait");
   run_and_tell(*state, script, false, LRD_COMMAND_EXITED, 42);
@@ -206,17 +238,19 @@ static void any_allocation_may_fail(void **state) {
 int main(void) {
   (void)signal(SIGINT, SIG_DFL); /* whoever starts the tests in the background may have it ignored, which is inherited */
   const struct CMUnitTest tests[] = {
-      PLAIN_TEST(exit_codes_and_signals_are_told),
-      PLAIN_TEST(both_streams_come_byte_for_byte),
-      PLAIN_TEST(what_a_command_inherits),
-      PLAIN_TEST(a_broken_pipe_ends_a_command_even_where_we_ignore_it),
-      PLAIN_TEST(output_that_nobody_wants_ends_the_command),
-      PLAIN_TEST(a_time_limit_ends_the_whole_group),
-      PLAIN_TEST(stopping_ends_the_whole_group),
-      PLAIN_TEST(all_of_the_group_are_asked_before_they_are_ended),
-      PLAIN_TEST(signals_are_passed_on),
-      PLAIN_TEST(who_ignores_being_asked_is_ended),
-      PLAIN_TEST(any_allocation_may_fail),
+      FIXTURE_TEST(exit_codes_and_signals_are_told),
+      FIXTURE_TEST(both_streams_come_byte_for_byte),
+      FIXTURE_TEST(what_a_command_inherits),
+      FIXTURE_TEST(a_clean_environment_has_what_is_harmless),
+      FIXTURE_TEST(a_broken_pipe_ends_a_command_even_where_we_ignore_it),
+      FIXTURE_TEST(output_that_nobody_wants_ends_the_command),
+      FIXTURE_TEST(a_time_limit_ends_the_whole_group),
+      FIXTURE_TEST(stopping_ends_the_whole_group),
+      FIXTURE_TEST(all_of_the_group_are_asked_before_they_are_ended),
+      FIXTURE_TEST(who_is_not_wanted_any_more_is_ended),
+      FIXTURE_TEST(signals_are_passed_on),
+      FIXTURE_TEST(who_ignores_being_asked_is_ended),
+      FIXTURE_TEST(any_allocation_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
