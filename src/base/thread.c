@@ -100,14 +100,15 @@ static void gate_once_init(void) {
   LRD_ASSERT(!failed);
 }
 
-static void gate_enter(void) {
+void lrd_fork_gate_enter(void) {
+  pthread_once(&gate_once, gate_once_init);
   lrd_lock(&gate.mutex);
   while (gate.forking) pthread_cond_wait(&gate.changed, &gate.mutex);
   gate.ticking++;
   lrd_unlock(&gate.mutex);
 }
 
-static void gate_leave(void) {
+void lrd_fork_gate_leave(void) {
   lrd_lock(&gate.mutex);
   gate.ticking--;
   pthread_cond_broadcast(&gate.changed);
@@ -128,7 +129,7 @@ struct lrd_ticker {
 
 static void *ticker_run(void *argument) {
   lrd_ticker *ticker = argument;
-  gate_leave(); /* entered by who started it: a thread that begins allocates, too */
+  lrd_fork_gate_leave(); /* entered by who started it: a thread that begins allocates, too */
   (void)pthread_setname_np(pthread_self(), ticker->name);
   lrd_lock(&ticker->mutex);
   while (!ticker->stopping) {
@@ -141,11 +142,11 @@ static void *ticker_run(void *argument) {
     if (ticker->stopping) break;
     ticker->woken = false;
     lrd_unlock(&ticker->mutex);
-    gate_enter();
+    lrd_fork_gate_enter();
     in_tick = true;
     ticker->tick(ticker->context);
     in_tick = false;
-    gate_leave();
+    lrd_fork_gate_leave();
     lrd_lock(&ticker->mutex);
   }
   lrd_unlock(&ticker->mutex);
@@ -154,7 +155,6 @@ static void *ticker_run(void *argument) {
 
 larder_err lrd_ticker_start(lrd_ticker **out, const char *name, int64_t period_ns, void (*tick)(void *context), void *context) {
   LRD_ASSERT(period_ns > 0);
-  pthread_once(&gate_once, gate_once_init);
   lrd_ticker *ticker = lrd_alloc_zero(1, sizeof *ticker);
   if (!ticker) return LARDER_ENOMEM;
   lrd_mutex_init(&ticker->mutex);
@@ -170,14 +170,14 @@ larder_err lrd_ticker_start(lrd_ticker **out, const char *name, int64_t period_n
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  gate_enter();
+  lrd_fork_gate_enter();
   lrd_lock(&ticker->mutex); /* the thread begins with it: a tick finds *out written */
   int failed = pthread_create(&ticker->thread, NULL, ticker_run, ticker);
   if (!failed) *out = ticker;
   lrd_unlock(&ticker->mutex);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (failed) {
-    gate_leave();
+    lrd_fork_gate_leave();
     lrd_cond_fini(&ticker->cond);
     lrd_mutex_fini(&ticker->mutex);
     lrd_dealloc(ticker);

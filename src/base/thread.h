@@ -21,6 +21,11 @@ bool lrd_cond_wait_ns(lrd_cond *cond, lrd_mutex *mutex, int64_t ns);
 static inline void lrd_lock(lrd_mutex *mutex) { pthread_mutex_lock(mutex); }
 static inline void lrd_unlock(lrd_mutex *mutex) { pthread_mutex_unlock(mutex); }
 
+/* Between them a fork waits, as for a tick: for threads with loops of their own, around what takes locks of other libraries.
+ * Enter may be followed by leave in another thread. Not within a tick. */
+void lrd_fork_gate_enter(void);
+void lrd_fork_gate_leave(void);
+
 /* A background thread that runs `tick` every period, or at once when woken, until stopped. Blocks all signals. A fork
  * finds no tick under way, unless one takes more than two seconds. */
 typedef struct lrd_ticker lrd_ticker;

@@ -51,6 +51,7 @@ typedef struct larder_made {
   void *release_context;
   larder_put_options put; /* lifetime, kind, version, tags, metadata; borrowed until release */
   int64_t modified_ms;    /* wall time at which the source says it was changed; 0: not known */
+  bool not_kept;          /* hand it out, but keep it nowhere */
   int64_t retry_after_ms; /* with a failure: not to be tried for so long; 0: the namespace's error_ttl */
 } larder_made;
 
