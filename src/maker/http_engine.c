@@ -394,3 +394,11 @@ size_t lrd_http_engine_busy(lrd_http_engine *engine) {
   lrd_unlock(&engine->mutex);
   return busy;
 }
+
+size_t lrd_http_engine_connections(lrd_http_engine *engine) {
+  size_t open = 0;
+  for (size_t i = 0; i < SOCKETS_MAX; i++) {
+    open += atomic_load(&engine->sockets[i]) ? 1 : 0;
+  }
+  return open;
+}

@@ -46,5 +46,7 @@ const lrd_clock *lrd_http_engine_clock(const lrd_http_engine *engine);
 lrd_http_hosts *lrd_http_engine_hosts(lrd_http_engine *engine);
 /* Transfers under way and waiting. */
 size_t lrd_http_engine_busy(lrd_http_engine *engine);
+/* Connections that are open, idle ones included. */
+size_t lrd_http_engine_connections(lrd_http_engine *engine);
 
 #endif

@@ -70,7 +70,7 @@ class Origin(http.server.BaseHTTPRequestHandler):
     def on_echo(self, text, status="200"):
         self.send(int(status), text.encode("latin-1"))
 
-    def on_asked(self):
+    def on_asked(self, *_parts):
         """The request's target as the body: what a key became."""
         self.send(200, self.path.encode())
 
@@ -107,7 +107,7 @@ class Origin(http.server.BaseHTTPRequestHandler):
         else:
             self.send(200, b"kept", ETag='"kept"')
 
-    def on_modified(self):
+    def on_modified(self, *_none):
         self.conditional("Last-Modified", email.utils.formatdate(784111777 + state["version"], usegmt=True),
                          "If-Modified-Since")
 
