@@ -307,6 +307,23 @@ larder_err lrd_http_engine_wanted(const lrd_http_engine *engine, const larder_ma
   return larder_making_cancelled(making) ? LARDER_ECANCELLED : LARDER_OK;
 }
 
+bool lrd_http_engine_enter(lrd_http_engine *engine) {
+  if (engine->abandoned) { /* the mutex may be held by a thread that this process has not */
+    return false;
+  }
+  lrd_lock(&engine->mutex);
+  engine->inside++;
+  lrd_unlock(&engine->mutex);
+  return true;
+}
+
+void lrd_http_engine_leave(lrd_http_engine *engine) {
+  lrd_lock(&engine->mutex);
+  engine->inside--;
+  pthread_cond_broadcast(&engine->changed);
+  lrd_unlock(&engine->mutex);
+}
+
 /* Under the mutex, which it lets go of while it waits for a place. */
 static larder_err queue_add(lrd_http_engine *engine, lrd_http_transfer *t, const larder_making *making) {
   larder_err result = lrd_http_engine_wanted(engine, making);
@@ -348,17 +365,12 @@ static bool let_go(lrd_http_engine *engine, lrd_http_transfer *t) {
 larder_err lrd_http_engine_run(lrd_http_engine *engine, lrd_http_transfer **transfer, const larder_making *making) {
   lrd_http_transfer *t = *transfer;
   *transfer = NULL;
-  if (engine->abandoned) { /* the mutex may be held by a thread that this process has not */
-    lrd_http_transfer_free(t);
-    return LARDER_ECANCELLED;
-  }
   (void)curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, on_socket_open);
   (void)curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, engine);
   (void)curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETFUNCTION, on_socket_close);
   (void)curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETDATA, engine);
   bool mine = true;
   lrd_lock(&engine->mutex);
-  engine->inside++;
   larder_err result = queue_add(engine, t, making);
   while (result == LARDER_OK && t->state != LRD_TRANSFER_DONE) {
     (void)lrd_cond_wait_ns(&t->changed, &engine->mutex, LRD_HTTP_LOOK_NS);
@@ -377,10 +389,6 @@ larder_err lrd_http_engine_run(lrd_http_engine *engine, lrd_http_transfer **tran
   } else if (mine) {
     lrd_http_transfer_free(t);
   }
-  lrd_lock(&engine->mutex);
-  engine->inside--;
-  pthread_cond_broadcast(&engine->changed);
-  lrd_unlock(&engine->mutex);
   return result;
 }
 

@@ -32,10 +32,14 @@ void lrd_http_engine_free(lrd_http_engine *engine);
  * nothing else. lrd_http_engine_free there frees what is ours; what libcurl holds is left alone. */
 void lrd_http_engine_abandon(lrd_http_engine *engine);
 
+/* Whoever makes something is inside from here on; false in a forked child, where nobody can be. */
+bool lrd_http_engine_enter(lrd_http_engine *engine);
+void lrd_http_engine_leave(lrd_http_engine *engine);
+
 /*
- * Runs a transfer to its end. LARDER_OK: it has ended, well or not. Else the engine has taken it and *transfer is NULL:
- * LARDER_ECANCELLED when the making is not wanted any more or the engine stops, LARDER_EAWAY when its deadline has passed,
- * LARDER_ENOMEM when the thread can't be started.
+ * Runs a transfer to its end, for who is inside. LARDER_OK: it has ended, well or not. Else the engine has taken it and
+ * *transfer is NULL: LARDER_ECANCELLED when the making is not wanted any more or the engine stops, LARDER_EAWAY when its
+ * deadline has passed, LARDER_ENOMEM when the thread can't be started.
  */
 LARDER_MUST_CHECK larder_err lrd_http_engine_run(lrd_http_engine *engine, lrd_http_transfer **transfer,
                                                  const larder_making *making);

@@ -356,10 +356,14 @@ larder_err lrd_http_make(void *maker, const larder_making *making, larder_made *
   if (kept && kept->version_len > 0) {
     (void)lrd_http_condition_write(kept->version, kept->version_len, j.condition);
   }
+  if (!lrd_http_engine_enter(j.maker->engine)) {
+    return given_up(&j, LARDER_ECANCELLED);
+  }
   larder_err result = url_fill(&j);
   if (result == LARDER_OK) {
     result = attempts_run(&j);
   }
+  lrd_http_engine_leave(j.maker->engine);
   if (result != LARDER_OK) {
     made->retry_after_ms = j.retry_after_ms;
   }

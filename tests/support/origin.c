@@ -22,7 +22,7 @@ pid_t support_spawn(const char *const *argv, int *in_fd, int *out_fd) {
   pid_t pid = fork();
   if (pid < 0) fail_msg("fork: %s", strerror(errno));
   if (pid == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* nginx hands it on to its worker */
     if (getppid() != parent || (in_fd && dup2(in[0], 0) < 0) || (out_fd && dup2(out[1], 1) < 0)) _exit(126);
     execv(argv[0], (char *const *)(uintptr_t)argv);
     _exit(127);
