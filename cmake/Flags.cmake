@@ -21,7 +21,7 @@ set(CMAKE_C_FLAGS_RELEASE "-O2 -g -DNDEBUG -fno-tree-slp-vectorize")
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(LARDER_NEEDS REQUIRED IMPORTED_TARGET sqlite3>=3.40 libxxhash>=0.8 libfyaml>=0.7 libcrypto>=3.0
-  libdeflate>=1.14 libzstd>=1.5 liblz4>=1.9)
+  libdeflate>=1.14 libzstd>=1.5 liblz4>=1.9 libcurl>=7.88 zlib>=1.2.11)
 
 # FFTW keeps its wisdom with us. Its threads come as libraries of their own, which pkg-config does not name.
 option(LARDER_FFTW "Build with FFTW: larder wisdom, larder/wisdom.h, the recipe wisdom" ON)

@@ -100,14 +100,15 @@ static void gate_once_init(void) {
   LRD_ASSERT(!failed);
 }
 
-static void gate_enter(void) {
+void lrd_fork_gate_enter(void) {
+  pthread_once(&gate_once, gate_once_init);
   lrd_lock(&gate.mutex);
   while (gate.forking) pthread_cond_wait(&gate.changed, &gate.mutex);
   gate.busy++;
   lrd_unlock(&gate.mutex);
 }
 
-static void gate_leave(void) {
+void lrd_fork_gate_leave(void) {
   lrd_lock(&gate.mutex);
   gate.busy--;
   pthread_cond_broadcast(&gate.changed);
@@ -115,13 +116,13 @@ static void gate_leave(void) {
 }
 
 void lrd_busy_begin(void) {
-  gate_enter();
+  lrd_fork_gate_enter();
   busy_here = true;
 }
 
 void lrd_busy_end(void) {
   busy_here = false;
-  gate_leave();
+  lrd_fork_gate_leave();
 }
 
 /* --- threads ------------------------------------------------------------------------------------------------------------ */
@@ -136,7 +137,7 @@ static void *thread_run(void *argument) {
   beginning begun = *(beginning *)argument;
   lrd_dealloc(argument);
   (void)pthread_setname_np(pthread_self(), begun.name);
-  gate_leave(); /* entered by who started it: a thread that begins allocates, too */
+  lrd_fork_gate_leave(); /* entered by who started it: a thread that begins allocates, too */
   begun.run(begun.context);
   return NULL;
 }
@@ -152,11 +153,11 @@ larder_err lrd_thread_start(pthread_t *out, const char *name, void (*run)(void *
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  gate_enter();
+  lrd_fork_gate_enter();
   int failed = pthread_create(out, NULL, thread_run, begun);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (!failed) return LARDER_OK;
-  gate_leave();
+  lrd_fork_gate_leave();
   lrd_dealloc(begun);
   return LARDER_ENOMEM;
 }

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of what a status means. A value is what came whole with 200 or 203, also with an empty body, and 204, which says
+ * that there is a thing and that it has no bytes: a value of length 0. 206 is never one, since no part was asked for.
+ */
+#include "http_answer.h"
+
+#include "base/fail.h"
+#include "http_date.h"
+#include <stdio.h>
+
+#define MODIFIED     "lm:"
+#define MODIFIED_LEN 3u
+
+static void failed(lrd_http_answer *out, larder_err failure, bool may_pass, const char *why) {
+  out->meaning = LRD_HTTP_FAILED;
+  out->failure = failure;
+  out->may_pass = may_pass;
+  (void)snprintf(out->why, sizeof out->why, "%s", why);
+}
+
+/* --- the transfer did not end well -------------------------------------------------------------------------------------- */
+
+/* libcurl's sentence about this very failure, or its phrase for such a one; what is not printable in it is not ours to show. */
+static void curl_failed(const lrd_http_transfer *t, lrd_http_answer *out, larder_err failure, bool may_pass) {
+  failed(out, failure, may_pass, t->error[0] ? t->error : curl_easy_strerror(t->outcome));
+  for (char *p = out->why; *p; p++) {
+    if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f) {
+      *p = ' ';
+    }
+  }
+}
+
+static void read_outcome(const lrd_http_transfer *t, lrd_http_answer *out) {
+  if (t->body.failure != LARDER_OK) {
+    /* a body that was damaged on the way is whole the next time */
+    failed(out, t->body.failure == LARDER_EFORMAT ? LARDER_EAWAY : t->body.failure, t->body.failure != LARDER_ETOOBIG,
+           t->body.why);
+    return;
+  }
+  if (t->refused) {
+    failed(out, LARDER_EFORMAT, false, t->refused);
+    return;
+  }
+  switch (t->outcome) {
+  case CURLE_OUT_OF_MEMORY:
+    failed(out, LARDER_ENOMEM, false, "out of memory");
+    return;
+  case CURLE_PEER_FAILED_VERIFICATION:
+  case CURLE_SSL_ISSUER_ERROR:
+  case CURLE_SSL_INVALIDCERTSTATUS:
+  case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+    curl_failed(t, out, LARDER_EACCES, false);
+    return;
+  case CURLE_SSL_CACERT_BADFILE:
+  case CURLE_URL_MALFORMAT:
+  case CURLE_LOGIN_DENIED: /* a redirect to a URL with a user's name */
+  case CURLE_TOO_MANY_REDIRECTS:
+    curl_failed(t, out, LARDER_EUNSUPPORTED, false);
+    return;
+  default: /* the network, or an origin that does not speak HTTP at the moment */
+    curl_failed(t, out, LARDER_EAWAY, true);
+  }
+}
+
+/* --- it did ------------------------------------------------------------------------------------------------------------- */
+
+static void read_value(lrd_http_transfer *t, long status, lrd_http_answer *out) {
+  const char *coding = lrd_http_header(t, "Content-Encoding", 0);
+  curl_off_t len = -1;
+  out->meaning = LRD_HTTP_VALUE;
+  (void)curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &len);
+  /* No byte came: with a packing it has broken off, unless it was to be so. */
+  if (status != 204 && !t->has_body && len != 0 && coding && *coding) {
+    failed(out, LARDER_EAWAY, true, "what came as gzip breaks off");
+  } else if (lrd_http_body_end(&t->body) != LARDER_OK) {
+    read_outcome(t, out);
+  }
+}
+
+static void read_elsewhere(const lrd_http_transfer *t, lrd_http_answer *out) {
+  char *url = NULL;
+  (void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &url);
+  if (!url) {
+    failed(out, LARDER_EFORMAT, false, "it redirects without saying where to");
+    return;
+  }
+  out->meaning = LRD_HTTP_ELSEWHERE;
+  out->elsewhere = url;
+}
+
+static void read_refusal(long status, lrd_http_answer *out) {
+  larder_err failure = LARDER_EUNSUPPORTED;
+  bool may_pass = false;
+  if (status == 401 || status == 403 || status == 407) {
+    failure = LARDER_EACCES;
+  } else if (status >= 500 || status == 429 || status == 408 || status == 425 || status == 202) {
+    failure = LARDER_EAWAY; /* 202: it is being made */
+    may_pass = true;
+  } else if (status < 400) {
+    failure = LARDER_EFORMAT;
+  }
+  failed(out, failure, may_pass, "");
+  (void)snprintf(out->why, sizeof out->why, "it answered with status %ld%s", status,
+                 status == 206   ? ", a part, though the whole was asked for"
+                 : status == 304 ? " (not changed), though it was not asked that"
+                                 : "");
+}
+
+static void read_status(lrd_http_transfer *t, long status, bool conditional, lrd_http_answer *out) {
+  switch (status) {
+  case 200:
+  case 203:
+  case 204:
+    read_value(t, status, out);
+    return;
+  case 404:
+  case 410:
+    out->meaning = LRD_HTTP_ABSENT;
+    return;
+  case 301:
+  case 302:
+  case 303:
+  case 307:
+  case 308:
+    read_elsewhere(t, out);
+    return;
+  case 304:
+    if (conditional) {
+      out->meaning = LRD_HTTP_UNCHANGED;
+      return;
+    }
+    read_refusal(status, out);
+    return;
+  default:
+    read_refusal(status, out);
+  }
+}
+
+void lrd_http_answer_read(lrd_http_transfer *transfer, bool conditional, int64_t now_wall_ms, lrd_http_answer *out) {
+  *out = (lrd_http_answer){.meaning = LRD_HTTP_FAILED};
+  long status = lrd_http_status(transfer);
+  bool value = status == 200 || status == 203 || status == 204;
+  /* We broke it off after the status had said all: what else the body would have held does not matter. */
+  bool heard = transfer->outcome == CURLE_WRITE_ERROR && !value && !transfer->refused && transfer->passed_over > 0;
+  if (transfer->outcome != CURLE_OK && !heard) {
+    read_outcome(transfer, out);
+    return;
+  }
+  read_status(transfer, status, conditional, out);
+  const char *after = lrd_http_header(transfer, "Retry-After", 0);
+  if (out->may_pass && after) {
+    (void)lrd_http_retry_after_read(after, strlen(after), now_wall_ms, &out->retry_after_ms);
+  }
+}
+
+/* --- validators --------------------------------------------------------------------------------------------------------- */
+
+static bool is_etag(const char *text, size_t len) {
+  size_t at = len >= 2 && memcmp(text, "W/", 2) == 0 ? 2 : 0;
+  if (len < at + 2 || text[at] != '"' || text[len - 1] != '"') {
+    return false;
+  }
+  for (at++; at < len - 1; at++) {
+    if (text[at] <= 0x20 || text[at] >= 0x7f || text[at] == '"') {
+      return false;
+    }
+  }
+  return true;
+}
+
+void lrd_http_validity_read(const lrd_http_transfer *transfer, int64_t now_wall_ms, lrd_http_validity *out) {
+  *out = (lrd_http_validity){.version = ""};
+  const char *modified = lrd_http_header(transfer, "Last-Modified", 0);
+  bool is_date = modified && lrd_http_date_read(modified, strlen(modified), &out->modified_ms);
+  if (is_date && strlen(modified) + MODIFIED_LEN <= LARDER_VERSION_MAX) {
+    (void)snprintf(out->version, sizeof out->version, MODIFIED "%s", modified);
+  }
+  /* It tells more than a date with whole seconds. */
+  const char *etag = lrd_http_header(transfer, "ETag", 0);
+  if (etag && strlen(etag) <= LARDER_VERSION_MAX && is_etag(etag, strlen(etag))) {
+    memcpy(out->version, etag, strlen(etag) + 1);
+  }
+  lrd_cache_control control = LRD_CACHE_CONTROL_NONE;
+  for (size_t i = 0;; i++) {
+    const char *line = lrd_http_header(transfer, "Cache-Control", i);
+    if (!line) {
+      break;
+    }
+    lrd_cache_control_read(line, strlen(line), &control);
+  }
+  out->lifetime = lrd_http_lifetime_of(&control,
+                                       (lrd_lifetime_headers){.expires = lrd_http_header(transfer, "Expires", 0),
+                                                              .date = lrd_http_header(transfer, "Date", 0),
+                                                              .age = lrd_http_header(transfer, "Age", 0)},
+                                       now_wall_ms);
+}
+
+bool lrd_http_condition_write(const char *version, size_t len, char out[LRD_HTTP_CONDITION_ROOM]) {
+  int64_t date_ms;
+  if (len == 0 || len > LARDER_VERSION_MAX) {
+    return false;
+  }
+  if (is_etag(version, len)) {
+    (void)snprintf(out, LRD_HTTP_CONDITION_ROOM, "If-None-Match: %.*s", (int)len, version);
+    return true;
+  }
+  /* A date of ours has passed the same reader; what else somebody put as a version does not get into a request. */
+  if (len > MODIFIED_LEN && memcmp(version, MODIFIED, MODIFIED_LEN) == 0 &&
+      lrd_http_date_read(version + MODIFIED_LEN, len - MODIFIED_LEN, &date_ms)) {
+    (void)snprintf(out, LRD_HTTP_CONDITION_ROOM, "If-Modified-Since: %.*s", (int)(len - MODIFIED_LEN), version + MODIFIED_LEN);
+    return true;
+  }
+  return false;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What libcurl is told, and what it hands back piece by piece. The body is kept where the status says that it is the value;
+ * of any other a little is passed over, which lets the connection be used again, and then the transfer is broken off.
+ */
+#include "http_transfer.h"
+
+#include "base/fail.h"
+#include <larder/larder.h>
+#include <strings.h>
+
+#define USER_AGENT      "larder/" LARDER_VERSION_STRING
+#define HEADER_BYTES    (256u * 1024) /* of all headers of an answer; libcurl keeps them in memory */
+#define PASSED_OVER_MAX (64u * 1024)
+#define CA_CACHE_S      600L
+
+/* --- headers of a request ----------------------------------------------------------------------------------------------- */
+
+/* What Larder or libcurl says itself, or what would make an answer no whole value. */
+static bool is_ours(const char *name, size_t len) {
+  static const char *const ours[] = {
+      "Accept-Encoding", "Connection",         "Content-Length", "Expect", "If-Match", "If-Modified-Since",
+      "If-None-Match",   "If-Range",           "Range",          "TE",     "Trailer",  "Transfer-Encoding",
+      "Upgrade",         "If-Unmodified-Since"};
+  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+    if (strlen(ours[i]) == len && strncasecmp(ours[i], name, len) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool is_token(const char *name, size_t len) {
+  for (size_t i = 0; i < len; i++) {
+    unsigned char c = (unsigned char)name[i];
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (!letter && (c == '\0' || !strchr("!#$%&'*+-.^_`|~", c))) {
+      return false;
+    }
+  }
+  return len > 0;
+}
+
+bool lrd_http_header_valid(const char *name, size_t name_len, const char *value, size_t value_len, const char **why_out) {
+  if (!is_token(name, name_len)) {
+    *why_out = "is no name of a header; letters, digits and - are";
+    return false;
+  }
+  if (is_ours(name, name_len)) {
+    *why_out = "is a header that Larder sets itself; leave it out";
+    return false;
+  }
+  for (size_t i = 0; i < value_len; i++) {
+    unsigned char c = (unsigned char)value[i];
+    if (c == 0x7f || (c < 0x20 && c != '\t')) {
+      *why_out = "has a control character in its value";
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Which kind of answer is wanted is no secret; all else may be one. */
+static bool may_travel(const char *name, size_t len) {
+  static const char *const known[] = {"Accept", "Accept-Language", "User-Agent"};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    if (strlen(known[i]) == len && strncasecmp(known[i], name, len) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static larder_err header_add(lrd_http_transfer *t, const char *line) {
+  struct curl_slist *longer = curl_slist_append(t->headers, line);
+  if (!longer) {
+    return LARDER_ENOMEM;
+  }
+  t->headers = longer;
+  return LARDER_OK;
+}
+
+static larder_err header_add_pair(lrd_http_transfer *t, lrd_buf *line, lrd_span name, lrd_span value) {
+  larder_err result;
+  lrd_buf_clear(line);
+  /* libcurl takes `Name:` for the wish to leave a header out, and `Name;` for an empty one */
+  if ((result = lrd_buf_append(line, name.data, name.len)) != LARDER_OK ||
+      (result = lrd_buf_append_str(line, value.len ? ": " : ";")) != LARDER_OK ||
+      (result = lrd_buf_append(line, value.data, value.len)) != LARDER_OK || (result = lrd_buf_terminate(line)) != LARDER_OK) {
+    return result;
+  }
+  return header_add(t, (const char *)line->data);
+}
+
+static larder_err headers_add(lrd_http_transfer *t, const lrd_http_request *request) {
+  lrd_buf line = {0};
+  larder_err result = header_add(t, "Accept-Encoding: gzip");
+  const char *at = request->headers ? request->headers : "";
+  while (*at && result == LARDER_OK) {
+    const char *end = strchr(at, '\n');
+    const char *stop = end ? end : at + strlen(at);
+    const char *equal = memchr(at, '=', (size_t)(stop - at));
+    if (equal && (!request->away || may_travel(at, (size_t)(equal - at)))) {
+      result =
+          header_add_pair(t, &line, lrd_span_of(at, (size_t)(equal - at)), lrd_span_of(equal + 1, (size_t)(stop - equal - 1)));
+    }
+    at = end ? end + 1 : stop;
+  }
+  if (result == LARDER_OK && request->condition) {
+    result = header_add(t, request->condition);
+  }
+  lrd_buf_fini(&line);
+  return result;
+}
+
+/* --- what comes --------------------------------------------------------------------------------------------------------- */
+
+const char *lrd_http_header(const lrd_http_transfer *transfer, const char *name, size_t number) {
+  struct curl_header *found = NULL;
+  if (curl_easy_header(transfer->easy, name, number, CURLH_HEADER, -1, &found) != CURLHE_OK) {
+    return NULL;
+  }
+  return found->value;
+}
+
+long lrd_http_status(const lrd_http_transfer *transfer) {
+  long status = 0;
+  (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+  return status;
+}
+
+static size_t on_header(char *data, size_t size, size_t count, void *context) {
+  lrd_http_transfer *t = context;
+  (void)data;
+  t->header_bytes += size * count;
+  if (t->header_bytes > HEADER_BYTES) {
+    t->refused = "its headers are longer than 256 KiB";
+    return 0;
+  }
+  return size * count;
+}
+
+/* At the first byte of a body. */
+static bool body_begin(lrd_http_transfer *t) {
+  const char *coding = lrd_http_header(t, "Content-Encoding", 0);
+  bool gzip = coding && (strcasecmp(coding, "gzip") == 0 || strcasecmp(coding, "x-gzip") == 0);
+  if (coding && !gzip && *coding && strcasecmp(coding, "identity") != 0) {
+    t->refused = "its body is packed in another way than gzip";
+    return false;
+  }
+  t->has_body = true;
+  if (lrd_http_body_begin(&t->body, gzip, t->body.bytes_max) != LARDER_OK) {
+    return false;
+  }
+  curl_off_t len = -1;
+  if (curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &len) == CURLE_OK && len > 0) {
+    lrd_http_body_expect(&t->body, (uint64_t)len);
+  }
+  return true;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *context) {
+  lrd_http_transfer *t = context;
+  size_t len = size * count;
+  long status = lrd_http_status(t);
+  if (status != 200 && status != 203) {
+    t->passed_over += len;
+    return t->passed_over <= PASSED_OVER_MAX ? len : 0;
+  }
+  if (!t->has_body && !body_begin(t)) {
+    return 0;
+  }
+  return lrd_http_body_add(&t->body, data, len) == LARDER_OK ? len : 0;
+}
+
+/* --- making ------------------------------------------------------------------------------------------------------------- */
+
+#define SET(option, value) (code = code == CURLE_OK ? curl_easy_setopt(easy, option, value) : code)
+
+static CURLcode set_up(const lrd_http_transfer *t, const lrd_http_request *request) {
+  CURL *easy = t->easy;
+  CURLcode code = CURLE_OK;
+  SET(CURLOPT_URL, request->url);
+  SET(CURLOPT_HTTPGET, 1L);
+  SET(CURLOPT_NOSIGNAL, 1L);
+  SET(CURLOPT_PROTOCOLS_STR, "http,https");
+  SET(CURLOPT_FOLLOWLOCATION, 0L);
+  SET(CURLOPT_USERAGENT, USER_AGENT);
+  SET(CURLOPT_HTTPHEADER, t->headers);
+  SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* a proxy on the way learns none of them */
+  SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);
+  SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
+  SET(CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+  SET(CURLOPT_TCP_KEEPALIVE, 1L);
+  SET(CURLOPT_SSL_VERIFYPEER, 1L);
+  SET(CURLOPT_SSL_VERIFYHOST, 2L);
+  SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  SET(CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_S);
+  /* Who gives up while a name is being looked up does not wait for the resolver, nor does the engine's thread. */
+  SET(CURLOPT_QUICK_EXIT, 1L);
+  if (request->ca_file) {
+    SET(CURLOPT_CAINFO, request->ca_file);
+    SET(CURLOPT_CAPATH, NULL); /* only these, not the system's as well */
+  }
+  if (request->away) {
+    SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+  }
+  SET(CURLOPT_HEADERFUNCTION, on_header);
+  SET(CURLOPT_HEADERDATA, (void *)(uintptr_t)t);
+  SET(CURLOPT_WRITEFUNCTION, on_body);
+  SET(CURLOPT_WRITEDATA, (void *)(uintptr_t)t);
+  SET(CURLOPT_ERRORBUFFER, (char *)(uintptr_t)t->error);
+  SET(CURLOPT_PRIVATE, (void *)(uintptr_t)t);
+  return code;
+}
+
+larder_err lrd_http_transfer_new(const lrd_http_request *request, lrd_http_transfer **out) {
+  lrd_http_transfer *t = lrd_alloc_zero(1, sizeof *t);
+  if (!t) {
+    return LARDER_ENOMEM;
+  }
+  lrd_cond_init(&t->changed);
+  t->body.bytes_max = request->bytes_max;
+  t->easy = curl_easy_init();
+  larder_err result = t->easy ? headers_add(t, request) : LARDER_ENOMEM;
+  if (result == LARDER_OK) {
+    CURLcode code = set_up(t, request);
+    result = code == CURLE_OK ? LARDER_OK : code == CURLE_OUT_OF_MEMORY ? LARDER_ENOMEM : LARDER_EUNSUPPORTED;
+  }
+  if (result != LARDER_OK) {
+    lrd_http_transfer_free(t);
+    return result;
+  }
+  *out = t;
+  return LARDER_OK;
+}
+
+void lrd_http_transfer_free(lrd_http_transfer *transfer) {
+  if (!transfer) {
+    return;
+  }
+  curl_easy_cleanup(transfer->easy);
+  curl_slist_free_all(transfer->headers);
+  lrd_http_body_fini(&transfer->body);
+  lrd_cond_fini(&transfer->changed);
+  lrd_dealloc(transfer);
+}
