@@ -348,9 +348,9 @@ const lrd_option lrd_options[] = {
     {ROW(CHECK, "http", TEXT), .flags = LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = CHECK(http),
      .sentence = "Ask a URL, with the places of a maker's `http`. A status of 200 to 299 is well; redirects are not followed."},
     {ROW(CHECK, "command", ARGV), .flags = LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = CHECK(command),
-     .sentence =
-         "Run a program, with the places of a maker's `command`. Exit code 0 is well; what it writes last is the error. "
-         "It has of the environment PATH, HOME, LANG, LC_ALL, TZ and TMPDIR."},
+     .sentence = "Run a program, with the places of a maker's `command`. Exit code 0 is well; else the end of what it wrote to "
+                 "its standard error is kept. "
+                 "It has of the environment PATH, HOME, LANG, LC_ALL, TZ and TMPDIR."},
     {ROW(CHECK, "separator", SIGN), .offset = CHECK(separator), .fallback = ":",
      .sentence = "Where the path of a key falls into parts."},
     {ROW(CHECK, "method", CHOICE), .flags = LRD_OPTION_HTTP, .offset = CHECK(method), .choices = "HEAD GET", .fallback = "HEAD",

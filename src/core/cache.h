@@ -75,7 +75,8 @@ struct larder_ns {
   lrd_coding coding;
   char tiers_text[160];
 
-  larder_ns *_Atomic health; /* its companion with the records of health; NULL: there are none, as far as is known here */
+  larder_ns *_Atomic health;   /* its companion with the records of health; NULL: there are none, as far as is known here */
+  struct lrd_checker *checker; /* NULL: its policy has no check */
 
   uint32_t makings;               /* under way that count against maker.parallel; the pool's */
   _Atomic int64_t making_cost_ns; /* what a making takes lately; 0: not known */

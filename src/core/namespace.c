@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "base/path.h"
+#include "checker.h"
 #include "health.h"
 #include <stdio.h>
 
@@ -311,6 +312,7 @@ static void ns_free(larder_ns *ns) {
   if (!ns) {
     return;
   }
+  lrd_checker_free(ns->checker);
   lrd_dealloc(ns->name);
   lrd_dealloc(ns);
 }
@@ -326,6 +328,7 @@ void lrd_ns_policy(const lrd_config *config, const char *name, lrd_config_ns *ou
   out->max_entry_bytes = 0;
   out->kind = LARDER_KIND_BYTES;
   out->maker = (lrd_config_maker){0};
+  out->health.check = (lrd_config_check){0};
   out->coding.seal_fields = NULL;
   if (!of) {
     out->coding = (lrd_config_coding){0};
@@ -352,7 +355,7 @@ static larder_err ns_new(larder *cache, const char *name, larder_ns **out, larde
   ns->cell = cell_of(ns, LRD_STATS_ALL);
   ns->log_hits = cache->config->log_cache_hits && lrd_log_wants(&cache->log, LRD_LOG_DEBUG) && name[0] != '.';
   if ((result = chain_build(ns, err)) != LARDER_OK || (result = lrd_coding_init(ns, err)) != LARDER_OK ||
-      (result = behind_start(ns, err)) != LARDER_OK) {
+      (result = lrd_checker_new(ns, &ns->checker, err)) != LARDER_OK || (result = behind_start(ns, err)) != LARDER_OK) {
     goto out;
   }
   *out = ns;
@@ -402,6 +405,7 @@ larder_err lrd_ns_open_any(larder *cache, const char *name, larder_ns **out, lar
       ns_publish(ns);
       atomic_store(&cache->spaces[len], ns);
       atomic_store(&cache->spaces_len, len + 1);
+      lrd_checker_start(ns->checker);
     }
   }
   lrd_unlock(&cache->ns_mutex);
