@@ -34,7 +34,7 @@ void lrd_check_check(lrd_reader *reader, const lrd_yaml_node *map, lrd_settings_
   if (http == NULL && command == NULL && !any_unknown(map))
     lrd_mistake_add(reader->mistakes, map->place, "%s: found neither http nor command; expected one of them",
                     lrd_trail_text(trail, where));
-  if (check->http != NULL && check->http[0] == '\0')
+  if (http != NULL && check->http != NULL && check->http[0] == '\0')
     lrd_mistake_add(reader->mistakes, http->value->place, "%s.http: found an empty text; expected a URL",
                     lrd_trail_text(trail, where));
   if (http == NULL && command != NULL && method != NULL)

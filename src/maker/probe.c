@@ -55,7 +55,7 @@ void lrd_probe_free(lrd_probe *probe) {
   if (!probe) {
     return;
   }
-  for (size_t i = 0; i < probe->count; i++) {
+  for (size_t i = 0; probe->templates && i < probe->count; i++) {
     lrd_key_template_free(probe->templates[i]);
   }
   lrd_dealloc(probe->templates);

@@ -28,6 +28,7 @@ typedef struct server {
   int port;
   pthread_t thread;
   _Atomic bool ending;
+  _Atomic unsigned answering;
   _Atomic unsigned heads;
   _Atomic unsigned gets;
   _Atomic unsigned by_letter[26];
@@ -70,6 +71,7 @@ static void *serve_one(void *context) {
   } *one = context;
   answer(one->s, one->fd);
   (void)close(one->fd);
+  atomic_fetch_sub(&one->s->answering, 1);
   free(one);
   return NULL;
 }
@@ -89,6 +91,7 @@ static void *serve(void *context) {
     pthread_t thread;
     one->s = s;
     one->fd = fd;
+    atomic_fetch_add(&s->answering, 1);
     if (pthread_create(&thread, NULL, serve_one, one) == 0) (void)pthread_detach(thread);
   }
 }
@@ -110,6 +113,10 @@ static void server_stop(server *s) {
   atomic_store(&s->ending, true);
   (void)shutdown(s->fd, SHUT_RDWR);
   (void)pthread_join(s->thread, NULL);
+  for (unsigned i = 0; atomic_load(&s->answering) > 0; i++) {
+    assert_true(i < PATIENCE_MS);
+    usleep(1000);
+  }
   (void)close(s->fd);
 }
 
