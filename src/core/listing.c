@@ -271,6 +271,7 @@ typedef struct bulk_page {
   size_t offsets[LRD_BATCH_MAX];
   size_t len;
   lrd_change_verb verb;
+  bool health_too; /* the records of health go with what is deleted */
   larder_err result;
 } bulk_page;
 
@@ -309,7 +310,7 @@ static larder_err bulk_write(bulk_page *page, larder_bulk *done) {
       done->failed++;
     }
   }
-  if (result == LARDER_OK && page->verb == LRD_CHANGE_DELETE) {
+  if (result == LARDER_OK && page->health_too) {
     done->failed += lrd_health_forget(page->ns, page->changes, page->len);
   }
   page->len = 0;
@@ -393,6 +394,7 @@ static larder_err bulk_run(larder_ns *ns, const larder_match *match, lrd_change_
   }
   page->ns = ns;
   page->verb = verb;
+  page->health_too = verb == LRD_CHANGE_DELETE && !(match && match->expired_only); /* expiry leaves them */
   if (ns->links_len > 0) {
     move_dirty_slots(ns, &done);
   }

@@ -337,6 +337,22 @@ static void records_go_with_what_the_caller_deletes(void **state) {
   }
 }
 
+static void removing_what_is_expired_leaves_records(void **state) {
+  (void)state;
+  fixture f;
+  larder_match const expired = {.size = sizeof expired, .expired_only = true};
+  larder_bulk done = {0};
+  begin(&f);
+  open_with(&f, "[memory, sqlite]", "ttl: 1m, stale_if_error: 1d, health: 3");
+  assert_ok(put(f.ns, "k"));
+  (void)report(f.ns, "k", false, "refused");
+  lrd_clock_moved_advance_ms(&f.clock, 2 * MINUTE);
+  assert_ok(larder_delete_matching(f.ns, &expired, &done));
+  assert_int_equal(done.entries, 1);
+  assert_int_equal(health_of(f.ns, "k").failures, 1);
+  end(&f);
+}
+
 /* Another cache on the root has begun to keep records; its neighbour finds out, and takes them along. */
 static void deletes_elsewhere_take_records_along(void **state) {
   (void)state;
@@ -649,6 +665,7 @@ int main(void) {
       cmocka_unit_test(wrong_arguments_change_nothing),
       cmocka_unit_test(a_record_survives_its_entry_and_a_restart),
       cmocka_unit_test(records_go_with_what_the_caller_deletes),
+      cmocka_unit_test(removing_what_is_expired_leaves_records),
       cmocka_unit_test(deletes_elsewhere_take_records_along),
       cmocka_unit_test(an_eviction_is_seen_by_everybody_on_the_root),
       cmocka_unit_test(an_error_is_sealed_where_the_namespace_is),
