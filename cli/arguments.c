@@ -97,6 +97,9 @@ static bool value_read(const cli_option *option, const char *name, const char *t
                        option->choices != NULL ? "give a time with its unit, such as 90s, 15m, 12h, 30d, or never"
                                                : "give a time with its unit, such as 90s, 15m, 12h or 30d",
                        "%s cannot be '%s'", name, text);
+  case CLI_RATE:
+    if (cli_parse_rate(text, field)) return true;
+    return mistake_set(mistake, "give a number for a time, such as 5/s, 300/min or 1000/h", "%s cannot be '%s'", name, text);
   case CLI_DATE:
     if (cli_parse_date(text, cli_wall_ms(), field)) return true;
     return mistake_set(mistake, "give a date such as 2026-11-21 or 2026-11-21T18:00:00Z, or an age such as 30d",

@@ -106,6 +106,18 @@ bool cli_parse_size(const char *text, uint64_t *bytes_out) {
   return true;
 }
 
+bool cli_parse_rate(const char *text, double *per_second_out) {
+  static const unit units[] = {{"s", 1}, {"sec", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400}, {NULL, 0}};
+  const char *at = text;
+  double amount = 0;
+  double seconds = 1;
+  if (!number_read(&at, &amount) || !(amount > 0)) return false;
+  if (*at == '/' && (at++, !unit_read(&at, units, true, &seconds))) return false;
+  if (*at != '\0') return false;
+  *per_second_out = amount / seconds;
+  return true;
+}
+
 bool cli_parse_count(const char *text, uint64_t *out) {
   if (!isdigit((unsigned char)text[0])) return false;
   char *end = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What people type: durations, sizes, dates, counts, keys in hexadecimal. All answer false and leave *out as it was. */
+/* What people type: durations, sizes, rates, dates, counts, keys in hexadecimal. All answer false and leave *out as it was. */
 #ifndef CLI_UNITS_H
 #define CLI_UNITS_H
 
@@ -11,6 +11,8 @@
 bool cli_parse_duration(const char *text, int64_t *ms_out);
 /* `64KiB 10MB 1g 4096`: KiB and bare letters are binary, KB decimal; without a unit bytes. */
 bool cli_parse_size(const char *text, uint64_t *bytes_out);
+/* `5/s 300/min 1000/h 10/d`, or a bare number a second, to a number a second. Above 0. */
+bool cli_parse_rate(const char *text, double *per_second_out);
 bool cli_parse_count(const char *text, uint64_t *out);
 /* `2026-11-21`, `2026-11-21 05:32[:09]` (local), with `T` and a closing `Z` in UTC; or an age: `30d` is thirty days ago. */
 bool cli_parse_date(const char *text, int64_t now_ms, int64_t *wall_ms_out);

@@ -3,6 +3,7 @@
 #include "file_io.h"
 #include "session.h"
 
+#include <larder/ext/maker.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@ typedef struct get_args {
   const char *output;
   bool fresh;
   bool stale;
+  bool make;
   bool hex;
 } get_args;
 
@@ -20,18 +22,21 @@ typedef struct get_args {
 static const cli_option options[] = {
     {"output", 'o', CLI_FILE, AT(output), "FILE", NULL, NULL, "write the value to FILE, whole or not at all"},
     {"stale", 0, CLI_FLAG, AT(stale), NULL, NULL, NULL, "also hand out what is past its time but still kept"},
-    {"fresh", 0, CLI_FLAG, AT(fresh), NULL, NULL, NULL, "bypass what is kept: counts as a miss and finds nothing"},
+    {"make", 0, CLI_FLAG, AT(make), NULL, NULL, NULL, "have the namespace's maker make it where it is not kept"},
+    {"fresh", 0, CLI_FLAG, AT(fresh), NULL, NULL, NULL,
+     "bypass what is kept: with --make it is made anew, else this counts as a miss and finds nothing"},
     {"key-hex", 0, CLI_FLAG, AT(hex), NULL, NULL, NULL, "KEY is given in hexadecimal"},
-    {"make", 0, CLI_REFUSED, 0, NULL, NULL, NULL, "it needs makers; put the value yourself with `larder put`"},
     {0}};
 
 static const cli_operand operands[] = {
     {"NS", CLI_TEXT, AT(ns), false, NULL, "the namespace"}, {"KEY", CLI_TEXT, AT(key), false, NULL, "the key"}, {0}};
 
-static const cli_example examples[] = {{"larder get bls_ces payrolls:2026-10", "prints the value, byte for byte"},
-                                       {"larder get kernels k1 -o k1.npy", "writes it to a file"},
-                                       {"larder --json get bls_ces payrolls:2026-10", "the value with all that is known of it"},
-                                       {0}};
+static const cli_example examples[] = {
+    {"larder get bls_ces payrolls:2026-10", "prints the value, byte for byte"},
+    {"larder get kernels k1 -o k1.npy", "writes it to a file"},
+    {"larder get --make bls_ces payrolls:2026-11", "from the cache, or from where it comes from"},
+    {"larder --json get bls_ces payrolls:2026-10", "the value with all that is known of it"},
+    {0}};
 
 static cli_exit value_write_json(const cli_call *call, const get_args *args, const cli_key *key, const larder_value *value,
                                  const larder_facts *facts) {
@@ -79,12 +84,26 @@ static cli_exit value_write(const cli_call *call, const get_args *args, const cl
   return CLI_DONE;
 }
 
+static cli_exit value_make(const cli_call *call, const get_args *args, larder_ns *ns, const cli_key *key) {
+  larder_value value = {0};
+  larder_error why = {0};
+  larder_make_options how = {.size = sizeof how, .fresh = args->fresh};
+  larder_err result = larder_get_or_make(ns, key->data, key->len, &how, &value, &why);
+  if (result == LARDER_MISS)
+    return cli_refuse(call, CLI_NOT_FOUND, "`larder why` tells when its maker said so", "there is no %s in %s", args->key,
+                      args->ns);
+  if (result < 0) return cli_refuse_result(call, result, &why, "cannot make the value");
+  cli_exit code = value_write(call, args, key, &value);
+  larder_value_release(&value);
+  return code;
+}
+
 static cli_exit value_get(const cli_call *call, const get_args *args, larder_ns *ns, const cli_key *key) {
   larder_value value = {0};
   larder_get_options how = {.size = sizeof how, .fresh = args->fresh, .allow_stale = args->stale};
   larder_err result = larder_get(ns, key->data, key->len, &how, &value);
   if (result == LARDER_MISS) {
-    const char *hint = args->fresh ? "--fresh bypasses what is kept, and this build has no makers to make it anew"
+    const char *hint = args->fresh ? "--fresh bypasses what is kept; with --make it is made anew"
                                    : "`larder ls NS` lists the keys; `larder get --stale` also takes what is past its time";
     return cli_refuse(call, CLI_NOT_FOUND, hint, "not found: %s in %s", args->key, args->ns);
   }
@@ -100,9 +119,9 @@ static cli_exit run(const cli_call *call, void *given) {
   larder *cache = NULL;
   larder_ns *ns = NULL;
   cli_exit code = cli_key_read(call, args->key, args->hex, &key);
-  if (code == CLI_DONE) code = cli_open(call, CLI_LOOKS, &cache);
+  if (code == CLI_DONE) code = cli_open(call, args->make ? CLI_CHANGES : CLI_LOOKS, &cache);
   if (code == CLI_DONE) code = cli_ns(call, cache, args->ns, &ns);
-  if (code == CLI_DONE) code = value_get(call, args, ns, &key);
+  if (code == CLI_DONE) code = (args->make ? value_make : value_get)(call, args, ns, &key);
   return cli_close(call, &cache, code);
 }
 

@@ -1,51 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* warm: the product of lists of a recipe's parameters into a namespace, or what the configuration lists. */
+/* warm: entries of a file, keys for makers, or recipes into namespaces, before somebody asks. */
 #include "commands.h"
-#include "progress_bar.h"
-#include "session.h"
+#include "warm_args.h"
 
 #include <ctype.h>
-#include <inttypes.h>
 #include <larder/config.h>
-#include <larder/recipe.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PARAMS_MAX   40u /* different names in all recipes together */
-#define OWN_OPTIONS  6u
-#define FAILURES_MAX 20u
-
-typedef struct warm_args {
-  const char *ns;
-  const char *recipe;
-  uint64_t parallel;
-  bool fresh;
-  int64_t ttl_ms;
-  bool list;
-  bool reference;
-  const char *params[PARAMS_MAX]; /* by their row in `options` */
-} warm_args;
-
-#define AT(field) offsetof(warm_args, field)
+#define AT(field)       offsetof(cli_warm_args, field)
+#define FROM(field)     offsetof(cli_warm_args, from.field)
+#define OWN_OPTIONS_MAX 30u
 
 /* The recipes' parameters follow; cli_warm_options_fill writes them. */
-static cli_option options[OWN_OPTIONS + PARAMS_MAX + 1] = {
-    {"recipe", 0, CLI_TEXT, AT(recipe), "NAME", NULL, NULL, "what to compute; --list shows the recipes and their parameters"},
-    {"parallel", 0, CLI_COUNT, AT(parallel), "N", NULL, NULL, "threads; without it as many as there are processors"},
+static cli_option options[OWN_OPTIONS_MAX + CLI_WARM_PARAMS_MAX + 1] = {
+    {"ttl", 0, CLI_DURATION, FROM(ttl_ms), "TIME", "never", NULL, "how long it is fresh, such as 30d, or never"},
+    {"parallel", 0, CLI_COUNT, AT(parallel), "N", NULL, NULL,
+     "threads; without it 5 for keys, and for recipes as many as there are processors"},
     {"fresh", 0, CLI_FLAG, AT(fresh), NULL, NULL, NULL, "make also what is there"},
-    {"ttl", 0, CLI_DURATION, AT(ttl_ms), "TIME", "never", NULL, "how long it is fresh, such as 30d, or never"},
+    {"resume", 0, CLI_FLAG, FROM(resume), NULL, NULL, NULL, "go on where the same command was broken off"},
+    {"keys", 0, CLI_FILE, AT(keys), "FILE", NULL, NULL,
+     "make these keys, one a line, by the namespace's maker; - for standard input"},
+    {"comments", 0, CLI_FLAG, AT(comments), NULL, NULL, NULL, "lines of --keys that begin with # are no keys"},
+    {"rate", 0, CLI_RATE, AT(per_second), "N/s", NULL, NULL, "begin at most so many makings in a time: 5/s, 300/min, 1000/h"},
+    {"places", 0, CLI_FILE, AT(places), "FILE", NULL, NULL,
+     "make a key for each place of a table with name, lat and lon; --key says which"},
+    {"near", 0, CLI_TEXT, AT(near_place), "PLACE", NULL, NULL, "only for the places near this one of --places, nearest first"},
+    {"radius", 0, CLI_TEXT, AT(radius), "R", NULL, NULL, "how near, such as 80km or 50mi; without it 50mi"},
+    {"key", 0, CLI_TEXT, FROM(key_template), "TEMPLATE", NULL, NULL,
+     "the key, made of the fields of a record or place: 'county:{state}:{fips}'"},
+    CLI_IMPORT_FIELD_OPTIONS(FROM),
+    {"recipe", 0, CLI_TEXT, AT(recipe), "NAME", NULL, NULL, "what to compute; --list shows the recipes and their parameters"},
     {"list", 0, CLI_FLAG, AT(list), NULL, NULL, NULL, "list the recipes and their parameters, and make nothing"},
     {"reference", 0, CLI_FLAG, AT(reference), NULL, NULL, NULL,
      "print the page of the recipes, formulas included, in Markdown"},
 };
+static size_t own_options;
 
 static const cli_operand operands[] = {
-    {"NS", CLI_TEXT, AT(ns), true, NULL, "the namespace; without it all that the configuration lists under `warm`"}, {0}};
+    {"NS", CLI_TEXT, FROM(ns), true, NULL,
+     "the namespace, for keys also several, A,B,C; without it all that the configuration lists under `warm`"},
+    {"FILE", CLI_FILE, FROM(file), true, NULL, "entries to load: JSON Lines, JSON or CSV; - for standard input"},
+    {0}};
 
 static const cli_example examples[] = {
+    {"larder warm products products.csv --key-field sku --value-row --ttl 7d", "loads a table"},
+    {"larder warm census,bls --keys keys.txt --parallel 5 --rate 10/s", "makes the keys of a file, by the namespaces' makers"},
+    {"larder warm census --places cities.csv --near Boulder --radius 50mi --key 'cbsa:{cbsa}'",
+     "makes those of the places nearby"},
     {"larder warm fractional_kernels --recipe kernel --alpha 1.5,1.8 --dt 0.01 --n 1000,5000", "makes four kernels"},
     {"larder warm --config examples/simulation.yaml", "makes all that the file lists"},
-    {"larder warm stencils", "makes what the configuration lists for this namespace"},
     {"larder warm --list", "shows the recipes"},
     {0}};
 
@@ -72,13 +76,14 @@ static void summary_add(cli_option *option, const larder_recipe *recipe, const l
 void cli_warm_options_fill(void) {
   size_t count = 0;
   const larder_recipe *recipe = NULL;
+  while (options[own_options].name != NULL) own_options++;
   for (size_t i = 0; (recipe = larder_recipe_at(i)) != NULL; i++) {
     for (size_t j = 0; j < recipe->params_count; j++) {
       const larder_recipe_param *row = &recipe->params[j];
       size_t at = 0;
-      while (at < count && strcmp(options[OWN_OPTIONS + at].name, row->name) != 0) at++;
-      if (at == PARAMS_MAX) return;
-      cli_option *option = &options[OWN_OPTIONS + at];
+      while (at < count && strcmp(options[own_options + at].name, row->name) != 0) at++;
+      if (at == CLI_WARM_PARAMS_MAX) return;
+      cli_option *option = &options[own_options + at];
       if (at == count) {
         *option =
             (cli_option){.name = row->name, .kind = CLI_TEXT, .at = AT(params) + at * sizeof(const char *), .value = "LIST"};
@@ -89,10 +94,10 @@ void cli_warm_options_fill(void) {
   }
 }
 
-static size_t params_of(const warm_args *args, larder_param *out) {
+static size_t params_of(const cli_warm_args *args, larder_param *out) {
   size_t count = 0;
-  for (size_t i = 0; i < PARAMS_MAX; i++) {
-    if (args->params[i] != NULL) out[count++] = (larder_param){.name = options[OWN_OPTIONS + i].name, .value = args->params[i]};
+  for (size_t i = 0; i < CLI_WARM_PARAMS_MAX; i++) {
+    if (args->params[i] != NULL) out[count++] = (larder_param){.name = options[own_options + i].name, .value = args->params[i]};
   }
   return count;
 }
@@ -162,162 +167,107 @@ static cli_exit reference_print(const cli_call *call) {
   return CLI_DONE;
 }
 
-/* --- warming --------------------------------------------------------------------------------------------------------- */
+/* --- which of the three ---------------------------------------------------------------------------------------------- */
 
-typedef struct failure {
-  char *ns;
-  char *key;
-  char *reason;
-} failure;
+typedef enum warm_mode { OF_RECIPES = 1, OF_FILE = 2, OF_KEYS = 4 } warm_mode;
 
-typedef struct warming {
-  const cli_call *call;
-  cli_progress progress;
-  failure failures[FAILURES_MAX]; /* the first ones */
-  size_t failures_len;
-} warming;
+static warm_mode mode_of(const cli_warm_args *args) {
+  if (args->from.file != NULL) return OF_FILE;
+  return args->keys != NULL || args->places != NULL || args->near_place != NULL ? OF_KEYS : OF_RECIPES;
+}
 
-static void line_write(const larder_warm_progress *p, cli_buf *out) {
-  char size[CLI_SHORT];
-  if (p->result == LARDER_MISS) {
-    cli_buf_printf(out, "there    %s %s", p->ns, p->key);
-  } else if (p->result == LARDER_OK || p->result == LARDER_DEGRADED) {
-    cli_buf_printf(out, "made     %s %s (%s)", p->ns, p->key, cli_size_text(p->bytes, size, sizeof size));
-  } else {
-    cli_buf_printf(out, "failed   %s %s: %s", p->ns, p->key, p->reason);
+/* An option that was given and says nothing here. */
+static const char *misplaced(const cli_warm_args *args, unsigned mode) {
+  const cli_import_args *from = &args->from;
+  const struct {
+    const char *name;
+    bool given;
+    unsigned modes;
+  } rows[] = {{"recipe", args->recipe != NULL, OF_RECIPES},
+              {"ttl", from->ttl_ms != 0, OF_RECIPES | OF_FILE},
+              {"parallel", args->parallel != 0, OF_RECIPES | OF_KEYS},
+              {"fresh", args->fresh, OF_RECIPES | OF_KEYS},
+              {"resume", from->resume, OF_FILE | OF_KEYS},
+              {"checkpoint", from->checkpoint != NULL, OF_FILE | OF_KEYS},
+              {"key", from->key_template != NULL, OF_FILE | OF_KEYS},
+              {"keys", args->keys != NULL, OF_KEYS},
+              {"comments", args->comments, OF_KEYS},
+              {"rate", args->per_second > 0, OF_KEYS},
+              {"places", args->places != NULL, OF_KEYS},
+              {"near", args->near_place != NULL, OF_KEYS},
+              {"radius", args->radius != NULL, OF_KEYS},
+              {"format", from->format != NULL, OF_FILE},
+              {"key-field", from->key_field != NULL, OF_FILE},
+              {"value-field", from->value_field != NULL, OF_FILE},
+              {"value-row", from->value_row, OF_FILE},
+              {"ttl-field", from->ttl_field != NULL, OF_FILE},
+              {"tag", from->tags.count > 0, OF_FILE},
+              {"rejects", from->rejects != NULL, OF_FILE}};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    if (rows[i].given && (rows[i].modes & mode) == 0) return rows[i].name;
   }
+  return NULL;
 }
 
-static bool warm_progress(void *context, const larder_warm_progress *p) {
-  warming *w = context;
-  cli_buf says = {0};
-  cli_buf line = {0};
-  bool bad = p->key != NULL && p->result != LARDER_OK && p->result != LARDER_MISS && p->result != LARDER_DEGRADED;
-  if (bad && w->failures_len < FAILURES_MAX)
-    w->failures[w->failures_len++] = (failure){cli_copy(p->ns), cli_copy(p->key), cli_copy(p->reason)};
-  cli_buf_printf(&says, "made %" PRIu64 "  there %" PRIu64 "  failed %" PRIu64 "  %s", p->made, p->there, p->failed,
-                 p->key != NULL ? p->key : "");
-  if (p->key != NULL) line_write(p, &line);
-  cli_progress_step(&w->progress, p->made + p->there + p->failed, p->total, cli_buf_str(&says),
-                    p->key != NULL ? cli_buf_str(&line) : NULL);
-  cli_buf_fini(&says);
-  cli_buf_fini(&line);
-  return !cli_interrupted();
-}
-
-static void told_json(const warm_args *args, const warming *w, const larder_warmed *done, uint64_t ms) {
-  cli_json json;
-  cli_json_init(&json, stdout);
-  cli_json_object(&json, NULL);
-  cli_json_text(&json, "ns", args->ns);
-  cli_json_text(&json, "recipe", args->recipe);
-  cli_json_uint(&json, "total", done->total);
-  cli_json_uint(&json, "made", done->made);
-  cli_json_uint(&json, "there", done->there);
-  cli_json_uint(&json, "failed", done->failed);
-  cli_json_uint(&json, "bytes", done->bytes);
-  cli_json_uint(&json, "ms", ms);
-  cli_json_bool(&json, "stopped", done->stopped);
-  cli_json_array(&json, "failures");
-  for (size_t i = 0; i < w->failures_len; i++) {
-    cli_json_object(&json, NULL);
-    cli_json_text(&json, "ns", w->failures[i].ns);
-    cli_json_text(&json, "key", w->failures[i].key);
-    cli_json_text(&json, "message", w->failures[i].reason);
-    cli_json_object_end(&json);
-  }
-  cli_json_array_end(&json);
-  cli_json_object_end(&json);
-  cli_json_end(&json);
-}
-
-static void warned(const char *ns, const char *key, const char *reason) {
-  cli_buf line = {0};
-  cli_buf_printf(&line, "larder: %s %s failed: %s", ns, key, reason);
-  cli_line_print(stderr, cli_buf_str(&line));
-  cli_buf_fini(&line);
-}
-
-static cli_exit told(const cli_call *call, const warm_args *args, warming *w, const larder_warmed *done) {
-  char size[CLI_SHORT];
-  char time[CLI_SHORT];
-  uint64_t ms = cli_progress_end(&w->progress);
-  if (call->globals->json) {
-    told_json(args, w, done, ms);
-  } else {
-    for (size_t i = 0; i < w->failures_len && !w->progress.lines; i++)
-      warned(w->failures[i].ns, w->failures[i].key, w->failures[i].reason);
-    if (!call->globals->quiet)
-      printf("made %" PRIu64 " (%s), there already %" PRIu64 ", failed %" PRIu64 ", in %s\n", done->made,
-             cli_size_text(done->bytes, size, sizeof size), done->there, done->failed,
-             cli_nanos_text(ms * 1000000, time, sizeof time));
-    if (done->stopped)
-      fprintf(stderr, "larder: stopped with %" PRIu64 " left; the same command goes on from here\n",
-              done->total - done->made - done->there - done->failed);
-  }
-  for (size_t i = 0; i < w->failures_len; i++) {
-    free(w->failures[i].ns);
-    free(w->failures[i].key);
-    free(w->failures[i].reason);
-  }
-  return done->failed > 0 || done->stopped ? CLI_FAILED : CLI_DONE;
-}
-
-static cli_exit warm(const cli_call *call, const warm_args *args, larder *cache, larder_ns *ns) {
-  larder_param params[PARAMS_MAX];
-  size_t count = params_of(args, params);
-  warming w = {.call = call};
-  larder_warmed done = {0};
-  larder_error error = {0};
-  larder_warm_options how = {.size = sizeof how,
-                             .parallel = args->parallel > 256 ? 256 : (unsigned)args->parallel,
-                             .fresh = args->fresh,
-                             .ttl_ms = args->ttl_ms,
-                             .progress = warm_progress,
-                             .context = &w};
-  cli_interrupt_catch();
-  cli_progress_begin(call, &w.progress);
-  larder_err result = args->recipe != NULL ? larder_warm_recipe(ns, args->recipe, params, count, &how, &done, &error)
-                                           : larder_warm_configured(cache, ns, &how, &done, &error);
-  if (result == LARDER_OK) return told(call, args, &w, &done);
-  (void)cli_progress_end(&w.progress);
-  return cli_refuse_result(call, result, &error, "cannot warm");
-}
-
-static cli_exit form_check(const cli_call *call, const warm_args *args) {
-  larder_param params[PARAMS_MAX];
-  if (args->recipe != NULL && args->ns == NULL)
+static cli_exit form_check(const cli_call *call, const cli_warm_args *args, warm_mode mode, size_t params) {
+  const char *wrong = misplaced(args, mode);
+  if (wrong != NULL)
+    return cli_refuse(call, CLI_USAGE, "`larder warm --help` has an example of each", "--%s does not go with %s", wrong,
+                      mode == OF_FILE   ? "a file of entries"
+                      : mode == OF_KEYS ? "keys for makers"
+                                        : "recipes");
+  if (params > 0 && mode != OF_RECIPES)
+    return cli_refuse(call, CLI_USAGE, "parameters are those of --recipe", "parameters of a recipe do not go with %s",
+                      mode == OF_FILE ? "a file of entries" : "keys for makers");
+  if (args->recipe != NULL && args->from.ns == NULL)
     return cli_refuse(call, CLI_USAGE, "`larder warm NS --recipe NAME` with the namespace", "NS is missing: where to keep it");
-  if (args->recipe == NULL && params_of(args, params) > 0)
+  if (mode == OF_KEYS && args->from.ns == NULL)
+    return cli_refuse(call, CLI_USAGE, "`larder warm NS --keys FILE` with the namespace", "NS is missing: whose keys they are");
+  if (args->near_place != NULL && args->places == NULL)
+    return cli_refuse(call, CLI_USAGE, "--places FILE with the columns name, lat and lon",
+                      "--places is missing: where is that?");
+  if (args->places != NULL && args->from.key_template == NULL)
+    return cli_refuse(call, CLI_USAGE, "--key 'TEMPLATE' with fields of the places in braces, such as 'cbsa:{cbsa}'",
+                      "--key is missing: which key of a place?");
+  if (mode == OF_RECIPES && args->recipe == NULL && params > 0)
     return cli_refuse(call, CLI_USAGE, "name the recipe that the parameters are of; `larder warm --list` shows them all",
                       "--recipe is missing");
   return CLI_DONE;
 }
 
 static cli_exit run(const cli_call *call, void *given) {
-  const warm_args *args = given;
+  const cli_warm_args *args = given;
+  larder_param params[CLI_WARM_PARAMS_MAX];
+  size_t count = params_of(args, params);
+  warm_mode mode = mode_of(args);
   larder *cache = NULL;
   larder_ns *ns = NULL;
   if (args->list) return list_print(call);
   if (args->reference) return reference_print(call);
-  cli_exit code = form_check(call, args);
+  cli_exit code = form_check(call, args, mode, count);
   if (code == CLI_DONE) code = cli_open(call, CLI_CHANGES, &cache);
-  if (code == CLI_DONE && args->ns != NULL) code = cli_ns(call, cache, args->ns, &ns);
+  if (code == CLI_DONE && args->from.ns != NULL && mode != OF_KEYS) code = cli_ns(call, cache, args->from.ns, &ns);
   if (code == CLI_DONE && ns != NULL) code = cli_lasting(call, ns);
-  if (code == CLI_DONE) code = warm(call, args, cache, ns);
+  if (code == CLI_DONE && mode == OF_RECIPES) code = cli_warm_recipes(call, args, params, count, cache, ns);
+  if (code == CLI_DONE && mode == OF_FILE) code = cli_import_run(call, cache, &args->from, "loaded");
+  if (code == CLI_DONE && mode == OF_KEYS) code = cli_warm_keys(call, args, cache);
   return cli_close(call, &cache, code);
 }
 
 const cli_command cli_command_warm = {
     .name = "warm",
-    .summary = "Compute values before somebody asks for them.",
+    .summary = "Fill namespaces before somebody asks.",
     .text =
-        "Makes the product of the lists: each parameter takes one value or several, separated by commas. What is fresh in the "
-        "namespace is skipped. Keys follow from the parameters, such as kernel_alpha1.5_dt0.01_n1000.\n\n"
-        "Without --recipe it makes what the configuration lists under `warm` of the namespace, or of all namespaces. Ctrl-C "
-        "stops after the values under way; the same command then goes on with what is missing.",
+        "With a FILE it loads the entries of the file, as import does, into one namespace.\n\n"
+        "With --keys or --places it has the namespaces' makers make these keys, several at once and no faster than --rate. "
+        "What is "
+        "fresh is skipped. Ctrl-C stops after the keys under way and says which command goes on.\n\n"
+        "With --recipe it makes the product of the lists: each parameter takes one value or several, separated by commas. Keys "
+        "follow from the parameters, such as kernel_alpha1.5_dt0.01_n1000. Without any of these it makes what the "
+        "configuration "
+        "lists under `warm` of the namespace, or of all namespaces.",
     .options = options,
     .operands = operands,
     .examples = examples,
-    .args_size = sizeof(warm_args),
+    .args_size = sizeof(cli_warm_args),
     .run = run};

@@ -33,6 +33,7 @@ typedef enum cli_kind {
   CLI_COUNT,    /* uint64_t */
   CLI_SIZE,     /* uint64_t, bytes */
   CLI_DURATION, /* int64_t, milliseconds; LARDER_TTL_NEVER for `never` where `choices` is "never" */
+  CLI_RATE,     /* double, a second */
   CLI_DATE,     /* int64_t, wall milliseconds */
   CLI_LIST,     /* cli_list; may be given several times */
   CLI_REST,     /* cli_rest: the last operand, everything behind `--` as it stands */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Entry files: the first byte says the format, the second the size of the pieces that the file comes in. Beside memory
+ * Entry files: the first byte says the format, and whether the fields of records are named; the second the size of the pieces
+ * that the file comes in. Beside memory
  * errors it looks for broken promises: the pieces make no difference, a good entry has a key and a value within the limits
  * and points into its own scratch, lines only grow, every byte before the end of a good file is used.
  */
 #include "base/hash.h"
-#include "warm/entry_file.h"
+#include "warm/field_map.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -58,14 +59,19 @@ static void entry_check(const lrd_entry *entry, uint64_t *sum) {
 }
 
 /* A sum of all that the file came to. */
-static uint64_t read_all(const uint8_t *data, size_t size, larder_format format, size_t step) {
+static uint64_t read_all(const uint8_t *data, size_t size, larder_format format, bool mapped, size_t step) {
   drip d = {data, size, 0, step};
   lrd_source source;
   lrd_reader_file reader;
   lrd_entry entry = {0};
+  lrd_field_map map = {0};
+  const larder_import_options how = {
+      .size = sizeof how, .ns = "n", .key_template = "{a}:{b}", .value_row = true, .ttl_field = "ttl"};
   uint64_t sum = 0, line = 1;
+  if (mapped) HOLDS(lrd_field_map_init(&map, &how, NULL) == LARDER_OK);
   HOLDS(lrd_source_init(&source, -1, drip_read, &d) == LARDER_OK);
   lrd_reader_init(&reader, &source, format, true);
+  if (mapped) lrd_reader_pick(&reader, &map.picks);
   larder_err err = lrd_reader_begin(&reader);
   while (err == LARDER_OK && (err = lrd_reader_next(&reader, &entry)) == LARDER_OK) {
     HOLDS(entry.line >= line);
@@ -78,13 +84,15 @@ static uint64_t read_all(const uint8_t *data, size_t size, larder_format format,
   lrd_entry_fini(&entry);
   lrd_reader_fini(&reader);
   lrd_source_fini(&source);
+  lrd_field_map_fini(&map);
   return sum;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size < 2) return 0;
   larder_format format = (larder_format)(data[0] % 4);
-  uint64_t whole = read_all(data + 2, size - 2, format, size);
-  HOLDS(read_all(data + 2, size - 2, format, 1 + (size_t)data[1]) == whole);
+  bool mapped = data[0] & 4;
+  uint64_t whole = read_all(data + 2, size - 2, format, mapped, size);
+  HOLDS(read_all(data + 2, size - 2, format, mapped, 1 + (size_t)data[1]) == whole);
   return 0;
 }

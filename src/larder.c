@@ -45,6 +45,7 @@ static void after_fork_in_child(void) {
       lrd_tier_abandon(&cache->instances[i].tier);
     }
     lrd_checkers_abandon(cache);
+    lrd_makers_forked(cache);
     lrd_slots_abandon(cache->slots);
     cache->slots = NULL;
   }
@@ -307,9 +308,17 @@ static larder_err errands_start(larder *cache, larder_error *err) {
   return result == LARDER_OK ? LARDER_OK : lrd_fail(err, result, 0, ROOM, "out of memory");
 }
 
+static void events_start(larder *cache) {
+  larder_error why = {0};
+  if (cache->slots && lrd_events_open(cache->root, lrd_cache_onlooker(cache), cache->clock, &cache->events, &why) < 0) {
+    lrd_log_write(&cache->log, LRD_LOG_WARN, "events.away", "what happens to keys is not noted: %s", why.message);
+  }
+}
+
 /* Without leases a key is made once in each process, and the slot tells whether it was changed meanwhile. */
 static larder_err makers_start(larder *cache, larder_error *err) {
   larder_error why = {0};
+  events_start(cache);
   if (cache->slots && !lrd_cache_onlooker(cache)) {
     lrd_leases_params params = {.root = cache->root,
                                 .row = lrd_slots_row(cache->slots),
@@ -394,6 +403,7 @@ void lrd_larder_tick(larder *cache) {
 static void cache_free(larder *cache) {
   lrd_makers_free(cache);
   lrd_leases_close(cache->leases);
+  lrd_events_close(cache->events);
   lrd_pending_free(cache->pending);
   lrd_errands_free(cache->errands);
   for (uint32_t i = 0; i < atomic_load(&cache->spaces_len); i++) {

@@ -82,6 +82,18 @@ typedef struct larder_import_options {
   larder_transfer_progress progress;
   larder_transfer_failed failed;
   void *context;
+  /*
+   * For files of records that are no entries: which fields, by name, hold what. As soon as one is named no other field says
+   * anything, `ns` must be given, and JSON is an array of objects, or an object with such an array `entries`.
+   */
+  const char *key_field;    /* NULL: `key` */
+  const char *key_template; /* instead: a text with fields in braces, `county:{state}:{fips}`; `{{` and `}}` are braces */
+  const char *value_field;  /* NULL: `value` */
+  bool value_row;           /* instead: the whole record as a JSON object; cells of a table are texts in it */
+  const char *ttl_field;    /* NULL: none. An empty one leaves the namespace's */
+  const char *const *tags;  /* beside those that entries have */
+  size_t tags_count;
+  const char *checkpoint; /* file to remember in how far it came, instead of one on the root */
 } larder_import_options;
 
 /*

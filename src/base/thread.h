@@ -27,11 +27,6 @@ LARDER_MUST_CHECK larder_err lrd_thread_start(pthread_t *out, const char *name, 
 void lrd_busy_begin(void);
 void lrd_busy_end(void);
 
-/* The same for threads with loops of their own, around what takes locks of other libraries. Enter may be followed by leave in
- * another thread. Not within the above. */
-void lrd_fork_gate_enter(void);
-void lrd_fork_gate_leave(void);
-
 /* A background thread that runs `tick` every period, or at once when woken, until stopped. A tick is busy
  * throughout. */
 typedef struct lrd_ticker lrd_ticker;

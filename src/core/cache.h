@@ -10,9 +10,11 @@
 #include "coding.h"
 #include "config/configuration.h"
 #include "slots.h"
+#include "stats/events.h"
 #include "stats/stats.h"
 #include "tier/memory/memory.h"
 #include "tier/tier_call.h"
+#include <larder/ext/maker.h>
 #include <larder/larder.h>
 
 #define LRD_NS_MAX                  256u
@@ -78,6 +80,8 @@ struct larder_ns {
   larder_ns *_Atomic health;   /* its companion with the records of health; NULL: there are none, as far as is known here */
   struct lrd_checker *checker; /* NULL: its policy has no check */
 
+  larder_make make;               /* NULL: no maker is configured */
+  void *maker;                    /* its context */
   uint32_t makings;               /* under way that count against maker.parallel; the pool's */
   _Atomic int64_t making_cost_ns; /* what a making takes lately; 0: not known */
 };
@@ -106,6 +110,7 @@ struct larder {
   _Atomic uint32_t spaces_len;
   lrd_pending *pending; /* NULL until a `behind` namespace is opened */
   lrd_errands *errands;
+  lrd_events *events; /* NULL: no root, or none to be had */
   lrd_leases *leases; /* NULL: no root, or one that can't be written */
   lrd_flights *flights;
   lrd_makers *makers;
@@ -146,6 +151,13 @@ static inline larder_tier_key lrd_op_memory_key(const lrd_op *op) {
 }
 static inline larder_tier_key lrd_op_link_key(const lrd_op *op, lrd_link *link) {
   return (larder_tier_key){op->key, op->key_len, op->hash, atomic_load_explicit(&link->space, memory_order_relaxed)};
+}
+
+/* Something has happened to the key, for who asks later why it is as it is. */
+static inline void lrd_note(const lrd_op *op, lrd_event_what what, const char *tier, const char *text) {
+  if (op->ns->name[0] != '.') {
+    lrd_events_note(op->ns->cache->events, op->hash, what, tier, text);
+  }
 }
 
 /* LARDER_OK, LARDER_EINVAL or LARDER_EFORKED: what every public call begins with. */

@@ -14,6 +14,7 @@
 #include "health.h"
 #include "maker/lease.h"
 #include "maker/probe.h"
+#include "makers.h"
 
 #define BATCH         64u
 #define DUE_IN_BATCH  32u /* of these, the most that are unhealthy, so that live ones get their turn */
@@ -26,7 +27,6 @@
 struct lrd_checker {
   larder_ns *ns;
   const lrd_config_check *config;
-  lrd_http_engine *engine; /* NULL: the check is a command */
   lrd_probe *probe;
   lrd_cancel cancel;
   lrd_mutex mutex;
@@ -281,6 +281,7 @@ static void checker_run(void *context) {
 
 larder_err lrd_checker_new(larder_ns *ns, lrd_checker **out, larder_error *err) {
   const lrd_config_check *config = &ns->policy.health.check;
+  lrd_http_engine *engine = NULL;
   larder_err result = LARDER_OK;
   if (config->type == LRD_CHECK_NONE || ns->name[0] == '.' || lrd_cache_onlooker(ns->cache)) {
     return LARDER_OK;
@@ -295,10 +296,10 @@ larder_err lrd_checker_new(larder_ns *ns, lrd_checker **out, larder_error *err) 
   lrd_mutex_init(&c->mutex);
   lrd_cond_init(&c->changed);
   if (config->type == LRD_CHECK_HTTP) {
-    result = lrd_http_engine_new(ns->cache->clock, &c->engine, err);
+    result = lrd_makers_http(ns->cache, &engine, err);
   }
   if (result == LARDER_OK) {
-    result = lrd_probe_new(config, ns->name, ns->cache->secrets, c->engine, &c->probe, err);
+    result = lrd_probe_new(config, ns->name, ns->cache->secrets, engine, &c->probe, err);
   }
   if (result == LARDER_OK) {
     *out = c;
@@ -313,7 +314,6 @@ void lrd_checker_free(lrd_checker *checker) {
     return;
   }
   lrd_probe_free(checker->probe);
-  lrd_http_engine_free(checker->engine);
   lrd_cond_fini(&checker->changed);
   lrd_mutex_fini(&checker->mutex);
   lrd_dealloc(checker);
@@ -368,12 +368,7 @@ static void resume(lrd_checker *c) {
 
 void lrd_checkers_resume(larder *cache) { each_checker(cache, resume); }
 
-static void abandon(lrd_checker *c) {
-  c->running = c->leased = false;
-  if (c->engine) {
-    lrd_http_engine_abandon(c->engine);
-  }
-}
+static void abandon(lrd_checker *c) { c->running = c->leased = false; }
 
 void lrd_checkers_abandon(larder *cache) { each_checker(cache, abandon); }
 

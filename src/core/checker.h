@@ -17,7 +17,7 @@ void lrd_checker_start(lrd_checker *checker);
 /* All of a cache are told to end, and waited for; lrd_checkers_resume takes it back. */
 void lrd_checkers_quiet(larder *cache);
 void lrd_checkers_resume(larder *cache);
-/* In a forked child, at once. */
+/* In a forked child. */
 void lrd_checkers_abandon(larder *cache);
 void lrd_checkers_tick(larder *cache);
 

@@ -188,6 +188,7 @@ static void forget_damaged(const errand *one, const lrd_op *op, lrd_link *link, 
   if (lrd_tier_write(&instance->tier, link->cell, &item, 1, LARDER_DURABILITY_COMMIT) == LARDER_OK &&
       item.result == LARDER_OK && item.existed) {
     lrd_stats_add(link->cell, LRD_STAT_EVICTED_CORRUPTION, 1);
+    lrd_note(op, LRD_EVENT_DAMAGED, instance->tier.name, NULL);
   }
 }
 
@@ -200,6 +201,7 @@ static void errand_run(const errand *one) {
   bool owned = lrd_slot_own_unmoved(slots, slot, one->token);
   if (!owned && !LRD_MUTATED(LRD_MUTATE_DEMOTE_UNCHECKED)) {
     lrd_stats_add(ns->cell, LRD_STAT_REFUSED_FILLS, 1);
+    lrd_note(&op, LRD_EVENT_REFUSED, NULL, NULL);
     return;
   }
   if (one->kind == FORGET) {

@@ -209,6 +209,7 @@ static ending cut(lrd_flight *flight) {
   int64_t const told_ms = flight->ns->policy.error_ttl_ms;
   flight->landing = cut_landing;
   lrd_stats_add(flight->ns->cell, LRD_STAT_MAKE_CUT, 1);
+  lrd_events_note(flight->ns->cache->events, flight->hash, LRD_EVENT_CUT, NULL, NULL);
   ending end = land(flight, told_ms == 0 ? 0 : lrd_boot_ns(flight->of->clock) + told_ms * 1000000);
   end.landing = &cut_landing; /* the flight may be gone by then */
   return end;
@@ -497,7 +498,7 @@ unsigned lrd_flights_cut(lrd_flights *flights) {
   return done;
 }
 
-larder_err lrd_flights_failure(lrd_flights *flights, const lrd_op *op, char *reason) {
+larder_err lrd_flights_failure(lrd_flights *flights, const lrd_op *op, char *reason, int64_t *until_ns_out) {
   chain *of = chain_of(flights, op->hash);
   larder_err result = LARDER_OK;
   lrd_lock(&of->mutex);
@@ -505,6 +506,7 @@ larder_err lrd_flights_failure(lrd_flights *flights, const lrd_op *op, char *rea
     const failure *at = &of->failures[i];
     if (at->hash == op->hash && at->until_ns != 0 && at->until_ns > lrd_boot_ns(flights->clock)) {
       result = at->result;
+      *until_ns_out = at->until_ns;
       memcpy(reason, at->reason, sizeof at->reason);
     }
   }

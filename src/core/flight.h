@@ -96,7 +96,8 @@ void lrd_flights_overtake(lrd_flights *flights, const lrd_op *op);
 void lrd_flights_overtake_all(lrd_flights *flights, const larder_ns *ns);
 /* Cuts what is past its deadline; how many. */
 unsigned lrd_flights_cut(lrd_flights *flights);
-/* What failed a moment ago, for namespaces without leases: LARDER_OK, or the failure and its reason (LRD_FLIGHT_REASON). */
-larder_err lrd_flights_failure(lrd_flights *flights, const lrd_op *op, char *reason);
+/* What failed a moment ago, for namespaces without leases: LARDER_OK, or the failure, its reason (room LRD_LEASE_REASON), and
+ * until when that counts (boot time). */
+larder_err lrd_flights_failure(lrd_flights *flights, const lrd_op *op, char *reason, int64_t *until_ns_out);
 
 #endif

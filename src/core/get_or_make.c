@@ -33,7 +33,8 @@ typedef struct call {
   lrd_wanted wanted;
   kept of;
   int64_t began_ns;
-  bool look_again; /* what a flight brought is kept, or of no use to this call */
+  larder_err locked; /* it is there and can't be opened, LARDER_EKEY or LARDER_EFORMAT: nobody makes it over that */
+  bool look_again;   /* what a flight brought is kept, or of no use to this call */
   larder_value *out;
   larder_error *err;
 } call;
@@ -45,10 +46,11 @@ static bool fresh(const kept *of) { return of->there && !of->value.stale; }
 static larder_ns *ns_of(const call *c) { return c->wanted.op.ns; }
 static void count(const call *c, lrd_counter counter) { lrd_stats_add(ns_of(c)->cell, counter, 1); }
 
-/* What is there and can't be opened (its key is not here) is made anew like what is not there. */
 static void look(call *c) {
   larder_value_release(&c->of.value);
-  c->of.there = lrd_look_up(&c->wanted.op, &c->of.value, &c->of.facts) == LARDER_OK;
+  larder_err const result = lrd_look_up(&c->wanted.op, &c->of.value, &c->of.facts);
+  c->of.there = result == LARDER_OK;
+  c->locked = result == LARDER_EKEY || result == LARDER_EFORMAT ? result : LARDER_OK;
 }
 
 static bool in_window(const call *c, stale_window window) {
@@ -143,9 +145,10 @@ static bool lead_on_pool(lrd_flight *flight, const lrd_wanted *wanted) {
 static bool failed_lately(const lrd_wanted *wanted) {
   larder *cache = wanted->op.ns->cache;
   char reason[LRD_LEASE_REASON];
+  int64_t until_ns;
   return cache->leases && lrd_ns_coherent(wanted->op.ns)
              ? lrd_lease_failed(cache->leases, wanted->op.hash)
-             : lrd_flights_failure(cache->flights, &wanted->op, reason) != LARDER_OK;
+             : lrd_flights_failure(cache->flights, &wanted->op, reason, &until_ns) != LARDER_OK;
 }
 
 static void make_behind(const call *c, bool early) {
@@ -294,13 +297,8 @@ static void lead(const call *c, lrd_flight *flight) {
 }
 
 static larder_err nobody_makes(const call *c) {
-  const larder_ns *ns = ns_of(c);
-  return ns->policy.maker.type == LRD_MAKER_CALLBACK
-             ? lrd_fail(c->err, LARDER_EUNSUPPORTED, 0, ROOM,
-                        "namespace %s: the maker %s has not been registered; call larder_maker_register", ns->name,
-                        ns->policy.maker.what)
-             : lrd_fail(c->err, LARDER_EUNSUPPORTED, 0, ROOM, "namespace %s has no maker; configure `maker` or hand one over",
-                        ns->name);
+  return lrd_fail(c->err, LARDER_EUNSUPPORTED, 0, ROOM, "namespace %s has no maker; configure `maker` or hand one over",
+                  ns_of(c)->name);
 }
 
 static larder_err fly(call *c) {
@@ -382,7 +380,9 @@ static larder_err wanted_init(larder_ns *ns, const void *key, size_t key_len, co
   out->context = options->context;
   out->lasting = options->lasting;
   if (!out->make) {
-    out->lasting = lrd_maker_configured(ns, &out->make, &out->context);
+    out->make = ns->make;
+    out->context = ns->maker;
+    out->lasting = ns->make != NULL;
   }
   out->fresh = options->fresh;
   out->no_wait = options->no_wait;
@@ -403,7 +403,9 @@ larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len, co
   do {
     c.look_again = false;
     look(&c);
-    if (!takes_kept || !kept_will_do(&c, &result)) {
+    if (takes_kept && c.locked != LARDER_OK) {
+      result = answer_miss(&c, lrd_fail(err, c.locked, 0, ROOM, "%s", larder_err_text(c.locked)));
+    } else if (!takes_kept || !kept_will_do(&c, &result)) {
       result = fly(&c);
     }
     takes_kept = true;

@@ -50,6 +50,20 @@ static void host_evicted(void *context, uint32_t space, larder_evict_reason reas
   }
 }
 
+static const char *reason_text(larder_evict_reason reason) {
+  static const char *const texts[LARDER_EVICT_REASON_COUNT] = {
+#define REASON_TEXT(name, text) text,
+      LARDER_EVICT_REASONS(REASON_TEXT)
+#undef REASON_TEXT
+  };
+  return texts[reason];
+}
+
+static void host_gone(void *context, uint64_t hash, larder_evict_reason reason) {
+  const lrd_instance *instance = context;
+  lrd_events_note(instance->cache->events, hash, LRD_EVENT_EVICTED, instance->tier.name, reason_text(reason));
+}
+
 static void host_log(void *context, int level, const char *id, const char *message) {
   lrd_log_write(&((lrd_instance *)context)->cache->log, (lrd_log_level)level, id, "%s", message);
 }
@@ -86,6 +100,10 @@ static void memory_evicted(void *context, uint32_t space, larder_evict_reason re
 static void memory_demote(void *context, const larder_tier_key *key, const void *value, const larder_facts *facts,
                           uint64_t token) {
   larder *cache = context;
+  const larder_ns *ns = key->space < LRD_NS_MAX ? atomic_load(&cache->memory_by_space[key->space]) : NULL;
+  if (ns && ns->links_len == 0) { /* elsewhere it is only a copy that went */
+    lrd_events_note(cache->events, key->hash, LRD_EVENT_EVICTED, "memory", reason_text(LARDER_EVICT_CAPACITY));
+  }
   if (cache->errands) {
     lrd_errand_demote(cache, key, value, facts, token);
   }
@@ -112,6 +130,7 @@ larder_tier_host lrd_host_of(larder *cache, lrd_instance *instance) {
                             .trace_wanted = host_trace_wanted,
                             .traceless = host_traceless,
                             .evicted = host_evicted,
+                            .gone = host_gone,
                             .log = host_log,
                             .distrust = host_distrust};
 }

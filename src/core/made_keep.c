@@ -22,6 +22,7 @@ static larder_err carry_out(lrd_flight *flight, lrd_change *change) {
   }
   if (result == LARDER_OLDER) {
     lrd_stats_add(ns->cell, LRD_STAT_MAKE_OVERTAKEN, 1);
+    lrd_note(&change->op, LRD_EVENT_OVERTAKEN, NULL, NULL);
   }
   return result;
 }

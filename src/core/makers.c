@@ -30,6 +30,15 @@ larder_err lrd_makers_open(larder *cache) {
   return lrd_pool_new(&makers->pool);
 }
 
+larder_err lrd_makers_http(larder *cache, lrd_http_engine **out, larder_error *err) {
+  lrd_makers *makers = cache->makers;
+  larder_err const result = makers->http ? LARDER_OK : lrd_http_engine_new(cache->clock, &makers->http, err);
+  if (result == LARDER_OK) {
+    *out = makers->http;
+  }
+  return result;
+}
+
 void lrd_makers_quiet(larder *cache) {
   if (cache->makers && cache->makers->pool) {
     atomic_store(&cache->makers->cancel.closing, true);
@@ -43,7 +52,11 @@ void lrd_makers_resume(larder *cache) {
   }
 }
 
-static void makers_free(lrd_makers *makers) {
+static void makers_free(larder *cache, lrd_makers *makers) {
+  for (uint32_t i = 0; i < atomic_load(&cache->spaces_len); i++) {
+    lrd_ns_maker_close(atomic_load(&cache->spaces[i]));
+  }
+  lrd_http_engine_free(makers->http);
   while (makers->named) {
     named_maker *next = makers->named->next;
     lrd_dealloc(makers->named);
@@ -56,17 +69,23 @@ void lrd_makers_free(larder *cache) {
   if (cache->makers) {
     lrd_pool_free(cache->makers->pool);
     lrd_mutex_fini(&cache->makers->mutex);
-    makers_free(cache->makers);
+    makers_free(cache, cache->makers);
     cache->makers = NULL;
   }
   lrd_flights_free(cache->flights);
   cache->flights = NULL;
 }
 
+void lrd_makers_forked(larder *cache) {
+  if (cache->makers && cache->makers->http) {
+    lrd_http_engine_abandon(cache->makers->http);
+  }
+}
+
 void lrd_makers_abandon(larder *cache) {
   if (cache->makers) {
     lrd_pool_abandon(cache->makers->pool);
-    makers_free(cache->makers);
+    makers_free(cache, cache->makers);
     cache->makers = NULL;
   }
   lrd_flights_abandon(cache->flights);
@@ -108,15 +127,11 @@ larder_err larder_maker_register(larder *cache, const char *name, larder_make ma
   return at ? LARDER_EBUSY : LARDER_OK;
 }
 
-bool lrd_maker_configured(larder_ns *ns, larder_make *make_out, void **context_out) {
-  lrd_makers *makers = ns->cache->makers;
-  const lrd_config_maker *maker = &ns->policy.maker;
-  if (maker->type != LRD_MAKER_CALLBACK) {
-    return false;
-  }
+bool lrd_maker_named(larder *cache, const char *name, larder_make *make_out, void **context_out) {
+  lrd_makers *makers = cache->makers;
   lrd_lock(&makers->mutex);
   const named_maker *at = makers->named;
-  while (at && strcmp(at->name, maker->what) != 0) {
+  while (at && strcmp(at->name, name) != 0) {
     at = at->next;
   }
   if (at) {

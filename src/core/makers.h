@@ -7,6 +7,7 @@
 #define LRD_CORE_MAKERS_H
 
 #include "flight.h"
+#include "maker/http_engine.h"
 #include "maker/making.h"
 #include "making_pool.h"
 #include <larder/ext/maker.h>
@@ -18,6 +19,7 @@ struct lrd_makers {
   lrd_pool *pool;
   lrd_mutex mutex; /* of the names */
   struct lrd_named_maker *named;
+  lrd_http_engine *http; /* NULL: nothing asks by http */
 };
 
 LARDER_MUST_CHECK larder_err lrd_makers_open(larder *cache);
@@ -25,10 +27,14 @@ LARDER_MUST_CHECK larder_err lrd_makers_open(larder *cache);
 void lrd_makers_quiet(larder *cache);
 void lrd_makers_resume(larder *cache);
 void lrd_makers_free(larder *cache);
-/* In a forked child. */
+/* In a forked child: at once, then when the cache is closed there. */
+void lrd_makers_forked(larder *cache);
 void lrd_makers_abandon(larder *cache);
 /* Once a second: flights past their deadline, leases of the dead. */
 void lrd_makers_tick(larder *cache);
+
+/* The engine of all that asks by http in the cache, made when it is wanted first; namespaces are opened one at a time. */
+LARDER_MUST_CHECK larder_err lrd_makers_http(larder *cache, lrd_http_engine **out, larder_error *err);
 
 /* Who makes and how. */
 typedef struct lrd_wanted {
@@ -47,8 +53,17 @@ typedef struct lrd_wanted {
 
 /* By boot time, of a making that begins now. */
 int64_t lrd_wanted_deadline(const lrd_wanted *wanted);
-/* The maker that the configuration names; false when there is none, or it has not been registered. */
-bool lrd_maker_configured(larder_ns *ns, larder_make *make_out, void **context_out);
+/* A callback that was registered by name; false when none was. */
+bool lrd_maker_named(larder *cache, const char *name, larder_make *make_out, void **context_out);
+
+/* --- maker_choice.c: the maker of a namespace --------------------------------------------------------------------------- */
+
+/* LARDER_ECONFIG with a sentence that names what is wrong with it. */
+LARDER_MUST_CHECK larder_err lrd_ns_maker_open(larder_ns *ns, larder_error *err);
+/* Whether somebody is there to make its keys: a callback has been registered. */
+bool lrd_ns_can_make(const larder_ns *ns);
+/* Nobody is making any more. */
+void lrd_ns_maker_close(larder_ns *ns);
 
 /* Leads the flight until it has landed, on the calling thread. Blocks for as long as the making takes. */
 void lrd_making_run(lrd_flight *flight, const lrd_wanted *wanted);

@@ -117,13 +117,15 @@ static bool lease_get(run *r) {
 /* Whether the key may be made now, by this thread. */
 static bool may_make(run *r) {
   char reason[LRD_LEASE_REASON];
+  int64_t until_ns;
   if (r->ns->cache->leases && lrd_ns_coherent(r->ns)) {
     return lease_get(r);
   }
   if (lrd_ns_coherent(r->ns) && !goes_without_lease(r)) {
     return false;
   }
-  return r->wanted->fresh || !told_of_failure(r, lrd_flights_failure(r->ns->cache->flights, &r->wanted->op, reason), reason);
+  return r->wanted->fresh ||
+         !told_of_failure(r, lrd_flights_failure(r->ns->cache->flights, &r->wanted->op, reason, &until_ns), reason);
 }
 
 /* --- what is kept meanwhile ---------------------------------------------------------------------------------------------- */
@@ -174,7 +176,9 @@ static larder_err call_maker(run *r, larder_made *made) {
 }
 
 /* Whether it is worth trying again soon: what is wrong with the call or the machine is not the origin's. */
-static bool remembered(larder_err why) { return why != LARDER_ECANCELLED && why != LARDER_ENOMEM && why != LARDER_EBUSY; }
+static bool remembered(larder_err why) {
+  return why != LARDER_ECANCELLED && why != LARDER_ENOMEM && why != LARDER_EBUSY && why != LARDER_EUNSUPPORTED;
+}
 
 static void making_failed(run *r, larder_err why, int64_t retry_after_ms) {
   int64_t ms = r->ns->policy.error_ttl_ms;
@@ -185,6 +189,7 @@ static void making_failed(run *r, larder_err why, int64_t retry_after_ms) {
     (void)lrd_fail(&r->err, why, 0, "maker", "the maker of namespace %s failed: %s", r->ns->name, larder_err_text(why));
   }
   lrd_stats_add(r->ns->cell, LRD_STAT_MAKE_FAILED, 1);
+  lrd_note(&r->wanted->op, LRD_EVENT_FAILED, NULL, r->err.message);
   failed(r, why, r->err.message);
   if (ms > 0 && remembered(why)) {
     r->failed_until_ns = lrd_boot_ns(r->ns->cache->clock) + ms * MS;
@@ -232,12 +237,14 @@ static void made_value(run *r, const larder_made *made) {
     return;
   }
   lrd_stats_add(r->ns->cell, LRD_STAT_MADE, 1);
+  lrd_note(&r->wanted->op, LRD_EVENT_MADE, NULL, NULL);
   (void)lrd_made_keep(r->flight, &r->wanted->op, &new); /* what can't be kept is handed out all the same */
   land_value(r, made->value, made->len, &new.facts);
 }
 
 static void made_absent(run *r) {
   lrd_stats_add(r->ns->cell, LRD_STAT_MADE_ABSENT, 1);
+  lrd_note(&r->wanted->op, LRD_EVENT_ABSENT, NULL, NULL);
   (void)lrd_made_keep_absent(r->flight, &r->wanted->op, r->there);
   r->landing = (lrd_landing){.result = LARDER_MISS};
 }
@@ -252,6 +259,7 @@ static void made_unchanged(run *r, const larder_made *made) {
   lrd_made_value still = {.facts = r->kept_facts, .only_stamp = r->kept_facts.stamp};
   lrd_facts_set_lifetime(r->ns, made->put.ttl_ms, made->put.stale_ms, &still.facts);
   lrd_stats_add(r->ns->cell, LRD_STAT_MADE_UNCHANGED, 1);
+  lrd_note(&r->wanted->op, LRD_EVENT_UNCHANGED, NULL, NULL);
   (void)lrd_made_keep_unchanged(r->flight, &r->wanted->op, &still);
   land_value(r, r->kept.data, r->kept.len, &still.facts);
 }

@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "checker.h"
 #include "health.h"
+#include "makers.h"
 #include <stdio.h>
 
 #define ROOM          "namespace"
@@ -313,6 +314,7 @@ static void ns_free(larder_ns *ns) {
     return;
   }
   lrd_checker_free(ns->checker);
+  lrd_ns_maker_close(ns);
   lrd_dealloc(ns->name);
   lrd_dealloc(ns);
 }
@@ -355,7 +357,8 @@ static larder_err ns_new(larder *cache, const char *name, larder_ns **out, larde
   ns->cell = cell_of(ns, LRD_STATS_ALL);
   ns->log_hits = cache->config->log_cache_hits && lrd_log_wants(&cache->log, LRD_LOG_DEBUG) && name[0] != '.';
   if ((result = chain_build(ns, err)) != LARDER_OK || (result = lrd_coding_init(ns, err)) != LARDER_OK ||
-      (result = lrd_checker_new(ns, &ns->checker, err)) != LARDER_OK || (result = behind_start(ns, err)) != LARDER_OK) {
+      (result = behind_start(ns, err)) != LARDER_OK || (result = lrd_ns_maker_open(ns, err)) != LARDER_OK ||
+      (result = lrd_checker_new(ns, &ns->checker, err)) != LARDER_OK) {
     goto out;
   }
   *out = ns;

@@ -43,6 +43,7 @@ static void fill_memory(const lrd_op *op, const lrd_found *found, uint64_t token
     token = atomic_load(lrd_ns_word(ns, op->hash)) & LRD_SLOT_VERSION_MASK;
   } else if (token == LRD_TOKEN_NONE || token != atomic_load_explicit(lrd_ns_word(ns, op->hash), memory_order_acquire)) {
     lrd_stats_add(ns->memory_cell, LRD_STAT_REFUSED_FILLS, 1);
+    lrd_note(op, LRD_EVENT_REFUSED, "memory", NULL);
     return;
   }
   if (found->entry.facts.stamp <= atomic_load_explicit(&ns->cache->step_mark, memory_order_relaxed) &&

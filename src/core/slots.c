@@ -68,6 +68,10 @@ bool lrd_slots_row_alive(lrd_slots *slots, unsigned row) {
   return row < LRD_ROWS_MAX && lrd_fs_lock_held(slots->lock_fd, LOCK_ROWS_AT + row, 1);
 }
 
+int64_t lrd_slots_row_pid(const lrd_slots *slots, unsigned row) {
+  return row < LRD_ROWS_MAX && slots->map_rows ? (int64_t)slots->map_rows[row].pid : 0;
+}
+
 bool lrd_slots_row_died(lrd_slots *slots, unsigned row) {
   return row != slots->row && atomic_load(&slots->map_rows[row].used) != 0 && !lrd_slots_row_alive(slots, row);
 }

@@ -62,6 +62,8 @@ uint64_t lrd_slots_seed(const lrd_slots *slots);
 void lrd_slots_root_here(const lrd_slots *slots, char out[LRD_ROOT_HERE_MAX + 1]);
 unsigned lrd_slots_row(const lrd_slots *slots); /* LRD_ROWS_MAX: an onlooker, who has none */
 bool lrd_slots_row_alive(lrd_slots *slots, unsigned row);
+/* Of the process that has the row, as it sees itself; 0: not known. */
+int64_t lrd_slots_row_pid(const lrd_slots *slots, unsigned row);
 /* Whether a process died holding the row, and nobody has it now. */
 bool lrd_slots_row_died(lrd_slots *slots, unsigned row);
 /* The shared word behind stamps. */

@@ -630,9 +630,30 @@ static void write_shared(write_run *run) {
   }
 }
 
+static void note_change(const lrd_change *change) {
+  static const lrd_event_what whats[] = {LRD_EVENT_PUT, LRD_EVENT_DELETED, LRD_EVENT_TOUCHED, LRD_EVENT_EXPIRED};
+  if (change->unhealthy) {
+    if (change->existed && change->result == LARDER_OK) {
+      lrd_note(&change->op, LRD_EVENT_EVICTED, NULL, "health");
+    }
+    return;
+  }
+  if (change->made || (change->result != LARDER_OK && change->result != LARDER_DEGRADED && change->result != LARDER_NOT_KEPT)) {
+    return; /* of a making its maker's part tells */
+  }
+  if (change->op.ns->links_len == 0 && change->verb == LRD_CHANGE_PUT) {
+    return; /* what memory has says when it was put, and puts there are many */
+  }
+  lrd_event_what const what = change->result == LARDER_OK         ? whats[change->verb]
+                              : change->result == LARDER_DEGRADED ? LRD_EVENT_DEGRADED
+                                                                  : LRD_EVENT_NOT_KEPT;
+  lrd_note(&change->op, what, NULL, change->result == LARDER_DEGRADED ? "its lowest tier is away" : NULL);
+}
+
 static void count_changes(larder_ns *ns, lrd_change *changes, size_t count) {
   for (size_t i = 0; i < count; i++) {
     lrd_change *change = &changes[i];
+    note_change(change);
     if (change->result < 0) {
       continue;
     }

@@ -13,10 +13,9 @@
  */
 #include "http_engine.h"
 
+#include "attempts.h"
 #include "base/fail.h"
-#include "making.h"
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -185,42 +184,29 @@ static bool more_can_begin(lrd_http_engine *engine) {
   return more;
 }
 
-static void *engine_thread(void *argument) {
-  lrd_http_engine *engine = argument;
-  lrd_fork_gate_leave(); /* entered by who started it */
-  (void)pthread_setname_np(pthread_self(), "larder-http");
+static void engine_thread(void *context) {
+  lrd_http_engine *engine = context;
   while (!atomic_load(&engine->stopping)) {
-    lrd_fork_gate_enter();
+    lrd_busy_begin();
     round_work(engine);
-    lrd_fork_gate_leave();
+    lrd_busy_end();
     if (!more_can_begin(engine)) {
       (void)curl_multi_poll(engine->multi, NULL, 0, ROUND_MS, NULL);
     }
   }
-  lrd_fork_gate_enter();
+  lrd_busy_begin();
   cut_off(engine, true);
-  lrd_fork_gate_leave();
-  return NULL;
+  lrd_busy_end();
 }
 
 /* Under the mutex. */
 static larder_err thread_start(lrd_http_engine *engine) {
-  sigset_t all, before;
   if (engine->started) {
     return LARDER_OK;
   }
-  /* Signals belong to the application, SIGPIPE of a connection that a peer has closed among them. */
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  lrd_fork_gate_enter();
-  int failed = pthread_create(&engine->thread, NULL, engine_thread, engine);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (failed) {
-    lrd_fork_gate_leave();
-    return LARDER_ENOMEM;
-  }
-  engine->started = true;
-  return LARDER_OK;
+  larder_err const result = lrd_thread_start(&engine->thread, "larder-http", engine_thread, engine);
+  engine->started = result == LARDER_OK;
+  return result;
 }
 
 /* --- lifecycle ---------------------------------------------------------------------------------------------------------- */
@@ -301,10 +287,7 @@ larder_err lrd_http_engine_wanted(const lrd_http_engine *engine, const larder_ma
   if (atomic_load(&engine->stopping)) {
     return LARDER_ECANCELLED;
   }
-  if (making->deadline_ns != INT64_MAX && lrd_boot_ns(engine->clock) >= making->deadline_ns) {
-    return LARDER_EAWAY;
-  }
-  return larder_making_cancelled(making) ? LARDER_ECANCELLED : LARDER_OK;
+  return lrd_making_look(making, engine->clock);
 }
 
 bool lrd_http_engine_enter(lrd_http_engine *engine) {

@@ -5,6 +5,9 @@
  *   make      attempts, with delays between them
  *     attempt   hops, from redirect to redirect, within the time of one attempt
  *       hop       a token of the namespace, one of the host, one transfer, what its answer means
+ *
+ * It does not use attempts.h: there an attempt takes one token, here every hop takes two, and what an origin asks for keeps
+ * everybody from its host.
  */
 #include "http_maker.h"
 
@@ -59,7 +62,7 @@ static void count(const lrd_http_maker *maker, lrd_http_count which, uint64_t n)
 /* --- failures ----------------------------------------------------------------------------------------------------------- */
 
 static larder_err out_of_memory(const job *j) {
-  return lrd_fail(j->err, LARDER_ENOMEM, 0, ROOM, "namespace %s, key %s: out of memory", j->maker->ns, j->key);
+  return lrd_fail(j->err, LARDER_ENOMEM, 0, ROOM, "%s: %s: out of memory", j->maker->ns, j->key);
 }
 
 /* why: LARDER_ECANCELLED, LARDER_EAWAY for the deadline, LARDER_ENOMEM. */
@@ -68,7 +71,7 @@ static larder_err given_up(job *j, larder_err why) {
   if (why == LARDER_ENOMEM) {
     return out_of_memory(j);
   }
-  return lrd_fail(j->err, why, 0, ROOM, "namespace %s, key %s: %s %s", j->maker->ns, j->key,
+  return lrd_fail(j->err, why, 0, ROOM, "%s: %s: %s %s", j->maker->ns, j->key,
                   why == LARDER_EAWAY ? "the time ran out while asking" : "nobody wants it any more; given up asking",
                   j->maker->place.shown);
 }
@@ -79,8 +82,7 @@ static larder_err failed(job *j, const lrd_http_place *place, const lrd_http_ans
   if (answer->retry_after_ms > 0) {
     lrd_http_hosts_pause(lrd_http_engine_hosts(j->maker->engine), place->host, answer->retry_after_ms * NS_PER_MS);
   }
-  return lrd_fail(j->err, answer->failure, 0, ROOM, "namespace %s, key %s: %s: %s", j->maker->ns, j->key, place->shown,
-                  answer->why);
+  return lrd_fail(j->err, answer->failure, 0, ROOM, "%s: %s: %s: %s", j->maker->ns, j->key, place->shown, answer->why);
 }
 
 /* --- waiting ------------------------------------------------------------------------------------------------------------ */
@@ -123,10 +125,9 @@ static larder_err tokens_take(job *j, const lrd_http_place *place) {
     if (ns >= left_ns(j)) {
       j->may_pass = false;
       j->retry_after_ms = ns / NS_PER_MS + 1;
-      return lrd_fail(
-          j->err, LARDER_EAWAY, 0, ROOM,
-          "namespace %s, key %s: %s may be asked again in %lld ms only, by its rate or its own wish, which is too late",
-          maker->ns, j->key, place->shown, (long long)j->retry_after_ms);
+      return lrd_fail(j->err, LARDER_EAWAY, 0, ROOM,
+                      "%s: %s: %s may be asked again in %lld ms only, by its rate or its own wish, which is too late",
+                      maker->ns, j->key, place->shown, (long long)j->retry_after_ms);
     }
     larder_err waiting = wait_ns(j, ns);
     if (waiting != LARDER_OK) {
@@ -204,9 +205,8 @@ static larder_err transfer_run(job *j, hop *h, lrd_http_transfer **out) {
   lrd_http_transfer *t = NULL;
   larder_err err = lrd_http_transfer_new(&request, &t);
   if (err != LARDER_OK) {
-    return err == LARDER_ENOMEM
-               ? given_up(j, err)
-               : lrd_fail(j->err, err, 0, ROOM, "namespace %s: this libcurl can't do what http makers need", maker->ns);
+    return err == LARDER_ENOMEM ? given_up(j, err)
+                                : lrd_fail(j->err, err, 0, ROOM, "%s: this libcurl can't do what http makers need", maker->ns);
   }
   count(maker, LRD_HTTP_REQUESTS, 1);
   err = lrd_http_engine_run(maker->engine, &t, j->making);
@@ -266,7 +266,7 @@ static larder_err hop_run(job *j, hop *h, bool *go_on) {
   if (err == LARDER_OK) {
     err = transfer_run(j, h, &t);
   }
-  if (err != LARDER_OK) {
+  if (!t) {
     return err;
   }
   lrd_http_answer_read(t, j->condition[0] != '\0', lrd_wall_ms(j->maker->clock), &answer);
@@ -345,8 +345,7 @@ static larder_err url_fill(job *j) {
   if (err == LARDER_ENOMEM) {
     return out_of_memory(j);
   }
-  return err == LARDER_OK ? LARDER_OK
-                          : lrd_fail(j->err, err, 0, ROOM, "namespace %s, key %s: %s", j->maker->ns, j->key, why.message);
+  return err == LARDER_OK ? LARDER_OK : lrd_fail(j->err, err, 0, ROOM, "%s: %s: %s", j->maker->ns, j->key, why.message);
 }
 
 larder_err lrd_http_make(void *maker, const larder_making *making, larder_made *made, larder_error *err) {

@@ -296,6 +296,27 @@ bool lrd_lease_failed(const lrd_leases *leases, uint64_t hash) {
   return false;
 }
 
+bool lrd_lease_look(const lrd_leases *leases, uint64_t hash, lrd_lease_seen *out) {
+  const map_bucket *bucket = bucket_of(leases, hash);
+  unsigned at = 0;
+  while (at < PLACES && atomic_load(&bucket->hash[at]) != hash) at++;
+  if (at == PLACES) return false;
+  const map_place *place = &bucket->place[at];
+  uint64_t const owner = atomic_load(&bucket->owner[at]);
+  if (owned(owner) && lives(leases, owner)) {
+    *out = (lrd_lease_seen){.held = true,
+                            .row = (uint32_t)((owner & ROW_MASK) - 1),
+                            .overtaken = atomic_load(&place->overtaken) != 0,
+                            .deadline_ns = atomic_load(&place->deadline_ns)};
+    return true;
+  }
+  lrd_lease told = {0};
+  failure_read(place, &told);
+  *out = (lrd_lease_seen){.failure = told.failure, .failed_until_ns = told.failed_until_ns};
+  memcpy(out->reason, told.reason, sizeof out->reason);
+  return told.failed_until_ns > lrd_boot_ns(leases->with.clock);
+}
+
 void lrd_leases_clean(lrd_leases *leases) {
   if (atomic_load_explicit(&leases->head->held, memory_order_acquire) == 0) return;
   for (map_bucket *bucket = leases->buckets; bucket < leases->buckets + BUCKETS; bucket++) {

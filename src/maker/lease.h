@@ -73,6 +73,17 @@ void lrd_leases_overtake(lrd_leases *leases, uint64_t hash);
 void lrd_leases_overtake_all(lrd_leases *leases);
 /* Whether the key was tried just now, and failed. A hint: takes no lock. */
 bool lrd_lease_failed(const lrd_leases *leases, uint64_t hash);
+/* What there is about a key now: a holder that lives, or a failure that still counts. False: neither. A hint, too. */
+typedef struct lrd_lease_seen {
+  bool held;
+  uint32_t row;        /* held: the holder's */
+  bool overtaken;      /* held: the key was changed since */
+  int64_t deadline_ns; /* held: by boot time */
+  larder_err failure;  /* not held */
+  int64_t failed_until_ns;
+  char reason[LRD_LEASE_REASON];
+} lrd_lease_seen;
+bool lrd_lease_look(const lrd_leases *leases, uint64_t hash, lrd_lease_seen *out);
 /* Frees the places of the dead, which are otherwise freed when somebody wants their key. */
 void lrd_leases_clean(lrd_leases *leases);
 /* How many are held now, as far as is known. */

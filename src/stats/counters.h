@@ -52,7 +52,12 @@
   X(MAKE_JOINED, "make_joined", "lookups", stable, "Lookups that waited for a making that somebody else had begun.")           \
   X(FAILURES_TOLD, "failures_told", "lookups", stable, "Lookups answered by a failure of a moment ago.")                       \
   X(ABSENT_TOLD, "absent_told", "lookups", stable, "Lookups answered by what a maker had said before: there is none.")         \
-  X(STALE_ON_ERROR, "stale_on_error", "lookups", stable, "Stale answers given because the making failed or took too long.")
+  X(STALE_ON_ERROR, "stale_on_error", "lookups", stable, "Stale answers given because the making failed or took too long.")    \
+  X(ORIGIN_REQUESTS, "origin_requests", "requests", stable, "Requests sent to origins, redirects and repetitions too.")        \
+  X(ORIGIN_BYTES, "origin_bytes", "bytes", stable, "Bytes of bodies that came from origins.")                                  \
+  X(ORIGIN_RETRIES, "origin_retries", "requests", stable, "Of the requests, those sent again after a failure.")                \
+  X(ORIGIN_NOT_MODIFIED, "origin_not_modified", "requests", stable, "Requests that an origin answered by: not modified.")      \
+  X(ORIGIN_WAITS, "origin_waits", "requests", stable, "Requests that had to wait for their turn, because of a rate.")
 
 /* Gauges move both ways. */
 #define LRD_STATS_GAUGES(X)                                                                                                    \

@@ -21,8 +21,9 @@ typedef struct member {
   { #field, offsetof(lrd_checkpoint, field) }
 #define COUNT(field)                                                                                                           \
   { #field, offsetof(lrd_checkpoint, counts.field) }
-static const member members[] = {MEMBER(size),   MEMBER(beginning), MEMBER(offset), MEMBER(line),  MEMBER(rejects_len),
-                                 COUNT(entries), COUNT(done),       COUNT(skipped), COUNT(failed), COUNT(expired)};
+static const member members[] = {MEMBER(size),   MEMBER(beginning),   MEMBER(fields), MEMBER(offset),
+                                 MEMBER(line),   MEMBER(rejects_len), COUNT(entries), COUNT(done),
+                                 COUNT(skipped), COUNT(failed),       COUNT(expired)};
 
 static uint64_t *field_of(lrd_checkpoint *checkpoint, size_t i) {
   return (uint64_t *)(void *)((char *)checkpoint + members[i].offset);
@@ -79,12 +80,24 @@ larder_err lrd_checkpoint_load(lrd_checkpoint *checkpoint, const char *path) {
   larder_err err = lrd_json_parse(&doc, text, len);
   if (err == LARDER_OK && !members_read(&found, &doc)) err = LARDER_MISS;
   bool same = found.size == checkpoint->size && found.modified_ns == checkpoint->modified_ns &&
-              found.beginning == checkpoint->beginning;
+              found.beginning == checkpoint->beginning && found.fields == checkpoint->fields;
   if (err == LARDER_OK && same) *checkpoint = found;
   lrd_json_doc_fini(&doc);
   lrd_dealloc(text);
   if (err == LARDER_ENOMEM) return err;
   return err == LARDER_OK && same ? LARDER_OK : LARDER_MISS;
+}
+
+bool lrd_checkpoint_may_write(const char *path) {
+  char *text = NULL;
+  size_t len = 0;
+  lrd_checkpoint found = {0};
+  lrd_json_doc doc = {0};
+  if (lrd_fs_slurp(path, FILE_BYTES_MAX, &text, &len) != 0) return errno == ENOENT;
+  bool one = len == 0 || (lrd_json_parse(&doc, text, len) == LARDER_OK && members_read(&found, &doc));
+  lrd_json_doc_fini(&doc);
+  lrd_dealloc(text);
+  return one;
 }
 
 larder_err lrd_checkpoint_save(const lrd_checkpoint *checkpoint, const char *path) {

@@ -13,6 +13,7 @@ typedef struct lrd_checkpoint {
   uint64_t size;
   int64_t modified_ns;
   uint64_t beginning; /* sum of its first 64 KiB */
+  uint64_t fields;    /* and which of its fields are what */
   /* Where in it. */
   uint64_t offset;
   uint64_t line;
@@ -29,6 +30,8 @@ LARDER_MUST_CHECK larder_err lrd_checkpoint_identify(lrd_checkpoint *checkpoint,
 /* LARDER_MISS when there is none that can be read, or it is of another file. Else all but the identity is filled. */
 LARDER_MUST_CHECK larder_err lrd_checkpoint_load(lrd_checkpoint *checkpoint, const char *path);
 LARDER_MUST_CHECK larder_err lrd_checkpoint_save(const lrd_checkpoint *checkpoint, const char *path);
+/* Whether there may be written: nothing is there, or a checkpoint is. */
+LARDER_MUST_CHECK bool lrd_checkpoint_may_write(const char *path);
 void lrd_checkpoint_remove(const char *path);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/quantity.h"
 #include "base/redact.h"
 #include "base64.h"
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,13 @@ larder_err lrd_entry_room(lrd_entry *entry, size_t text_len) {
   return lrd_buf_reserve(&entry->scratch, 2 * text_len + 4 * LRD_FILE_FIELDS);
 }
 
+larder_err lrd_entry_grow(lrd_entry *entry, size_t more) {
+  larder_err err = lrd_buf_reserve(&entry->scratch, more);
+  /* The raw text stands at the front. */
+  if (err == LARDER_OK && entry->raw.data) entry->raw.data = entry->scratch.data;
+  return err;
+}
+
 larder_err lrd_entry_keep_raw(lrd_entry *entry, const char *text, size_t len) {
   /* Twice the room, so that making room again moves nothing. */
   larder_err err = lrd_entry_room(entry, 2 * len + 4 * LRD_FILE_FIELDS);
@@ -73,13 +81,15 @@ void lrd_entry_problem(lrd_entry *entry, const char *format, ...) {
 enum { KEY_BASE64 = 1, VALUE_BASE64 = 2, META_BASE64 = 4 };
 
 static void encoding_set(lrd_entry *entry, field which, const char *text) {
+  uint8_t bit = (uint8_t)(1u << (which - FIELD_KEY_ENCODING));
+  entry->base64 &= (uint8_t)~bit;
   if (strcmp(text, "base64") == 0)
-    entry->base64 |= (uint8_t)(1u << (which - FIELD_KEY_ENCODING));
+    entry->base64 |= bit;
   else if (strcmp(text, "utf-8") != 0 && *text)
     lrd_entry_problem(entry, "%s is utf-8 or base64, not %.40s", field_names[which], text);
 }
 
-static void ttl_set(lrd_entry *entry, const char *text) {
+void lrd_entry_set_ttl(lrd_entry *entry, const char *text) {
   int64_t ms = 0;
   if (strcmp(text, "never") == 0)
     entry->ttl_ms = LARDER_TTL_NEVER;
@@ -101,8 +111,9 @@ static void kind_set(lrd_entry *entry, const char *text) {
 
 static void number_set(lrd_entry *entry, field which, const char *text) {
   char *end = NULL;
+  errno = 0;
   unsigned long long number = strtoull(text, &end, 10);
-  if (*text < '0' || *text > '9' || *end || (which != FIELD_STAMP && number > INT64_MAX)) {
+  if (errno != 0 || *text < '0' || *text > '9' || *end || (which != FIELD_STAMP && number > INT64_MAX)) {
     lrd_entry_problem(entry, "%s is a whole number, not %.40s", field_names[which], text);
     return;
   }
@@ -153,7 +164,7 @@ static void text_set(lrd_entry *entry, field which, const char *text, size_t len
     kind_set(entry, text);
     break;
   case FIELD_TTL:
-    ttl_set(entry, text);
+    lrd_entry_set_ttl(entry, text);
     break;
   case FIELD_FRESH:
   case FIELD_KEEP:
@@ -173,7 +184,7 @@ static void text_set(lrd_entry *entry, field which, const char *text, size_t len
   }
 }
 
-static larder_err copy_in(lrd_entry *entry, const void *text, size_t len, const char **out) {
+larder_err lrd_entry_copy(lrd_entry *entry, const void *text, size_t len, const char **out) {
   size_t at = entry->scratch.len;
   larder_err err = lrd_buf_append(&entry->scratch, text, len);
   if (err == LARDER_OK) err = lrd_buf_append_byte(&entry->scratch, 0);
@@ -194,6 +205,7 @@ static larder_err tags_set_json(lrd_entry *entry, const lrd_json_doc *doc, uint3
   const char *text = NULL;
   size_t len = 0;
   larder_err err = LARDER_OK;
+  entry->tags_count = 0;
   if (lrd_json_type_of(doc, value) == LRD_JSON_STRING) {
     err = string_in(entry, doc, value, &text, &len);
     if (err == LARDER_OK) tag_add(entry, text, len);
@@ -229,6 +241,8 @@ larder_err lrd_entry_set_json(lrd_entry *entry, const lrd_json_doc *doc, uint32_
   if (type == LRD_JSON_STRING) {
     larder_err err = string_in(entry, doc, value, &text, &len);
     if (err == LARDER_OK) text_set(entry, which, text, len);
+    /* Of repeated names the last counts, and takes back what an earlier one said. */
+    if (which == FIELD_VALUE && !entry->kind_given) entry->kind = LARDER_KIND_BYTES;
     return err;
   }
   bool as_it_stands = which == FIELD_VALUE || type == LRD_JSON_NUMBER || type == LRD_JSON_TRUE || type == LRD_JSON_FALSE;
@@ -237,7 +251,7 @@ larder_err lrd_entry_set_json(lrd_entry *entry, const lrd_json_doc *doc, uint32_
     lrd_entry_problem(entry, "%s is a text", field_names[which]);
     return LARDER_OK;
   }
-  larder_err err = copy_in(entry, doc->text + node->at, len, &text);
+  larder_err err = lrd_entry_copy(entry, doc->text + node->at, len, &text);
   if (err != LARDER_OK) return err;
   text_set(entry, which, text, len);
   /* A value that is no text is the JSON that stands there. */
@@ -261,7 +275,7 @@ static larder_err tags_set_cell(lrd_entry *entry, const char *cell, size_t len) 
     const char *text = NULL;
     const char *stop = memchr(cell + at, ';', len - at);
     size_t size = stop ? (size_t)(stop - cell) - at : len - at;
-    err = copy_in(entry, cell + at, size, &text);
+    err = lrd_entry_copy(entry, cell + at, size, &text);
     if (err == LARDER_OK) tag_add(entry, text, size);
     at += size + 1;
   }
@@ -276,7 +290,7 @@ larder_err lrd_entry_set_cell(lrd_entry *entry, const char *name, const char *ce
   if (which == FIELD_OTHER || (len == 0 && which != FIELD_VALUE)) return LARDER_OK;
   if (which == FIELD_TAGS) return tags_set_cell(entry, cell, len);
   const char *text = NULL;
-  larder_err err = copy_in(entry, cell, len, &text);
+  larder_err err = lrd_entry_copy(entry, cell, len, &text);
   if (err == LARDER_OK) text_set(entry, which, text, len);
   return err;
 }

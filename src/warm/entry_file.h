@@ -11,10 +11,11 @@
 
 #include "base/json_read.h"
 #include "entry_source.h"
+#include "record_picks.h"
 #include <larder/transfer.h>
 
 #define LRD_ENTRY_TEXT_MAX ((size_t)1 << 30) /* of one entry in a file */
-#define LRD_FILE_FIELDS    64u               /* columns of a CSV */
+#define LRD_FILE_FIELDS    1024u             /* columns of a CSV */
 
 typedef struct lrd_entry {
   uint64_t line;
@@ -41,6 +42,10 @@ void lrd_entry_fini(lrd_entry *entry);
 void lrd_entry_clear(lrd_entry *entry);
 /* Room for what an entry of so much text can need: nothing that is added afterwards moves. */
 LARDER_MUST_CHECK larder_err lrd_entry_room(lrd_entry *entry, size_t text_len);
+/* Room for so much more, in an entry of which nothing but the raw text is filled. */
+LARDER_MUST_CHECK larder_err lrd_entry_grow(lrd_entry *entry, size_t more);
+/* Appends to the scratch, a NUL behind it. Room has been made. */
+LARDER_MUST_CHECK larder_err lrd_entry_copy(lrd_entry *entry, const void *text, size_t len, const char **out);
 /* Keeps the text of an empty entry as `raw`, and makes room for the rest. */
 LARDER_MUST_CHECK larder_err lrd_entry_keep_raw(lrd_entry *entry, const char *text, size_t len);
 /* Formats the entry's problem, if it has none yet. */
@@ -49,6 +54,8 @@ LARDER_PRINTF(2, 3) void lrd_entry_problem(lrd_entry *entry, const char *format,
 /* One field by its name, from JSON or from a cell. Room has been made. */
 LARDER_MUST_CHECK larder_err lrd_entry_set_json(lrd_entry *entry, const lrd_json_doc *doc, uint32_t name, uint32_t value);
 LARDER_MUST_CHECK larder_err lrd_entry_set_cell(lrd_entry *entry, const char *name, const char *cell, size_t len);
+/* As the field `ttl`. */
+void lrd_entry_set_ttl(lrd_entry *entry, const char *text);
 /* Every member of an object; then what an entry must have, and base64 undone. */
 LARDER_MUST_CHECK larder_err lrd_entry_from_object(lrd_entry *entry, const lrd_json_doc *doc, uint32_t object);
 LARDER_MUST_CHECK larder_err lrd_entry_finish(lrd_entry *entry);
@@ -76,8 +83,10 @@ typedef struct lrd_reader_file {
   lrd_source *source; /* borrowed */
   larder_format format;
   bool keep_raw;
+  lrd_picks *picks; /* borrowed: what to gather instead of an entry's members; NULL: nothing */
   lrd_read_state state;
-  bool first; /* no entry of the container has been met yet */
+  bool first;       /* no entry of the container has been met yet */
+  bool entries_met; /* the member `entries` of the document has been read */
   lrd_json_doc doc;
   lrd_trailer trailer;
   lrd_buf cell;                      /* a name or a field without its quotes */
@@ -88,6 +97,8 @@ typedef struct lrd_reader_file {
   char mistake[224]; /* after LARDER_EFORMAT: what is wrong with the whole */
 } lrd_reader_file;
 
+/* By a path's ending where none is given; path may be NULL. */
+larder_format lrd_format_of_path(larder_format format, const char *path);
 void lrd_reader_init(lrd_reader_file *reader, lrd_source *source, larder_format format, bool keep_raw);
 void lrd_reader_fini(lrd_reader_file *reader);
 /* Reads what comes before the first entry (a CSV's names) and finds out the format. */
@@ -97,6 +108,11 @@ LARDER_MUST_CHECK larder_err lrd_reader_begin(lrd_reader_file *reader);
  * `mistake`: then there is no telling where the next entry begins.
  */
 LARDER_MUST_CHECK larder_err lrd_reader_next(lrd_reader_file *reader, lrd_entry *entry);
+/* Before begin: gathers these fields of each record, whose finish makes the entry. JSON is an array then, of itself or in
+ * `entries`. Borrowed. */
+void lrd_reader_pick(lrd_reader_file *reader, lrd_picks *picks);
+/* An object of the reader's document, as an entry or as picks. */
+LARDER_MUST_CHECK larder_err lrd_reader_object(lrd_reader_file *reader, lrd_entry *entry, size_t text_len);
 /* Tells the whole wrong. */
 LARDER_PRINTF(2, 3) larder_err lrd_reader_mistaken(lrd_reader_file *reader, const char *format, ...);
 

@@ -9,6 +9,28 @@ void lrd_reader_init(lrd_reader_file *reader, lrd_source *source, larder_format 
   *reader = (lrd_reader_file){.source = source, .format = format, .keep_raw = keep_raw};
 }
 
+larder_format lrd_format_of_path(larder_format format, const char *path) {
+  const char *dot = path ? strrchr(path, '.') : NULL;
+  if (format != LARDER_FORMAT_AUTO || !dot) return format;
+  if (strcmp(dot, ".json") == 0) return LARDER_FORMAT_JSON;
+  if (strcmp(dot, ".csv") == 0) return LARDER_FORMAT_CSV;
+  return strcmp(dot, ".jsonl") == 0 || strcmp(dot, ".ndjson") == 0 ? LARDER_FORMAT_JSONL : format;
+}
+
+void lrd_reader_pick(lrd_reader_file *reader, lrd_picks *picks) { reader->picks = picks; }
+
+larder_err lrd_reader_object(lrd_reader_file *reader, lrd_entry *entry, size_t text_len) {
+  larder_err err;
+  if (reader->picks) {
+    lrd_picks_clear(reader->picks);
+    err = lrd_picks_object(reader->picks, &reader->doc, 0);
+    return err == LARDER_OK ? reader->picks->finish(reader->picks->context, reader->picks, entry) : err;
+  }
+  err = lrd_entry_room(entry, text_len);
+  if (err == LARDER_OK) err = lrd_entry_from_object(entry, &reader->doc, 0);
+  return err == LARDER_OK ? lrd_entry_finish(entry) : err;
+}
+
 void lrd_reader_fini(lrd_reader_file *reader) {
   lrd_json_doc_fini(&reader->doc);
   lrd_buf_fini(&reader->header);
@@ -55,19 +77,17 @@ static larder_err format_guess(lrd_reader_file *reader) {
   const char *end = memchr(text + at, '\n', len - at);
   size_t line = end ? (size_t)(end - text) - at : len - at;
   larder_err err = lrd_json_parse(&reader->doc, text + at, line);
+  /* Where the fields have other names, a whole object in the first line is a record. */
   bool entry = err == LARDER_OK &&
-               (lrd_json_member(&reader->doc, 0, "key") != 0 || lrd_json_string_is(&reader->doc, 1, "larder_export"));
+               (lrd_json_member(&reader->doc, 0, "key") != 0 || lrd_json_string_is(&reader->doc, 1, "larder_export") ||
+                (reader->picks && !lrd_json_member(&reader->doc, 0, "entries")));
   reader->format = entry ? LARDER_FORMAT_JSONL : LARDER_FORMAT_JSON;
   return err == LARDER_ENOMEM ? err : LARDER_OK;
 }
 
 larder_err lrd_reader_begin(lrd_reader_file *reader) {
-  lrd_source *source = reader->source;
-  larder_err err = LARDER_OK;
-  while (err == LARDER_OK && lrd_source_left(source) < 3 && !source->ended) err = lrd_source_more(source, LRD_ENTRY_TEXT_MAX);
+  larder_err err = lrd_source_mark_skip(reader->source);
   if (err != LARDER_OK) return err;
-  /* A byte order mark says nothing here. */
-  if (lrd_source_left(source) >= 3 && memcmp(lrd_source_text(source), "\xEF\xBB\xBF", 3) == 0) lrd_source_use(source, 3);
   if (reader->format == LARDER_FORMAT_AUTO) err = format_guess(reader);
   if (err != LARDER_OK) return err;
   reader->first = true;

@@ -71,3 +71,40 @@ void lrd_source_use(lrd_source *source, size_t len) {
   }
   source->at += len;
 }
+
+larder_err lrd_source_line(lrd_source *source, size_t most, size_t *len_out, size_t *end_out) {
+  size_t seen = 0;
+  for (;;) {
+    const char *text = lrd_source_text(source);
+    size_t left = lrd_source_left(source);
+    const char *end = left > seen ? memchr(text + seen, '\n', left - seen) : NULL;
+    if (end || source->ended) {
+      *len_out = end ? (size_t)(end - text) : left;
+      *end_out = end ? *len_out + 1 : left;
+      return LARDER_OK;
+    }
+    seen = left;
+    larder_err err = lrd_source_more(source, most);
+    if (err != LARDER_OK) return err;
+  }
+}
+
+larder_err lrd_source_line_skip(lrd_source *source) {
+  for (;;) {
+    size_t left = lrd_source_left(source);
+    const char *text = lrd_source_text(source);
+    const char *end = left > 0 ? memchr(text, '\n', left) : NULL;
+    lrd_source_use(source, end ? (size_t)(end - text) + 1 : left);
+    if (end || source->ended) return LARDER_OK;
+    larder_err err = lrd_source_more(source, READ_BYTES);
+    if (err != LARDER_OK) return err;
+  }
+}
+
+larder_err lrd_source_mark_skip(lrd_source *source) {
+  larder_err err = LARDER_OK;
+  while (err == LARDER_OK && lrd_source_left(source) < 3 && !source->ended) err = lrd_source_more(source, READ_BYTES);
+  if (err != LARDER_OK) return err;
+  if (lrd_source_left(source) >= 3 && memcmp(lrd_source_text(source), "\xEF\xBB\xBF", 3) == 0) lrd_source_use(source, 3);
+  return LARDER_OK;
+}

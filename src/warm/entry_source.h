@@ -33,6 +33,14 @@ static inline uint64_t lrd_source_offset(const lrd_source *source) { return sour
 
 /* Reads more behind the window; `ended` when there is none. LARDER_ETOOBIG when the window holds `most` bytes already. */
 LARDER_MUST_CHECK larder_err lrd_source_more(lrd_source *source, size_t most);
+/*
+ * The line in front: its length without and with its LF; both 0 at the end. LARDER_ETOOBIG: it has more than `most` bytes,
+ * and lrd_source_line_skip passes over it.
+ */
+LARDER_MUST_CHECK larder_err lrd_source_line(lrd_source *source, size_t most, size_t *len_out, size_t *end_out);
+LARDER_MUST_CHECK larder_err lrd_source_line_skip(lrd_source *source);
+/* Passes over a byte order mark at the beginning. */
+LARDER_MUST_CHECK larder_err lrd_source_mark_skip(lrd_source *source);
 /* Counts `len` bytes as used. */
 void lrd_source_use(lrd_source *source, size_t len);
 

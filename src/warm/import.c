@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "checkpoint.h"
 #include "core/cache.h"
+#include "field_map.h"
 #include "file_sum.h"
 #include "import_batch.h"
 #include <errno.h>
@@ -27,6 +28,7 @@ typedef struct import_run {
   lrd_source source;
   lrd_reader_file reader;
   lrd_import_batch *batch;
+  lrd_field_map map;
   lrd_checkpoint checkpoint;
   char *checkpoint_path; /* NULL: none is kept */
   uint64_t checkpoint_entries;
@@ -91,14 +93,6 @@ static larder_err entry_refused(void *context, const lrd_entry *entry) {
 
 /* --- beginning ----------------------------------------------------------------------------------------------------------- */
 
-static larder_format format_of(larder_format format, const char *path) {
-  const char *dot = path ? strrchr(path, '.') : NULL;
-  if (format != LARDER_FORMAT_AUTO || !dot) return format;
-  if (strcmp(dot, ".json") == 0) return LARDER_FORMAT_JSON;
-  if (strcmp(dot, ".csv") == 0) return LARDER_FORMAT_CSV;
-  return strcmp(dot, ".jsonl") == 0 || strcmp(dot, ".ndjson") == 0 ? LARDER_FORMAT_JSONL : format;
-}
-
 static larder_err changed(import_run *run, const char *how) {
   return lrd_fail(run->err, LARDER_ECORRUPT, 0, ROOM,
                   "%s is an export that was %s; export it anew, or take what is there with --force",
@@ -139,10 +133,24 @@ static larder_err file_open(import_run *run) {
   return run->fd >= 0 ? file_verify(run) : unreadable(run, run->path);
 }
 
+/* Where it is remembered how far the import came; NULL: nowhere. */
+static larder_err checkpoint_name(import_run *run) {
+  const char *given = run->options->checkpoint;
+  if (!run->path || run->options->dry_run) return LARDER_OK;
+  if (!given && !run->cache->root) return LARDER_OK;
+  if (!given) return lrd_checkpoint_path(run->cache->root, run->path, run->options->ns, &run->checkpoint_path);
+  if (!lrd_checkpoint_may_write(given))
+    return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "%s is there and is no checkpoint; it stays as it is", given);
+  run->checkpoint_path = lrd_strdup(given);
+  return run->checkpoint_path ? LARDER_OK : LARDER_ENOMEM;
+}
+
 /* Goes on where a checkpoint says. A CSV's names have been read by then. */
 static larder_err resume(import_run *run) {
-  if (!run->path || !run->cache->root || run->options->dry_run) return LARDER_OK;
-  larder_err err = lrd_checkpoint_path(run->cache->root, run->path, run->options->ns, &run->checkpoint_path);
+  larder_err err = checkpoint_name(run);
+  if (err == LARDER_EINVAL) return err;
+  if (err == LARDER_OK && !run->checkpoint_path) return LARDER_OK;
+  run->checkpoint.fields = lrd_field_map_sum(run->options);
   if (err == LARDER_OK) err = run->options->resume ? lrd_checkpoint_load(&run->checkpoint, run->checkpoint_path) : LARDER_MISS;
   if (err == LARDER_MISS) {
     lrd_checkpoint_remove(run->checkpoint_path);
@@ -172,11 +180,13 @@ static larder_err reader_failed(import_run *run, larder_err err) {
 static larder_err begin(import_run *run) {
   larder_ns *ns = NULL;
   larder_err err = run->options->ns ? larder_ns_open(run->cache, run->options->ns, &ns, run->err) : LARDER_OK;
+  if (err == LARDER_OK && lrd_field_map_wanted(run->options)) err = lrd_field_map_init(&run->map, run->options, run->err);
   if (err == LARDER_OK) err = file_open(run);
   if (err != LARDER_OK) return err;
   err = lrd_source_init(&run->source, run->fd, run->options->read, run->options->read_context);
   if (err != LARDER_OK) return failed_with(run, err, "can't be read");
   lrd_reader_init(&run->reader, &run->source, run->format, run->options->rejects != NULL);
+  if (lrd_field_map_wanted(run->options)) lrd_reader_pick(&run->reader, &run->map.picks);
   err = lrd_reader_begin(&run->reader);
   if (err != LARDER_OK) return reader_failed(run, err);
   run->batch = lrd_import_batch_new();
@@ -184,6 +194,8 @@ static larder_err begin(import_run *run) {
   run->batch->cache = run->cache;
   run->batch->ns = run->options->ns;
   run->batch->ttl_ms = run->options->ttl_ms;
+  run->batch->tags = run->options->tags;
+  run->batch->tags_count = run->options->tags_count;
   run->batch->dry_run = run->options->dry_run;
   run->batch->now_ms = lrd_wall_ms(run->cache->clock);
   run->batch->counts = &run->counts;
@@ -275,6 +287,15 @@ static larder_err run_all(import_run *run) {
   return err == LARDER_OK ? stream_verify(run) : err;
 }
 
+static bool tags_valid(const larder_import_options *options) {
+  if (options->tags_count > LARDER_TAGS_MAX || (options->tags_count > 0 && !options->tags)) return false;
+  for (size_t i = 0; i < options->tags_count; i++) {
+    size_t len = options->tags[i] ? strlen(options->tags[i]) : 0;
+    if (len == 0 || len > LARDER_TAG_MAX) return false;
+  }
+  return true;
+}
+
 larder_err larder_import(larder *cache, const char *path, const larder_import_options *options, larder_transfer_counts *counts,
                          larder_error *err) {
   static const larder_import_options defaults = {.size = sizeof defaults};
@@ -283,11 +304,13 @@ larder_err larder_import(larder *cache, const char *path, const larder_import_op
   if (!cache || options->size != sizeof *options || (unsigned)options->format > LARDER_FORMAT_CSV || options->ttl_ms < 0 ||
       (path != NULL) == (options->read != NULL))
     return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "an import needs a cache, options with their size, and a path or a reader");
+  if (!tags_valid(options))
+    return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "at most %u tags, each of 1 to %u bytes", LARDER_TAGS_MAX, LARDER_TAG_MAX);
   if (atomic_load(&cache->forked)) return lrd_fail(err, LARDER_EFORKED, 0, ROOM, "%s", larder_err_text(LARDER_EFORKED));
   import_run run = {.cache = cache,
                     .options = options,
                     .path = path,
-                    .format = format_of(options->format, path),
+                    .format = lrd_format_of_path(options->format, path),
                     .fd = -1,
                     .rejects_fd = -1,
                     .source = {.fd = -1},
@@ -295,6 +318,7 @@ larder_err larder_import(larder *cache, const char *path, const larder_import_op
   larder_err result = run_all(&run);
   run.counts.bytes = lrd_source_offset(&run.source);
   lrd_reader_fini(&run.reader);
+  lrd_field_map_fini(&run.map);
   lrd_source_fini(&run.source);
   lrd_import_batch_free(run.batch);
   lrd_fs_close(run.fd);

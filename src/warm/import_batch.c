@@ -152,12 +152,23 @@ static bool is_taken(const lrd_import_batch *batch, const larder_ns *ns, const l
   return false;
 }
 
+static void tags_add(const lrd_import_batch *batch, lrd_entry *entry) {
+  for (size_t i = 0; i < batch->tags_count; i++) {
+    size_t at = 0;
+    while (at < entry->tags_count && strcmp(entry->tags[at], batch->tags[i]) != 0) at++;
+    if (at < entry->tags_count) continue;
+    if (at == LARDER_TAGS_MAX) lrd_entry_problem(entry, "more than %u tags", LARDER_TAGS_MAX);
+    if (at < LARDER_TAGS_MAX) entry->tags[entry->tags_count++] = batch->tags[i];
+  }
+}
+
 larder_err lrd_import_batch_take(lrd_import_batch *batch) {
   lrd_entry *entry = lrd_import_batch_next(batch);
   larder_ns *ns = NULL;
   bool there = false;
   larder_err err = LARDER_OK;
   batch->counts->entries++;
+  tags_add(batch, entry);
   if (entry->problem[0] == '\0') err = space_of(batch, entry, &ns);
   if (err == LARDER_OK && entry->problem[0] == '\0') err = hidden_check(batch, entry);
   if (err != LARDER_OK) return err;

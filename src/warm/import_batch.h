@@ -10,8 +10,10 @@
 
 typedef struct lrd_import_batch {
   larder *cache;
-  const char *ns; /* where all go, or NULL */
-  int64_t ttl_ms; /* of all, or 0 */
+  const char *ns;          /* where all go, or NULL */
+  int64_t ttl_ms;          /* of all, or 0 */
+  const char *const *tags; /* of all, beside their own */
+  size_t tags_count;
   bool dry_run;
   int64_t now_ms;
   larder_transfer_counts *counts;

@@ -3,6 +3,7 @@
  * CSV as RFC 4180 has it: the first record names the columns; a field in quotes may hold commas, line ends and doubled
  * quotes; lines end with LF or CRLF. A record with a wrong number of fields, or a quote where none may be, costs itself.
  */
+#include "config/mistakes.h"
 #include "entry_file.h"
 
 /* The record in front: its length without and with its line end. Both 0 at the end of the file. */
@@ -19,7 +20,8 @@ static larder_err record_find(lrd_source *source, size_t *len_out, size_t *end_o
     }
     if (at < left || source->ended) {
       *end_out = at < left ? at + 1 : left;
-      *len_out = at > 0 && at < left && text[at - 1] == '\r' ? at - 1 : at;
+      /* At the end of the file too: it may have been cut between CR and LF. */
+      *len_out = at > 0 && text[at - 1] == '\r' ? at - 1 : at;
       return LARDER_OK;
     }
     larder_err err = lrd_source_more(source, LRD_ENTRY_TEXT_MAX);
@@ -75,9 +77,39 @@ static larder_err column_add(lrd_reader_file *reader) {
   if (err == LARDER_OK) err = lrd_buf_append_byte(&reader->names, 0);
   if (err != LARDER_OK) return err;
   const char *name = (const char *)reader->names.data + reader->columns[reader->columns_len];
-  if (has_column(reader, name)) return lrd_reader_mistaken(reader, "two columns are named %.60s", name);
+  /* Spreadsheets leave columns without a name behind. */
+  if (*name && has_column(reader, name)) return lrd_reader_mistaken(reader, "two columns are named %.60s", name);
   reader->columns_len++;
   return LARDER_OK;
+}
+
+/* Every field that is wanted by name has to be a column. */
+static larder_err picks_check(lrd_reader_file *reader) {
+  for (size_t i = 0; i < reader->picks->len; i++) {
+    lrd_nearest near;
+    const char *wanted = reader->picks->picks[i].name;
+    if (has_column(reader, wanted)) continue;
+    lrd_nearest_init(&near, wanted);
+    for (size_t j = 0; j < reader->columns_len; j++)
+      lrd_nearest_try(&near, (const char *)reader->names.data + reader->columns[j]);
+    const char *name = lrd_nearest_name(&near);
+    return lrd_reader_mistaken(reader, "the first row has to name the columns, and has no %.60s%s%s%s", wanted,
+                               name ? "; is " : "", name ? name : "", name ? " meant?" : "");
+  }
+  return LARDER_OK;
+}
+
+static larder_err columns_check(lrd_reader_file *reader) {
+  const char *header = reader->header.data ? (const char *)reader->header.data : "";
+  size_t len = reader->header.len;
+  /* Lines of a kind that nobody has written for twenty years, which make one row of all. */
+  if (memchr(header, '\r', len))
+    return lrd_reader_mistaken(reader, "a carriage return stands in the row of names; lines end with LF or CRLF");
+  if (reader->columns_len == 1 && (memchr(header, ';', len) || memchr(header, '\t', len)))
+    return lrd_reader_mistaken(reader, "the row of names holds no comma; fields are parted by commas");
+  if (reader->picks) return picks_check(reader);
+  if (has_column(reader, "key") && has_column(reader, "value")) return LARDER_OK;
+  return lrd_reader_mistaken(reader, "the first row has to name the columns, key and value among them");
 }
 
 larder_err lrd_csv_begin(lrd_reader_file *reader) {
@@ -94,31 +126,43 @@ larder_err lrd_csv_begin(lrd_reader_file *reader) {
     if (err == LARDER_OK && mistake) err = lrd_reader_mistaken(reader, "the row of names: %s", mistake);
     if (err == LARDER_OK) err = column_add(reader);
   }
+  if (err == LARDER_OK) err = columns_check(reader);
   if (err != LARDER_OK) return err;
-  if (!has_column(reader, "key") || !has_column(reader, "value"))
-    return lrd_reader_mistaken(reader, "the first row has to name the columns, key and value among them");
   lrd_source_use(source, end);
   reader->state = LRD_READ_ROWS;
   return LARDER_OK;
+}
+
+static larder_err cell_take(lrd_reader_file *reader, lrd_entry *entry, size_t column) {
+  const char *name = (const char *)reader->names.data + reader->columns[column];
+  const char *cell = reader->cell.len > 0 ? (const char *)reader->cell.data : "";
+  if (reader->picks) return lrd_picks_cell(reader->picks, name, cell, reader->cell.len);
+  return lrd_entry_set_cell(entry, name, cell, reader->cell.len);
+}
+
+static larder_err record_finish(lrd_reader_file *reader, lrd_entry *entry) {
+  if (!reader->picks) return lrd_entry_finish(entry);
+  larder_err err = lrd_picks_cells_end(reader->picks);
+  if (err != LARDER_OK || entry->problem[0] != '\0') return err;
+  return reader->picks->finish(reader->picks->context, reader->picks, entry);
 }
 
 static larder_err record_read(lrd_reader_file *reader, lrd_entry *entry, const char *text, size_t len) {
   const char *at = text, *end = text + len, *mistake = NULL;
   bool more = true;
   size_t column = 0;
-  larder_err err = lrd_entry_room(entry, len);
+  larder_err err = reader->picks ? LARDER_OK : lrd_entry_room(entry, len);
+  if (reader->picks) lrd_picks_clear(reader->picks);
   while (more && err == LARDER_OK) {
     err = field_take(reader, &at, end, &more, &mistake);
     if (mistake) lrd_entry_problem(entry, "%s", mistake);
     if (mistake) return err;
-    if (err == LARDER_OK && column < reader->columns_len)
-      err = lrd_entry_set_cell(entry, (const char *)reader->names.data + reader->columns[column],
-                               (const char *)reader->cell.data, reader->cell.len);
+    if (err == LARDER_OK && column < reader->columns_len) err = cell_take(reader, entry, column);
     column++;
   }
   if (err == LARDER_OK && column != reader->columns_len)
     lrd_entry_problem(entry, "it has %zu fields; there are %zu columns", column, reader->columns_len);
-  return err == LARDER_OK ? lrd_entry_finish(entry) : err;
+  return err == LARDER_OK ? record_finish(reader, entry) : err;
 }
 
 larder_err lrd_csv_next(lrd_reader_file *reader, lrd_entry *entry) {

@@ -6,7 +6,7 @@
  *
  *   [ entry, entry, … ]                                   an array of entries
  *   { "entries": [ entry, … ], "larder_export": {…} }     what an export writes
- *   { "key": value, "key": value, … }                     else names are keys
+ *   { "key": value, "key": value, … }                     else names are keys; passed over where records are read
  */
 #include "entry_file.h"
 
@@ -146,12 +146,10 @@ static larder_err entry_read(lrd_reader_file *reader, lrd_entry *entry) {
   if (err == LARDER_OK && reader->keep_raw) err = lrd_entry_keep_raw(entry, lrd_source_text(source), len);
   if (err == LARDER_OK) err = element_parse(reader, entry, len);
   if (err == LARDER_OK && lrd_json_type_of(&reader->doc, 0) != LRD_JSON_OBJECT) {
-    lrd_entry_problem(entry, "an entry is an object with key and value");
+    lrd_entry_problem(entry, reader->picks ? "a record is an object" : "an entry is an object with key and value");
     err = LARDER_MISS;
   }
-  if (err == LARDER_OK) err = lrd_entry_room(entry, len);
-  if (err == LARDER_OK) err = lrd_entry_from_object(entry, &reader->doc, 0);
-  if (err == LARDER_OK) err = lrd_entry_finish(entry);
+  if (err == LARDER_OK) err = lrd_reader_object(reader, entry, len);
   if (err == LARDER_OK || err == LARDER_MISS) lrd_source_use(source, len);
   return err == LARDER_MISS ? LARDER_OK : err;
 }
@@ -235,13 +233,17 @@ static larder_err member_read(lrd_reader_file *reader, lrd_entry *entry) {
   err = element_find(source, &len);
   if (err == LARDER_ETOOBIG) return lrd_reader_mistaken(reader, "a value is longer than an entry may be (1 GiB)");
   if (err != LARDER_OK) return err;
-  if (reader->keep_raw && !trailer) err = member_keep_raw(reader, entry, len);
+  if (reader->keep_raw && !trailer && !reader->picks) err = member_keep_raw(reader, entry, len);
   if (err == LARDER_OK) err = lrd_entry_room(entry, len + reader->cell.len);
   size_t at = entry->scratch.len;
   if (err == LARDER_OK) err = lrd_buf_append(&entry->scratch, reader->cell.data, reader->cell.len);
   if (err != LARDER_OK) return err;
   entry->key = lrd_span_of(entry->scratch.data + at, reader->cell.len);
   err = element_parse(reader, entry, len);
+  if (reader->picks && !trailer && (err == LARDER_OK || err == LARDER_MISS)) {
+    lrd_source_use(source, len);
+    return LARDER_MISS;
+  }
   if (err == LARDER_OK && trailer) {
     lrd_trailer_read(reader, 0);
     memcpy(reader->trailer.sum_found, before.sum_found, sizeof before.sum_found);
@@ -265,7 +267,12 @@ larder_err lrd_json_next(lrd_reader_file *reader, lrd_entry *entry) {
       continue;
     }
     if (err != LARDER_MISS) return err;
-    if (reader->state != LRD_READ_ENTRIES) return document_end(reader);
+    if (reader->state != LRD_READ_ENTRIES) {
+      if (reader->picks && reader->state == LRD_READ_OBJECT && !reader->entries_met)
+        return lrd_reader_mistaken(reader, "it is an object without the array \"entries\"; an array of records is expected");
+      return document_end(reader);
+    }
+    reader->entries_met = true;
     reader->state = LRD_READ_OBJECT;
     reader->first = false;
   }

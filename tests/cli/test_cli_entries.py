@@ -92,7 +92,7 @@ class PutAndGet(CliCase):
 
     def test_fresh_bypasses_what_is_kept(self):
         self.put("demo", "k", "v")
-        self.assertIn("makers", self.expect(NOT_FOUND, "get", "demo", "k", "--fresh").err)
+        self.assertIn("--make", self.expect(NOT_FOUND, "get", "demo", "k", "--fresh").err)
         self.expect(DONE, "get", "demo", "k")
 
     def test_get_document(self):

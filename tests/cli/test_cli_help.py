@@ -10,7 +10,7 @@ import unittest
 
 from cli_support import CONFIG, DONE, USAGE, CliCase, fits, larder_bare, shapes
 
-COMMANDS = ["init", "get", "put", "del", "exists", "ls", "inspect", "health", "stats", "validate", "export", "import", "purge",
+COMMANDS = ["init", "get", "put", "del", "exists", "ls", "inspect", "health", "why", "stats", "validate", "export", "import", "purge",
             "clear-expired", "mission", "memo", "warm", "wisdom", "keys", "config", "bench", "tour", "completion", "help",
             "version"]
 
@@ -147,11 +147,6 @@ class Mistakes(unittest.TestCase):
         self.mistake("bench", "--root", "/dev/null/x", says="folder of its own", hint="leave")
         self.mistake("completion", "bash", "--json", says="document", hint="leave --json out")
 
-    def test_what_is_not_in_this_build_is_refused(self):
-        self.mistake("get", "a", "b", "--make", says="--make is not in this build", hint="makers")
-        for command in COMMANDS:
-            self.assertNotIn("--make", larder_bare(command, "--help").out)
-
 
 class Pages(unittest.TestCase):
     def setUp(self):
@@ -206,7 +201,7 @@ class Pages(unittest.TestCase):
         self.assertIn("--ttl", self.bash_completes("put", "ns", "key", "--t"))
         self.assertEqual(self.bash_completes("put", "--kind", "js"), ["json"])
         self.assertIn("reference", self.bash_completes("--root", "x", "config", "re"))
-        self.assertNotIn("--make", self.bash_completes("get", "--m"))
+        self.assertIn("--make", self.bash_completes("get", "--m"))
 
 
 class Colour(CliCase):

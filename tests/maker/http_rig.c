@@ -6,6 +6,9 @@
 #include <string.h>
 
 void http_rig_origin_start(origin *o, char **dir, bool tls) {
+  /* Nobody stands between us and our own machine. */
+  static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+  for (size_t i = 0; i < sizeof proxies / sizeof *proxies; i++) unsetenv(proxies[i]);
   (void)signal(SIGPIPE, SIG_IGN); /* of the pipes to the origin, should it die */
   *dir = support_dir_make();
   support_origin_start(o, tls ? *dir : NULL);
@@ -34,8 +37,8 @@ http_rig *http_rig_new(const origin *o, const char *dir) {
                                    .value_bytes_max = 64 << 20,
                                    .burst = 1,
                                    .retry_delay_ms = 200,
-                                   .connect_timeout_ms = 5000,
-                                   .attempt_timeout_ms = 20000,
+                                   .connect_timeout_ms = 60000,
+                                   .attempt_timeout_ms = 60000,
                                    .redirects = 5};
   http_rig_url(rig, "/{+key}");
   larder_error err = {0};

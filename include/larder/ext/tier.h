@@ -144,6 +144,8 @@ typedef struct larder_tier_host {
    */
   bool (*trace_wanted)(void *context, uint64_t stamp);
   void (*traceless)(void *context, uint64_t hash, uint64_t stamp);
+  /* The same as evicted, of one entry whose hash is at hand, for who asks where it went. May be NULL. */
+  void (*gone)(void *context, uint64_t hash, larder_evict_reason reason);
 } larder_tier_host;
 
 /* How an instance is opened. Strings are borrowed for the call of open only. */

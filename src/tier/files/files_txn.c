@@ -214,6 +214,8 @@ static void settle(files_tier *tier, files_taken *taken, size_t taken_len, bool 
     if (taken[i].owned && tier->host.slot_release != NULL) tier->host.slot_release(tier->host.context, taken[i].hash);
     if (committed && taken[i].evicted && tier->host.evicted != NULL)
       tier->host.evicted(tier->host.context, taken[i].space, taken[i].reason, 1, taken[i].bytes);
+    if (committed && taken[i].evicted && tier->host.gone != NULL)
+      tier->host.gone(tier->host.context, taken[i].hash, taken[i].reason);
   }
   lrd_dealloc(taken);
 }

@@ -165,6 +165,7 @@ void lrd_sqlite_txn_settle(sqlite_tier *tier, bool committed) {
     if (taken->owned && tier->host.slot_release != NULL) tier->host.slot_release(tier->host.context, taken->hash);
     if (committed && taken->evicted && tier->host.evicted != NULL)
       tier->host.evicted(tier->host.context, taken->space, taken->reason, 1, taken->bytes);
+    if (committed && taken->evicted && tier->host.gone != NULL) tier->host.gone(tier->host.context, taken->hash, taken->reason);
   }
   txn->taken_count = txn->unlinks_count = 0;
 }

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A record that the reader has gathered becomes an entry: the key is filled into a buffer of its own first, so that room for
+ * all is made once and nothing in the entry moves afterwards. Fields that nobody named say nothing: a table's own `kind` or
+ * `version` means something else than an entry's.
+ */
+#include "field_map.h"
+
+#include "base/fail.h"
+#include "base/hash.h"
+
+#define ROOM "warm"
+
+bool lrd_field_map_wanted(const larder_import_options *options) {
+  return options->key_field || options->key_template || options->value_field || options->value_row || options->ttl_field;
+}
+
+uint64_t lrd_field_map_sum(const larder_import_options *options) {
+  const char *const texts[] = {options->key_field, options->key_template, options->value_field, options->ttl_field};
+  uint64_t sum = options->value_row;
+  if (!lrd_field_map_wanted(options)) return 0;
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    const char *text = texts[i] ? texts[i] : "";
+    sum = lrd_hash64(text, strlen(text) + 1, sum);
+  }
+  return sum | 1;
+}
+
+/* The text of a field that a key is made of; NULL with the entry's problem. */
+static const char *key_part(lrd_field_map *map, lrd_entry *entry, size_t pick, size_t *len) {
+  const lrd_pick *field = &map->picks.picks[pick];
+  const char *text = lrd_pick_text(&map->picks, pick, len);
+  if (!text)
+    lrd_entry_problem(entry, "it has no %.60s, which its key is made of", field->name);
+  else if (*len == 0)
+    lrd_entry_problem(entry, "its %.60s is empty, and its key is made of that", field->name);
+  else if (field->type == LRD_JSON_ARRAY || field->type == LRD_JSON_OBJECT)
+    lrd_entry_problem(entry, "its %.60s is no text and no number; no key can be made of that", field->name);
+  return entry->problem[0] == '\0' ? text : NULL;
+}
+
+static larder_err key_fill(lrd_field_map *map, lrd_entry *entry) {
+  lrd_span values[LRD_FIELD_TEMPLATE_NAMES];
+  lrd_buf_clear(&map->key_text);
+  for (size_t i = 0; i < lrd_field_template_count(map->key); i++) {
+    size_t len = 0;
+    const char *text = key_part(map, entry, map->key_picks[i], &len);
+    if (!text) return LARDER_OK;
+    values[i] = lrd_span_of(text, len);
+  }
+  return lrd_field_template_fill(map->key, values, &map->key_text);
+}
+
+/* Where the value stands; NULL with the entry's problem. */
+static const char *value_find(lrd_field_map *map, lrd_entry *entry, size_t *len) {
+  const lrd_picks *picks = &map->picks;
+  if (picks->row_wanted) {
+    if (picks->row_broken) lrd_entry_problem(entry, "a field of it is no UTF-8, so that the row is no JSON");
+    *len = picks->row.len;
+    entry->kind = LARDER_KIND_JSON;
+    return picks->row_broken ? NULL : (const char *)picks->row.data;
+  }
+  const char *text = lrd_pick_text(picks, map->value, len);
+  if (!text) lrd_entry_problem(entry, "it has no %.60s, which is its value", picks->picks[map->value].name);
+  if (text && picks->picks[map->value].type != LRD_JSON_STRING) entry->kind = LARDER_KIND_JSON;
+  return text;
+}
+
+/* A record's fields are met. */
+static larder_err entry_make(void *context, lrd_picks *picks, lrd_entry *entry) {
+  lrd_field_map *map = context;
+  size_t value_len = 0, ttl_len = 0;
+  const char *key = NULL, *value = NULL;
+  larder_err err = key_fill(map, entry);
+  if (err != LARDER_OK || entry->problem[0] != '\0') return err;
+  const char *from = value_find(map, entry, &value_len);
+  const char *ttl = map->ttl_given ? lrd_pick_text(picks, map->ttl, &ttl_len) : NULL;
+  err = lrd_entry_grow(entry, map->key_text.len + value_len + 2);
+  if (err == LARDER_OK) err = lrd_entry_copy(entry, map->key_text.data, map->key_text.len, &key);
+  if (err == LARDER_OK && from) err = lrd_entry_copy(entry, from, value_len, &value);
+  if (err != LARDER_OK) return err;
+  entry->key = lrd_span_of(key, map->key_text.len);
+  if (value) entry->value = lrd_span_of(value, value_len);
+  if (ttl && ttl_len > 0) lrd_entry_set_ttl(entry, ttl);
+  return lrd_entry_finish(entry);
+}
+
+static larder_err key_prepare(lrd_field_map *map, const larder_import_options *options, larder_error *err) {
+  larder_err result = LARDER_OK;
+  if (options->key_template)
+    result = lrd_field_template_new(options->key_template, &map->key, err);
+  else
+    result = lrd_field_template_single(options->key_field ? options->key_field : "key", &map->key);
+  if (result != LARDER_OK) return result;
+  if (lrd_field_template_count(map->key) == 0)
+    return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "the key template \"%.80s\" names no field, so all keys would be the same",
+                    options->key_template);
+  for (size_t i = 0; i < lrd_field_template_count(map->key) && result == LARDER_OK; i++)
+    result = lrd_picks_add(&map->picks, lrd_field_template_name(map->key, i), &map->key_picks[i]);
+  return result;
+}
+
+larder_err lrd_field_map_init(lrd_field_map *map, const larder_import_options *options, larder_error *err) {
+  if (options->key_field && options->key_template)
+    return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "the key is one field or made by a template, not both");
+  if (options->value_field && options->value_row)
+    return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "the value is one field or the whole row, not both");
+  if (!options->ns) return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "where fields are named the namespace is named too");
+  map->picks.finish = entry_make;
+  map->picks.context = map;
+  map->picks.row_wanted = options->value_row;
+  map->ttl_given = options->ttl_field != NULL;
+  larder_err result = key_prepare(map, options, err);
+  if (result == LARDER_OK && !options->value_row)
+    result = lrd_picks_add(&map->picks, options->value_field ? options->value_field : "value", &map->value);
+  if (result == LARDER_OK && map->ttl_given) result = lrd_picks_add(&map->picks, options->ttl_field, &map->ttl);
+  if (result == LARDER_ENOMEM) return lrd_fail(err, result, 0, ROOM, "out of memory");
+  return result;
+}
+
+void lrd_field_map_fini(lrd_field_map *map) {
+  lrd_picks_fini(&map->picks);
+  lrd_field_template_free(map->key);
+  lrd_buf_fini(&map->key_text);
+}

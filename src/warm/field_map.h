@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which fields of a foreign record are the key, the value and the lifetime of an entry. */
+#ifndef LRD_WARM_FIELD_MAP_H
+#define LRD_WARM_FIELD_MAP_H
+
+#include "entry_file.h"
+#include "field_template.h"
+
+typedef struct lrd_field_map {
+  lrd_picks picks; /* for lrd_reader_pick; its context is the map, which must not move */
+  lrd_field_template *key;
+  size_t key_picks[LRD_FIELD_TEMPLATE_NAMES];
+  size_t value; /* with !picks.row_wanted */
+  size_t ttl;   /* with ttl_given */
+  bool ttl_given;
+  lrd_buf key_text;
+} lrd_field_map;
+
+/* Whether these options name any field. */
+bool lrd_field_map_wanted(const larder_import_options *options);
+/* A number for all that they say about fields; 0: nothing. */
+uint64_t lrd_field_map_sum(const larder_import_options *options);
+/* LARDER_EINVAL with a sentence: options that contradict each other, or a template that is none. Names are borrowed. */
+LARDER_MUST_CHECK larder_err lrd_field_map_init(lrd_field_map *map, const larder_import_options *options, larder_error *err);
+void lrd_field_map_fini(lrd_field_map *map);
+
+#endif
