@@ -279,6 +279,25 @@ static void what_is_unhealthy_is_tried_again_when_its_next_check_is_due(void **s
   end(&f);
 }
 
+static void an_unhealthy_entry_that_stays_is_left_alone_until_then(void **state) {
+  (void)state;
+  fixture f;
+  begin(&f);
+  open_with(&f,
+            "tiers: [memory, sqlite], health: {failures: 1, evict: no, retry: 10m, check: {command: ['false'], every: 1m, "
+            "jitter: 0}}",
+            true);
+  put(&f, "k");
+  tick(&f, 0);
+  for (int i = 0; i < 10; i++) tick(&f, 30000);
+  assert_int_equal(health_of(&f, "k").failures, 1);
+  assert_ok(larder_exists(f.ns, "k", 1));
+  for (int i = 0; i < 20; i++) tick(&f, 30000); /* 12 minutes at the latest */
+  assert_int_equal(health_of(&f, "k").failures, 2);
+  assert_int_equal(health_of(&f, "k").recovery_attempts, 1);
+  end(&f);
+}
+
 static void a_key_that_has_not_the_part_is_not_checked(void **state) {
   (void)state;
   fixture f;
@@ -499,6 +518,7 @@ int main(void) {
       cmocka_unit_test(a_command_finds_out_what_fails_and_it_is_evicted),
       cmocka_unit_test(turns_are_spread_over_the_round),
       cmocka_unit_test(what_is_unhealthy_is_tried_again_when_its_next_check_is_due),
+      cmocka_unit_test(an_unhealthy_entry_that_stays_is_left_alone_until_then),
       cmocka_unit_test(a_key_that_has_not_the_part_is_not_checked),
       cmocka_unit_test(a_command_that_is_not_there_evicts_nothing),
       cmocka_unit_test(templates_that_can_not_be_do_not_open),
