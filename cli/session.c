@@ -339,6 +339,7 @@ void cli_json_facts(cli_json *json, const larder_facts *facts) {
   } else {
     cli_json_null(json, "version");
   }
+  json_time(json, "modified_ms", facts->modified_ms);
   cli_json_array(json, "tags");
   while (tag_next(facts, &at, &tag, &len)) cli_json_text_n(json, NULL, tag, len);
   cli_json_array_end(json);

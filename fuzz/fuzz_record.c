@@ -36,6 +36,13 @@ static void try_row_head(const uint8_t *data, size_t size) {
   HOLDS(facts.version_len <= LARDER_VERSION_MAX);
   const uint8_t *tag = (const uint8_t *)facts.tags;
   for (size_t at = 0; at < facts.tags_len; at += 1u + tag[at]) HOLDS(tag[at] > 0 && at + 1 + tag[at] <= facts.tags_len);
+  uint8_t *packed = NULL;
+  size_t packed_len = 0;
+  if (lrd_facts_head_pack(&facts, &packed, &packed_len) != LARDER_OK) return;
+  larder_facts again = {0};
+  HOLDS(lrd_facts_head_unpack(packed, packed_len, &again));
+  HOLDS(again.modified_ms == facts.modified_ms && again.ns_version == facts.ns_version && again.tags_len == facts.tags_len);
+  lrd_dealloc(packed);
 }
 
 /* With a checksum that is right, so that what lies behind it is reached too. */

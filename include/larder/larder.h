@@ -120,6 +120,7 @@ typedef struct larder_put_options {
   int64_t fresh_until_ms; /* not 0: a wall time, exactly, instead of ttl_ms */
   int64_t keep_until_ms;  /* with fresh_until_ms: how long it may be served stale; below it: not at all */
   bool kind_given;        /* kind is meant as it stands, also when it is LARDER_KIND_BYTES */
+  int64_t modified_ms;    /* wall time at which the source says that the value was changed; 0: not known */
 } larder_put_options;
 
 /*

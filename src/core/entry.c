@@ -75,7 +75,8 @@ larder_err lrd_facts_from_options(const larder_ns *ns, const larder_put_options 
     options = &defaults;
   }
   if (options->ttl_ms < 0 || options->stale_ms < -1 || (unsigned)options->kind > LARDER_KIND_WISDOM ||
-      options->fresh_until_ms < 0 || options->meta_len > LARDER_META_MAX || (options->meta_len > 0 && !options->meta)) {
+      options->fresh_until_ms < 0 || options->modified_ms < 0 || options->meta_len > LARDER_META_MAX ||
+      (options->meta_len > 0 && !options->meta)) {
     return LARDER_EINVAL;
   }
   if (options->kind != LARDER_KIND_BYTES || options->kind_given) {
@@ -90,6 +91,7 @@ larder_err lrd_facts_from_options(const larder_ns *ns, const larder_put_options 
   }
   facts.meta = options->meta_len > 0 ? options->meta : NULL;
   facts.meta_len = options->meta_len;
+  facts.modified_ms = options->modified_ms;
   larder_err result = tags_encode(options, tags_room, &facts);
   if (result != LARDER_OK) {
     return result;

@@ -208,6 +208,9 @@ static larder_err made_check(run *r, const larder_made *made, lrd_made_value *ou
     return lrd_fail(&r->err, result, 0, "maker", "the maker of namespace %s gave facts that can't be kept: %s", r->ns->name,
                     larder_err_text(result));
   }
+  if (made->modified_ms > 0) {
+    out->facts.modified_ms = made->modified_ms;
+  }
   return larder_kind_check(out->facts.kind, made->value, made->len, &format, &r->err);
 }
 
