@@ -151,6 +151,8 @@ typedef struct lrd_settings_policy {
   int64_t negative_ttl_ms;
   int64_t error_ttl_ms;
   double early_refresh;
+  const char *version;
+  uint64_t versions_max;
 } lrd_settings_policy;
 
 /* A tier that some chain names. */

@@ -76,6 +76,8 @@ struct larder_ns {
 
   uint32_t makings;               /* under way that count against maker.parallel; the pool's */
   _Atomic int64_t making_cost_ns; /* what a making takes lately; 0: not known */
+
+  uint32_t version; /* the policy's, as a hash; 0: none */
 };
 
 struct larder {
@@ -228,7 +230,17 @@ larder_err lrd_facts_from_options(const larder_ns *ns, const larder_put_options 
 /* Copies bytes to *at, which moves on, and says where they are now; NULL for none. The second: what facts point to. */
 const void *lrd_bytes_pack(uint8_t **at, const void *data, size_t len);
 void lrd_facts_pack(larder_facts *facts, uint8_t **at);
+/* The namespace's version, too. */
 void lrd_facts_set_lifetime(const larder_ns *ns, int64_t ttl_ms, int64_t stale_ms, larder_facts *facts);
+/* What a version text is in facts: never 0 for a text. */
+uint32_t lrd_version_hash(const char *text);
+/*
+ * What was written under another version of the namespace counts as if its lifetime had ended just before that. Of facts as a
+ * durable tier has them, which are to stay as they are there: by a copy.
+ */
+void lrd_facts_judge_version(const larder_ns *ns, larder_facts *facts);
+/* Whether they were judged so: no longer told from an entry that was put when its lifetime had ended. */
+bool lrd_facts_outdated(const larder_facts *facts);
 bool lrd_facts_has_tag(const larder_facts *facts, const char *tag);
 
 /* --- pending.c: `behind` ----------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ static int64_t jittered(const larder_ns *ns, int64_t ttl_ms) {
 void lrd_facts_set_lifetime(const larder_ns *ns, int64_t ttl_ms, int64_t stale_ms, larder_facts *facts) {
   int64_t now_ms = lrd_wall_ms(ns->cache->clock);
   bool chosen = ttl_ms != 0;
+  facts->ns_version = ns->version;
   if (!chosen) {
     ttl_ms = ns->policy.ttl_ms;
   }
@@ -36,6 +37,23 @@ void lrd_facts_set_lifetime(const larder_ns *ns, int64_t ttl_ms, int64_t stale_m
   }
   facts->expires_soft_ms = after(now_ms, ttl_ms);
   facts->expires_hard_ms = after(facts->expires_soft_ms, stale_ms < 0 ? 0 : stale_ms);
+}
+
+uint32_t lrd_version_hash(const char *text) {
+  uint32_t const hash = text && *text ? (uint32_t)lrd_sum64(text, strlen(text)) : 0;
+  return text && *text && hash == 0 ? 1 : hash;
+}
+
+/* Below the stamp by one: an entry that is expired in the millisecond of its stamp is not taken for one of another version. */
+void lrd_facts_judge_version(const larder_ns *ns, larder_facts *facts) {
+  int64_t const ended_ms = lrd_stamp_wall_ms(facts->stamp) - 1;
+  if (facts->ns_version != ns->version && (facts->expires_soft_ms == 0 || facts->expires_soft_ms > ended_ms)) {
+    facts->expires_soft_ms = ended_ms;
+  }
+}
+
+bool lrd_facts_outdated(const larder_facts *facts) {
+  return facts->expires_soft_ms != 0 && facts->expires_soft_ms < lrd_stamp_wall_ms(facts->stamp);
 }
 
 static int tag_order(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }

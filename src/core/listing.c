@@ -131,6 +131,7 @@ static bool row_open(list_walk *walk, larder_listed *listed, larder_facts *facts
 
 static bool list_row(void *context, const larder_tier_key *key, const larder_facts *facts, const void *value) {
   list_walk *walk = context;
+  larder_facts judged = *facts;
   larder *cache = walk->ns->cache;
   const list_source *source = walk->source;
   if (source->link) {
@@ -150,10 +151,13 @@ static bool list_row(void *context, const larder_tier_key *key, const larder_fac
   if (facts->kind == LARDER_KIND_ABSENT && !walk->absent_too) {
     return true;
   }
-  if (!lrd_match_takes(cache, walk->match, key->data, key->len, facts, walk->now_ms)) {
+  if (source->link) {
+    lrd_facts_judge_version(walk->ns, &judged);
+  }
+  if (!lrd_match_takes(cache, walk->match, key->data, key->len, &judged, walk->now_ms)) {
     return true;
   }
-  larder_listed listed = {key->data, key->len, facts, value, source->tier->name, facts->value_len};
+  larder_listed listed = {key->data, key->len, &judged, value, source->tier->name, facts->value_len};
   larder_facts shown;
   uint8_t *opened = NULL;
   if (row_open(walk, &listed, &shown, &opened)) {

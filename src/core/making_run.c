@@ -138,7 +138,11 @@ static bool made_meanwhile(run *r) {
   return true;
 }
 
-static bool has_value(const run *r) { return r->there && r->kept_facts.kind != LARDER_KIND_ABSENT; }
+/* A source knows nothing of the namespace's version: what is of another may be unchanged there and is to be made all the same.
+ */
+static bool has_value(const run *r) {
+  return r->there && r->kept_facts.kind != LARDER_KIND_ABSENT && !lrd_facts_outdated(&r->kept_facts);
+}
 
 /* --- the maker ----------------------------------------------------------------------------------------------------------- */
 

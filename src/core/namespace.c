@@ -321,6 +321,8 @@ void lrd_ns_policy(const lrd_config *config, const char *name, lrd_config_ns *ou
   out->max_entry_bytes = 0;
   out->kind = LARDER_KIND_BYTES;
   out->maker = (lrd_config_maker){0};
+  out->version = NULL;
+  out->versions_max = 0;
   out->coding.seal_fields = NULL;
   if (!of) {
     out->coding = (lrd_config_coding){0};
@@ -344,6 +346,7 @@ static larder_err ns_new(larder *cache, const char *name, larder_ns **out, larde
   ns->seed = lrd_hash_seed_for(cache->seed, name);
   lrd_ns_policy(cache->config, name, &ns->policy);
   ns->policy.name = ns->name;
+  ns->version = lrd_version_hash(ns->policy.version);
   ns->cell = lrd_stats_cell_of(cache->stats, name, LRD_STATS_ALL);
   ns->log_hits = cache->config->log_cache_hits && lrd_log_wants(&cache->log, LRD_LOG_DEBUG) && name[0] != '.';
   if ((result = chain_build(ns, err)) != LARDER_OK || (result = lrd_coding_init(ns, err)) != LARDER_OK ||

@@ -102,6 +102,7 @@ static larder_err found_open(const lrd_op *op, lrd_found *found, bool facts_only
   }
   facts->framed = false;
   facts->raw_len = facts->value_len;
+  lrd_facts_judge_version(op->ns, facts);
   return result;
 }
 

@@ -223,6 +223,7 @@ static larder_err lifetime_prepare(write_run *run, lrd_link *lowest, lrd_change 
   if (result != LARDER_OK) {
     return result;
   }
+  lrd_facts_judge_version(run->ns, &entry.facts);
   bool stale = lrd_facts_stale(run->ns->cache, &entry.facts, now_ms);
   if (entry.facts.kind == LARDER_KIND_ABSENT) {
     result = LARDER_MISS;
@@ -375,7 +376,8 @@ static void lowest_commits(write_run *run, lrd_link *link, larder_durability dur
       lrd_change *change = change_of(run, i);
       larder_tier_write *item = &run->items[i];
       larder_err one = result == LARDER_OK ? item->result : result;
-      if (one == LARDER_OLDER && change->only_stamp == 0 && change->keep_stamp == 0 && !restamp_forbidden(run, i)) {
+      bool const expected = change->only_stamp == 0 || item->stored_stamp == change->only_stamp;
+      if (one == LARDER_OLDER && expected && change->keep_stamp == 0 && !restamp_forbidden(run, i)) {
         change->facts.stamp = lrd_cache_stamp(run->ns->cache, item->stored_stamp + 1);
         item->facts.stamp = change->facts.stamp;
         run->item_at[again] = run->item_at[i];
