@@ -361,6 +361,9 @@ larder_err lrd_larder_open_with_clock(const larder_options *options, const lrd_c
   cache->clock = clock;
   cache->log = (lrd_log){.sink = options->log, .context = options->log_context, .level_max = (lrd_log_level)options->log_level};
   lrd_mutex_init(&cache->ns_mutex);
+  for (size_t i = 0; i < LRD_HISTORY_LOCKS; i++) {
+    lrd_mutex_init(&cache->history_locks[i]);
+  }
   larder_err result = open_all(cache, options, clock == lrd_clock_real(), err);
   list_add(cache);
   if (result != LARDER_OK) {
@@ -405,6 +408,9 @@ static void cache_free(larder *cache) {
   lrd_dealloc(cache->root);
   lrd_dealloc(cache->secrets);
   lrd_mutex_fini(&cache->ns_mutex);
+  for (size_t i = 0; i < LRD_HISTORY_LOCKS; i++) {
+    lrd_mutex_fini(&cache->history_locks[i]);
+  }
   cache->magic = 0;
   lrd_dealloc(cache);
 }

@@ -2,6 +2,7 @@
 /* From a caller's options to an entry's facts: checks, lifetimes with jitter, tags in their encoded form. */
 #include "base/hash.h"
 #include "cache.h"
+#include "maker/key_template.h"
 #include <stdlib.h>
 
 /* Sums of a wall clock and a lifetime stop short of the end of time. */
@@ -54,6 +55,18 @@ void lrd_facts_judge_version(const larder_ns *ns, larder_facts *facts) {
 
 bool lrd_facts_outdated(const larder_facts *facts) {
   return facts->expires_soft_ms != 0 && facts->expires_soft_ms < lrd_stamp_wall_ms(facts->stamp);
+}
+
+void lrd_version_changed(const lrd_op *op, lrd_span from, lrd_span to) {
+  char key[LRD_KEY_SHOWN_ROOM];
+  const lrd_log *log = &op->ns->cache->log;
+  if (!lrd_log_wants(log, LRD_LOG_INFO) || lrd_span_equal(from, to)) {
+    return;
+  }
+  lrd_log_write(log, LRD_LOG_INFO, "version.changed", "%s in %s: from %.*s to %.*s",
+                lrd_key_shown(log->secrets, op->key, op->key_len, key), op->ns->name, from.len > 0 ? (int)from.len : 4,
+                from.len > 0 ? (const char *)from.data : "none", to.len > 0 ? (int)to.len : 4,
+                to.len > 0 ? (const char *)to.data : "none");
 }
 
 static int tag_order(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "cache.h"
 #include "flight.h"
+#include "history.h"
 #include <stdio.h>
 
 #define PAGE_ROWS 1024u
@@ -274,6 +275,7 @@ typedef struct bulk_page {
   size_t offsets[LRD_BATCH_MAX];
   size_t len;
   lrd_change_verb verb;
+  bool former_too; /* one by one; else they go all together */
   larder_err result;
 } bulk_page;
 
@@ -308,6 +310,9 @@ static larder_err bulk_write(bulk_page *page, larder_bulk *done) {
     if (one == LARDER_OK || one == LARDER_DEGRADED) { /* a tier that is away forgets it before it is read again */
       done->entries++;
       done->bytes += page->sizes[i];
+      if (page->former_too) {
+        lrd_history_forget(&page->changes[i].op, page->changes[i].facts.stamp, true);
+      }
     } else if (one < 0) {
       done->failed++;
     }
@@ -393,6 +398,7 @@ static larder_err bulk_run(larder_ns *ns, const larder_match *match, lrd_change_
   }
   page->ns = ns;
   page->verb = verb;
+  page->former_too = match && verb == LRD_CHANGE_DELETE && lrd_history_kept(ns);
   if (ns->links_len > 0) {
     move_dirty_slots(ns, &done);
   }
@@ -418,15 +424,23 @@ static larder_err bulk_run(larder_ns *ns, const larder_match *match, lrd_change_
   return result;
 }
 
+static bool match_is_all(const larder_match *match) {
+  return !match || (match->prefix_len == 0 && !match->glob && !match->tag && match->before_ms == 0 && !match->expired_only &&
+                    match->unused_ms == 0);
+}
+
 larder_err larder_delete_matching(larder_ns *ns, const larder_match *match, larder_bulk *out) {
-  return bulk_run(ns, match, LRD_CHANGE_DELETE, out);
+  return match_is_all(match) ? larder_clear(ns, out) : bulk_run(ns, match, LRD_CHANGE_DELETE, out);
 }
 
 larder_err larder_expire_matching(larder_ns *ns, const larder_match *match, larder_bulk *out) {
   return bulk_run(ns, match, LRD_CHANGE_EXPIRE, out);
 }
 
-larder_err larder_clear(larder_ns *ns, larder_bulk *out) { return bulk_run(ns, NULL, LRD_CHANGE_DELETE, out); }
+larder_err larder_clear(larder_ns *ns, larder_bulk *out) {
+  larder_err result = bulk_run(ns, NULL, LRD_CHANGE_DELETE, out);
+  return result == LARDER_OK ? lrd_history_clear(ns) : result;
+}
 
 typedef struct clear_all {
   larder *cache;

@@ -239,7 +239,11 @@ static void made_value(run *r, const larder_made *made) {
     return;
   }
   lrd_stats_add(r->ns->cell, LRD_STAT_MADE, 1);
-  (void)lrd_made_keep(r->flight, &r->wanted->op, &new); /* what can't be kept is handed out all the same */
+  larder_err const kept = lrd_made_keep(r->flight, &r->wanted->op, &new); /* what can't be kept is handed out all the same */
+  if (r->there && r->kept_facts.kind != LARDER_KIND_ABSENT && (kept == LARDER_OK || kept == LARDER_DEGRADED)) {
+    lrd_version_changed(&r->wanted->op, lrd_span_of(r->kept_facts.version, r->kept_facts.version_len),
+                        lrd_span_of(new.facts.version, new.facts.version_len));
+  }
   land_value(r, made->value, made->len, &new.facts);
 }
 

@@ -310,14 +310,34 @@ static const char *companion_of(const char *name) {
   return NULL;
 }
 
+/*
+ * Former values lie in the tier that decides alone, as durable as the entries: no faster tier has to make room for them. A key
+ * has as many of them as are kept, and their list.
+ */
+static void history_policy(lrd_config_ns *policy) {
+  policy->chain[0] = policy->chain[policy->chain_len - 1];
+  policy->chain_len = 1;
+  policy->chain[0].entries_max *= policy->versions_max + 1;
+  if (policy->durability == LARDER_DURABILITY_BEHIND) {
+    policy->durability = LARDER_DURABILITY_COMMIT;
+  }
+}
+
 void lrd_ns_policy(const lrd_config *config, const char *name, lrd_config_ns *out) {
   lrd_config_ns scratch;
   const char *of = companion_of(name);
   *out = *lrd_config_ns_find(config, of ? of : name, &scratch);
+  if (out->versions_max > 0 && out->durability == LARDER_DURABILITY_BEHIND) {
+    out->durability = LARDER_DURABILITY_COMMIT; /* what a put replaces has to be known */
+  }
   if (name[0] != '.') {
     return;
   }
-  out->durability = LARDER_DURABILITY_COMMIT; /* the cache's own is written on the way out, when nothing is behind any more */
+  if (strncmp(name, LRD_COMPANION_HISTORY, strlen(LRD_COMPANION_HISTORY)) == 0) {
+    history_policy(out);
+  } else {
+    out->durability = LARDER_DURABILITY_COMMIT; /* written on the way out, when nothing is behind any more */
+  }
   out->max_entry_bytes = 0;
   out->kind = LARDER_KIND_BYTES;
   out->maker = (lrd_config_maker){0};

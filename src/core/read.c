@@ -133,6 +133,11 @@ static larder_err read_and_open(const lrd_op *op, size_t i, bool facts_only, uin
   return result;
 }
 
+larder_err lrd_read_lowest(const lrd_op *op, bool facts_only, lrd_found **out) {
+  lrd_slots *slots = op->ns->cache->slots;
+  return read_and_open(op, op->ns->links_len - 1, facts_only, lrd_slot_token(slots, lrd_slot_of(slots, op->hash)), out);
+}
+
 larder_err lrd_read_below(const lrd_op *op, bool facts_only, lrd_found **out) {
   larder_ns *ns = op->ns;
   lrd_slots *slots = ns->cache->slots;

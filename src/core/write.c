@@ -335,6 +335,18 @@ static bool restamp_forbidden(const write_run *run, size_t item) {
   return change->made && lrd_flight_overtaken(change->made, run->slots[slot_of_item(run, item)].version);
 }
 
+/* Whether there is something where there is to be nothing. The slot is owned; a tier that is away says no. */
+static bool not_absent(lrd_link *lowest, const lrd_change *change) {
+  larder_tier_entry entry;
+  larder_tier_key key = lrd_op_link_key(&change->op, lowest);
+  if (!change->only_absent || !lrd_instance_answers(lowest->instance) ||
+      lrd_tier_get(&lowest->instance->tier, lowest->cell, &key, true, NULL, &entry) != LARDER_OK) {
+    return false;
+  }
+  lrd_tier_release(&lowest->instance->tier, &entry);
+  return true;
+}
+
 /* The authoritative tier. Items that lost to a stored stamp ahead of our clock are stamped anew above it. */
 static void lowest_commits(write_run *run, lrd_link *link, larder_durability durability) {
   for (size_t i = 0; i < run->count; i++) {
@@ -354,6 +366,9 @@ static void lowest_commits(write_run *run, lrd_link *link, larder_durability dur
     if (before != LARDER_OK) { /* what is stored is not what the caller has seen */
       change->result = before < 0 ? before : LARDER_EAWAY;
       continue;
+    }
+    if (not_absent(link, change)) {
+      change->result = LARDER_OLDER;
     }
     if (change->verb < LRD_CHANGE_TOUCH) {
       continue;
@@ -627,6 +642,9 @@ static void count_changes(larder_ns *ns, lrd_change *changes, size_t count) {
     }
     if (change->result == LARDER_NOT_KEPT) {
       lrd_stats_add(ns->cell, LRD_STAT_NOT_KEPT, 1);
+    }
+    if (change->again && change->result == LARDER_OLDER) {
+      continue; /* it comes once more */
     }
     if (change->keep_stamp != 0 || (change->made && (change->result == LARDER_OLDER || change->verb == LRD_CHANGE_DELETE))) {
       continue; /* was counted when it was queued; or is no write of a caller's */
