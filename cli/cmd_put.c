@@ -3,10 +3,8 @@
 #include "file_io.h"
 #include "session.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <larder/kind.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -96,18 +94,11 @@ static cli_exit value_read(const cli_call *call, const char *file, cli_buf *out)
                     "cannot read %s: %s", piped ? "standard input" : file, why);
 }
 
-static bool stamp_read(const char *text, uint64_t *out) {
-  char *end = NULL;
-  errno = 0;
-  *out = strtoull(text, &end, 10);
-  return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0 && *out != 0;
-}
-
 static cli_exit limits_check(const cli_call *call, const put_args *args) {
   uint64_t stamp = 0;
   if (args->if_version != NULL && args->if_stamp != NULL)
     return cli_refuse(call, CLI_USAGE, "leave one of them out", "--if-version and --if-stamp are both given");
-  if (args->if_stamp != NULL && !stamp_read(args->if_stamp, &stamp))
+  if (args->if_stamp != NULL && !cli_stamp_read(args->if_stamp, &stamp))
     return cli_refuse(call, CLI_USAGE, "`larder inspect NS KEY` shows the stamp, a whole number", "--if-stamp cannot be '%s'",
                       args->if_stamp);
   if (args->version != NULL && strlen(args->version) > LARDER_VERSION_MAX)
@@ -208,7 +199,7 @@ static cli_exit value_put(const cli_call *call, const put_args *args, larder_ns 
   if (args->if_version != NULL) {
     result = put_over_version(args, ns, key, value, &how);
   } else {
-    if (args->if_stamp != NULL) stamp_read(args->if_stamp, &how.only_stamp);
+    if (args->if_stamp != NULL) (void)cli_stamp_read(args->if_stamp, &how.only_stamp);
     result = larder_put(ns, key->data, key->len, cli_buf_str(value), value->len, &how);
   }
   if (result == LARDER_OLDER && (args->if_version != NULL || args->if_stamp != NULL)) return lost(call, args, ns, key);

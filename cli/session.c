@@ -297,6 +297,15 @@ larder_kind cli_kind_of(const char *name) {
   return LARDER_KIND_BYTES;
 }
 
+bool cli_stamp_read(const char *text, uint64_t *out) {
+  char *end = NULL;
+  errno = 0;
+  uint64_t const stamp = strtoull(text, &end, 10);
+  if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || stamp == 0) return false;
+  *out = stamp;
+  return true;
+}
+
 int64_t cli_stamp_ms(uint64_t stamp) { return (int64_t)(stamp >> 16); }
 
 /* The tags of an entry one by one: each is a length byte and its bytes. */

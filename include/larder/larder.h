@@ -278,6 +278,8 @@ typedef struct larder_policy {
   const char *compression;   /* "zlib", "zstd", "lz4"; NULL: none */
   const char *seal;          /* "aes-256-gcm", "fernet"; NULL: none */
   const char *seal_fields;   /* names of the members that are sealed, each with a line break behind it; NULL: whole values */
+  const char *version;       /* what is written under another one is stale; NULL: none */
+  uint64_t keep_versions;    /* former values of an entry that are kept (<larder/versions.h>) */
 } larder_policy;
 LARDER_API void larder_ns_policy(const larder_ns *ns, larder_policy *out);
 /* The root's absolute path, or NULL for a cache without one. */

@@ -509,7 +509,9 @@ void larder_ns_policy(const larder_ns *ns, larder_policy *out) {
                          .kind = ns->policy.kind,
                          .compression = packs[ns->coding.policy.method],
                          .seal = seals[ns->coding.policy.seal],
-                         .seal_fields = ns->coding.fields};
+                         .seal_fields = ns->coding.fields,
+                         .version = ns->policy.version,
+                         .keep_versions = ns->policy.versions_max};
 }
 
 const char *larder_root(const larder *cache) { return cache ? cache->root : NULL; }

@@ -66,6 +66,74 @@ class Modified(CliCase):
             self.assertEqual(self.document("get", "demo", "k")["modified_ms"], 1795284000000)
 
 
+class Former(CliCase):
+    config = "cache: {namespaces: {conf: {ttl: 1h, keep_versions: 3}, demo: {ttl: 1h}}}\n"
+
+    def kept(self, key="k"):
+        document = self.document("versions", "conf", key)
+        self.assertIsNone(fits(shapes()["versions"], document))
+        return [(one["version"], one["present"]) for one in document["versions"]]
+
+    def fill(self, last=3):
+        for number in range(1, last + 1):
+            self.put("conf", "k", f"value {number}", "--version", str(number), "--tag", f"t{number}")
+
+    def test_they_are_listed_and_got(self):
+        self.expect(NOT_FOUND, "versions", "conf", "k")
+        self.fill(5)
+        self.assertEqual(self.kept(), [("5", True), ("4", False), ("3", False), ("2", False)])
+        lines = self.expect(DONE, "versions", "conf", "k").out.splitlines()
+        self.assertEqual([line.split()[0] for line in lines][0], "STAMP")
+        self.assertEqual(len(lines), 5)
+        self.assertIn("present", lines[1])
+        self.assertEqual(self.expect(DONE, "get", "conf", "k", "--version", "3").out, "value 3")
+        self.assertEqual(self.expect(DONE, "get", "conf", "k", "--version", "5").out, "value 5")
+        document = self.document("get", "conf", "k", "--version", "3")
+        self.assertIsNone(fits(shapes()["get"], document))
+        self.assertEqual((document["version"], document["tags"], document["bytes"]), ("3", ["t3"], 7))
+        self.assertIn("version 1 of k", self.expect(NOT_FOUND, "get", "conf", "k", "--version", "1").err)
+        self.expect(USAGE, "get", "conf", "k", "--version", "3", "--fresh")
+
+    def test_rolling_back(self):
+        self.fill()
+        document = self.document("rollback", "conf", "k")
+        self.assertIsNone(fits(shapes()["rollback"], document))
+        self.assertEqual(self.expect(DONE, "get", "conf", "k").out, "value 2")
+        self.assertEqual(self.document("get", "conf", "k")["tags"], ["t2"])
+        self.assertEqual(self.kept(), [("2", True), ("3", False), ("2", False), ("1", False)])
+        self.expect(DONE, "rollback", "conf", "k", "--version", "3")
+        self.assertEqual(self.expect(DONE, "get", "conf", "k").out, "value 3")
+        stamps = [one["stamp"] for one in self.document("versions", "conf", "k")["versions"]]
+        self.expect(DONE, "rollback", "conf", "k", "--stamp", str(stamps[3]))
+        self.assertEqual(self.expect(DONE, "get", "conf", "k").out, "value 2")
+        self.expect(NOT_FOUND, "rollback", "conf", "k", "--version", "9")
+        self.expect(USAGE, "rollback", "conf", "k", "--stamp", "x")
+        self.expect(NOT_FOUND, "rollback", "conf", "absent")
+
+    def test_without_keep_versions_the_hint_says_so(self):
+        self.put("demo", "k", "1")
+        self.put("demo", "k", "2")
+        self.assertIn("keep_versions", self.expect(NOT_FOUND, "rollback", "demo", "k").err)
+
+    def test_what_is_deleted_is_not_brought_back(self):
+        for how in (["del", "conf", "k"], ["purge", "--ns", "conf", "--confirm"], ["purge", "--ns", "conf", "--key", "k", "--confirm"]):
+            self.fill()
+            self.expect(DONE, *how)
+            self.expect(NOT_FOUND, "versions", "conf", "k")
+            self.expect(NOT_FOUND, "rollback", "conf", "k")
+
+    def test_the_companion_is_shown_nowhere(self):
+        self.fill()
+        self.assertEqual([one["ns"] for one in self.document("ls")["namespaces"]], ["conf", "demo"])
+        self.assertNotIn(".history", self.expect(DONE, "--json", "stats").out)
+        self.assertNotIn(".history", self.expect(DONE, "inspect").out)
+        self.expect(DONE, "validate")
+
+    def test_a_document_is_one(self):
+        self.fill()
+        json.loads(self.expect(DONE, "--json", "versions", "conf", "k").out)
+
+
 class NamespaceVersion(CliCase):
     def configure(self, version):
         with open(self.config_file, "w", encoding="utf-8") as file:
