@@ -207,8 +207,7 @@ static larder_err adopt(const adoption *of, const char *name) {
   lrd_ending ending;
   size_t stem_len = 0;
   lrd_buf key = {0};
-  if (!lrd_ending_find(base, strlen(base), &ending, &stem_len) || ending == LRD_ENDING_SEALED ||
-      ending == LRD_ENDING_ABSENT)
+  if (!lrd_ending_find(base, strlen(base), &ending, &stem_len) || ending == LRD_ENDING_SEALED || ending == LRD_ENDING_ABSENT)
     return LARDER_MISS;
   larder_err err = key_of(base, stem_len, &key);
   if (err == LARDER_OK) {
