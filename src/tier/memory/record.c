@@ -22,7 +22,7 @@ static uint8_t *extras_put_u64(uint8_t *at, uint64_t value) {
 }
 
 static uint8_t *extras_put_span(uint8_t *at, lrd_span span) {
-  memcpy(at, span.data, span.len);
+  if (span.len != 0) memcpy(at, span.data, span.len);
   return at + span.len;
 }
 
