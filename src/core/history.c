@@ -154,24 +154,31 @@ static larder_err copy_write(larder_ns *history, const lrd_op *op, const present
   return result == LARDER_OK ? change.result : result;
 }
 
-/* What is about to be replaced goes into the history. */
-static void keep(larder_ns *history, const lrd_change *change, const present *there) {
+/*
+ * What is about to be replaced goes into the history. LARDER_EBUSY: others were writing there for too long, and so the put may
+ * not go on; it does without history where that can't be written at all.
+ */
+static larder_err keep(larder_ns *history, const lrd_change *change, const present *there) {
   const lrd_op *op = &change->op;
   lrd_history_row row = {there->facts.stamp, there->value.len, lrd_span_of(there->facts.version, there->facts.version_len)};
   if (!there->there || there->facts.kind == LARDER_KIND_ABSENT || same_value(there, change)) {
-    return;
+    return LARDER_OK;
   }
   if (!there->readable) {
     tell_not_kept(op, "it can't be read");
-    return;
+    return LARDER_OK;
   }
   larder_err result = copy_write(history, op, there);
   if (result == LARDER_OK) {
     result = enter(history, op, &row);
   }
+  if (result == LARDER_EBUSY || result == LARDER_OLDER) {
+    return LARDER_EBUSY;
+  }
   if (result != LARDER_OK) {
     tell_not_kept(op, larder_err_text(result));
   }
+  return LARDER_OK;
 }
 
 /* --- changes ------------------------------------------------------------------------------------------------------------- */
@@ -181,7 +188,9 @@ static larder_err write_once(larder_ns *history, lrd_change *change, uint64_t as
   larder_err result = LARDER_OLDER;
   present_read(&change->op, &there);
   if (asked == 0 || (there.there && there.facts.stamp == asked)) {
-    keep(history, change, &there);
+    result = keep(history, change, &there);
+  }
+  if (result == LARDER_OK) {
     LRD_MOMENT(LRD_MOMENT_FORMER_KEPT);
     bool const unchecked = LRD_MUTATED(LRD_MUTATE_FORMER_UNCHECKED);
     change->only_stamp = there.there && !unchecked ? there.facts.stamp : 0;

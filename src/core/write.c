@@ -335,16 +335,22 @@ static bool restamp_forbidden(const write_run *run, size_t item) {
   return change->made && lrd_flight_overtaken(change->made, run->slots[slot_of_item(run, item)].version);
 }
 
-/* Whether there is something where there is to be nothing. The slot is owned; a tier that is away says no. */
-static bool not_absent(lrd_link *lowest, const lrd_change *change) {
+/*
+ * Of a change that wants nothing to be there: LARDER_OLDER when something is, a failure when it can't be told. The slot is
+ * owned. In a tier that is away, or under what is damaged, is nothing.
+ */
+static larder_err absent_check(lrd_link *lowest, const lrd_change *change) {
   larder_tier_entry entry;
   larder_tier_key key = lrd_op_link_key(&change->op, lowest);
-  if (!change->only_absent || !lrd_instance_answers(lowest->instance) ||
-      lrd_tier_get(&lowest->instance->tier, lowest->cell, &key, true, NULL, &entry) != LARDER_OK) {
-    return false;
+  if (!change->only_absent || !lrd_instance_answers(lowest->instance)) {
+    return LARDER_OK;
   }
-  lrd_tier_release(&lowest->instance->tier, &entry);
-  return true;
+  larder_err result = lrd_tier_get(&lowest->instance->tier, lowest->cell, &key, true, NULL, &entry);
+  if (result == LARDER_OK) {
+    lrd_tier_release(&lowest->instance->tier, &entry);
+    return LARDER_OLDER;
+  }
+  return result == LARDER_EBUSY || result == LARDER_ENOMEM ? result : LARDER_OK;
 }
 
 /* The authoritative tier. Items that lost to a stored stamp ahead of our clock are stamped anew above it. */
@@ -367,9 +373,7 @@ static void lowest_commits(write_run *run, lrd_link *link, larder_durability dur
       change->result = before < 0 ? before : LARDER_EAWAY;
       continue;
     }
-    if (not_absent(link, change)) {
-      change->result = LARDER_OLDER;
-    }
+    change->result = absent_check(link, change);
     if (change->verb < LRD_CHANGE_TOUCH) {
       continue;
     }

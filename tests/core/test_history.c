@@ -512,6 +512,7 @@ static void of_two_that_put_at_once_none_is_lost(void **state) {
         assert_non_null(done);
       }
       list l = list_of(&v[0], "k");
+      assert_int_equal(f->told, 0);
       assert_int_equal(l.len, WRITERS * PUTS);
       for (size_t i = 0; i < l.len; i++) {
         larder_version_wanted const which = {.size = sizeof which, .stamp = l.stamps[i]};

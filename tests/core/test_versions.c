@@ -218,6 +218,9 @@ static void child_of_another_version(void *context) {
 
 static void a_real_process_with_another_configuration(void **state) {
   fixture *f = *state;
+#ifdef __SANITIZE_THREAD__
+  skip(); /* a child of a process with threads may start none under that sanitizer, and a new cache does */
+#endif
   view v = open_view(f, "[memory, sqlite]", ", version: one");
   put(&v, "k", "of one");
   expect(&v, "k", "of one");
