@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bytes from a disk that may have changed under us: the head of a row (version, metadata, tags), the stored sums of the
- * statistics, and the coherence map that a root is joined by. Decoders answer or refuse; what they hand out lies within
- * what they were given, and a map that is believed can be used.
+ * Bytes from a disk that may have changed under us: the head of a row (version, metadata, tags), the list of former values,
+ * the stored sums of the statistics, and the coherence map that a root is joined by. Decoders answer or refuse; what they hand
+ * out lies within what they were given, and a map that is believed can be used.
  */
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "core/history.h"
 #include "core/slots_map.h"
 #include "stats/sums.h"
 #include "tier/sqlite/sqlite_inner.h"
@@ -57,6 +58,23 @@ static void try_sums(const uint8_t *data, size_t size, bool summed) {
   lrd_buf_fini(&out);
   lrd_buf_fini(&blob);
   lrd_sums_fini(&sums);
+}
+
+/* The list of an entry's former values; likewise. */
+static void try_history(const uint8_t *data, size_t size, bool summed) {
+  lrd_history_index index = {0};
+  lrd_buf bytes = {0};
+  lrd_buf again = {0};
+  uint64_t sum = lrd_sum64(data, size);
+  HOLDS(lrd_buf_append(&bytes, data, size) == LARDER_OK);
+  if (summed) HOLDS(lrd_buf_append(&bytes, &sum, sizeof sum) == LARDER_OK);
+  if (lrd_history_index_decode(bytes.data, bytes.len, &index) == LARDER_OK) {
+    HOLDS(lrd_history_index_encode(&index, &again) == LARDER_OK);
+    HOLDS(again.len == bytes.len && memcmp(again.data, bytes.data, again.len) == 0);
+  }
+  lrd_history_index_fini(&index);
+  lrd_buf_fini(&again);
+  lrd_buf_fini(&bytes);
 }
 
 /* The input is laid over the front of a map that was whole. */
@@ -121,6 +139,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     break;
   case 3:
     try_varint(data + 1, size - 1);
+    break;
+  case 5:
+    try_history(data + 1, size - 1, (data[0] & 8) != 0);
     break;
   default:
     try_row_head(data + 1, size - 1);
