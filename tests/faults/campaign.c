@@ -39,11 +39,11 @@ int64_t campaign_now_ns(void) {
 /* --- the judge ----------------------------------------------------------------------------------------------------------- */
 
 __attribute__((format(printf, 1, 2))) static void tell(const char *format, ...) {
-  bool first = false;
-  if (!atomic_compare_exchange_strong(&board->told, &first, true)) return;
+  unsigned const number = atomic_fetch_add(&board->told, 1);
+  if (number >= CAMPAIGN_TOLD) return;
   va_list args;
   va_start(args, format);
-  (void)vsnprintf(board->first, sizeof board->first, format, args);
+  (void)vsnprintf(board->sentences[number], sizeof board->sentences[number], format, args);
   va_end(args);
 }
 
@@ -69,7 +69,8 @@ static size_t value_of(unsigned space, unsigned key, char how, uint64_t at, char
   return len;
 }
 
-static void judge(unsigned space, unsigned key, uint64_t seen, const void *data, size_t len, const char *by) {
+/* kept: it is not only handed out to who waited for it, so that it is newer than all changes that were over before. */
+static void judge(unsigned space, unsigned key, uint64_t seen, const void *data, size_t len, bool kept, const char *by) {
   char head[120], wanted[VALUE_MAX], name[40] = "";
   unsigned number = 0;
   char how = 0;
@@ -89,7 +90,7 @@ static void judge(unsigned space, unsigned key, uint64_t seen, const void *data,
     tell("%s of %s %u by process %u is stale: %c of tick %llu, over at %llu, and %llu was known", by, campaign_spaces[space],
          key, process, how, at, (unsigned long long)end, (unsigned long long)seen);
   }
-  raise_horizon(space, key, at);
+  if (kept) raise_horizon(space, key, at);
 }
 
 /* --- calls --------------------------------------------------------------------------------------------------------------- */
@@ -111,7 +112,7 @@ static void do_get(unsigned space, unsigned key) {
   larder_err const result = larder_get(spaces[space], text, key_text(key, text), NULL, &value);
   if (result == LARDER_OK) {
     said(CALL_GET, SAID_OK);
-    judge(space, key, seen, value.data, value.len, "a get");
+    judge(space, key, seen, value.data, value.len, true, "a get");
     larder_value_release(&value);
   } else if (result == LARDER_MISS) {
     said(CALL_GET, SAID_MISS);
@@ -160,7 +161,7 @@ static void do_make(unsigned space, unsigned key, bool fresh) {
     said(CALL_MAKE, SAID_OK);
     atomic_fetch_add(&board->stale_served, value.stale);
     atomic_fetch_add(&board->made, strcmp(value.tier, "made") == 0);
-    judge(space, key, seen, value.data, value.len, "a get_or_make");
+    judge(space, key, seen, value.data, value.len, strcmp(value.tier, "made") != 0, "a get_or_make");
     larder_value_release(&value);
   } else if ((!by_callback && excused(&board->origin_bad, &board->origin_bad_ns, began_ns)) ||
              (result == LARDER_EAWAY && excused(&board->stopped, &board->stopped_ns, began_ns))) {
@@ -227,7 +228,7 @@ static bool listed(void *context, const larder_listed *entry) {
   char text[12];
   unsigned const space = ((listing *)context)->space;
   (void)snprintf(text, sizeof text, "%.*s", (int)entry->key_len, (const char *)entry->key);
-  judge(space, (unsigned)strtoul(text, NULL, 10) % CAMPAIGN_KEYS, 0, entry->value, entry->facts->value_len, "a listing");
+  judge(space, (unsigned)strtoul(text, NULL, 10) % CAMPAIGN_KEYS, 0, entry->value, entry->facts->value_len, true, "a listing");
   return !atomic_load(&board->over);
 }
 

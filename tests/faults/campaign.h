@@ -21,6 +21,7 @@
 #define CAMPAIGN_KEYS      24u /* the lower half made by a callback, the upper by the origin */
 #define CAMPAIGN_TICKS     (UINT64_C(1) << 22)
 #define CAMPAIGN_THREADS   3u
+#define CAMPAIGN_TOLD      10u
 #define CAMPAIGN_FULLS     3u /* places that can be full: the database, the log of files, everything */
 
 typedef enum campaign_call { CALL_GET, CALL_MAKE, CALL_PUT, CALL_DELETE, CALL_LIST, CALL_COUNT } campaign_call;
@@ -53,8 +54,8 @@ typedef struct campaign_board {
   _Atomic int64_t recovery_ms;
   _Atomic uint64_t said[CALL_COUNT][SAID_COUNT];
   _Atomic uint64_t stale_served, made, torn, stale;
-  _Atomic bool told;
-  char first[400];
+  _Atomic unsigned told;
+  char sentences[CAMPAIGN_TOLD][400]; /* of what went wrong, the first */
   _Atomic uint64_t horizons[CAMPAIGN_PROCESSES][CAMPAIGN_SPACES][CAMPAIGN_KEYS];
   _Atomic uint64_t ends[CAMPAIGN_TICKS]; /* of puts, by their tick */
 } campaign_board;
