@@ -221,8 +221,8 @@ static void a_file_that_is_none_of_ours_is_made_anew(void **state) {
     r->of[2] = NULL;
     free(bytes);
   }
-  r->of[2] = open_row(r, 2); /* and one that is ours is not */
-  assert_int_equal(lrd_leases_held(r->of[2]), 1);
+  r->of[3] = open_row(r, 3); /* and one that is ours is not */
+  assert_int_equal(lrd_leases_held(r->of[3]), 1);
   free(path);
 }
 
