@@ -7,7 +7,7 @@ serves TLS with a certificate for 127.0.0.1, and with one for another name. It r
 asked: `count PATH`, `header PATH NAME` (of the last request for it), `waiting` (requests that hang or drip), `change` (what
 /etag and /modified hand out becomes another version), `to NAME URL` (where /to/NAME redirects), `bytes PATH` (of the bodies sent
 for it), `most` (requests at once since this was asked last), `times PREFIX` (when requests for such paths came, in
-milliseconds), `switch NAME HOW` (what /switch/NAME and, as `ticks`, /tick do), `release` (whoever waits at /hold is answered),
+milliseconds), `switch NAME HOW` (what /switch/NAME and, as `ticks`, /tick do), `release NAME` (whoever waits at /hold/NAME is answered),
 `clock FILE` (where /tick reads a count). Each is answered by one line. It ends when standard input does."""
 import collections
 import email.utils
@@ -31,7 +31,7 @@ body_bytes = collections.Counter()
 arrivals = []
 state = {"version": 1, "waiting": 0, "inside": 0, "most": 0, "clock": None}
 closing = threading.Event()
-released = threading.Event()
+released = set()
 SHORT = 0.01
 
 
@@ -216,7 +216,7 @@ class Origin(http.server.BaseHTTPRequestHandler):
         """Answers once it is released."""
         with lock:
             state["waiting"] += 1
-        while not released.is_set() and not closing.wait(SHORT):
+        while name not in released and not closing.wait(SHORT):
             pass
         with lock:
             state["waiting"] -= 1
@@ -356,7 +356,7 @@ def answer_control(words):
             switches[words[1]] = words[2]
             return "done"
         if words[0] == "release":
-            released.set()
+            released.add(words[1])
             return "done"
         if words[0] == "clock":
             with open(words[1], "rb") as file:
