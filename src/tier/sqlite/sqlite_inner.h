@@ -374,6 +374,8 @@ larder_err lrd_sqlite_turn_lock(sqlite_tier *tier);
 void lrd_sqlite_turn_unlock(sqlite_tier *tier);
 void lrd_sqlite_totals_read(const sqlite_board *board, uint32_t space, sqlite_totals *out);
 void lrd_sqlite_totals_write(sqlite_tier *tier, uint32_t space, const sqlite_totals *totals);
+/* The board counted for a database that is not the one at the path any more: the next transaction counts anew. */
+void lrd_sqlite_totals_doubt(sqlite_board *board);
 int lrd_sqlite_totals_recount(sqlite3 *db, sqlite_totals *totals);
 /* The row that a statement of all facts stands on. */
 void lrd_sqlite_totals_add(sqlite_totals *totals, sqlite3_stmt *statement);

@@ -288,6 +288,8 @@ static void tier_close(void *self) {
     (void)lrd_sqlite_access_flush(tier);
     if (lrd_sqlite_board_closing(tier) && atomic_load(&tier->board->marked)) leave_clean(tier);
     (void)lrd_sqlite_sync_upto(tier, atomic_load(&tier->board->commits) + 1);
+  } else if (!tier->read_only && tier->board != NULL) {
+    lrd_sqlite_totals_doubt(tier->board);
   }
   tier_release(tier);
 }
