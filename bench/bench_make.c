@@ -99,7 +99,7 @@ static void hit_row(const char *scratch, size_t rounds) {
                         {.name = "larder_get", .round = round_hits_got, .context = &side}};
   bench_side *turn[] = {&sides[0], &sides[1]};
   bench_turns(turn, 2, rounds);
-  bench_row const row = {"make_hit", "get_or_make that hits memory, beside a plain get", "ns", BENCH_AT_MOST, 2.0, false};
+  bench_row const row = {"make_hit", "get_or_make that hits memory, beside a plain get", "ns", BENCH_AT_MOST, 2.5, false};
   bench_row_sides(&row, &sides[0], &sides[1], rounds);
   side_close(&side);
 }
