@@ -86,7 +86,8 @@ typedef struct sqlite_board {
   _Atomic uint64_t marked;     /* meta.clean is 0 */
   _Atomic uint64_t damaged;    /* damage was met: who opens it alone quarantines it */
   _Atomic uint64_t spaces_end; /* above every space's number */
-  uint64_t reserved[37];
+  _Atomic uint64_t db_ino;     /* of the database that whoever was alone has opened; 0: not known */
+  uint64_t reserved[36];
   struct {
     _Atomic uint64_t word[4];
   } totals[LRD_SQLITE_SPACES_MAX];
