@@ -237,8 +237,8 @@ static void do_list(unsigned space) {
   larder_err const result = larder_list(spaces[space], NULL, true, 0, NULL, listed, &context);
   if (result == LARDER_OK) {
     said(CALL_LIST, SAID_OK);
-  } else if (result == LARDER_EAWAY || result == LARDER_EBUSY) {
-    said(CALL_LIST, SAID_EXCUSED);
+  } else if (result == LARDER_EAWAY || result == LARDER_EBUSY || result == LARDER_ENOSPC) {
+    said(CALL_LIST, SAID_EXCUSED); /* better than half a listing */
   } else {
     wrong(CALL_LIST, space, 0, result, "");
   }

@@ -175,6 +175,9 @@ class Stampede(OriginCase):
             self.assertEqual(self.figure(user, "make_overtaken", "plain"), number + 1)
 
     def test_a_fork_while_flights_are_under_way(self):
+        with open(os.path.join(BUILD, "CMakeCache.txt"), encoding="utf-8") as file:
+            if "LARDER_SANITIZE:STRING=thread" in file.read():
+                self.skipTest("the thread sanitizer loses count of threads begun in a forked child")
         user = self.user()
         user.ask("start", "plain", "hold/parent")
         self.origin.wait(1, "waiting")
