@@ -328,6 +328,7 @@ static larder_err makers_start(larder *cache, larder_error *err) {
     if (lrd_leases_open(&params, &cache->leases, &why) != LARDER_OK) {
       lrd_log_write(&cache->log, LRD_LOG_WARN, "leases.away", "other processes may make the same keys: %s", why.message);
     }
+    lrd_slots_leases_tell(cache->slots, cache->leases ? lrd_leases_inode(cache->leases) : 0);
   }
   larder_err result = lrd_makers_open(cache);
   return result == LARDER_OK ? LARDER_OK : lrd_fail(err, result, 0, ROOM, "out of memory");

@@ -82,6 +82,7 @@ struct larder_ns {
   _Atomic bool health_looked;  /* whether there are, when it was opened; since then the keeper does */
   struct lrd_checker *checker; /* NULL: its policy has no check */
 
+  _Atomic bool makes;             /* values of it have been made here, or can be */
   larder_make make;               /* NULL: no maker is configured */
   void *maker;                    /* its context */
   uint32_t makings;               /* under way that count against maker.parallel; the pool's */

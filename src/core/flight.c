@@ -23,8 +23,9 @@ typedef struct failure {
 
 typedef struct chain {
   lrd_mutex mutex;
-  lrd_cond landed;
+  lrd_cond landed; /* a flight has, or one has been let go */
   lrd_flight *first;
+  lrd_changing *changing;
   failure failures[FAILURES];
 } chain;
 
@@ -47,7 +48,7 @@ struct lrd_flight {
   unsigned aboard;
   bool landed;
   _Atomic bool overtaken;
-  bool held; /* the chain's mutex is the leader's */
+  bool storing; /* held: who would change the key waits */
   bool leased;
   bool goes_without; /* no lease was to be had: the slot's token tells instead */
   lrd_lease lease;
@@ -135,10 +136,12 @@ bool lrd_flight_overtaken(const lrd_flight *flight, uint64_t version) {
   if (atomic_load(&flight->overtaken)) {
     return true;
   }
-  if (flight->leased) {
-    return lrd_lease_overtaken(flight->of->leases, &flight->lease);
+  if (flight->leased && lrd_lease_overtaken(flight->of->leases, &flight->lease)) {
+    return true;
   }
-  return flight->goes_without && version != flight->token;
+  /* Where not everybody tells this table the slot does, though neighbours move that, too. */
+  bool const told_by_all = flight->leased && lrd_slots_leases_shared(flight->ns->cache->slots);
+  return (flight->leased || flight->goes_without) && !told_by_all && version != flight->token;
 }
 
 /* Whether what it brings may be handed to who comes now. Under the chain's lock. */
@@ -168,6 +171,16 @@ static void failure_note(lrd_flight *flight, const lrd_landing *landing, int64_t
   memcpy(best->reason, landing->reason, strnlen(landing->reason, sizeof best->reason - 1));
 }
 
+/* It could be made after all. Under the chain's lock. */
+static void failure_forget(const lrd_flight *flight) {
+  for (size_t i = 0; i < FAILURES; i++) {
+    failure *at = &flight->chain->failures[i];
+    if (at->hash == flight->hash) {
+      at->until_ns = 0;
+    }
+  }
+}
+
 /* The lease of a flight that has landed; it ends once its chain is unlocked. */
 typedef struct ending {
   bool leased;
@@ -183,6 +196,9 @@ static ending land(lrd_flight *flight, int64_t failed_until_ns) {
     end.lease = flight->lease;
   } else if (failed_until_ns != 0) {
     failure_note(flight, &flight->landing, failed_until_ns);
+  }
+  if (flight->landing.result >= 0 && !flight->landing.look) {
+    failure_forget(flight);
   }
   lrd_flight **at = &flight->chain->first;
   while (*at != flight) {
@@ -226,6 +242,9 @@ larder_err lrd_flight_board(lrd_flights *flights, const lrd_op *op, int64_t dead
     flight = NULL;
   }
   *how_out = !flight ? LRD_FLIGHT_LEADS : of_use(flight) ? LRD_FLIGHT_JOINS : LRD_FLIGHT_OVERTAKEN;
+  if (flight && deadline_ns > flight->deadline_ns) {
+    flight->deadline_ns = deadline_ns;
+  }
   if (!flight) {
     flight = flight_new(flights, of, op, deadline_ns);
   }
@@ -279,7 +298,7 @@ lrd_flight *lrd_flight_led(void) { return led; }
 
 void lrd_flight_lead(lrd_flight *flight) {
   flight->outer = led;
-  if (led) {
+  if (led && led->of == flight->of) {
     lrd_lock(&flight->of->waits_mutex);
     led->waits_for = flight;
     lrd_unlock(&flight->of->waits_mutex);
@@ -290,7 +309,7 @@ void lrd_flight_lead(lrd_flight *flight) {
 void lrd_flight_lead_end(lrd_flight *flight) {
   LRD_ASSERT(led == flight);
   led = flight->outer;
-  if (led) {
+  if (led && led->of == flight->of) {
     lrd_lock(&flight->of->waits_mutex);
     led->waits_for = NULL;
     lrd_unlock(&flight->of->waits_mutex);
@@ -308,7 +327,7 @@ static bool is_mine(const lrd_flight *flight) {
 /* Says that the innermost flight of this thread waits for this one. False: that would be for ever. */
 static bool wait_begin(lrd_flight *flight) {
   lrd_mutex *mutex = &flight->of->waits_mutex;
-  if (!led) {
+  if (!led || led->of != flight->of) { /* circles through several caches are not noticed */
     return true;
   }
   lrd_lock(mutex);
@@ -324,7 +343,7 @@ static bool wait_begin(lrd_flight *flight) {
 }
 
 static void wait_end(const lrd_flight *flight) {
-  if (led) {
+  if (led && led->of == flight->of) {
     lrd_lock(&flight->of->waits_mutex);
     led->waits_for = NULL;
     lrd_unlock(&flight->of->waits_mutex);
@@ -372,18 +391,30 @@ const lrd_landing *lrd_flight_landing(const lrd_flight *flight) { return &flight
 bool lrd_flight_take_lease(lrd_flight *flight, const lrd_lease *lease, uint64_t token) {
   lrd_lock(&flight->chain->mutex);
   bool const goes_on = !flight->landed;
+  flight->token = token;
   if (goes_on && lease) {
     flight->lease = *lease;
     flight->leased = true;
   } else if (goes_on) {
-    flight->token = token;
     flight->goes_without = true;
   }
   lrd_unlock(&flight->chain->mutex);
   return goes_on;
 }
 
-int64_t lrd_flight_deadline(const lrd_flight *flight) { return flight->deadline_ns; }
+int64_t lrd_flight_deadline(lrd_flight *flight) {
+  lrd_lock(&flight->chain->mutex);
+  int64_t const deadline_ns = flight->deadline_ns;
+  lrd_unlock(&flight->chain->mutex);
+  return deadline_ns;
+}
+
+bool lrd_flight_has_landed(lrd_flight *flight) {
+  lrd_lock(&flight->chain->mutex);
+  bool const landed = flight->landed;
+  lrd_unlock(&flight->chain->mutex);
+  return landed;
+}
 
 /* Facts whose version, metadata and tags are the flight's own; without them where there is no memory. */
 static larder_facts facts_own(lrd_flight *flight, const larder_facts *facts) {
@@ -422,19 +453,29 @@ bool lrd_flight_land(lrd_flight *flight, const lrd_landing *landing, uint8_t *va
   return true;
 }
 
+static bool same_key(const lrd_op *op, const lrd_flight *flight) {
+  return op->hash == flight->hash && op->ns == flight->ns && op->key_len == flight->key_len &&
+         memcmp(op->key, flight->key, op->key_len) == 0;
+}
+
 bool lrd_flight_hold(lrd_flight *flight) {
-  lrd_lock(&flight->chain->mutex);
-  if (!atomic_load(&flight->overtaken) && !flight->landed) {
-    flight->held = true;
-    return true;
+  chain *of = flight->chain;
+  lrd_lock(&of->mutex);
+  const lrd_changing *changing = of->changing;
+  while (changing && !same_key(changing->op, flight)) {
+    changing = changing->next;
   }
-  lrd_unlock(&flight->chain->mutex);
-  return false;
+  flight->storing = !changing && !atomic_load(&flight->overtaken) && !flight->landed;
+  bool const held = flight->storing;
+  lrd_unlock(&of->mutex);
+  return held;
 }
 
 void lrd_flight_let_go(lrd_flight *flight) {
-  LRD_ASSERT(flight->held);
-  flight->held = false;
+  lrd_lock(&flight->chain->mutex);
+  LRD_ASSERT(flight->storing);
+  flight->storing = false;
+  pthread_cond_broadcast(&flight->chain->landed);
   lrd_unlock(&flight->chain->mutex);
 }
 
@@ -450,6 +491,42 @@ void lrd_flights_overtake(lrd_flights *flights, const lrd_op *op) {
   if (flight) {
     atomic_store(&flight->overtaken, true);
   }
+  lrd_unlock(&of->mutex);
+}
+
+/* Marks the key's flight, once it is not being stored. Under the chain's lock. */
+static void overtake_when_stored(chain *of, const lrd_op *op) {
+  lrd_flight *flight = find(of, op);
+  while (flight && flight->storing) {
+    (void)pthread_cond_wait(&of->landed, &of->mutex);
+    flight = find(of, op);
+  }
+  if (flight) {
+    atomic_store(&flight->overtaken, true);
+  }
+}
+
+void lrd_flights_change_begin(lrd_flights *flights, const lrd_op *op, lrd_changing *changing) {
+  chain *of = chain_of(flights, op->hash);
+  lrd_lock(&of->mutex);
+  overtake_when_stored(of, op);
+  *changing = (lrd_changing){of->changing, op};
+  of->changing = changing;
+  lrd_unlock(&of->mutex);
+}
+
+void lrd_flights_change_end(lrd_flights *flights, lrd_changing *changing) {
+  chain *of = chain_of(flights, changing->op->hash);
+  lrd_lock(&of->mutex);
+  lrd_flight *flight = find(of, changing->op);
+  if (flight) {
+    atomic_store(&flight->overtaken, true);
+  }
+  lrd_changing **at = &of->changing;
+  while (*at != changing) {
+    at = &(*at)->next;
+  }
+  *at = changing->next;
   lrd_unlock(&of->mutex);
 }
 

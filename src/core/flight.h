@@ -33,6 +33,7 @@ void lrd_flights_abandon(lrd_flights *flights);
 typedef struct lrd_landing {
   larder_err result;    /* LARDER_OK with a value or `look`; LARDER_MISS: there is no such thing; or why it failed */
   bool look;            /* it is kept: look for it */
+  bool held_elsewhere;  /* another process makes it, and the leader would not wait: LARDER_EBUSY to who says so, too */
   bool told;            /* it failed a moment ago already, and was not tried again */
   bool cut;             /* its deadline passed */
   const uint8_t *value; /* borrowed while aboard */
@@ -47,7 +48,7 @@ typedef enum lrd_boarding {
   LRD_FLIGHT_OVERTAKEN /* one that is of no use any more: wait until it has landed, and board again */
 } lrd_boarding;
 
-/* Aboard the key's flight, which begins if there is none. deadline_ns: by boot time, of one that begins. */
+/* Aboard the key's flight, which begins if there is none. deadline_ns: by boot time; whoever joins may make it later. */
 LARDER_MUST_CHECK larder_err lrd_flight_board(lrd_flights *flights, const lrd_op *op, int64_t deadline_ns, lrd_flight **out,
                                               lrd_boarding *how_out);
 /* Aboard the key's flight if there is one; NULL else. */
@@ -73,9 +74,11 @@ void lrd_flight_lead_end(lrd_flight *flight);
 /* The innermost that this thread leads, or NULL. */
 lrd_flight *lrd_flight_led(void);
 
-/* Hands it the lease of its key, or NULL and the slot's token where it has to do without. False: it was cut. */
+/* Hands it the lease of its key, or NULL where it has to do without, and the slot's token. False: it was cut. */
 bool lrd_flight_take_lease(lrd_flight *flight, const lrd_lease *lease, uint64_t token);
-int64_t lrd_flight_deadline(const lrd_flight *flight);
+int64_t lrd_flight_deadline(lrd_flight *flight);
+/* Whether it was cut, or given up. */
+bool lrd_flight_has_landed(lrd_flight *flight);
 /*
  * Takes over the value (from lrd_alloc; NULL: none) and copies facts and reason of the landing. The flight is out of the table
  * before those who wait are told, and its lease ends after that; a failure is kept until failed_until_ns (boot time; 0: not).
@@ -84,7 +87,10 @@ int64_t lrd_flight_deadline(const lrd_flight *flight);
 bool lrd_flight_land(lrd_flight *flight, const lrd_landing *landing, uint8_t *value, int64_t failed_until_ns);
 /* Whether the key was changed since: by the owner of its slot, who stands at `version`. */
 bool lrd_flight_overtaken(const lrd_flight *flight, uint64_t version);
-/* Of a memory-only namespace: false when it was overtaken; else nobody overtakes it before lrd_flight_let_go. */
+/*
+ * Of a memory-only namespace: false when it was overtaken, or its key is being changed; else who wants to change it waits for
+ * lrd_flight_let_go.
+ */
 bool lrd_flight_hold(lrd_flight *flight);
 void lrd_flight_let_go(lrd_flight *flight);
 
@@ -92,6 +98,13 @@ void lrd_flight_let_go(lrd_flight *flight);
 
 /* The key was changed, or is about to be. A load where nothing is under way. */
 void lrd_flights_overtake(lrd_flights *flights, const lrd_op *op);
+/* A change of a key of a memory-only namespace under way: between these none of its makings is stored. */
+typedef struct lrd_changing {
+  struct lrd_changing *next;
+  const lrd_op *op;
+} lrd_changing;
+void lrd_flights_change_begin(lrd_flights *flights, const lrd_op *op, lrd_changing *changing);
+void lrd_flights_change_end(lrd_flights *flights, lrd_changing *changing);
 /* Everything in the namespace is. */
 void lrd_flights_overtake_all(lrd_flights *flights, const larder_ns *ns);
 /* Cuts what is past its deadline; how many. */

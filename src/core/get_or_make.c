@@ -34,6 +34,9 @@ typedef struct call {
   kept of;
   int64_t began_ns;
   larder_err locked; /* it is there and can't be opened, LARDER_EKEY or LARDER_EFORMAT: nobody makes it over that */
+  bool leads;        /* the flight that it waits for */
+  bool waited;       /* for somebody else's making */
+  bool found;        /* somebody has made it since the call began */
   bool look_again;   /* what a flight brought is kept, or of no use to this call */
   larder_value *out;
   larder_error *err;
@@ -56,7 +59,7 @@ static void look(call *c) {
 static bool in_window(const call *c, stale_window window) {
   const lrd_config_ns *policy = &ns_of(c)->policy;
   int64_t const ms = window == WINDOW_REVALIDATE ? policy->stale_while_revalidate_ms : policy->stale_if_error_ms;
-  return c->of.there && c->of.value.stale && !absent(&c->of) &&
+  return ms > 0 && c->of.there && c->of.value.stale && !absent(&c->of) &&
          lrd_wall_ms(ns_of(c)->cache->clock) - ms < c->of.facts.expires_soft_ms;
 }
 
@@ -81,13 +84,17 @@ static larder_err answer_miss(const call *c, larder_err result) {
   return result;
 }
 
+static bool in_any_window(const call *c) { return in_window(c, WINDOW_ERROR) || in_window(c, WINDOW_REVALIDATE); }
+
 /* What may be served instead of what was not made, if there is such a thing. */
 static bool answer_stale(call *c) {
   look(c);
-  if (!c->of.there || absent(&c->of) || (c->of.value.stale && !in_window(c, WINDOW_ERROR))) {
+  if (!c->of.there || absent(&c->of) || (c->of.value.stale && !in_any_window(c))) {
     return false;
   }
-  count(c, LRD_STAT_STALE_ON_ERROR);
+  if (c->of.value.stale) {
+    count(c, LRD_STAT_STALE_ON_ERROR);
+  }
   return answer(c) == LARDER_OK;
 }
 
@@ -156,6 +163,7 @@ static void make_behind(const call *c, bool early) {
   lrd_flight *flight = NULL;
   lrd_boarding how;
   behind.behind = true;
+  behind.patience_ns = INT64_MAX;
   behind.seen_stamp = c->of.facts.stamp;
   behind.fresh = early;
   if (failed_lately(&behind) ||
@@ -192,6 +200,12 @@ static bool drawn_early(const call *c) {
 
 /* --- the flight ---------------------------------------------------------------------------------------------------------- */
 
+/* A span of the call's options: 0 means the namespace's, of which 0 is none. */
+static int64_t span_ns(int64_t asked_ms, int64_t configured_ms) {
+  int64_t const ms = asked_ms != 0 ? asked_ms : configured_ms;
+  return ms <= 0 || ms > INT64_MAX / MS ? INT64_MAX : ms * MS;
+}
+
 static int64_t left_ns(const call *c, int64_t most_ns) {
   int64_t const gone = lrd_mono_ns(ns_of(c)->cache->clock) - c->began_ns;
   return most_ns == INT64_MAX ? INT64_MAX : most_ns > gone ? most_ns - gone : 0;
@@ -199,14 +213,16 @@ static int64_t left_ns(const call *c, int64_t most_ns) {
 
 int64_t lrd_wanted_deadline(const lrd_wanted *wanted) {
   int64_t const now_ns = lrd_boot_ns(wanted->op.ns->cache->clock);
-  return wanted->hard_ns > INT64_MAX - now_ns ? LRD_NO_DEADLINE : now_ns + wanted->hard_ns;
+  int64_t const configured_ns = span_ns(0, wanted->op.ns->policy.maker.hard_timeout_ms);
+  int64_t const most_ns = wanted->hard_ns > configured_ns ? wanted->hard_ns : configured_ns;
+  return most_ns > INT64_MAX - now_ns ? LRD_NO_DEADLINE : now_ns + most_ns;
 }
 
 static larder_err value_from_flight(const call *c, lrd_flight *flight) {
   const lrd_landing *landing = lrd_flight_landing(flight);
   lrd_found *found = lrd_alloc_zero(1, sizeof *found);
   if (!found) {
-    return LARDER_ENOMEM;
+    return lrd_fail(c->err, LARDER_ENOMEM, 0, ROOM, "out of memory");
   }
   *found = (lrd_found){.ns = ns_of(c), .flight = flight};
   found->entry.value = landing->value;
@@ -216,12 +232,26 @@ static larder_err value_from_flight(const call *c, lrd_flight *flight) {
   return LARDER_OK;
 }
 
+/* It has not landed, and more is not waited. */
+static larder_err too_long(call *c) {
+  if (answer_stale(c)) {
+    return LARDER_OK;
+  }
+  return answer_miss(c, c->wanted.no_wait ? lrd_fail(c->err, LARDER_EBUSY, 0, ROOM, "somebody else is making it")
+                                          : lrd_fail(c->err, LARDER_EAWAY, 0, ROOM, "it was not made within %lld ms",
+                                                     (long long)(c->wanted.hard_ns / MS)));
+}
+
 static larder_err landed(call *c, lrd_flight *flight) {
   const lrd_landing *landing = lrd_flight_landing(flight);
   larder_err result = landing->result;
-  if (landing->look) {
+  if (landing->look || (landing->held_elsewhere && !c->leads)) {
+    c->found = c->found || landing->look;
     c->look_again = true;
     return LARDER_MISS;
+  }
+  if (landing->held_elsewhere) {
+    return too_long(c);
   }
   if (result == LARDER_OK) {
     return answer_miss(c, value_from_flight(c, flight));
@@ -238,26 +268,21 @@ static larder_err landed(call *c, lrd_flight *flight) {
   return answer_miss(c, lrd_fail(c->err, result, 0, ROOM, "%s", landing->reason));
 }
 
-/* It has not landed, and more is not waited. */
-static larder_err too_long(call *c) {
-  if (answer_stale(c)) {
-    return LARDER_OK;
-  }
-  return answer_miss(c, c->wanted.no_wait ? lrd_fail(c->err, LARDER_EBUSY, 0, ROOM, "somebody else is making it")
-                                          : lrd_fail(c->err, LARDER_EAWAY, 0, ROOM, "it was not made within %lld ms",
-                                                     (long long)(c->wanted.hard_ns / MS)));
-}
-
 static larder_err wait_aboard(call *c, lrd_flight *flight, lrd_boarding how) {
-  bool const stale_will_do = in_window(c, WINDOW_ERROR);
+  lrd_pool *pool = ns_of(c)->cache->makers->pool;
+  bool const stale_will_do = in_any_window(c);
   bool const at_once = c->wanted.no_wait && how != LRD_FLIGHT_LEADS;
   int64_t const soft_ns = stale_will_do && c->wanted.soft_ns < c->wanted.hard_ns ? c->wanted.soft_ns : c->wanted.hard_ns;
+  lrd_pool_wait_begin(pool);
   lrd_flight_end end = lrd_flight_wait(flight, at_once ? 0 : left_ns(c, soft_ns));
+  lrd_pool_wait_end(pool);
   if (end == LRD_FLIGHT_WAITED && stale_will_do && answer_stale(c)) {
     return LARDER_OK;
   }
   if (end == LRD_FLIGHT_WAITED && !at_once && soft_ns < c->wanted.hard_ns) { /* what was stale has been deleted */
+    lrd_pool_wait_begin(pool);
     end = lrd_flight_wait(flight, left_ns(c, c->wanted.hard_ns));
+    lrd_pool_wait_end(pool);
   }
   if (end == LRD_FLIGHT_CIRCLE) {
     return answer_miss(
@@ -275,7 +300,7 @@ static larder_err wait_aboard(call *c, lrd_flight *flight, lrd_boarding how) {
  * where this thread makes something already: a making that waits for another thread's place might wait for its own.
  */
 static bool leads_here(const call *c) {
-  bool const may_return = c->wanted.hard_ns != INT64_MAX || (c->wanted.soft_ns != INT64_MAX && in_window(c, WINDOW_ERROR));
+  bool const may_return = c->wanted.hard_ns != INT64_MAX || (c->wanted.soft_ns != INT64_MAX && in_any_window(c));
   return !c->wanted.lasting || !may_return || lrd_flight_led();
 }
 
@@ -286,8 +311,9 @@ static void lead(const call *c, lrd_flight *flight) {
     (void)lead_on_pool(flight, &c->wanted);
     return;
   }
-  if (!nested && !lrd_pool_place(pool, ns_of(c), c->wanted.hard_ns)) {
-    flight_give_up(flight, LARDER_EBUSY, "all places of the maker were taken until the hard time-out");
+  if (!nested && !lrd_pool_place(pool, ns_of(c), c->wanted.no_wait ? 0 : left_ns(c, c->wanted.patience_ns))) {
+    lrd_landing const landing = {.result = LARDER_EBUSY, .held_elsewhere = true, .reason = "all places of the maker are taken"};
+    (void)lrd_flight_land(flight, &landing, NULL, 0);
     return;
   }
   lrd_making_run(flight, &c->wanted);
@@ -308,14 +334,19 @@ static larder_err fly(call *c) {
   if (!wanted->make) {
     return answer_miss(c, nobody_makes(c));
   }
+  wanted->patience_ns = wanted->no_wait                                         ? 0
+                        : in_any_window(c) && wanted->soft_ns < wanted->hard_ns ? wanted->soft_ns
+                                                                                : wanted->hard_ns;
   wanted->seen_stamp = c->of.there ? c->of.facts.stamp : 0;
   larder_err result = lrd_flight_board(ns_of(c)->cache->flights, &wanted->op, lrd_wanted_deadline(wanted), &flight, &how);
   if (result != LARDER_OK) {
     return answer_miss(c, lrd_fail(c->err, result, 0, ROOM, "out of memory"));
   }
-  if (how == LRD_FLIGHT_LEADS) {
+  c->leads = how == LRD_FLIGHT_LEADS;
+  if (c->leads) {
     lead(c, flight);
-  } else {
+  } else if (!c->waited) {
+    c->waited = true; /* a lookup counts once, however often it has to */
     count(c, LRD_STAT_MAKE_JOINED);
   }
   result = wait_aboard(c, flight, how);
@@ -326,6 +357,11 @@ static larder_err fly(call *c) {
 /* --- the call ------------------------------------------------------------------------------------------------------------ */
 
 static bool somebody_flies(const call *c) {
+  larder *cache = ns_of(c)->cache;
+  lrd_lease_seen seen;
+  if (cache->leases && lrd_ns_coherent(ns_of(c)) && lrd_lease_look(cache->leases, c->wanted.op.hash, &seen) && seen.held) {
+    return true;
+  }
   lrd_flight *flight = lrd_flight_find(ns_of(c)->cache->flights, &c->wanted.op);
   if (flight) {
     lrd_flight_leave(flight);
@@ -354,12 +390,6 @@ static bool kept_will_do(call *c, larder_err *result_out) {
   }
   *result_out = answer(c);
   return true;
-}
-
-/* A span of the call's options: 0 means the namespace's, of which 0 is none. */
-static int64_t span_ns(int64_t asked_ms, int64_t configured_ms) {
-  int64_t const ms = asked_ms != 0 ? asked_ms : configured_ms;
-  return ms <= 0 || ms > INT64_MAX / MS ? INT64_MAX : ms * MS;
 }
 
 static larder_err wanted_init(larder_ns *ns, const void *key, size_t key_len, const larder_make_options *options,
@@ -409,8 +439,9 @@ larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len, co
     return lrd_fail(err, result, 0, ROOM, "%s", larder_err_text(result));
   }
   c.began_ns = lrd_mono_ns(ns->cache->clock);
-  bool takes_kept = !c.wanted.fresh;
+  atomic_store_explicit(&ns->makes, true, memory_order_release);
   do {
+    bool const takes_kept = !c.wanted.fresh || c.found;
     c.look_again = false;
     look(&c);
     if (takes_kept && c.locked != LARDER_OK) {
@@ -418,7 +449,6 @@ larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len, co
     } else if (!takes_kept || !kept_will_do(&c, &result)) {
       result = fly(&c);
     }
-    takes_kept = true;
   } while (c.look_again);
   larder_value_release(&c.of.value);
   return result;

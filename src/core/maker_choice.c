@@ -109,6 +109,7 @@ larder_err lrd_ns_maker_open(larder_ns *ns, larder_error *err) {
     result = named_open(ns, err);
     break;
   }
+  atomic_store(&ns->makes, ns->make != NULL);
   /* What is wrong with it stands in the configuration. */
   return result == LARDER_EINVAL ? LARDER_ECONFIG : result;
 }

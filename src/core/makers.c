@@ -49,6 +49,7 @@ void lrd_makers_quiet(larder *cache) {
 void lrd_makers_resume(larder *cache) {
   if (cache->makers) {
     atomic_store(&cache->makers->cancel.closing, false);
+    lrd_pool_refill(cache->makers->pool);
   }
 }
 

@@ -48,10 +48,11 @@ typedef struct lrd_wanted {
   bool on_pool;    /* on a thread of ours */
   int64_t soft_ns; /* INT64_MAX: for ever */
   int64_t hard_ns;
+  int64_t patience_ns; /* how long the leader waits for another process's making; INT64_MAX: until the flight's deadline */
   uint64_t seen_stamp; /* of what was kept when it was looked for; 0: nothing */
 } lrd_wanted;
 
-/* By boot time, of a making that begins now. */
+/* By boot time, of a making that begins now: the namespace's, or this caller's where that is later. */
 int64_t lrd_wanted_deadline(const lrd_wanted *wanted);
 /* A callback that was registered by name; false when none was. */
 bool lrd_maker_named(larder *cache, const char *name, larder_make *make_out, void **context_out);

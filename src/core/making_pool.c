@@ -17,9 +17,15 @@ struct lrd_pool {
   unsigned idle;
   unsigned running;
   unsigned threads_len;
+  unsigned waiting; /* threads of the pool that wait for others' makings */
+  bool drained;
   bool ending;
-  pthread_t threads[LRD_POOL_THREADS];
+  pthread_t threads[2 * LRD_POOL_THREADS];
 };
+
+/* The namespace of the place that this thread has, and whether it is the pool's. */
+static _Thread_local larder_ns *placed;
+static _Thread_local bool pooled;
 
 larder_err lrd_pool_new(lrd_pool **out) {
   lrd_pool *pool = lrd_alloc_zero(1, sizeof *pool);
@@ -58,6 +64,7 @@ static lrd_order *take_first(lrd_pool *pool) {
 
 static void pool_thread(void *context) {
   lrd_pool *pool = context;
+  pooled = true;
   lrd_lock(&pool->mutex);
   while (!pool->ending) {
     lrd_order *order = take_first(pool);
@@ -69,9 +76,11 @@ static void pool_thread(void *context) {
     }
     larder_ns *ns = order->ns;
     pool->running++;
+    placed = ns;
     lrd_unlock(&pool->mutex);
     order->run(order, false);
     lrd_lock(&pool->mutex);
+    placed = NULL;
     pool->running--;
     ns->makings--;
     pthread_cond_broadcast(&pool->changed);
@@ -81,7 +90,8 @@ static void pool_thread(void *context) {
 
 /* Under the lock. False when nobody is there to take an order. */
 static bool thread_ready(lrd_pool *pool) {
-  if (pool->idle > pool->queued || pool->threads_len == LRD_POOL_THREADS) {
+  unsigned const most = LRD_POOL_THREADS + (pool->waiting < LRD_POOL_THREADS ? pool->waiting : LRD_POOL_THREADS);
+  if (pool->idle > pool->queued || pool->threads_len >= most) {
     return true;
   }
   if (lrd_thread_start(&pool->threads[pool->threads_len], "larder-make", pool_thread, pool) == LARDER_OK) {
@@ -92,7 +102,8 @@ static bool thread_ready(lrd_pool *pool) {
 
 bool lrd_pool_push(lrd_pool *pool, lrd_order *order, bool behind) {
   lrd_lock(&pool->mutex);
-  bool const fits = !pool->ending && pool->queued < (behind ? LRD_POOL_QUEUE_BEHIND : LRD_POOL_QUEUE) && thread_ready(pool);
+  bool const fits =
+      !pool->ending && !pool->drained && pool->queued < (behind ? LRD_POOL_QUEUE_BEHIND : LRD_POOL_QUEUE) && thread_ready(pool);
   if (fits) {
     order->next = NULL;
     *pool->last = order;
@@ -120,12 +131,39 @@ bool lrd_pool_place(lrd_pool *pool, larder_ns *ns, int64_t ns_max) {
   bool const got = has_place(ns);
   if (got) {
     ns->makings++;
+    placed = ns;
   }
   lrd_unlock(&pool->mutex);
   return got;
 }
 
+void lrd_pool_wait_begin(lrd_pool *pool) {
+  if (!placed) {
+    return;
+  }
+  lrd_lock(&pool->mutex);
+  placed->makings--;
+  pool->waiting += pooled;
+  if (pool->queued > 0) {
+    (void)thread_ready(pool); /* without one it is done by the next that is free */
+  }
+  pthread_cond_broadcast(&pool->changed);
+  lrd_unlock(&pool->mutex);
+}
+
+/* For a moment there may be one making more than `parallel`: who waited does not wait once more. */
+void lrd_pool_wait_end(lrd_pool *pool) {
+  if (!placed) {
+    return;
+  }
+  lrd_lock(&pool->mutex);
+  placed->makings++;
+  pool->waiting -= pooled;
+  lrd_unlock(&pool->mutex);
+}
+
 void lrd_pool_place_end(lrd_pool *pool, larder_ns *ns) {
+  placed = NULL;
   lrd_lock(&pool->mutex);
   ns->makings--;
   pthread_cond_broadcast(&pool->changed);
@@ -139,8 +177,15 @@ size_t lrd_pool_queued(lrd_pool *pool) {
   return queued;
 }
 
+void lrd_pool_refill(lrd_pool *pool) {
+  lrd_lock(&pool->mutex);
+  pool->drained = false;
+  lrd_unlock(&pool->mutex);
+}
+
 void lrd_pool_drain(lrd_pool *pool) {
   lrd_lock(&pool->mutex);
+  pool->drained = true;
   lrd_order *left = pool->first;
   pool->first = NULL;
   pool->last = &pool->first;

@@ -24,8 +24,9 @@ struct lrd_order {
 };
 
 LARDER_MUST_CHECK larder_err lrd_pool_new(lrd_pool **out);
-/* Cancels what is queued and waits for what runs. */
+/* Cancels what is queued, waits for what runs, and takes nothing more until it is refilled. */
 void lrd_pool_drain(lrd_pool *pool);
+void lrd_pool_refill(lrd_pool *pool);
 /* Drained before. In a forked child only lrd_pool_abandon. */
 void lrd_pool_free(lrd_pool *pool);
 void lrd_pool_abandon(lrd_pool *pool);
@@ -34,6 +35,12 @@ LARDER_MUST_CHECK bool lrd_pool_push(lrd_pool *pool, lrd_order *order, bool behi
 /* A place for a making on the calling thread: false when there was none within ns (INT64_MAX: for ever). */
 LARDER_MUST_CHECK bool lrd_pool_place(lrd_pool *pool, larder_ns *ns, int64_t ns_max);
 void lrd_pool_place_end(lrd_pool *pool, larder_ns *ns);
+/*
+ * Between these the thread waits for a making of somebody else's: the place that it has, if it has one, is free for others, and
+ * so is its share of the pool. What it waits for may be waiting for just that.
+ */
+void lrd_pool_wait_begin(lrd_pool *pool);
+void lrd_pool_wait_end(lrd_pool *pool);
 size_t lrd_pool_queued(lrd_pool *pool);
 
 #endif

@@ -63,7 +63,7 @@ static bool told_of_failure(run *r, larder_err failure, const char *reason) {
 static bool given_up(run *r) {
   const lrd_cancel *cancel = &r->ns->cache->makers->cancel;
   int64_t const deadline_ns = lrd_flight_deadline(r->flight);
-  if (r->wanted->on_pool && atomic_load(&cancel->closing)) {
+  if (atomic_load(&cancel->closing)) {
     failed(r, LARDER_ECANCELLED, "the cache is closing");
     return true;
   }
@@ -79,6 +79,15 @@ static int64_t lease_wait_ns(const run *r) {
   return deadline_ns == LRD_NO_DEADLINE ? INT64_MAX : deadline_ns - lrd_boot_ns(r->ns->cache->clock);
 }
 
+/* The place is somebody else's meanwhile. */
+static void lease_wait(const run *r, const lrd_lease *lease, int64_t ns) {
+  idle_begin(r);
+  lrd_pool_wait_begin(r->ns->cache->makers->pool);
+  lrd_lease_wait(r->ns->cache->leases, lease, ns);
+  lrd_pool_wait_end(r->ns->cache->makers->pool);
+  idle_end(r);
+}
+
 /* Then the slot tells whether the key was changed, or a neighbour of it. */
 static bool goes_without_lease(run *r) {
   lrd_slots *slots = r->ns->cache->slots;
@@ -90,6 +99,8 @@ static bool lease_get(run *r) {
   lrd_leases *leases = r->ns->cache->leases;
   uint64_t const hash = r->wanted->op.hash;
   lrd_lease lease;
+  int64_t const patience_ns = r->wanted->on_pool ? INT64_MAX : r->wanted->patience_ns;
+  int64_t const began_ns = lrd_mono_ns(r->ns->cache->clock);
   for (;;) {
     lrd_lease_answer const said = lrd_lease_take(leases, hash, lrd_flight_deadline(r->flight), r->wanted->fresh, &lease);
     if (said == LRD_LEASE_FAILED) {
@@ -99,7 +110,8 @@ static bool lease_get(run *r) {
       return goes_without_lease(r);
     }
     if (said == LRD_LEASE_TAKEN) {
-      bool const goes_on = lrd_flight_take_lease(r->flight, &lease, 0);
+      uint64_t const token = lrd_slot_token(r->ns->cache->slots, lrd_slot_of(r->ns->cache->slots, hash));
+      bool const goes_on = lrd_flight_take_lease(r->flight, &lease, token);
       if (!goes_on) {
         lrd_lease_end(leases, &lease, LARDER_OK, NULL, 0);
       }
@@ -108,9 +120,14 @@ static bool lease_get(run *r) {
     if (given_up(r)) {
       return false;
     }
-    idle_begin(r);
-    lrd_lease_wait(leases, &lease, lease_wait_ns(r));
-    idle_end(r);
+    int64_t const gone_ns = lrd_mono_ns(r->ns->cache->clock) - began_ns;
+    if (patience_ns != INT64_MAX && gone_ns >= patience_ns) {
+      failed(r, LARDER_EBUSY, "another process is making it");
+      r->landing.held_elsewhere = true;
+      return false;
+    }
+    int64_t const left_ns = patience_ns == INT64_MAX ? INT64_MAX : patience_ns - gone_ns;
+    lease_wait(r, &lease, left_ns < lease_wait_ns(r) ? left_ns : lease_wait_ns(r));
   }
 }
 
@@ -118,14 +135,17 @@ static bool lease_get(run *r) {
 static bool may_make(run *r) {
   char reason[LRD_LEASE_REASON];
   int64_t until_ns;
+  if (lrd_flight_has_landed(r->flight)) { /* cut while it waited for its turn */
+    return false;
+  }
+  if (!r->wanted->fresh &&
+      told_of_failure(r, lrd_flights_failure(r->ns->cache->flights, &r->wanted->op, reason, &until_ns), reason)) {
+    return false;
+  }
   if (r->ns->cache->leases && lrd_ns_coherent(r->ns)) {
     return lease_get(r);
   }
-  if (lrd_ns_coherent(r->ns) && !goes_without_lease(r)) {
-    return false;
-  }
-  return r->wanted->fresh ||
-         !told_of_failure(r, lrd_flights_failure(r->ns->cache->flights, &r->wanted->op, reason, &until_ns), reason);
+  return !lrd_ns_coherent(r->ns) || goes_without_lease(r);
 }
 
 /* --- what is kept meanwhile ---------------------------------------------------------------------------------------------- */
@@ -184,6 +204,12 @@ static bool remembered(larder_err why) {
   return why != LARDER_ECANCELLED && why != LARDER_ENOMEM && why != LARDER_EBUSY && why != LARDER_EUNSUPPORTED;
 }
 
+/* Then who comes now has it made anew, whatever came of this. */
+static bool changed_meanwhile(const run *r) {
+  const _Atomic uint64_t *word = lrd_ns_word(r->ns, r->wanted->op.hash);
+  return lrd_flight_overtaken(r->flight, word ? atomic_load(word) : 0);
+}
+
 static void making_failed(run *r, larder_err why, int64_t retry_after_ms) {
   int64_t ms = r->ns->policy.error_ttl_ms;
   if (retry_after_ms > 0) {
@@ -195,7 +221,7 @@ static void making_failed(run *r, larder_err why, int64_t retry_after_ms) {
   lrd_stats_add(r->ns->cell, LRD_STAT_MAKE_FAILED, 1);
   lrd_note(&r->wanted->op, LRD_EVENT_FAILED, NULL, r->err.message);
   failed(r, why, r->err.message);
-  if (ms > 0 && remembered(why)) {
+  if (ms > 0 && remembered(why) && !changed_meanwhile(r)) {
     r->failed_until_ns = lrd_boot_ns(r->ns->cache->clock) + ms * MS;
   }
 }
@@ -219,6 +245,9 @@ static larder_err made_check(run *r, const larder_made *made, lrd_made_value *ou
   }
   if (made->modified_ms > 0) {
     out->facts.modified_ms = made->modified_ms;
+  }
+  if (out->facts.kind == LARDER_KIND_BYTES || out->facts.kind == LARDER_KIND_TEXT) { /* may be anything */
+    return LARDER_OK;
   }
   return larder_kind_check(out->facts.kind, made->value, made->len, &format, &r->err);
 }
@@ -268,7 +297,14 @@ static void made_unchanged(run *r, const larder_made *made) {
     return;
   }
   lrd_made_value still = {.facts = r->kept_facts, .only_stamp = r->kept_facts.stamp};
-  lrd_facts_set_lifetime(r->ns, made->put.ttl_ms, made->put.stale_ms, &still.facts);
+  larder_facts lifetime;
+  larder_err const result = lrd_facts_from_options(r->ns, &made->put, r->kept.len, r->tags_room, &lifetime);
+  if (result != LARDER_OK) {
+    making_failed(r, result, 0);
+    return;
+  }
+  still.facts.expires_soft_ms = lifetime.expires_soft_ms;
+  still.facts.expires_hard_ms = lifetime.expires_hard_ms;
   lrd_stats_add(r->ns->cell, LRD_STAT_MADE_UNCHANGED, 1);
   lrd_note(&r->wanted->op, LRD_EVENT_UNCHANGED, NULL, NULL);
   (void)lrd_made_keep_unchanged(r->flight, &r->wanted->op, &still);
@@ -284,8 +320,10 @@ static void make(run *r) {
     made_value(r, &r->made);
   } else if (r->made.what == LARDER_MADE_ABSENT) {
     made_absent(r);
-  } else {
+  } else if (r->made.what == LARDER_MADE_UNCHANGED) {
     made_unchanged(r, &r->made);
+  } else {
+    making_failed(r, LARDER_EINVAL, 0);
   }
 }
 

@@ -11,9 +11,10 @@
 
 /* A `behind` put waits in the queue; where that is full, it is written like any other. */
 static larder_err put_queued(larder_ns *ns, lrd_change *change) {
-  lrd_overtake(&change->op); /* before its stamp is given: write.c */
+  lrd_overtake(&change->op); /* before its stamp is given (write.c), and once a maker finds it */
   uint64_t token = lrd_slot_token(ns->cache->slots, lrd_slot_of(ns->cache->slots, change->op.hash));
   larder_err result = lrd_pending_put(ns->cache->pending, &change->op, change->value, &change->facts, token);
+  lrd_overtake(&change->op);
   if (result == LARDER_OK) {
     lrd_stats_add(ns->cell, LRD_STAT_PUTS, 1);
   }

@@ -24,7 +24,7 @@ void lrd_found_free(lrd_found *found) {
   if (!found) {
     return;
   }
-  if (found->flight) {
+  if (found->flight && !atomic_load(&found->ns->cache->forked)) { /* its lock may be a thread's that the child has not */
     lrd_flight_leave(found->flight);
   }
   if (found->link) {

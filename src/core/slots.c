@@ -68,6 +68,23 @@ bool lrd_slots_row_alive(lrd_slots *slots, unsigned row) {
   return row < LRD_ROWS_MAX && lrd_fs_lock_held(slots->lock_fd, LOCK_ROWS_AT + row, 1);
 }
 
+void lrd_slots_leases_tell(lrd_slots *slots, uint64_t inode) {
+  if (slots->row < LRD_ROWS_MAX) {
+    atomic_store(&slots->map_rows[slots->row].leases, inode);
+  }
+}
+
+bool lrd_slots_leases_shared(lrd_slots *slots) {
+  uint64_t const mine = slots->row < LRD_ROWS_MAX ? atomic_load(&slots->map_rows[slots->row].leases) : 0;
+  for (unsigned row = 0; row < LRD_ROWS_MAX; row++) {
+    const map_row *at = &slots->map_rows[row];
+    if (atomic_load(&at->used) != 0 && atomic_load(&at->leases) != mine && lrd_slots_row_alive(slots, row)) {
+      return false;
+    }
+  }
+  return mine != 0;
+}
+
 int64_t lrd_slots_row_pid(const lrd_slots *slots, unsigned row) {
   return row < LRD_ROWS_MAX && slots->map_rows ? (int64_t)slots->map_rows[row].pid : 0;
 }

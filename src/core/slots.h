@@ -62,6 +62,9 @@ uint64_t lrd_slots_seed(const lrd_slots *slots);
 void lrd_slots_root_here(const lrd_slots *slots, char out[LRD_ROOT_HERE_MAX + 1]);
 unsigned lrd_slots_row(const lrd_slots *slots); /* LRD_ROWS_MAX: an onlooker, who has none */
 bool lrd_slots_row_alive(lrd_slots *slots, unsigned row);
+/* Which table of leases this process has, by its inode (0: none), and whether every process that has a row has the same. */
+void lrd_slots_leases_tell(lrd_slots *slots, uint64_t inode);
+bool lrd_slots_leases_shared(lrd_slots *slots);
 /* Of the process that has the row, as it sees itself; 0: not known. */
 int64_t lrd_slots_row_pid(const lrd_slots *slots, unsigned row);
 /* Whether a process died holding the row, and nobody has it now. */

@@ -50,7 +50,8 @@ typedef struct map_row {
   uint32_t pid;
   char program[32];
   _Atomic uint64_t queued_from; /* the lowest stamp that the process may have queued; 0: none */
-  uint8_t pad[16];
+  _Atomic uint64_t leases;      /* inode of the table of leases that the process has; 0: none */
+  uint8_t pad[8];
 } map_row;
 
 /* Bytes of LOCK, far behind its text. */

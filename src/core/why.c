@@ -66,6 +66,7 @@ static void link_look(const lrd_op *op, lrd_link *link, larder_why_tier *out) {
   larder_tier_key const key = lrd_op_link_key(op, link);
   larder_err const result = lrd_tier_get(&instance->tier, link->cell, &key, true, NULL, &entry);
   if (result == LARDER_OK) {
+    lrd_facts_judge_version(op->ns, &entry.facts);
     tier_facts(out, &entry.facts, entry.facts.value_len);
     lrd_tier_release(&instance->tier, &entry);
   } else if (result != LARDER_MISS) {
@@ -83,29 +84,32 @@ static void tiers_look(const lrd_op *op, larder_why *out) {
   }
 }
 
-static bool within(const larder_why *out, const larder_facts *facts, int64_t ms) {
-  return ms > 0 && out->now_ms - ms < facts->expires_soft_ms;
-}
+static bool within(const larder_why *out, int64_t soft_ms, int64_t ms) { return ms > 0 && out->now_ms - ms < soft_ms; }
 
+/* Of the uppermost tier that has it, as a get would find it. */
 static larder_why_state state_of(const lrd_op *op, const larder_why *out) {
   const lrd_config_ns *policy = &op->ns->policy;
-  larder_value value = {0};
-  larder_facts facts;
-  if (lrd_look_up(op, &value, &facts) != LARDER_OK) {
+  const larder_why_tier *tier = out->tiers;
+  const larder_why_tier *end = out->tiers + out->tiers_len;
+  while (tier < end && !tier->here) {
+    tier++;
+  }
+  if (out->queued) {
+    return LARDER_WHY_FRESH;
+  }
+  if (tier == end) {
     return LARDER_WHY_NOTHING;
   }
-  larder_why_state state = LARDER_WHY_STALE;
-  if (facts.kind == LARDER_KIND_ABSENT) {
-    state = value.stale ? LARDER_WHY_NOTHING : LARDER_WHY_ABSENT;
-  } else if (!value.stale) {
-    state = LARDER_WHY_FRESH;
-  } else if (within(out, &facts, policy->stale_while_revalidate_ms)) {
-    state = LARDER_WHY_REVALIDATE;
-  } else if (within(out, &facts, policy->stale_if_error_ms)) {
-    state = LARDER_WHY_ON_ERROR;
+  larder_facts const facts = {.stamp = tier->stamp, .expires_soft_ms = tier->expires_soft_ms};
+  if (!lrd_facts_stale(op->ns->cache, &facts, out->now_ms)) {
+    return tier->absent ? LARDER_WHY_ABSENT : LARDER_WHY_FRESH;
   }
-  larder_value_release(&value);
-  return state;
+  if (tier->absent) {
+    return LARDER_WHY_NOTHING;
+  }
+  return within(out, tier->expires_soft_ms, policy->stale_while_revalidate_ms) ? LARDER_WHY_REVALIDATE
+         : within(out, tier->expires_soft_ms, policy->stale_if_error_ms)       ? LARDER_WHY_ON_ERROR
+                                                                               : LARDER_WHY_STALE;
 }
 
 static void slot_look(const lrd_op *op, larder_why *out) {

@@ -225,7 +225,7 @@ static larder_err lifetime_prepare(write_run *run, lrd_link *lowest, lrd_change 
   }
   lrd_facts_judge_version(run->ns, &entry.facts);
   bool stale = lrd_facts_stale(run->ns->cache, &entry.facts, now_ms);
-  if (entry.facts.kind == LARDER_KIND_ABSENT) {
+  if (entry.facts.kind == LARDER_KIND_ABSENT && change->verb == LRD_CHANGE_TOUCH) {
     result = LARDER_MISS;
   } else if (change->verb == LRD_CHANGE_EXPIRE) {
     change->facts.expires_soft_ms = stale && entry.facts.expires_soft_ms != 0 ? entry.facts.expires_soft_ms : now_ms;

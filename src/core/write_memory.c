@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Changes of a namespace that has memory alone: there is no slot, the memory tier's own shard lock orders the changes of a key.
- * Who makes the key is told before and after, each a load where nobody does: a making that had begun finds out before it
- * stores, whether it stores before the change or after.
+ * Where values are made, a change waits for a making that is being stored, and none is stored while it lasts.
  */
-#include "cache.h"
+#include "flight.h"
 
 /* What there is decides a lifetime: an expiry keeps the hard limit, a touch wants something fresh. False: nothing to touch. */
 static bool lifetime_from_memory(larder_ns *ns, const lrd_change *change, larder_tier_write *item) {
   lrd_memory_pin pin;
   larder_facts now;
-  bool const stale_too = change->verb == LRD_CHANGE_EXPIRE || change->revive;
-  if (lrd_memory_pin_get(ns->memory, &item->key, NULL, stale_too, &pin) != LARDER_OK) {
+  unsigned const want = change->verb == LRD_CHANGE_EXPIRE ? LRD_WANT_STALE | LRD_WANT_ABSENT
+                        : change->revive                  ? LRD_WANT_STALE
+                                                          : 0;
+  if (lrd_memory_pin_get(ns->memory, &item->key, NULL, want, &pin) != LARDER_OK) {
     return false;
   }
   lrd_memory_pin_facts(&pin, &now);
@@ -68,14 +69,18 @@ static void change_one(larder_ns *ns, lrd_change *change) {
 }
 
 void lrd_write_memory(larder_ns *ns, lrd_change *changes, size_t count) {
+  lrd_flights *flights = ns->cache->flights;
+  bool const made_here = atomic_load_explicit(&ns->makes, memory_order_acquire);
   for (size_t i = 0; i < count; i++) {
     lrd_change *change = &changes[i];
-    if (!change->made) {
-      lrd_overtake(&change->op);
+    lrd_changing changing;
+    bool const told = made_here && !change->made;
+    if (told) {
+      lrd_flights_change_begin(flights, &change->op, &changing);
     }
     change_one(ns, change);
-    if (!change->made) {
-      lrd_overtake(&change->op);
+    if (told) {
+      lrd_flights_change_end(flights, &changing);
     }
   }
 }

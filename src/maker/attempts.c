@@ -123,5 +123,8 @@ larder_err lrd_attempts_make(lrd_attempts *attempts, larder_make make, void *con
     if (wait_slices(attempts, making, wait_ns) != LARDER_OK) {
       return result;
     }
+    if (made->release) {
+      made->release(made->release_context, made->value);
+    }
   }
 }

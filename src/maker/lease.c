@@ -64,6 +64,7 @@ struct lrd_leases {
   uint8_t *map;
   map_head *head;
   map_bucket *buckets;
+  uint64_t inode;
   lrd_leases_params with;
 };
 
@@ -137,6 +138,8 @@ larder_err lrd_leases_open(const lrd_leases_params *params, lrd_leases **out, la
   leases->with.root = NULL;
   int const fd = file_open(path, boot_id);
   leases->map = fd < 0 ? NULL : lrd_fs_map(fd, path, MAP_BYTES, true);
+  struct stat facts;
+  leases->inode = fd >= 0 && fstat(fd, &facts) == 0 ? (uint64_t)facts.st_ino : 0;
   larder_err result = LARDER_OK;
   if (leases->map == NULL)
     result = lrd_fail(err, lrd_err_from_errno(errno), errno, ROOM,
@@ -153,6 +156,8 @@ larder_err lrd_leases_open(const lrd_leases_params *params, lrd_leases **out, la
   *out = leases;
   return LARDER_OK;
 }
+
+uint64_t lrd_leases_inode(const lrd_leases *leases) { return leases->inode; }
 
 void lrd_leases_close(lrd_leases *leases) {
   if (leases == NULL) return;

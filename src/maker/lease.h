@@ -37,6 +37,8 @@ typedef struct lrd_leases_params {
 
 /* Maps the table, and makes it where there is none of this boot. By one process of the root at a time. */
 LARDER_MUST_CHECK larder_err lrd_leases_open(const lrd_leases_params *params, lrd_leases **out, larder_error *err);
+/* Tells this table from others of the same name. */
+uint64_t lrd_leases_inode(const lrd_leases *leases);
 /* No lease is held any more. Also in a forked child, where the parent's stay as they are. */
 void lrd_leases_close(lrd_leases *leases);
 

@@ -4,7 +4,7 @@
  * outlive them until the next start of the machine. What happens often (puts, evictions) and what happens rarely (failures)
  * have a ring each, so that the many do not push out the few.
  *
- * A key is known by its hash, and only that is written; a text is a few words of the library's or a maker's reason.
+ * A key is found by its hash; a text is a few words of the library's, or the front of a maker's reason, which may name the key.
  */
 #ifndef LRD_STATS_EVENTS_H
 #define LRD_STATS_EVENTS_H

@@ -8,7 +8,7 @@
  * root. Everybody else who asks meanwhile waits for that making, or is served what is stale.
  *
  * A maker may be called by any thread, for several keys at once, and may itself use the cache; what it asks for may not lead
- * back to its own key: in one process that is noticed (LARDER_EBUSY), between processes it ends at the hard time-out. Past its
+ * back to its own key: along one thread that is noticed (LARDER_EBUSY), elsewhere it ends at the hard time-out. Past its
  * deadline it is not waited for, and what it still brings is dropped, but it is not interrupted: it should look at
  * larder_making_cancelled. larder_close waits for those that run behind.
  */
