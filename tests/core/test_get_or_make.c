@@ -881,6 +881,149 @@ static void early_refresh_draws_before_the_end(void **state) {
   shut(&f);
 }
 
+/* --- what a reading with fresh eyes found ------------------------------------------------------------------------------------
+ */
+
+typedef struct nested {
+  fixture *f;
+  _Atomic unsigned asked; /* the making of "a" has begun */
+  larder_err result;
+} nested;
+
+static larder_err nested_make(void *context, const larder_making *making, larder_made *made, larder_error *err) {
+  nested *n = context;
+  larder_value value = {0};
+  larder_make_options options = {.size = sizeof options, .make = make, .context = &n->f->maker};
+  (void)err;
+  atomic_fetch_add(&n->asked, 1);
+  while (counted(n->f, "make_joined") == 0 && atomic_load(&n->asked) < 2) usleep(1000);
+  n->result = larder_get_or_make(making->ns, "b", 1, &options, &value, NULL);
+  larder_value_release(&value);
+  made->value = "a";
+  made->len = 1;
+  return LARDER_OK;
+}
+
+static void *nested_run(void *context) {
+  nested *n = context;
+  larder_value value = {0};
+  larder_make_options options = {.size = sizeof options, .make = nested_make, .context = n};
+  assert_ok(larder_get_or_make(n->f->ns, "a", 1, &options, &value, NULL));
+  larder_value_release(&value);
+  return NULL;
+}
+
+/* Who makes "a" has the only place and needs "b", whose maker waits for a place. */
+static void who_waits_for_a_making_gives_his_place_back(void **state) {
+  fixture f;
+  pthread_t first;
+  asker second;
+  (void)state;
+  EACH_CHAIN(&f, POLICY ", maker: {callback: none, parallel: 1}") {
+    nested n = {.f = &f};
+    assert_int_equal(pthread_create(&first, NULL, nested_run, &n), 0);
+    wait_for(&n.asked, 1);
+    second = (asker){.f = &f, .key = "b", .options = by(&f)};
+    second.options.lasting = false;
+    assert_int_equal(pthread_create(&second.thread, NULL, asker_run, &second), 0);
+    usleep(20000); /* so that it waits for the place; whoever does not yet comes later, and all is well too */
+    atomic_fetch_add(&n.asked, 1);
+    (void)pthread_join(second.thread, NULL);
+    (void)pthread_join(first, NULL);
+    assert_ok(second.result);
+    assert_ok(n.result);
+    assert_int_equal(f.maker.began, 1);
+  }
+}
+
+static void one_who_has_no_patience_spoils_it_for_nobody(void **state) {
+  fixture f;
+  asker one;
+  char got[64];
+  bool stale;
+  (void)state;
+  EACH_CHAIN(&f, POLICY) {
+    atomic_store(&f.maker.hold, true);
+    one = (asker){.f = &f, .key = "k", .options = by(&f)};
+    one.options.hard_timeout_ms = 50;
+    assert_int_equal(pthread_create(&one.thread, NULL, asker_run, &one), 0);
+    wait_for(&f.maker.began, 1);
+    lrd_clock_moved_advance_ms(&f.clock, 60);
+    (void)pthread_join(one.thread, NULL);
+    assert_err(one.result, LARDER_EAWAY);
+    atomic_store(&f.maker.hold, false);
+    larder_make_options options = by(&f);
+    assert_ok(ask_with(&f, &options, "k", got, &stale, NULL));
+    assert_int_equal(f.maker.began, 1);
+    assert_int_equal(counted(&f, "make_cut"), 0);
+  }
+}
+
+static void fresh_after_a_change_is_made_all_the_same(void **state) {
+  fixture f;
+  asker before;
+  asker after;
+  (void)state;
+  EACH_CHAIN(&f, POLICY) {
+    atomic_store(&f.maker.hold, true);
+    asker_start(&before, &f, "k");
+    wait_for(&f.maker.began, 1);
+    assert_ok(larder_put(f.ns, "k", 1, "put", 3, NULL));
+    after = (asker){.f = &f, .key = "k", .options = by(&f)};
+    after.options.fresh = true;
+    assert_int_equal(pthread_create(&after.thread, NULL, asker_run, &after), 0);
+    wait_counted(&f, "make_joined", 1);
+    atomic_store(&f.maker.hold, false);
+    (void)pthread_join(before.thread, NULL);
+    (void)pthread_join(after.thread, NULL);
+    assert_ok(after.result);
+    assert_string_equal(after.got, "one");
+    assert_int_equal(f.maker.began, 2);
+  }
+}
+
+static void the_failure_of_what_was_overtaken_is_not_told(void **state) {
+  fixture f;
+  (void)state;
+  EACH_CHAIN(&f, POLICY) {
+    f.maker.meanwhile = delete_meanwhile;
+    f.maker.result = LARDER_EAWAY;
+    expect_failure(&f, "k", LARDER_EAWAY, NULL);
+    f.maker.meanwhile = NULL;
+    f.maker.result = LARDER_OK;
+    expect(&f, "k", "one", false);
+  }
+}
+
+static void a_failure_is_forgotten_once_it_could_be_made(void **state) {
+  fixture f;
+  char got[64];
+  bool stale;
+  (void)state;
+  EACH_CHAIN(&f, POLICY) {
+    larder_make_options options = by(&f);
+    f.maker.result = LARDER_EAWAY;
+    expect_failure(&f, "k", LARDER_EAWAY, NULL);
+    f.maker.result = LARDER_OK;
+    options.fresh = true;
+    assert_ok(ask_with(&f, &options, "k", got, &stale, NULL));
+    assert_ok(larder_delete(f.ns, "k", 1));
+    expect(&f, "k", "one", false);
+  }
+}
+
+static void an_absence_can_be_expired(void **state) {
+  fixture f;
+  (void)state;
+  EACH_CHAIN(&f, POLICY) {
+    f.maker.what = LARDER_MADE_ABSENT;
+    expect_failure(&f, "k", LARDER_MISS, NULL);
+    assert_ok(larder_expire(f.ns, "k", 1));
+    f.maker.what = LARDER_MADE_VALUE;
+    expect(&f, "k", "one", false);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_missing_value_is_made_once_and_kept),
@@ -917,6 +1060,12 @@ int main(void) {
       cmocka_unit_test(closing_ends_what_runs_behind),
       cmocka_unit_test(closing_waits_for_values_in_hand),
       cmocka_unit_test(early_refresh_draws_before_the_end),
+      cmocka_unit_test(who_waits_for_a_making_gives_his_place_back),
+      cmocka_unit_test(one_who_has_no_patience_spoils_it_for_nobody),
+      cmocka_unit_test(fresh_after_a_change_is_made_all_the_same),
+      cmocka_unit_test(the_failure_of_what_was_overtaken_is_not_told),
+      cmocka_unit_test(a_failure_is_forgotten_once_it_could_be_made),
+      cmocka_unit_test(an_absence_can_be_expired),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
