@@ -18,6 +18,7 @@
 #include "larder_testing.h"
 #include "tier/files/files_tier.h"
 #include "tier/sqlite/sqlite_tier.h"
+#include "warm/refresh_behind.h"
 #include <errno.h>
 
 #define ROOM        "larder"
@@ -340,6 +341,9 @@ static larder_err open_all(larder *cache, const larder_options *options, bool th
       (result = errands_start(cache, err)) != LARDER_OK || (result = instances_open(cache, err)) != LARDER_OK) {
     return result;
   }
+  if (lrd_refresh_open(cache) != LARDER_OK) {
+    return lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "out of memory");
+  }
   fold_the_dead(cache);
   if (cache->slots) {
     lrd_slots_joined(cache->slots);
@@ -394,6 +398,7 @@ void lrd_larder_tick(larder *cache) {
 /* --- closing ------------------------------------------------------------------------------------------------------------ */
 
 static void cache_free(larder *cache) {
+  lrd_refresh_close(cache);
   lrd_makers_free(cache);
   lrd_leases_close(cache->leases);
   lrd_events_close(cache->events);
@@ -429,6 +434,11 @@ static larder_err close_in_child(larder *cache) {
   return LARDER_OK;
 }
 
+static void closing_taken_back(larder *cache) {
+  lrd_makers_resume(cache);
+  lrd_refresh_resume(cache);
+}
+
 larder_err larder_close(larder **handle) {
   if (!handle || !*handle) {
     return LARDER_OK;
@@ -437,15 +447,16 @@ larder_err larder_close(larder **handle) {
   LRD_ASSERT(cache->magic == CACHE_MAGIC);
   bool forked = atomic_load(&cache->forked);
   if (!forked) {
+    lrd_refresh_quiet(cache);
     lrd_makers_quiet(cache);
     if (cache->flights && lrd_flights_any(cache->flights)) {
-      lrd_makers_resume(cache);
+      closing_taken_back(cache);
       return LARDER_EBUSY;
     }
   }
   for (size_t i = 0; i < cache->instances_len && !forked; i++) {
     if (atomic_load(&cache->instances[i].tier.handed_out) > 0) {
-      lrd_makers_resume(cache);
+      closing_taken_back(cache);
       return LARDER_EBUSY;
     }
   }

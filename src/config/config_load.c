@@ -149,6 +149,7 @@ static bool ns_fill(lrd_config_ns *ns, const lrd_settings_policy *policy, lrd_co
       .negative_ttl_ms = policy->negative_ttl_ms,
       .error_ttl_ms = policy->error_ttl_ms,
       .early_refresh = policy->early_refresh,
+      .refresh = policy->refresh,
       .coding = {.codec = policy->compression.enable ? policy->compression.codec + 1 : 0,
                  .level = (unsigned)policy->compression.level,
                  .threshold_bytes = policy->compression.threshold_bytes,

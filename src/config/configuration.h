@@ -102,6 +102,7 @@ typedef struct lrd_config_ns {
   int64_t negative_ttl_ms; /* how long "there is none" is kept; 0: not at all */
   int64_t error_ttl_ms;    /* how long a failure is told instead of trying again; 0: not at all */
   double early_refresh;    /* XFetch's beta; 0: not before the lifetime's end */
+  const char *refresh;     /* when entries are made anew (base/schedule.h); NULL: only when somebody asks */
 } lrd_config_ns;
 
 typedef struct lrd_config {

@@ -255,7 +255,11 @@ const lrd_option lrd_options[] = {
          "its making took, times this, times a random number that is mostly small (XFetch's beta; 1 is usual). 0: not "
          "before the end."},
     {ROW(POLICY, "health", ANY), .needs = "health", .sentence = "Evict entries that their users report as failing."},
-    {ROW(POLICY, "refresh", ANY), .needs = "refresh", .sentence = "Make entries anew on a schedule."},
+    {ROW(POLICY, "refresh", SCHEDULE), .flags = LRD_OPTION_INHERIT, .offset = POLICY(refresh),
+     .sentence =
+         "Make what is kept anew on a schedule: `every 7d` after it was made last, or at fixed times: `@daily`, or five "
+         "fields as in crontab(5), `30 6 * * mon-fri`. A program that has the cache open does it behind, or `larder "
+         "refresh --due` from a timer. What has been evicted is not made. `never` where the defaults have a schedule."},
     {ROW(POLICY, "when_away", ANY), .needs = "redis", .sentence = "What to do while the other hosts cannot be heard."},
 
     {ROW(LIMIT, "max_entries", UINT), .offset = LIMIT(entries_max), .fallback = "0", .max = 1e12,

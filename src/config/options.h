@@ -51,6 +51,7 @@ typedef enum lrd_option_type {
   LRD_OPTION_CHOICE,   /* uint32_t, number in `choices` */
   LRD_OPTION_RATE,     /* double a second: `5/s`, `300/min`, `1000/h`, `10/d`, or a number a second */
   LRD_OPTION_SIGN,     /* char: one character */
+  LRD_OPTION_SCHEDULE, /* const char *: when something is done again (base/schedule.h); NULL: never */
   LRD_OPTION_TEXT,     /* const char * */
   LRD_OPTION_PATH,     /* const char *, absolute once read */
   LRD_OPTION_SECTION,  /* a mapping of scope `inside`, whose struct lies at the offset */

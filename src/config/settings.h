@@ -151,6 +151,7 @@ typedef struct lrd_settings_policy {
   int64_t negative_ttl_ms;
   int64_t error_ttl_ms;
   double early_refresh;
+  const char *refresh; /* a schedule; NULL: none */
 } lrd_settings_policy;
 
 /* A tier that some chain names. */

@@ -31,6 +31,7 @@ typedef struct lrd_leases lrd_leases;
 typedef struct lrd_flights lrd_flights;
 typedef struct lrd_flight lrd_flight;
 typedef struct lrd_makers lrd_makers;
+typedef struct lrd_refresher lrd_refresher;
 
 /* A tier instance that is not memory. */
 typedef struct lrd_instance {
@@ -110,9 +111,11 @@ struct larder {
   lrd_leases *leases; /* NULL: no root, or one that can't be written */
   lrd_flights *flights;
   lrd_makers *makers;
-  lrd_ticker *keeper;  /* once a second */
-  lrd_ticker *flusher; /* each 50 ms, with a `behind` namespace */
-  _Atomic bool lost;   /* the root is gone */
+  void (*each_second)(larder *cache); /* what a room above does with the keeper's thread, or NULL */
+  lrd_refresher *refresher;           /* the warm room's */
+  lrd_ticker *keeper;                 /* once a second */
+  lrd_ticker *flusher;                /* each 50 ms, with a `behind` namespace */
+  _Atomic bool lost;                  /* the root is gone */
   _Atomic uint64_t degraded_puts;
   /* The keeper's own. */
   int64_t swept_ns;

@@ -54,7 +54,7 @@ static void look(call *c) {
 static bool in_window(const call *c, stale_window window) {
   const lrd_config_ns *policy = &ns_of(c)->policy;
   int64_t const ms = window == WINDOW_REVALIDATE ? policy->stale_while_revalidate_ms : policy->stale_if_error_ms;
-  return c->of.there && c->of.value.stale && !absent(&c->of) &&
+  return c->of.there && c->of.value.stale && !absent(&c->of) && !(window == WINDOW_ERROR && c->wanted.only_made) &&
          lrd_wall_ms(ns_of(c)->cache->clock) - ms < c->of.facts.expires_soft_ms;
 }
 
@@ -81,6 +81,9 @@ static larder_err answer_miss(const call *c, larder_err result) {
 
 /* What may be served instead of what was not made, if there is such a thing. */
 static bool answer_stale(call *c) {
+  if (c->wanted.only_made) {
+    return false;
+  }
   look(c);
   if (!c->of.there || absent(&c->of) || (c->of.value.stale && !in_window(c, WINDOW_ERROR))) {
     return false;
@@ -384,6 +387,7 @@ static larder_err wanted_init(larder_ns *ns, const void *key, size_t key_len, co
   }
   out->fresh = options->fresh;
   out->no_wait = options->no_wait;
+  out->only_made = options->only_made;
   out->soft_ns = span_ns(options->soft_timeout_ms, ns->policy.maker.soft_timeout_ms);
   out->hard_ns = span_ns(options->hard_timeout_ms, ns->policy.maker.hard_timeout_ms);
   return LARDER_OK;

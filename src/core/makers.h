@@ -41,6 +41,7 @@ typedef struct lrd_wanted {
   bool lasting; /* it may be called after the call that brought it has returned */
   bool fresh;
   bool no_wait;
+  bool only_made;
   bool behind;     /* nobody waits */
   bool on_pool;    /* on a thread of ours */
   int64_t soft_ns; /* INT64_MAX: for ever */

@@ -206,11 +206,15 @@ static const awkward cases[] = {
      "1:44: cache.namespaces.a.limits.memory: found the unknown key \"max_entires\"; expected one of its keys; the nearest is "
      "max_entries\n"},
     {"parts that this build lacks",
-     "cache:\n  jsonl: {}\n  namespaces:\n    a:\n      health: {failures: 3}\n      refresh: hourly\n    "
-     "  when_away: wait\n",
+     "cache:\n  jsonl: {}\n  namespaces:\n    a:\n      health: {failures: 3}\n      when_away: wait\n",
      "2:3: cache.jsonl: needs jsonl, which this build does not have\n5:7: cache.namespaces.a.health: needs health, which this "
-     "build does not have\n6:7: cache.namespaces.a.refresh: needs refresh, which this build does not have\n"
-     "7:7: cache.namespaces.a.when_away: needs redis, which this build does not have\n"},
+     "build does not have\n6:7: cache.namespaces.a.when_away: needs redis, which this build does not have\n"},
+    {"a schedule", "cache:\n  namespaces:\n    a: {refresh: every 7}\n    b: {refresh: hourly}\n    c: {refresh: 0 25 * * *}\n",
+     "3:18: cache.namespaces.a.refresh: schedule \"every 7\": after `every` a time with a unit is expected, at least a second, "
+     "such as 90m or 7d\n"
+     "4:18: cache.namespaces.b.refresh: schedule \"hourly\": `every 7d`, `@daily`, or five fields (minute, hour, day of month, "
+     "month, day of week) are expected; there is 1\n"
+     "5:18: cache.namespaces.c.refresh: schedule \"0 25 * * *\": hour \"25\": *, or a number from 0 to 23 is expected\n"},
     {"a maker of nothing", "cache: {namespaces: {a: {maker: {rate: 5/s}}}}\n",
      "1:33: cache.namespaces.a.maker: found no http, command, recipe or callback; expected one of them\n"},
     {"a maker mistyped", "cache: {namespaces: {a: {maker: {htpp: x}}}}\n",
