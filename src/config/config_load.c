@@ -247,6 +247,12 @@ static lrd_config *config_make(lrd_config_look *look, const lrd_config_source *s
                          .statistics = cache->statistics,
                          .checksums = cache->checksums,
                          .secrets = cache->secrets,
+                         .prefetch = {.enable = cache->prefetch.enable,
+                                      .parallel = (unsigned)cache->prefetch.max_parallel_requests,
+                                      .queue_max = (size_t)cache->prefetch.queue_max,
+                                      .max_age_ms = cache->prefetch.max_age_ms,
+                                      .fill_max = cache->prefetch.fill_max,
+                                      .nearby_radius_miles = cache->prefetch.nearby_radius_miles},
                          .own = settings};
   if (cache->monitoring.enable) {
     config->log_cache_hits = cache->monitoring.log_cache_hits;

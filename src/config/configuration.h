@@ -105,6 +105,16 @@ typedef struct lrd_config_ns {
   const char *refresh;     /* when entries are made anew (base/schedule.h); NULL: only when somebody asks */
 } lrd_config_ns;
 
+/* `prefetch`: what is made before somebody asks. */
+typedef struct lrd_config_prefetch {
+  bool enable;
+  unsigned parallel; /* makings at once */
+  size_t queue_max;
+  int64_t max_age_ms; /* of a wish that says nothing else */
+  double fill_max;    /* part of memory beyond which nothing is made ahead; 1: always */
+  double nearby_radius_miles;
+} lrd_config_prefetch;
+
 typedef struct lrd_config {
   const char *file;     /* where it came from, or NULL */
   const char *root;     /* absolute, or NULL: every chain is memory only */
@@ -124,6 +134,7 @@ typedef struct lrd_config {
   bool statistics;
   bool checksums; /* verify on load */
   bool log_cache_hits;
+  lrd_config_prefetch prefetch;
   double alert_on_low_hit_rate; /* 0: no alert */
   double alert_on_high_latency_ms;
   double alert_on_high_eviction_rate; /* evictions a minute for want of room */

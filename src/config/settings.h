@@ -81,6 +81,9 @@ typedef struct lrd_settings_prefetch {
   double nearby_radius_miles;
   uint64_t max_parallel_requests;
   double min_probability;
+  uint64_t queue_max;
+  int64_t max_age_ms;
+  double fill_max;
 } lrd_settings_prefetch;
 
 typedef struct lrd_settings_monitoring {

@@ -81,6 +81,7 @@ struct larder_ns {
   void *maker;                    /* its context */
   uint32_t makings;               /* under way that count against maker.parallel; the pool's */
   _Atomic int64_t making_cost_ns; /* what a making takes lately; 0: not known */
+  _Atomic uint32_t foreseen;      /* prefetched keys that are watched until they are read */
 };
 
 struct larder {
@@ -160,6 +161,14 @@ static inline void lrd_note(const lrd_op *op, lrd_event_what what, const char *t
 
 /* LARDER_OK, LARDER_EINVAL or LARDER_EFORKED: what every public call begins with. */
 larder_err lrd_op_begin(larder_ns *ns, const void *key, size_t key_len, lrd_op *op);
+
+/* The key was read: was it made because that was foreseen? A load where nothing is watched. */
+void lrd_foreseen_look(const lrd_op *op);
+static inline void lrd_foreseen_read(const lrd_op *op) {
+  if (__builtin_expect(atomic_load_explicit(&op->ns->foreseen, memory_order_relaxed) != 0, 0)) {
+    lrd_foreseen_look(op);
+  }
+}
 
 lrd_stamp lrd_cache_stamp(larder *cache, lrd_stamp least);
 

@@ -70,6 +70,7 @@ static larder_err answer(call *c) {
   }
   *c->out = c->of.value;
   c->of.value = (larder_value){0};
+  lrd_foreseen_read(&c->wanted.op);
   return LARDER_OK;
 }
 
@@ -143,7 +144,7 @@ static bool lead_on_pool(lrd_flight *flight, const lrd_wanted *wanted) {
   return false;
 }
 
-static bool failed_lately(const lrd_wanted *wanted) {
+bool lrd_wanted_failed_lately(const lrd_wanted *wanted) {
   larder *cache = wanted->op.ns->cache;
   char reason[LRD_LEASE_REASON];
   int64_t until_ns;
@@ -159,7 +160,7 @@ static void make_behind(const call *c, bool early) {
   behind.behind = true;
   behind.seen_stamp = c->of.facts.stamp;
   behind.fresh = early;
-  if (failed_lately(&behind) ||
+  if (lrd_wanted_failed_lately(&behind) ||
       lrd_flight_board(ns_of(c)->cache->flights, &behind.op, lrd_wanted_deadline(&behind), &flight, &how) != LARDER_OK) {
     return;
   }
@@ -225,6 +226,7 @@ static larder_err landed(call *c, lrd_flight *flight) {
     return LARDER_MISS;
   }
   if (result == LARDER_OK) {
+    lrd_foreseen_read(&c->wanted.op);
     return answer_miss(c, value_from_flight(c, flight));
   }
   if (result == LARDER_MISS) {
@@ -388,9 +390,15 @@ static larder_err wanted_init(larder_ns *ns, const void *key, size_t key_len, co
   out->fresh = options->fresh;
   out->no_wait = options->no_wait;
   out->only_made = options->only_made;
+  out->over_stamp = options->over_stamp;
   out->soft_ns = span_ns(options->soft_timeout_ms, ns->policy.maker.soft_timeout_ms);
   out->hard_ns = span_ns(options->hard_timeout_ms, ns->policy.maker.hard_timeout_ms);
   return LARDER_OK;
+}
+
+/* What was to be made anew is no longer what is kept. */
+static bool made_since(const call *c) {
+  return c->wanted.over_stamp != 0 && c->of.there && c->of.facts.stamp != c->wanted.over_stamp;
 }
 
 larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len, const larder_make_options *options,
@@ -405,7 +413,7 @@ larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len, co
   do {
     c.look_again = false;
     look(&c);
-    if (!takes_kept || !kept_will_do(&c, &result)) {
+    if (!(takes_kept || made_since(&c)) || !kept_will_do(&c, &result)) {
       result = fly(&c);
     }
     takes_kept = true;

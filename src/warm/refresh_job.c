@@ -68,14 +68,17 @@ static bool look_before(larder_ns *ns, lrd_span key, entry_before *out) {
 }
 
 static larder_refresh_what made_what(const entry_before *before, const larder_value *value, const larder_facts *now) {
-  return strcmp(value->tier, "made") == 0 && now->stamp == before->stamp ? LARDER_REFRESH_UNCHANGED : LARDER_REFRESH_MADE;
+  if (strcmp(value->tier, "made") != 0) return LARDER_REFRESH_FRESH; /* by another process, or between two of our looks */
+  return now->stamp == before->stamp ? LARDER_REFRESH_UNCHANGED : LARDER_REFRESH_MADE;
 }
 
 static void entry_make(const refresh_job *job, larder_ns *ns, const entry_before *before, larder_refresh_result *out,
                        char version[LARDER_VERSION_MAX + 1], uint64_t *bytes, larder_error *err) {
   larder_value value = {0};
   larder_facts now = {0};
-  larder_err result = larder_get_or_make(ns, out->key, out->key_len, &job->how, &value, err);
+  larder_make_options how = job->how;
+  how.over_stamp = before->stamp;
+  larder_err result = larder_get_or_make(ns, out->key, out->key_len, &how, &value, err);
   if (result == LARDER_OK) result = larder_value_facts(&value, &now);
   if (result == LARDER_OK) {
     out->what = made_what(before, &value, &now);

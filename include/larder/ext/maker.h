@@ -81,6 +81,7 @@ typedef struct larder_make_options {
   bool only_made; /* nothing kept is served instead where the making fails or takes too long: the failure is told */
   int64_t soft_timeout_ms; /* how long to wait while something stale may be served instead; 0: the namespace's; -1: for ever */
   int64_t hard_timeout_ms; /* how long to wait at most; 0: the namespace's; -1: for ever */
+  uint64_t over_stamp; /* with fresh, not 0: only over what has exactly this stamp; else it was made since, and is handed out */
 } larder_make_options;
 
 /*
