@@ -18,6 +18,7 @@
 #include "larder_testing.h"
 #include "tier/files/files_tier.h"
 #include "tier/sqlite/sqlite_tier.h"
+#include "warm/nearby.h"
 #include "warm/refresh_behind.h"
 #include <errno.h>
 
@@ -332,6 +333,17 @@ static larder_err makers_start(larder *cache, larder_error *err) {
   return result == LARDER_OK ? LARDER_OK : lrd_fail(err, result, 0, ROOM, "out of memory");
 }
 
+static void warm_tick(larder *cache) {
+  lrd_nearby_tick(cache);
+  lrd_refresh_tick(cache);
+}
+
+static larder_err warm_start(larder *cache, larder_error *err) {
+  cache->space_opened = lrd_nearby_open;
+  cache->each_second = warm_tick;
+  return lrd_refresh_open(cache) == LARDER_OK ? LARDER_OK : lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "out of memory");
+}
+
 static larder_err open_all(larder *cache, const larder_options *options, bool threads, larder_error *err) {
   larder_err result;
   if ((result = config_load(cache, options, err)) != LARDER_OK || (result = codec_start(cache, err)) != LARDER_OK ||
@@ -341,8 +353,8 @@ static larder_err open_all(larder *cache, const larder_options *options, bool th
       (result = errands_start(cache, err)) != LARDER_OK || (result = instances_open(cache, err)) != LARDER_OK) {
     return result;
   }
-  if (lrd_refresh_open(cache) != LARDER_OK) {
-    return lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "out of memory");
+  if ((result = warm_start(cache, err)) != LARDER_OK) {
+    return result;
   }
   fold_the_dead(cache);
   if (cache->slots) {
@@ -406,6 +418,7 @@ static void cache_free(larder *cache) {
   lrd_errands_free(cache->errands);
   for (uint32_t i = 0; i < atomic_load(&cache->spaces_len); i++) {
     larder_ns *ns = atomic_load(&cache->spaces[i]);
+    lrd_nearby_close(ns);
     lrd_dealloc(ns->name);
     lrd_dealloc(ns);
   }

@@ -242,6 +242,8 @@ static void scope_show(shower *s, lrd_scope scope, const void *section, unsigned
     if (row->type == LRD_OPTION_WARM) hidden = ((const lrd_settings_policy *)section)->warm_len == 0;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_MAKER)
       hidden = ((const lrd_settings_policy *)section)->maker.type == LRD_MAKER_NONE;
+    if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_NEARBY)
+      hidden = ((const lrd_settings_policy *)section)->nearby.places == NULL;
     if (!hidden && !lrd_option_unset(row, section)) row_show(s, row, section);
   }
 }

@@ -83,6 +83,14 @@ typedef struct lrd_config_maker {
   int absent_exit;         /* exit code that says there is no such thing; 0: none does */
 } lrd_config_maker;
 
+/* `nearby` of a namespace. */
+typedef struct lrd_config_nearby {
+  const char *places; /* absolute; NULL: nothing */
+  const char *key;    /* made of a place's fields */
+  const char *radius; /* as it is written; NULL: prefetch.nearby_radius_miles */
+  uint64_t limit;
+} lrd_config_nearby;
+
 typedef struct lrd_config_ns {
   const char *name;                            /* NULL in lrd_config.defaults */
   lrd_config_link chain[LRD_CONFIG_CHAIN_MAX]; /* uppermost first */
@@ -102,7 +110,8 @@ typedef struct lrd_config_ns {
   int64_t negative_ttl_ms; /* how long "there is none" is kept; 0: not at all */
   int64_t error_ttl_ms;    /* how long a failure is told instead of trying again; 0: not at all */
   double early_refresh;    /* XFetch's beta; 0: not before the lifetime's end */
-  const char *refresh;     /* when entries are made anew (base/schedule.h); NULL: only when somebody asks */
+  lrd_config_nearby nearby;
+  const char *refresh; /* when entries are made anew (base/schedule.h); NULL: only when somebody asks */
 } lrd_config_ns;
 
 /* `prefetch`: what is made before somebody asks. */

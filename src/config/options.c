@@ -28,6 +28,7 @@
 #define POLICY(field) offsetof(lrd_settings_policy, field)
 #define LIMIT(field)  offsetof(lrd_settings_limit, field)
 #define MAKER(field)  offsetof(lrd_settings_maker, field)
+#define NEAR(field)   offsetof(lrd_settings_nearby, field)
 #define AHEAD(field)  offsetof(lrd_settings_prefetch, field)
 #define WATCH(field)  offsetof(lrd_settings_monitoring, field)
 
@@ -260,6 +261,8 @@ const lrd_option lrd_options[] = {
          "Make what is kept anew on a schedule: `every 7d` after it was made last, or at fixed times: `@daily`, or five "
          "fields as in crontab(5), `30 6 * * mon-fri`. A program that has the cache open does it behind, or `larder "
          "refresh --due` from a timer. What has been evicted is not made. `never` where the defaults have a schedule."},
+    {ROW(POLICY, "nearby", SECTION), .flags = LRD_OPTION_INHERIT, .inside = LRD_SCOPE_NEARBY, .offset = POLICY(nearby),
+     .sentence = "When the key of a place has been asked for, make those of the places around it ahead (docs/warming.md)."},
     {ROW(POLICY, "when_away", ANY), .needs = "redis", .sentence = "What to do while the other hosts cannot be heard."},
 
     {ROW(LIMIT, "max_entries", UINT), .offset = LIMIT(entries_max), .fallback = "0", .max = 1e12,
@@ -329,6 +332,17 @@ const lrd_option lrd_options[] = {
      .sentence = "Of command: where it runs. Relative to the folder of this file; without it the working directory."},
     {ROW(MAKER, "absent_exit", UINT), .flags = LRD_OPTION_COMMAND, .offset = MAKER(absent_exit), .fallback = "0", .max = 125,
      .sentence = "Of command: the exit code with which it says that there is no such thing; 0: none says so."},
+
+    {ROW(NEARBY, "places", PATH), .offset = NEAR(places),
+     .sentence =
+         "A table of places, CSV or JSON, with `name`, `lat` and `lon` (docs/transfer.md#places). Relative to the folder "
+         "of this file. It is read again when it has changed."},
+    {ROW(NEARBY, "key", TEXT), .offset = NEAR(key),
+     .sentence = "The key of a place, made of its fields: `acs:2022:cbsa:{cbsa}`."},
+    {ROW(NEARBY, "radius", TEXT), .offset = NEAR(radius),
+     .sentence = "How near, such as `50mi` or `80km`; without it `prefetch.nearby_radius_miles`."},
+    {ROW(NEARBY, "limit", UINT), .offset = NEAR(limit), .fallback = "20", .min = 1, .max = 1000,
+     .sentence = "How many at most, the nearest first."},
 
     {ROW(PREFETCH, "enable", BOOL), SWITCHES, .offset = AHEAD(enable), .fallback = "true",
      .sentence = "Whether anything is made ahead: what a program asks for (docs/warming.md), and what is `nearby`."},

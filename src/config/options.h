@@ -25,6 +25,7 @@
   X(POLICY, "policy", "How the entries of a namespace are kept; `defaults` holds for all that say nothing else.")              \
   X(LIMIT, "limit", "Limits of a namespace within one tier; a bare number means max_entries.")                                 \
   X(MAKER, "maker", "How a missing entry is made.")                                                                            \
+  X(NEARBY, "nearby", "What to make ahead when the key of a place has been asked for: those of the places around it.")         \
   X(PREFETCH, "prefetch", "Fetching what will probably be wanted next.")                                                       \
   X(MONITORING, "monitoring", "What is logged and when an alert is raised.")
 

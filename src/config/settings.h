@@ -132,6 +132,13 @@ typedef struct lrd_settings_maker {
   uint64_t absent_exit;
 } lrd_settings_maker;
 
+typedef struct lrd_settings_nearby {
+  const char *places;
+  const char *key;
+  const char *radius;
+  uint64_t limit;
+} lrd_settings_nearby;
+
 /* `defaults`, or a namespace. */
 typedef struct lrd_settings_policy {
   const char *name; /* NULL: the defaults */
@@ -155,6 +162,7 @@ typedef struct lrd_settings_policy {
   int64_t error_ttl_ms;
   double early_refresh;
   const char *refresh; /* a schedule; NULL: none */
+  lrd_settings_nearby nearby;
 } lrd_settings_policy;
 
 /* A tier that some chain names. */

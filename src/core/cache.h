@@ -77,11 +77,13 @@ struct larder_ns {
   lrd_coding coding;
   char tiers_text[160];
 
-  larder_make make;               /* NULL: no maker is configured */
-  void *maker;                    /* its context */
-  uint32_t makings;               /* under way that count against maker.parallel; the pool's */
-  _Atomic int64_t making_cost_ns; /* what a making takes lately; 0: not known */
-  _Atomic uint32_t foreseen;      /* prefetched keys that are watched until they are read */
+  struct lrd_nearby *nearby;                                     /* the warm room's; NULL: none */
+  void (*asked)(larder_ns *ns, const void *key, size_t key_len); /* of a value that get_or_make handed out; or NULL */
+  larder_make make;                                              /* NULL: no maker is configured */
+  void *maker;                                                   /* its context */
+  uint32_t makings;                                              /* under way that count against maker.parallel; the pool's */
+  _Atomic int64_t making_cost_ns;                                /* what a making takes lately; 0: not known */
+  _Atomic uint32_t foreseen;                                     /* prefetched keys that are watched until they are read */
 };
 
 struct larder {
@@ -112,11 +114,12 @@ struct larder {
   lrd_leases *leases; /* NULL: no root, or one that can't be written */
   lrd_flights *flights;
   lrd_makers *makers;
-  void (*each_second)(larder *cache); /* what a room above does with the keeper's thread, or NULL */
-  lrd_refresher *refresher;           /* the warm room's */
-  lrd_ticker *keeper;                 /* once a second */
-  lrd_ticker *flusher;                /* each 50 ms, with a `behind` namespace */
-  _Atomic bool lost;                  /* the root is gone */
+  larder_err (*space_opened)(larder_ns *ns, larder_error *err); /* a room above has its part in a namespace; or NULL */
+  void (*each_second)(larder *cache);                           /* what a room above does with the keeper's thread, or NULL */
+  lrd_refresher *refresher;                                     /* the warm room's */
+  lrd_ticker *keeper;                                           /* once a second */
+  lrd_ticker *flusher;                                          /* each 50 ms, with a `behind` namespace */
+  _Atomic bool lost;                                            /* the root is gone */
   _Atomic uint64_t degraded_puts;
   /* The keeper's own. */
   int64_t swept_ns;

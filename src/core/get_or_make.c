@@ -419,5 +419,8 @@ larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len, co
     takes_kept = true;
   } while (c.look_again);
   larder_value_release(&c.of.value);
+  if (result == LARDER_OK && ns->asked) {
+    ns->asked(ns, key, key_len);
+  }
   return result;
 }

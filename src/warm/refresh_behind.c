@@ -44,7 +44,6 @@ larder_err lrd_refresh_open(larder *cache) {
   lrd_mutex_init(&all->mutex);
   all->begin_ns = lrd_mono_ns(cache->clock) + LRD_REFRESH_WAIT_NS;
   cache->refresher = all;
-  cache->each_second = lrd_refresh_tick;
   return LARDER_OK;
 }
 
