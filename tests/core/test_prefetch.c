@@ -468,7 +468,8 @@ static void many_threads_may_wish_and_read(void **state) {
   for (unsigned i = 0; i < 4; i++) pthread_join(threads[i], NULL);
   WAIT_FOR((lrd_larder_tick(f.cache), idle(&f)));
   larder_prefetch_figures now = figures(&f);
-  assert_int_equal(now.made, now.used + now.wasted + now.watched);
+  /* One that is wished for again between its making and its watching is made, and not watched. */
+  assert_true(now.made > 0 && now.made >= now.used + now.wasted + now.watched);
   assert_int_equal(atomic_load(&f.ns->foreseen), now.watched);
   shut(&f);
 }
