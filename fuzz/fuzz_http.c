@@ -55,7 +55,7 @@ static void try_body(const uint8_t *data, size_t size) {
   for (size_t i = 0; i < size && other == LARDER_OK; i++) other = lrd_http_body_add(&pieces, data + i, 1);
   if (other == LARDER_OK) other = lrd_http_body_end(&pieces);
   HOLDS(whole.data.len <= 1 << 16 && pieces.data.len <= 1 << 16);
-  HOLDS(result == other);
+  HOLDS((result == LARDER_OK) == (other == LARDER_OK)); /* which of several faults is seen first depends on the pieces */
   if (result == LARDER_OK)
     HOLDS(whole.data.len == pieces.data.len &&
           (whole.data.len == 0 || memcmp(whole.data.data, pieces.data.data, whole.data.len) == 0));

@@ -12,6 +12,7 @@
 #include "bytes.h"
 #include "fail.h"
 #include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <time.h>
 
@@ -126,39 +127,45 @@ void lrd_busy_end(void) {
 
 /* --- threads ------------------------------------------------------------------------------------------------------------ */
 
+/* On the stack of who starts it, who waits until the thread has read it. */
 typedef struct beginning {
   void (*run)(void *context);
   void *context;
   char name[16]; /* the kernel's limit, NUL included */
+  sem_t read;
 } beginning;
 
 static void *thread_run(void *argument) {
-  beginning begun = *(beginning *)argument;
-  lrd_dealloc(argument);
-  (void)pthread_setname_np(pthread_self(), begun.name);
+  beginning *begun = argument;
+  void (*const run)(void *) = begun->run;
+  void *const context = begun->context;
+  (void)pthread_setname_np(pthread_self(), begun->name);
+  (void)sem_post(&begun->read);
   gate_leave(); /* entered by who started it: a thread that begins allocates, too */
-  begun.run(begun.context);
+  run(context);
   return NULL;
 }
 
 larder_err lrd_thread_start(pthread_t *out, const char *name, void (*run)(void *context), void *context) {
   pthread_once(&gate_once, gate_once_init);
-  beginning *begun = lrd_alloc_zero(1, sizeof *begun);
-  if (!begun) return LARDER_ENOMEM;
-  begun->run = run;
-  begun->context = context;
-  memcpy(begun->name, name, strnlen(name, sizeof begun->name - 1));
+  beginning begun = {.run = run, .context = context};
+  memcpy(begun.name, name, strnlen(name, sizeof begun.name - 1));
+  (void)sem_init(&begun.read, 0, 0);
   /* The thread inherits a mask with everything blocked: signals belong to the application. */
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   gate_enter();
-  int failed = pthread_create(out, NULL, thread_run, begun);
+  int failed = pthread_create(out, NULL, thread_run, &begun);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (!failed) return LARDER_OK;
-  gate_leave();
-  lrd_dealloc(begun);
-  return LARDER_ENOMEM;
+  if (failed) {
+    gate_leave();
+  } else {
+    while (sem_wait(&begun.read) != 0) {
+    }
+  }
+  (void)sem_destroy(&begun.read);
+  return failed ? LARDER_ENOMEM : LARDER_OK;
 }
 
 /* --- the ticker --------------------------------------------------------------------------------------------------------- */

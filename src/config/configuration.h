@@ -90,6 +90,30 @@ typedef struct lrd_config_nearby {
   const char *radius; /* as it is written; NULL: prefetch.nearby_radius_miles */
   uint64_t limit;
 } lrd_config_nearby;
+/* `health.check` of a namespace. */
+typedef enum lrd_check_type { LRD_CHECK_NONE, LRD_CHECK_HTTP, LRD_CHECK_COMMAND } lrd_check_type;
+
+typedef struct lrd_config_check {
+  lrd_check_type type;
+  const char *url;         /* HTTP: template */
+  const char *const *argv; /* COMMAND: templates, ended by NULL */
+  char separator;          /* between the parts of a key */
+  bool get;                /* HTTP: GET instead of HEAD */
+  int64_t every_ms;        /* how long a round over all entries takes */
+  double jitter;           /* part of it by which a round may be shorter or longer */
+  int64_t timeout_ms;      /* of one check */
+  uint64_t parallel;       /* checks at once */
+} lrd_config_check;
+
+typedef struct lrd_config_health {
+  bool given;        /* false: the defaults, for whoever reports all the same */
+  uint64_t failures; /* in a row, from which an entry is unhealthy */
+  bool evict;
+  int64_t decay_ms; /* without a report; LRD_TTL_NEVER: never */
+  int64_t retry_ms;
+  int64_t retry_max_ms;
+  lrd_config_check check;
+} lrd_config_health;
 
 typedef struct lrd_config_ns {
   const char *name;                            /* NULL in lrd_config.defaults */
@@ -112,6 +136,9 @@ typedef struct lrd_config_ns {
   double early_refresh;    /* XFetch's beta; 0: not before the lifetime's end */
   lrd_config_nearby nearby;
   const char *refresh; /* when entries are made anew (base/schedule.h); NULL: only when somebody asks */
+  lrd_config_health health;
+  const char *version;   /* what is written under another one is stale; NULL: none */
+  uint64_t versions_max; /* former values that are kept of an entry; 0: none */
 } lrd_config_ns;
 
 /* `prefetch`: what is made before somebody asks. */

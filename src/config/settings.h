@@ -138,6 +138,27 @@ typedef struct lrd_settings_nearby {
   const char *radius;
   uint64_t limit;
 } lrd_settings_nearby;
+typedef struct lrd_settings_check {
+  uint32_t type; /* lrd_check_type */
+  const char *http;
+  const char *const *command; /* ended by NULL */
+  char separator;
+  uint32_t method;
+  int64_t every_ms;
+  double jitter;
+  int64_t timeout_ms;
+  uint64_t parallel;
+} lrd_settings_check;
+
+typedef struct lrd_settings_health {
+  bool given;
+  uint64_t failures;
+  bool evict;
+  int64_t decay_ms;
+  int64_t retry_ms;
+  int64_t retry_max_ms;
+  lrd_settings_check check;
+} lrd_settings_health;
 
 /* `defaults`, or a namespace. */
 typedef struct lrd_settings_policy {
@@ -163,6 +184,9 @@ typedef struct lrd_settings_policy {
   double early_refresh;
   const char *refresh; /* a schedule; NULL: none */
   lrd_settings_nearby nearby;
+  lrd_settings_health health;
+  const char *version;
+  uint64_t versions_max;
 } lrd_settings_policy;
 
 /* A tier that some chain names. */

@@ -33,7 +33,8 @@ typedef struct call {
   lrd_wanted wanted;
   kept of;
   int64_t began_ns;
-  bool look_again; /* what a flight brought is kept, or of no use to this call */
+  larder_err locked; /* it is there and can't be opened, LARDER_EKEY or LARDER_EFORMAT: nobody makes it over that */
+  bool look_again;   /* what a flight brought is kept, or of no use to this call */
   larder_value *out;
   larder_error *err;
 } call;
@@ -45,10 +46,11 @@ static bool fresh(const kept *of) { return of->there && !of->value.stale; }
 static larder_ns *ns_of(const call *c) { return c->wanted.op.ns; }
 static void count(const call *c, lrd_counter counter) { lrd_stats_add(ns_of(c)->cell, counter, 1); }
 
-/* What is there and can't be opened (its key is not here) is made anew like what is not there. */
 static void look(call *c) {
   larder_value_release(&c->of.value);
-  c->of.there = lrd_look_up(&c->wanted.op, &c->of.value, &c->of.facts) == LARDER_OK;
+  larder_err const result = lrd_look_up(&c->wanted.op, &c->of.value, &c->of.facts);
+  c->of.there = result == LARDER_OK;
+  c->locked = result == LARDER_EKEY || result == LARDER_EFORMAT ? result : LARDER_OK;
 }
 
 static bool in_window(const call *c, stale_window window) {
@@ -413,7 +415,9 @@ larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len, co
   do {
     c.look_again = false;
     look(&c);
-    if (!(takes_kept || made_since(&c)) || !kept_will_do(&c, &result)) {
+    if ((takes_kept || made_since(&c)) && c.locked != LARDER_OK) {
+      result = answer_miss(&c, lrd_fail(err, c.locked, 0, ROOM, "%s", larder_err_text(c.locked)));
+    } else if (!(takes_kept || made_since(&c)) || !kept_will_do(&c, &result)) {
       result = fly(&c);
     }
     takes_kept = true;

@@ -20,7 +20,7 @@ struct lrd_makers {
   struct lrd_prefetch *prefetch;
   lrd_mutex mutex; /* of the names */
   struct lrd_named_maker *named;
-  lrd_http_engine *http; /* NULL: no namespace has an http maker */
+  lrd_http_engine *http; /* NULL: nothing asks by http */
 };
 
 LARDER_MUST_CHECK larder_err lrd_makers_open(larder *cache);
@@ -33,6 +33,9 @@ void lrd_makers_forked(larder *cache);
 void lrd_makers_abandon(larder *cache);
 /* Once a second: flights past their deadline, leases of the dead. */
 void lrd_makers_tick(larder *cache);
+
+/* The engine of all that asks by http in the cache, made when it is wanted first; namespaces are opened one at a time. */
+LARDER_MUST_CHECK larder_err lrd_makers_http(larder *cache, lrd_http_engine **out, larder_error *err);
 
 /* Who makes and how. */
 typedef struct lrd_wanted {
@@ -62,6 +65,8 @@ bool lrd_maker_named(larder *cache, const char *name, larder_make *make_out, voi
 
 /* LARDER_ECONFIG with a sentence that names what is wrong with it. */
 LARDER_MUST_CHECK larder_err lrd_ns_maker_open(larder_ns *ns, larder_error *err);
+/* Whether somebody is there to make its keys: a callback has been registered. */
+bool lrd_ns_can_make(const larder_ns *ns);
 /* Nobody is making any more. */
 void lrd_ns_maker_close(larder_ns *ns);
 

@@ -223,6 +223,7 @@ static larder_err lifetime_prepare(write_run *run, lrd_link *lowest, lrd_change 
   if (result != LARDER_OK) {
     return result;
   }
+  lrd_facts_judge_version(run->ns, &entry.facts);
   bool stale = lrd_facts_stale(run->ns->cache, &entry.facts, now_ms);
   if (entry.facts.kind == LARDER_KIND_ABSENT) {
     result = LARDER_MISS;
@@ -334,6 +335,24 @@ static bool restamp_forbidden(const write_run *run, size_t item) {
   return change->made && lrd_flight_overtaken(change->made, run->slots[slot_of_item(run, item)].version);
 }
 
+/*
+ * Of a change that wants nothing to be there: LARDER_OLDER when something is, a failure when it can't be told. The slot is
+ * owned. In a tier that is away, or under what is damaged, is nothing.
+ */
+static larder_err absent_check(lrd_link *lowest, const lrd_change *change) {
+  larder_tier_entry entry;
+  larder_tier_key key = lrd_op_link_key(&change->op, lowest);
+  if (!change->only_absent || !lrd_instance_answers(lowest->instance)) {
+    return LARDER_OK;
+  }
+  larder_err result = lrd_tier_get(&lowest->instance->tier, lowest->cell, &key, true, NULL, &entry);
+  if (result == LARDER_OK) {
+    lrd_tier_release(&lowest->instance->tier, &entry);
+    return LARDER_OLDER;
+  }
+  return result == LARDER_EBUSY || result == LARDER_ENOMEM ? result : LARDER_OK;
+}
+
 /* The authoritative tier. Items that lost to a stored stamp ahead of our clock are stamped anew above it. */
 static void lowest_commits(write_run *run, lrd_link *link, larder_durability durability) {
   for (size_t i = 0; i < run->count; i++) {
@@ -354,6 +373,7 @@ static void lowest_commits(write_run *run, lrd_link *link, larder_durability dur
       change->result = before < 0 ? before : LARDER_EAWAY;
       continue;
     }
+    change->result = absent_check(link, change);
     if (change->verb < LRD_CHANGE_TOUCH) {
       continue;
     }
@@ -375,7 +395,8 @@ static void lowest_commits(write_run *run, lrd_link *link, larder_durability dur
       lrd_change *change = change_of(run, i);
       larder_tier_write *item = &run->items[i];
       larder_err one = result == LARDER_OK ? item->result : result;
-      if (one == LARDER_OLDER && change->only_stamp == 0 && change->keep_stamp == 0 && !restamp_forbidden(run, i)) {
+      bool const expected = change->only_stamp == 0 || item->stored_stamp == change->only_stamp;
+      if (one == LARDER_OLDER && expected && change->keep_stamp == 0 && !restamp_forbidden(run, i)) {
         change->facts.stamp = lrd_cache_stamp(run->ns->cache, item->stored_stamp + 1);
         item->facts.stamp = change->facts.stamp;
         run->item_at[again] = run->item_at[i];
@@ -616,6 +637,12 @@ static void write_shared(write_run *run) {
 
 static void note_change(const lrd_change *change) {
   static const lrd_event_what whats[] = {LRD_EVENT_PUT, LRD_EVENT_DELETED, LRD_EVENT_TOUCHED, LRD_EVENT_EXPIRED};
+  if (change->unhealthy) {
+    if (change->existed && change->result == LARDER_OK) {
+      lrd_note(&change->op, LRD_EVENT_EVICTED, NULL, "health");
+    }
+    return;
+  }
   if (change->made || (change->result != LARDER_OK && change->result != LARDER_DEGRADED && change->result != LARDER_NOT_KEPT)) {
     return; /* of a making its maker's part tells */
   }
@@ -641,8 +668,16 @@ static void count_changes(larder_ns *ns, lrd_change *changes, size_t count) {
     if (change->result == LARDER_NOT_KEPT) {
       lrd_stats_add(ns->cell, LRD_STAT_NOT_KEPT, 1);
     }
+    if (change->again && change->result == LARDER_OLDER) {
+      continue; /* it comes once more */
+    }
     if (change->keep_stamp != 0 || (change->made && (change->result == LARDER_OLDER || change->verb == LRD_CHANGE_DELETE))) {
       continue; /* was counted when it was queued; or is no write of a caller's */
+    }
+    if (change->unhealthy) {
+      lrd_stats_cell *cell = ns->links_len > 0 ? ns->links[ns->links_len - 1].cell : ns->memory_cell;
+      lrd_stats_add(cell, LRD_STAT_EVICTED_HEALTH, change->existed && change->result != LARDER_OLDER);
+      continue;
     }
     lrd_counter counter = change->verb == LRD_CHANGE_PUT      ? LRD_STAT_PUTS
                           : change->verb == LRD_CHANGE_DELETE ? LRD_STAT_DELETES

@@ -125,7 +125,8 @@ static void pace_note(larder_job *job, uint64_t *before, int64_t *before_ns) {
 static void *watch_thread(void *context) {
   larder_job *job = context;
   uint64_t before = 0, remembered = job->work.first;
-  int64_t before_ns = job->began_ns, remembered_ns = job->began_ns;
+  int64_t before_ns = job->began_ns;
+  int64_t remembered_ns = before_ns;
   bool over = false;
   while (!over) {
     lrd_lock(&job->mutex);

@@ -178,7 +178,7 @@ static larder_err spaces_open(key_job *job, const larder_warm_plan *plan, larder
   for (size_t i = 0; i < plan->namespaces_count && result == LARDER_OK; i++) {
     larder_ns *ns = NULL;
     result = larder_ns_open(job->cache, plan->namespaces[i], &ns, err);
-    if (result == LARDER_OK && !plan->make && !ns->make)
+    if (result == LARDER_OK && !plan->make && !lrd_ns_can_make(ns))
       result = lrd_fail(err, LARDER_EUNSUPPORTED, 0, ROOM,
                         "nobody makes the keys of namespace %s: configure its `maker`, or hand one over", plan->namespaces[i]);
     if (result == LARDER_OK) job->spaces[job->spaces_len++] = ns;

@@ -307,6 +307,7 @@ larder_err lrd_places_near(const lrd_places *places, const char *name, double ra
   const lrd_location *from = NULL;
   larder_err result = place_find(places, name, &from, err);
   if (result != LARDER_OK) return result;
+  LRD_ASSERT(from != NULL);
   lrd_near *near = lrd_alloc_zero(places->len, sizeof *near);
   if (near == NULL) return lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "out of memory");
   size_t count = 0;

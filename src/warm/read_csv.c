@@ -100,12 +100,13 @@ static larder_err picks_check(lrd_reader_file *reader) {
 }
 
 static larder_err columns_check(lrd_reader_file *reader) {
+  const char *header = reader->header.data ? (const char *)reader->header.data : "";
+  size_t len = reader->header.len;
   /* Lines of a kind that nobody has written for twenty years, which make one row of all. */
-  if (memchr(reader->header.data ? (const void *)reader->header.data : "", '\r', reader->header.len))
+  if (memchr(header, '\r', len))
     return lrd_reader_mistaken(reader, "a carriage return stands in the row of names; lines end with LF or CRLF");
-  bool other = reader->columns_len == 1 &&
-               (memchr(reader->header.data, ';', reader->header.len) || memchr(reader->header.data, '\t', reader->header.len));
-  if (other) return lrd_reader_mistaken(reader, "the row of names holds no comma; fields are parted by commas");
+  if (reader->columns_len == 1 && (memchr(header, ';', len) || memchr(header, '\t', len)))
+    return lrd_reader_mistaken(reader, "the row of names holds no comma; fields are parted by commas");
   if (reader->picks) return picks_check(reader);
   if (has_column(reader, "key") && has_column(reader, "value")) return LARDER_OK;
   return lrd_reader_mistaken(reader, "the first row has to name the columns, key and value among them");

@@ -35,8 +35,6 @@ class Keys(CliCase):
         super().setUp()
         self.calls_file = os.path.join(self.folder, "calls")
         self.write("larder.yaml", MAKER.replace("CALLS", self.calls_file).encode())
-        if "nobody makes" in self.larder("warm", "probe", "--keys", "-", stdin=b"x\n").err:
-            self.skipTest("this build has no makers by command")
         self.write("calls", b"")
 
     def calls(self):

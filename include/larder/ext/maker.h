@@ -88,7 +88,8 @@ typedef struct larder_make_options {
  * A value from the cache, or made and kept. LARDER_OK and *out to release, stale where out->stale says so. LARDER_MISS: the
  * maker says that there is no such thing, now or within negative_ttl. Else the maker's failure, also one of a moment ago
  * (error_ttl): LARDER_EAWAY when the hard time-out passed, LARDER_ECANCELLED when the cache is closing, LARDER_EBUSY when the
- * key is being made by a call above this one, LARDER_EUNSUPPORTED when nobody can make it. Never fails for a fault of the
+ * key is being made by a call above this one, LARDER_EUNSUPPORTED when nobody can make it; LARDER_EKEY and LARDER_EFORMAT as
+ * larder_get, unless `fresh`: what is only locked is not made anew. Never fails for a fault of the
  * cache: what can't be kept is handed out all the same; out->tier is then "made". options and err may be NULL.
  */
 LARDER_API LARDER_MUST_CHECK larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len,
