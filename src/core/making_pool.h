@@ -34,8 +34,9 @@ LARDER_MUST_CHECK bool lrd_pool_push(lrd_pool *pool, lrd_order *order, bool behi
 /* A place for a making on the calling thread: false when there was none within ns (INT64_MAX: for ever). */
 LARDER_MUST_CHECK bool lrd_pool_place(lrd_pool *pool, larder_ns *ns, int64_t ns_max);
 void lrd_pool_place_end(lrd_pool *pool, larder_ns *ns);
-/* Whether a making that nobody waits for could begin at once, and one that is asked for beside it. */
-bool lrd_pool_spare(lrd_pool *pool, const larder_ns *ns);
+/* Whether a making that nobody waits for could begin at once, and one that is asked for beside it. ending: the namespace of an
+ * order on this thread that is about to give its place back, or NULL. */
+bool lrd_pool_spare(lrd_pool *pool, const larder_ns *ns, const larder_ns *ending);
 size_t lrd_pool_queued(lrd_pool *pool);
 
 #endif

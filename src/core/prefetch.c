@@ -143,7 +143,7 @@ static void count_end(lrd_prefetch *prefetch, const lrd_wish *wish, wish_end end
   }
 }
 
-static void dispatch(lrd_prefetch *prefetch);
+static void dispatch(lrd_prefetch *prefetch, const larder_ns *ending);
 
 static void order_run(lrd_order *order, bool cancelled) {
   wish_order *mine = (wish_order *)(void *)order;
@@ -151,11 +151,12 @@ static void order_run(lrd_order *order, bool cancelled) {
   if (!cancelled) {
     lrd_busy_begin();
   }
+  const larder_ns *ns = mine->wish->ns;
   count_end(prefetch, mine->wish, cancelled ? WISH_DROPPED : wish_make(prefetch, mine->wish));
   lrd_dealloc(mine->wish);
   lrd_dealloc(mine);
   if (!cancelled) {
-    dispatch(prefetch);
+    dispatch(prefetch, ns);
     lrd_busy_end();
   }
 }
@@ -180,26 +181,33 @@ static bool is_stale(const lrd_prefetch *prefetch, const lrd_wish *wish) {
   return lrd_mono_ns(prefetch->cache->clock) >= wish->stale_ns;
 }
 
+typedef struct turn {
+  lrd_prefetch *prefetch;
+  const larder_ns *ending; /* whose place this thread is about to give back; NULL: it has none */
+} turn;
+
 static bool wish_ready(void *context, const lrd_wish *wish) {
-  lrd_prefetch *prefetch = context;
-  return is_stale(prefetch, wish) || (lrd_pool_spare(prefetch->cache->makers->pool, wish->ns) && !memory_full(wish->ns));
+  const turn *now = context;
+  lrd_pool *pool = now->prefetch->cache->makers->pool;
+  return is_stale(now->prefetch, wish) || (lrd_pool_spare(pool, wish->ns, now->ending) && !memory_full(wish->ns));
 }
 
 /* NULL: nothing may begin now. Else it counts as running. */
-static lrd_wish *wish_take(lrd_prefetch *prefetch) {
+static lrd_wish *wish_take(lrd_prefetch *prefetch, const larder_ns *ending) {
+  turn now = {prefetch, ending};
   lrd_wish *wish = NULL;
   lrd_lock(&prefetch->mutex);
   if (!prefetch->quiet && prefetch->running < prefetch->cache->config->prefetch.parallel) {
-    wish = lrd_wishes_take(&prefetch->wishes, LOOKS, wish_ready, prefetch);
+    wish = lrd_wishes_take(&prefetch->wishes, LOOKS, wish_ready, &now);
     prefetch->running += wish != NULL;
   }
   lrd_unlock(&prefetch->mutex);
   return wish;
 }
 
-static void dispatch(lrd_prefetch *prefetch) {
+static void dispatch(lrd_prefetch *prefetch, const larder_ns *ending) {
   lrd_wish *wish;
-  while ((wish = wish_take(prefetch)) != NULL) {
+  while ((wish = wish_take(prefetch, ending)) != NULL) {
     wish_order *order = is_stale(prefetch, wish) ? NULL : lrd_alloc(sizeof *order);
     if (order) {
       *order = (wish_order){.order = {NULL, wish->ns, order_run}, .prefetch = prefetch, .wish = wish};
@@ -215,7 +223,7 @@ static void dispatch(lrd_prefetch *prefetch) {
 
 void lrd_prefetch_tick(lrd_prefetch *prefetch) {
   lrd_watch_sweep(prefetch);
-  dispatch(prefetch);
+  dispatch(prefetch, NULL);
 }
 
 /* --- the public calls ---------------------------------------------------------------------------------------------------- */
@@ -289,7 +297,7 @@ larder_err larder_prefetch(larder_ns *ns, const void *key, size_t key_len, doubl
     result = wish_one(ns, key, key_len, priority, max_age_ms);
   }
   if (result == LARDER_OK) {
-    dispatch(ns->cache->makers->prefetch);
+    dispatch(ns->cache->makers->prefetch, NULL);
   }
   return result;
 }
@@ -305,7 +313,7 @@ larder_err larder_prefetch_many(larder_ns *ns, larder_prefetch_item *items, size
   for (size_t i = 0; i < count; i++) {
     items[i].result = wish_one(ns, items[i].key, items[i].key_len, items[i].priority, items[i].max_age_ms);
   }
-  dispatch(ns->cache->makers->prefetch);
+  dispatch(ns->cache->makers->prefetch, NULL);
   return LARDER_OK;
 }
 
