@@ -168,6 +168,34 @@ static void codec_print(const larder_stats *stats, const char *ns) {
   cli_table_fini(&table);
 }
 
+/* What was made before somebody asked, and whether it was of use. */
+static void ahead_print(const larder_stats *stats, const char *ns) {
+  static const char *const heads[] = {"NAMESPACE", ">WISHED", ">DROPPED",      ">MADE AHEAD",
+                                      ">USED",     ">WASTED", ">BYTES WASTED", NULL};
+  static const char *const names[] = {"prefetch_asked", "prefetch_dropped", "prefetch_made", "prefetch_used",
+                                      "prefetch_wasted"};
+  larder_stats_row row;
+  cli_table table;
+  cli_table_init(&table, heads);
+  for (size_t i = 0; larder_stats_row_at(stats, i, &row); i++) {
+    uint64_t asked = 0, value = 0;
+    char text[CLI_SHORT];
+    if (row.ns == NULL || strcmp(row.tier, "all") != 0 || !row_wanted(&row, ns) ||
+        !larder_stats_value(stats, row.ns, row.tier, names[0], &asked) || asked == 0)
+      continue;
+    cli_table_add_styled(&table, row.ns, CLI_BOLD);
+    for (size_t j = 0; j < sizeof names / sizeof *names; j++)
+      count_add(&table, larder_stats_value(stats, row.ns, row.tier, names[j], &value) ? value : 0);
+    if (!larder_stats_value(stats, row.ns, row.tier, "prefetch_wasted_bytes", &value)) value = 0;
+    cli_table_add(&table, cli_size_text(value, text, sizeof text));
+  }
+  if (table.cells_len > 0) {
+    putchar('\n');
+    cli_table_print(&table, stdout, true);
+  }
+  cli_table_fini(&table);
+}
+
 static void span_add(cli_table *table, double ms) {
   char text[CLI_SHORT];
   cli_table_add(table, cli_nanos_text((uint64_t)(ms * 1e6), text, sizeof text));
@@ -221,6 +249,7 @@ static cli_exit stats_print(const cli_call *call, larder *cache, const larder_st
   }
   rows_print(cache, stats, args->ns);
   codec_print(stats, args->ns);
+  ahead_print(stats, args->ns);
   latencies_print(stats, args->ns);
   larder_err result = larder_tiers(cache, NULL, tier_print, NULL);
   return result < 0 ? cli_refuse_result(call, result, NULL, "cannot read the tiers") : CLI_DONE;

@@ -25,6 +25,7 @@ extern const cli_command cli_command_clear_expired;
 extern const cli_command cli_command_mission;
 extern const cli_command cli_command_memo;
 extern const cli_command cli_command_warm;
+extern const cli_command cli_command_refresh;
 extern const cli_command cli_command_wisdom;
 extern const cli_command cli_command_keys;
 extern const cli_command cli_command_config;

@@ -3,7 +3,7 @@
  * Schedules: eight bytes of time, then the text. Every text is accepted or refused with a sentence; what is accepted has a
  * next time later than the one asked about, which it is also just before, and which the wall shows unless a gap is in front.
  */
-#include "warm/schedule.h"
+#include "base/schedule.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -19,6 +19,8 @@
 #include "larder_testing.h"
 #include "tier/files/files_tier.h"
 #include "tier/sqlite/sqlite_tier.h"
+#include "warm/nearby.h"
+#include "warm/refresh_behind.h"
 #include <errno.h>
 
 #define ROOM        "larder"
@@ -334,6 +336,17 @@ static larder_err makers_start(larder *cache, larder_error *err) {
   return result == LARDER_OK ? LARDER_OK : lrd_fail(err, result, 0, ROOM, "out of memory");
 }
 
+static void warm_tick(larder *cache) {
+  lrd_nearby_tick(cache);
+  lrd_refresh_tick(cache);
+}
+
+static larder_err warm_start(larder *cache, larder_error *err) {
+  cache->space_opened = lrd_nearby_open;
+  cache->each_second = warm_tick;
+  return lrd_refresh_open(cache) == LARDER_OK ? LARDER_OK : lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "out of memory");
+}
+
 static larder_err open_all(larder *cache, const larder_options *options, bool threads, larder_error *err) {
   larder_err result;
   if ((result = config_load(cache, options, err)) != LARDER_OK || (result = codec_start(cache, err)) != LARDER_OK ||
@@ -341,6 +354,9 @@ static larder_err open_all(larder *cache, const larder_options *options, bool th
       (result = slots_join(cache, err)) != LARDER_OK || (result = stats_start(cache, err)) != LARDER_OK ||
       (result = memory_start(cache, err)) != LARDER_OK || (result = makers_start(cache, err)) != LARDER_OK ||
       (result = errands_start(cache, err)) != LARDER_OK || (result = instances_open(cache, err)) != LARDER_OK) {
+    return result;
+  }
+  if ((result = warm_start(cache, err)) != LARDER_OK) {
     return result;
   }
   fold_the_dead(cache);
@@ -405,6 +421,7 @@ void lrd_larder_tick(larder *cache) {
 /* --- closing ------------------------------------------------------------------------------------------------------------ */
 
 static void cache_free(larder *cache) {
+  lrd_refresh_close(cache);
   lrd_makers_free(cache);
   lrd_leases_close(cache->leases);
   lrd_events_close(cache->events);
@@ -412,6 +429,7 @@ static void cache_free(larder *cache) {
   lrd_errands_free(cache->errands);
   for (uint32_t i = 0; i < atomic_load(&cache->spaces_len); i++) {
     larder_ns *ns = atomic_load(&cache->spaces[i]);
+    lrd_nearby_close(ns);
     lrd_checker_free(ns->checker);
     lrd_dealloc(ns->name);
     lrd_dealloc(ns);
@@ -449,6 +467,7 @@ static larder_err close_in_child(larder *cache) {
 
 /* What runs behind, and may hold values. */
 static void quiet(larder *cache) {
+  lrd_refresh_quiet(cache);
   lrd_checkers_quiet(cache);
   lrd_makers_quiet(cache);
 }
@@ -456,6 +475,7 @@ static void quiet(larder *cache) {
 static void resume(larder *cache) {
   lrd_makers_resume(cache);
   lrd_checkers_resume(cache);
+  lrd_refresh_resume(cache);
 }
 
 larder_err larder_close(larder **handle) {

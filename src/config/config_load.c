@@ -168,6 +168,11 @@ static bool ns_fill(lrd_config_ns *ns, const lrd_settings_policy *policy, lrd_co
       .negative_ttl_ms = policy->negative_ttl_ms,
       .error_ttl_ms = policy->error_ttl_ms,
       .early_refresh = policy->early_refresh,
+      .refresh = policy->refresh,
+      .nearby = {.places = policy->nearby.places,
+                 .key = policy->nearby.key,
+                 .radius = policy->nearby.radius,
+                 .limit = policy->nearby.limit},
       .health = health_of(&policy->health),
       .version = policy->version,
       .versions_max = policy->versions_max,
@@ -268,6 +273,12 @@ static lrd_config *config_make(lrd_config_look *look, const lrd_config_source *s
                          .statistics = cache->statistics,
                          .checksums = cache->checksums,
                          .secrets = cache->secrets,
+                         .prefetch = {.enable = cache->prefetch.enable,
+                                      .parallel = (unsigned)cache->prefetch.max_parallel_requests,
+                                      .queue_max = (size_t)cache->prefetch.queue_max,
+                                      .max_age_ms = cache->prefetch.max_age_ms,
+                                      .fill_max = cache->prefetch.fill_max,
+                                      .nearby_radius_miles = cache->prefetch.nearby_radius_miles},
                          .own = settings};
   if (cache->monitoring.enable) {
     config->log_cache_hits = cache->monitoring.log_cache_hits;

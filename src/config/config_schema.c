@@ -186,6 +186,7 @@ static void alternatives_write(writer *w, const lrd_option *row) {
   case LRD_OPTION_CHOICE:
     choices_write(w, row);
     break;
+  case LRD_OPTION_SCHEDULE:
   case LRD_OPTION_TEXT:
   case LRD_OPTION_PATH:
     text_write(w, row);

@@ -37,7 +37,7 @@ static larder_err veil(shower *s, const char *text, lrd_buf *out) {
 static void value_show(shower *s, const lrd_option *row, const void *section) {
   lrd_config_writer *w = &s->writer;
   lrd_buf text = {0};
-  bool is_text = row->type == LRD_OPTION_TEXT || row->type == LRD_OPTION_PATH;
+  bool is_text = row->type == LRD_OPTION_SCHEDULE || row->type == LRD_OPTION_TEXT || row->type == LRD_OPTION_PATH;
   if (w->err == LARDER_OK) w->err = lrd_option_get(row, section, &text);
   if (w->err == LARDER_OK && (row->flags & LRD_OPTION_VEILED) != 0) {
     w->err = lrd_buf_terminate(&text);
@@ -244,6 +244,8 @@ static void scope_show(shower *s, lrd_scope scope, const void *section, unsigned
     if (row->type == LRD_OPTION_WARM) hidden = ((const lrd_settings_policy *)section)->warm_len == 0;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_MAKER)
       hidden = ((const lrd_settings_policy *)section)->maker.type == LRD_MAKER_NONE;
+    if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_NEARBY)
+      hidden = ((const lrd_settings_policy *)section)->nearby.places == NULL;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_HEALTH)
       hidden = !((const lrd_settings_policy *)section)->health.given;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_CHECK)

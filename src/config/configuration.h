@@ -83,6 +83,13 @@ typedef struct lrd_config_maker {
   int absent_exit;         /* exit code that says there is no such thing; 0: none does */
 } lrd_config_maker;
 
+/* `nearby` of a namespace. */
+typedef struct lrd_config_nearby {
+  const char *places; /* absolute; NULL: nothing */
+  const char *key;    /* made of a place's fields */
+  const char *radius; /* as it is written; NULL: prefetch.nearby_radius_miles */
+  uint64_t limit;
+} lrd_config_nearby;
 /* `health.check` of a namespace. */
 typedef enum lrd_check_type { LRD_CHECK_NONE, LRD_CHECK_HTTP, LRD_CHECK_COMMAND } lrd_check_type;
 
@@ -127,10 +134,22 @@ typedef struct lrd_config_ns {
   int64_t negative_ttl_ms; /* how long "there is none" is kept; 0: not at all */
   int64_t error_ttl_ms;    /* how long a failure is told instead of trying again; 0: not at all */
   double early_refresh;    /* XFetch's beta; 0: not before the lifetime's end */
+  lrd_config_nearby nearby;
+  const char *refresh; /* when entries are made anew (base/schedule.h); NULL: only when somebody asks */
   lrd_config_health health;
   const char *version;   /* what is written under another one is stale; NULL: none */
   uint64_t versions_max; /* former values that are kept of an entry; 0: none */
 } lrd_config_ns;
+
+/* `prefetch`: what is made before somebody asks. */
+typedef struct lrd_config_prefetch {
+  bool enable;
+  unsigned parallel; /* makings at once */
+  size_t queue_max;
+  int64_t max_age_ms; /* of a wish that says nothing else */
+  double fill_max;    /* part of memory beyond which nothing is made ahead; 1: always */
+  double nearby_radius_miles;
+} lrd_config_prefetch;
 
 typedef struct lrd_config {
   const char *file;     /* where it came from, or NULL */
@@ -151,6 +170,7 @@ typedef struct lrd_config {
   bool statistics;
   bool checksums; /* verify on load */
   bool log_cache_hits;
+  lrd_config_prefetch prefetch;
   double alert_on_low_hit_rate; /* 0: no alert */
   double alert_on_high_latency_ms;
   double alert_on_high_eviction_rate; /* evictions a minute for want of room */

@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/quantity.h"
+#include "base/schedule.h"
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -149,6 +150,14 @@ static bool choice_set(const lrd_option *row, void *section, const char *text) {
   return false;
 }
 
+static bool schedule_set(const lrd_option *row, void *section, const char *text) {
+  lrd_schedule schedule;
+  bool never = strcmp(text, "never") == 0;
+  if (!never && lrd_schedule_parse(text, &schedule, NULL) != LARDER_OK) return false;
+  *(const char **)row_at(row, section) = never ? NULL : text;
+  return true;
+}
+
 bool lrd_option_set(const lrd_option *row, void *section, const char *text) {
   switch (row->type) {
   case LRD_OPTION_BOOL:
@@ -167,6 +176,8 @@ bool lrd_option_set(const lrd_option *row, void *section, const char *text) {
     return rate_set(row, section, text);
   case LRD_OPTION_SIGN:
     return sign_set(row, section, text);
+  case LRD_OPTION_SCHEDULE:
+    return schedule_set(row, section, text);
   case LRD_OPTION_TEXT:
   case LRD_OPTION_PATH:
     if (row->type == LRD_OPTION_PATH && text[0] == '\0') return false;
@@ -225,6 +236,9 @@ const char *lrd_option_expected(const lrd_option *row, char out[LRD_EXPECTED_MAX
   case LRD_OPTION_PATH:
     snprintf(out, LRD_EXPECTED_MAX, "a path");
     break;
+  case LRD_OPTION_SCHEDULE:
+    snprintf(out, LRD_EXPECTED_MAX, "a schedule such as every 7d, @daily or 30 6 * * mon-fri, or never");
+    break;
   case LRD_OPTION_TEXT:
     snprintf(out, LRD_EXPECTED_MAX, "a text");
     break;
@@ -259,8 +273,8 @@ const char *lrd_option_expected(const lrd_option *row, char out[LRD_EXPECTED_MAX
 }
 
 bool lrd_option_unset(const lrd_option *row, const void *section) {
-  if (row->type != LRD_OPTION_TEXT && row->type != LRD_OPTION_PATH && row->type != LRD_OPTION_PAIRS &&
-      row->type != LRD_OPTION_NAMES && row->type != LRD_OPTION_ARGV)
+  if (row->type != LRD_OPTION_SCHEDULE && row->type != LRD_OPTION_TEXT && row->type != LRD_OPTION_PATH &&
+      row->type != LRD_OPTION_PAIRS && row->type != LRD_OPTION_NAMES && row->type != LRD_OPTION_ARGV)
     return false;
   return *(const char *const *)row_at_const(row, section) == NULL;
 }

@@ -28,6 +28,7 @@
 #define POLICY(field) offsetof(lrd_settings_policy, field)
 #define LIMIT(field)  offsetof(lrd_settings_limit, field)
 #define MAKER(field)  offsetof(lrd_settings_maker, field)
+#define NEAR(field)   offsetof(lrd_settings_nearby, field)
 #define HEALTH(field) offsetof(lrd_settings_health, field)
 #define CHECK(field)  offsetof(lrd_settings_check, field)
 #define AHEAD(field)  offsetof(lrd_settings_prefetch, field)
@@ -267,7 +268,13 @@ const lrd_option lrd_options[] = {
      .offset = POLICY(health),
      .sentence = "Evict entries that their users, or a check, report as failing (docs/health.md): how often in a row, or a "
                  "mapping. What it does not give is as in `defaults`; its own check has nothing of theirs."},
-    {ROW(POLICY, "refresh", ANY), .needs = "refresh", .sentence = "Make entries anew on a schedule."},
+    {ROW(POLICY, "refresh", SCHEDULE), .flags = LRD_OPTION_INHERIT, .offset = POLICY(refresh),
+     .sentence =
+         "Make what is kept anew on a schedule: `every 7d` after it was made last, or at fixed times: `@daily`, or five "
+         "fields as in crontab(5), `30 6 * * mon-fri`. A program that has the cache open does it behind, or `larder "
+         "refresh --due` from a timer. What has been evicted is not made. `never` where the defaults have a schedule."},
+    {ROW(POLICY, "nearby", SECTION), .flags = LRD_OPTION_INHERIT, .inside = LRD_SCOPE_NEARBY, .offset = POLICY(nearby),
+     .sentence = "When the key of a place has been asked for, make those of the places around it ahead (docs/warming.md)."},
     {ROW(POLICY, "when_away", ANY), .needs = "redis", .sentence = "What to do while the other hosts cannot be heard."},
 
     {ROW(LIMIT, "max_entries", UINT), .offset = LIMIT(entries_max), .fallback = "0", .max = 1e12,
@@ -371,16 +378,32 @@ const lrd_option lrd_options[] = {
     {ROW(CHECK, "parallel", UINT), .offset = CHECK(parallel), .fallback = "2", .min = 1, .max = 16,
      .sentence = "Checks at once."},
 
-    {ROW(PREFETCH, "enable", BOOL), SWITCHES, .offset = AHEAD(enable), .fallback = "false", .lacking = "true",
-     .notice = "prefetch needs prediction, which this build does not have: nothing is fetched ahead", .instead = "false",
+    {ROW(NEARBY, "places", PATH), .offset = NEAR(places),
      .sentence =
-         "Fetch ahead. Needs prediction, which this build does not have: nothing is fetched ahead and a notice says so."},
+         "A table of places, CSV or JSON, with `name`, `lat` and `lon` (docs/transfer.md#places). Relative to the folder "
+         "of this file. It is read again when it has changed."},
+    {ROW(NEARBY, "key", TEXT), .offset = NEAR(key),
+     .sentence = "The key of a place, made of its fields: `acs:2022:cbsa:{cbsa}`."},
+    {ROW(NEARBY, "radius", TEXT), .offset = NEAR(radius),
+     .sentence = "How near, such as `50mi` or `80km`; without it `prefetch.nearby_radius_miles`."},
+    {ROW(NEARBY, "limit", UINT), .offset = NEAR(limit), .fallback = "20", .min = 1, .max = 1000,
+     .sentence = "How many at most, the nearest first."},
+
+    {ROW(PREFETCH, "enable", BOOL), SWITCHES, .offset = AHEAD(enable), .fallback = "true",
+     .sentence = "Whether anything is made ahead: what a program asks for (docs/warming.md), and what is `nearby`."},
     {ROW(PREFETCH, "nearby_radius_miles", REAL), .offset = AHEAD(nearby_radius_miles), .fallback = "50", .max = 12500,
-     .sentence = "Places within this distance are fetched too."},
+     .sentence = "How near `nearby` of a namespace is that says no `radius`."},
     {ROW(PREFETCH, "max_parallel_requests", UINT), .offset = AHEAD(max_parallel_requests), .fallback = "5", .min = 1,
-     .max = 1000, .sentence = "Fetches at once."},
+     .max = 1000,
+     .sentence = "Makings ahead at once, in each process; a namespace's `maker.parallel` holds as well, less one."},
+    {ROW(PREFETCH, "max_queue", UINT), .offset = AHEAD(queue_max), .fallback = "1024", .min = 1, .max = 65536,
+     .sentence = "Wishes that wait; of more the least urgent goes."},
+    {ROW(PREFETCH, "max_age", DURATION), TIME_IN("seconds", SECOND, 1, DAY), .offset = AHEAD(max_age_ms), .fallback = "60s",
+     .sentence = "How long a wish may wait that says nothing else; then it is dropped."},
+    {ROW(PREFETCH, "max_fill", PART), .offset = AHEAD(fill_max), .fallback = "80%", .max = 1,
+     .sentence = "Nothing is made ahead while memory, or the namespace's part of it, is fuller; 100%: always."},
     {ROW(PREFETCH, "min_probability", PART), .offset = AHEAD(min_probability), .fallback = "0.3", .max = 1,
-     .sentence = "What is less probable is not fetched."},
+     .sentence = "What a prediction finds less probable is not made ahead. This build predicts nothing yet."},
 
     {ROW(MONITORING, "enable", BOOL), SWITCHES, .offset = WATCH(enable), .fallback = "true",
      .sentence = "Whether anything of this section is done."},

@@ -25,6 +25,7 @@
   X(POLICY, "policy", "How the entries of a namespace are kept; `defaults` holds for all that say nothing else.")              \
   X(LIMIT, "limit", "Limits of a namespace within one tier; a bare number means max_entries.")                                 \
   X(MAKER, "maker", "How a missing entry is made.")                                                                            \
+  X(NEARBY, "nearby", "What to make ahead when the key of a place has been asked for: those of the places around it.")         \
   X(HEALTH, "health", "When an entry that fails in use is evicted; a bare number means `failures`.")                           \
   X(CHECK, "check", "How Larder itself finds out whether an entry works.")                                                     \
   X(PREFETCH, "prefetch", "Fetching what will probably be wanted next.")                                                       \
@@ -53,6 +54,7 @@ typedef enum lrd_option_type {
   LRD_OPTION_CHOICE,   /* uint32_t, number in `choices` */
   LRD_OPTION_RATE,     /* double a second: `5/s`, `300/min`, `1000/h`, `10/d`, or a number a second */
   LRD_OPTION_SIGN,     /* char: one character */
+  LRD_OPTION_SCHEDULE, /* const char *: when something is done again (base/schedule.h); NULL: never */
   LRD_OPTION_TEXT,     /* const char * */
   LRD_OPTION_PATH,     /* const char *, absolute once read */
   LRD_OPTION_SECTION,  /* a mapping of scope `inside`, whose struct lies at the offset */

@@ -81,6 +81,9 @@ typedef struct lrd_settings_prefetch {
   double nearby_radius_miles;
   uint64_t max_parallel_requests;
   double min_probability;
+  uint64_t queue_max;
+  int64_t max_age_ms;
+  double fill_max;
 } lrd_settings_prefetch;
 
 typedef struct lrd_settings_monitoring {
@@ -129,6 +132,12 @@ typedef struct lrd_settings_maker {
   uint64_t absent_exit;
 } lrd_settings_maker;
 
+typedef struct lrd_settings_nearby {
+  const char *places;
+  const char *key;
+  const char *radius;
+  uint64_t limit;
+} lrd_settings_nearby;
 typedef struct lrd_settings_check {
   uint32_t type; /* lrd_check_type */
   const char *http;
@@ -173,6 +182,8 @@ typedef struct lrd_settings_policy {
   int64_t negative_ttl_ms;
   int64_t error_ttl_ms;
   double early_refresh;
+  const char *refresh; /* a schedule; NULL: none */
+  lrd_settings_nearby nearby;
   lrd_settings_health health;
   const char *version;
   uint64_t versions_max;

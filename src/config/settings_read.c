@@ -224,6 +224,10 @@ static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
 static void scope_after(lrd_reader *reader, lrd_scope scope, const lrd_yaml_node *map, void *section, const lrd_trail *trail) {
   char where[LRD_TRAIL_MAX];
   if (scope == LRD_SCOPE_MAKER) lrd_maker_check(reader, map, section, trail);
+  const lrd_settings_nearby *near = section;
+  if (scope == LRD_SCOPE_NEARBY && (near->places == NULL || near->key == NULL || near->key[0] == '\0'))
+    lrd_mistake_add(reader->mistakes, map->place, "%s: found no %s; expected a table of places and the key of one",
+                    lrd_trail_text(trail, where), near->places == NULL ? "places" : "key");
   if (scope == LRD_SCOPE_HEALTH) lrd_health_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_CHECK) lrd_check_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_SEAL && item_of_row(map, lrd_option_find(scope, "fields")) != NULL &&

@@ -6,6 +6,7 @@
 #include "config/value_read.h"
 
 #include "base/redact.h"
+#include "base/schedule.h"
 #include "config/interpolate.h"
 #include "config/maker_read.h"
 #include "config/option_value.h"
@@ -152,6 +153,8 @@ void lrd_scalar_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
   const char *text = lrd_scalar_text(reader, value, trail, expected);
   if (text == NULL) return;
   if (!lrd_option_set(row, section, text)) {
+    lrd_schedule schedule;
+    larder_error why = {0};
     char name[32];
     lrd_nearest nearest;
     lrd_nearest_init(&nearest, text);
@@ -159,6 +162,10 @@ void lrd_scalar_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
       lrd_nearest_try(&nearest, name);
     }
     const char *near = lrd_nearest_name(&nearest);
+    if (row->type == LRD_OPTION_SCHEDULE && lrd_schedule_parse(text, &schedule, &why) != LARDER_OK) {
+      lrd_mistake_add(reader->mistakes, value->place, "%s: %s", lrd_trail_text(trail, where), why.message);
+      return;
+    }
     lrd_mistake_add(reader->mistakes, value->place, "%s: found %s; expected %s%s%s", lrd_trail_text(trail, where),
                     found_text(row, value, quoted), expected, near != NULL ? "; the nearest is " : "",
                     near != NULL ? near : "");
@@ -170,7 +177,7 @@ void lrd_scalar_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
       lrd_mistake_add(reader->mistakes, value->place,
                       "%s: found a path in the home folder, and HOME is not set; expected it set",
                       lrd_trail_text(trail, where));
-    bool beside_file = row->scope == LRD_SCOPE_CACHE || row->scope == LRD_SCOPE_MAKER;
+    bool beside_file = row->scope == LRD_SCOPE_CACHE || row->scope == LRD_SCOPE_MAKER || row->scope == LRD_SCOPE_NEARBY;
     const char *base = beside_file ? reader->folder : reader->settings->cache.root;
     *(const char **)((char *)section + row->offset) = lrd_config_path(reader, base, text);
   }

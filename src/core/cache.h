@@ -33,6 +33,7 @@ typedef struct lrd_leases lrd_leases;
 typedef struct lrd_flights lrd_flights;
 typedef struct lrd_flight lrd_flight;
 typedef struct lrd_makers lrd_makers;
+typedef struct lrd_refresher lrd_refresher;
 
 /* A tier instance that is not memory. */
 typedef struct lrd_instance {
@@ -78,6 +79,9 @@ struct larder_ns {
   lrd_coding coding;
   char tiers_text[160];
 
+  struct lrd_nearby *nearby;                                     /* the warm room's; NULL: none */
+  void (*asked)(larder_ns *ns, const void *key, size_t key_len); /* of a value that get_or_make handed out; or NULL */
+  _Atomic uint32_t foreseen;                                     /* prefetched keys that are watched until they are read */
   larder_ns *_Atomic health;   /* its companion with the records of health; NULL: there are none, as far as is known here */
   _Atomic bool health_looked;  /* whether there are, when it was opened; since then the keeper does */
   struct lrd_checker *checker; /* NULL: its policy has no check */
@@ -121,9 +125,12 @@ struct larder {
   lrd_leases *leases; /* NULL: no root, or one that can't be written */
   lrd_flights *flights;
   lrd_makers *makers;
-  lrd_ticker *keeper;  /* once a second */
-  lrd_ticker *flusher; /* each 50 ms, with a `behind` namespace */
-  _Atomic bool lost;   /* the root is gone */
+  larder_err (*space_opened)(larder_ns *ns, larder_error *err); /* a room above has its part in a namespace; or NULL */
+  void (*each_second)(larder *cache);                           /* what a room above does with the keeper's thread, or NULL */
+  lrd_refresher *refresher;                                     /* the warm room's */
+  lrd_ticker *keeper;                                           /* once a second */
+  lrd_ticker *flusher;                                          /* each 50 ms, with a `behind` namespace */
+  _Atomic bool lost;                                            /* the root is gone */
   _Atomic uint64_t degraded_puts;
   lrd_mutex health_locks[LRD_HEALTH_LOCKS];   /* reports on keys of one hash modulo their number, one after the other */
   lrd_mutex history_locks[LRD_HISTORY_LOCKS]; /* by hash: of keys that are being replaced where former values are kept */
@@ -170,6 +177,14 @@ static inline void lrd_note(const lrd_op *op, lrd_event_what what, const char *t
 
 /* LARDER_OK, LARDER_EINVAL or LARDER_EFORKED: what every public call begins with. */
 larder_err lrd_op_begin(larder_ns *ns, const void *key, size_t key_len, lrd_op *op);
+
+/* The key was read: was it made because that was foreseen? A load where nothing is watched. */
+void lrd_foreseen_look(const lrd_op *op);
+static inline void lrd_foreseen_read(const lrd_op *op) {
+  if (__builtin_expect(atomic_load_explicit(&op->ns->foreseen, memory_order_relaxed) != 0, 0)) {
+    lrd_foreseen_look(op);
+  }
+}
 
 lrd_stamp lrd_cache_stamp(larder *cache, lrd_stamp least);
 

@@ -208,6 +208,7 @@ larder_err lrd_get_slowly(const lrd_op *op, lrd_look look, bool allow_stale, lar
   }
   if (!queued && ns->memory) {
     if (look != LRD_LOOKED && memory_get(op, allow_stale, look == LRD_LOOK_TIMED, out) == LARDER_OK) {
+      lrd_foreseen_read(op);
       return LARDER_OK;
     }
     lrd_stats_add(ns->memory_cell, LRD_STAT_MISSES, 1);
@@ -216,6 +217,9 @@ larder_err lrd_get_slowly(const lrd_op *op, lrd_look look, bool allow_stale, lar
     result = get_below(op, allow_stale, out);
   }
   count_lookup(ns, result);
+  if (result == LARDER_OK) {
+    lrd_foreseen_read(op);
+  }
   return result;
 }
 
@@ -335,9 +339,13 @@ static void get_run(larder_ns *ns, larder_item *items, const lrd_op *ops, const 
       item->found.stale =
           allow_stale && pins[i].expires_soft_ms != 0 && lrd_wall_ms(ns->cache->clock) >= pins[i].expires_soft_ms;
       hits++;
+      lrd_foreseen_read(&ops[i]);
       continue;
     }
     item->result = get_below(&ops[i], allow_stale, &item->found);
+    if (item->result == LARDER_OK) {
+      lrd_foreseen_read(&ops[i]);
+    }
     count_lookup(ns, item->result);
   }
   lrd_stats_add_hits(ns->cell, hits);

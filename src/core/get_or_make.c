@@ -59,7 +59,7 @@ static void look(call *c) {
 static bool in_window(const call *c, stale_window window) {
   const lrd_config_ns *policy = &ns_of(c)->policy;
   int64_t const ms = window == WINDOW_REVALIDATE ? policy->stale_while_revalidate_ms : policy->stale_if_error_ms;
-  return ms > 0 && c->of.there && c->of.value.stale && !absent(&c->of) &&
+  return ms > 0 && c->of.there && c->of.value.stale && !absent(&c->of) && !(window == WINDOW_ERROR && c->wanted.only_made) &&
          lrd_wall_ms(ns_of(c)->cache->clock) - ms < c->of.facts.expires_soft_ms;
 }
 
@@ -75,6 +75,7 @@ static larder_err answer(call *c) {
   }
   *c->out = c->of.value;
   c->of.value = (larder_value){0};
+  lrd_foreseen_read(&c->wanted.op);
   return LARDER_OK;
 }
 
@@ -88,6 +89,9 @@ static bool in_any_window(const call *c) { return in_window(c, WINDOW_ERROR) || 
 
 /* What may be served instead of what was not made, if there is such a thing. */
 static bool answer_stale(call *c) {
+  if (c->wanted.only_made) {
+    return false;
+  }
   look(c);
   if (!c->of.there || absent(&c->of) || (c->of.value.stale && !in_any_window(c))) {
     return false;
@@ -149,7 +153,7 @@ static bool lead_on_pool(lrd_flight *flight, const lrd_wanted *wanted) {
   return false;
 }
 
-static bool failed_lately(const lrd_wanted *wanted) {
+bool lrd_wanted_failed_lately(const lrd_wanted *wanted) {
   larder *cache = wanted->op.ns->cache;
   char reason[LRD_LEASE_REASON];
   int64_t until_ns;
@@ -166,7 +170,7 @@ static void make_behind(const call *c, bool early) {
   behind.patience_ns = INT64_MAX;
   behind.seen_stamp = c->of.facts.stamp;
   behind.fresh = early;
-  if (failed_lately(&behind) ||
+  if (lrd_wanted_failed_lately(&behind) ||
       lrd_flight_board(ns_of(c)->cache->flights, &behind.op, lrd_wanted_deadline(&behind), &flight, &how) != LARDER_OK) {
     return;
   }
@@ -254,6 +258,7 @@ static larder_err landed(call *c, lrd_flight *flight) {
     return too_long(c);
   }
   if (result == LARDER_OK) {
+    lrd_foreseen_read(&c->wanted.op);
     return answer_miss(c, value_from_flight(c, flight));
   }
   if (result == LARDER_MISS) {
@@ -416,6 +421,8 @@ static larder_err wanted_init(larder_ns *ns, const void *key, size_t key_len, co
   }
   out->fresh = options->fresh;
   out->no_wait = options->no_wait;
+  out->only_made = options->only_made;
+  out->over_stamp = options->over_stamp;
   out->soft_ns = span_ns(options->soft_timeout_ms, ns->policy.maker.soft_timeout_ms);
   out->hard_ns = span_ns(options->hard_timeout_ms, ns->policy.maker.hard_timeout_ms);
   return LARDER_OK;
@@ -425,7 +432,12 @@ static larder_err wanted_init(larder_ns *ns, const void *key, size_t key_len, co
 static bool hit_will_do(const larder_ns *ns, const larder_make_options *options) {
   bool const usual = !options || (options->size == sizeof *options && !options->fresh && options->soft_timeout_ms >= -1 &&
                                   options->hard_timeout_ms >= -1);
-  return ns && usual && ns->policy.early_refresh <= 0;
+  return ns && usual && ns->policy.early_refresh <= 0 && !ns->asked;
+}
+
+/* What was to be made anew is no longer what is kept. */
+static bool made_since(const call *c) {
+  return c->wanted.over_stamp != 0 && c->of.there && c->of.facts.stamp != c->wanted.over_stamp;
 }
 
 larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len, const larder_make_options *options,
@@ -444,12 +456,15 @@ larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len, co
     bool const takes_kept = !c.wanted.fresh || c.found;
     c.look_again = false;
     look(&c);
-    if (takes_kept && c.locked != LARDER_OK) {
+    if ((takes_kept || made_since(&c)) && c.locked != LARDER_OK) {
       result = answer_miss(&c, lrd_fail(err, c.locked, 0, ROOM, "%s", larder_err_text(c.locked)));
-    } else if (!takes_kept || !kept_will_do(&c, &result)) {
+    } else if (!(takes_kept || made_since(&c)) || !kept_will_do(&c, &result)) {
       result = fly(&c);
     }
   } while (c.look_again);
   larder_value_release(&c.of.value);
+  if (result == LARDER_OK && ns->asked) {
+    ns->asked(ns, key, key_len);
+  }
   return result;
 }

@@ -64,6 +64,7 @@ static __attribute__((noinline)) larder_err get_unusual(larder_ns *ns, uint64_t 
     return lrd_get_slowly(&op, LRD_LOOKED, stale, out);
   }
   lrd_get_answer(ns, &pin, stale, out);
+  lrd_foreseen_read(&op);
   return LARDER_OK;
 }
 
@@ -81,6 +82,7 @@ static __attribute__((noinline)) larder_err get_into_unusual(larder_ns *ns, uint
     return lrd_get_copied(lrd_get_slowly(&op, LRD_LOOKED, false, &value), &value, out, room, len_out);
   }
   lrd_stats_add_hits(ns->cell, 1);
+  lrd_foreseen_read(&op);
   return result;
 }
 

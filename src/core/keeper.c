@@ -288,6 +288,9 @@ void lrd_keeper_tick(void *context) {
   }
   lrd_health_look(cache);
   lrd_stats_tick(cache->stats);
+  if (cache->each_second) {
+    cache->each_second(cache);
+  }
   int64_t now_ns = lrd_mono_ns(cache->clock);
   if (cache->config->sweep_interval_ms > 0 && now_ns - cache->swept_ns >= cache->config->sweep_interval_ms * 1000000) {
     cache->swept_ns = now_ns;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a cache needs for makers: the table of flights, the pool, and the callbacks that were registered by name. */
 #include "makers.h"
+#include "prefetch.h"
 
 #include "base/bytes.h"
 #include "base/fail.h"
@@ -27,7 +28,8 @@ larder_err lrd_makers_open(larder *cache) {
   makers->cancel.clock = cache->clock;
   lrd_mutex_init(&makers->mutex);
   cache->makers = makers;
-  return lrd_pool_new(&makers->pool);
+  result = lrd_prefetch_new(cache, &makers->prefetch);
+  return result == LARDER_OK ? lrd_pool_new(&makers->pool) : result;
 }
 
 larder_err lrd_makers_http(larder *cache, lrd_http_engine **out, larder_error *err) {
@@ -42,6 +44,7 @@ larder_err lrd_makers_http(larder *cache, lrd_http_engine **out, larder_error *e
 void lrd_makers_quiet(larder *cache) {
   if (cache->makers && cache->makers->pool) {
     atomic_store(&cache->makers->cancel.closing, true);
+    lrd_prefetch_quiet(cache->makers->prefetch);
     lrd_pool_drain(cache->makers->pool);
   }
 }
@@ -50,10 +53,12 @@ void lrd_makers_resume(larder *cache) {
   if (cache->makers) {
     atomic_store(&cache->makers->cancel.closing, false);
     lrd_pool_refill(cache->makers->pool);
+    lrd_prefetch_resume(cache->makers->prefetch);
   }
 }
 
 static void makers_free(larder *cache, lrd_makers *makers) {
+  lrd_prefetch_free(makers->prefetch);
   for (uint32_t i = 0; i < atomic_load(&cache->spaces_len); i++) {
     lrd_ns_maker_close(atomic_load(&cache->spaces[i]));
   }
@@ -95,6 +100,7 @@ void lrd_makers_abandon(larder *cache) {
 
 void lrd_makers_tick(larder *cache) {
   (void)lrd_flights_cut(cache->flights);
+  lrd_prefetch_tick(cache->makers->prefetch);
   if (cache->leases) {
     lrd_leases_clean(cache->leases);
   }

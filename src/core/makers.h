@@ -17,6 +17,7 @@
 struct lrd_makers {
   lrd_cancel cancel;
   lrd_pool *pool;
+  struct lrd_prefetch *prefetch;
   lrd_mutex mutex; /* of the names */
   struct lrd_named_maker *named;
   lrd_http_engine *http; /* NULL: nothing asks by http */
@@ -44,16 +45,20 @@ typedef struct lrd_wanted {
   bool lasting; /* it may be called after the call that brought it has returned */
   bool fresh;
   bool no_wait;
+  bool only_made;
   bool behind;     /* nobody waits */
   bool on_pool;    /* on a thread of ours */
   int64_t soft_ns; /* INT64_MAX: for ever */
   int64_t hard_ns;
   int64_t patience_ns; /* how long the leader waits for another process's making; INT64_MAX: until the flight's deadline */
+  uint64_t over_stamp; /* fresh: only over this one; 0: whatever is kept */
   uint64_t seen_stamp; /* of what was kept when it was looked for; 0: nothing */
 } lrd_wanted;
 
 /* By boot time, of a making that begins now: the namespace's, or this caller's where that is later. */
 int64_t lrd_wanted_deadline(const lrd_wanted *wanted);
+/* Whether it was tried just now, and failed. */
+bool lrd_wanted_failed_lately(const lrd_wanted *wanted);
 /* A callback that was registered by name; false when none was. */
 bool lrd_maker_named(larder *cache, const char *name, larder_make *make_out, void **context_out);
 

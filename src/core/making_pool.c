@@ -170,6 +170,19 @@ void lrd_pool_place_end(lrd_pool *pool, larder_ns *ns) {
   lrd_unlock(&pool->mutex);
 }
 
+bool lrd_pool_spare(lrd_pool *pool, const larder_ns *ns, const larder_ns *ending) {
+  uint64_t const most = ns->policy.maker.parallel;
+  lrd_lock(&pool->mutex);
+  bool spare = !pool->ending && pool->queued + pool->running < LRD_POOL_THREADS / 2;
+  uint64_t places = ns->makings - (ns == ending); /* and what is about to have one */
+  for (const lrd_order *at = pool->first; spare && at; at = at->next) {
+    places += at->ns == ns;
+  }
+  spare = spare && (most == 0 || places == 0 || places + 1 < most);
+  lrd_unlock(&pool->mutex);
+  return spare;
+}
+
 size_t lrd_pool_queued(lrd_pool *pool) {
   lrd_lock(&pool->mutex);
   size_t const queued = pool->queued;

@@ -41,6 +41,9 @@ void lrd_pool_place_end(lrd_pool *pool, larder_ns *ns);
  */
 void lrd_pool_wait_begin(lrd_pool *pool);
 void lrd_pool_wait_end(lrd_pool *pool);
+/* Whether a making that nobody waits for could begin at once, and one that is asked for beside it. ending: the namespace of an
+ * order on this thread that is about to give its place back, or NULL. */
+bool lrd_pool_spare(lrd_pool *pool, const larder_ns *ns, const larder_ns *ending);
 size_t lrd_pool_queued(lrd_pool *pool);
 
 #endif

@@ -381,7 +381,8 @@ static larder_err ns_new(larder *cache, const char *name, larder_ns **out, larde
   ns->log_hits = cache->config->log_cache_hits && lrd_log_wants(&cache->log, LRD_LOG_DEBUG) && name[0] != '.';
   if ((result = chain_build(ns, err)) != LARDER_OK || (result = lrd_coding_init(ns, err)) != LARDER_OK ||
       (result = behind_start(ns, err)) != LARDER_OK || (result = lrd_ns_maker_open(ns, err)) != LARDER_OK ||
-      (result = lrd_checker_new(ns, &ns->checker, err)) != LARDER_OK) {
+      (result = lrd_checker_new(ns, &ns->checker, err)) != LARDER_OK ||
+      (cache->space_opened && (result = cache->space_opened(ns, err)) != LARDER_OK)) {
     goto out;
   }
   *out = ns;

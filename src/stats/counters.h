@@ -57,7 +57,15 @@
   X(ORIGIN_BYTES, "origin_bytes", "bytes", stable, "Bytes of bodies that came from origins.")                                  \
   X(ORIGIN_RETRIES, "origin_retries", "requests", stable, "Of the requests, those sent again after a failure.")                \
   X(ORIGIN_NOT_MODIFIED, "origin_not_modified", "requests", stable, "Requests that an origin answered by: not modified.")      \
-  X(ORIGIN_WAITS, "origin_waits", "requests", stable, "Requests that had to wait for their turn, because of a rate.")
+  X(ORIGIN_WAITS, "origin_waits", "requests", stable, "Requests that had to wait for their turn, because of a rate.")          \
+  X(PREFETCH_ASKED, "prefetch_asked", "wishes", stable, "Wishes to make a key ahead of time.")                                 \
+  X(PREFETCH_DROPPED, "prefetch_dropped", "wishes", stable, "Of these, those not queued, thrown out or too old.")              \
+  X(PREFETCH_MADE, "prefetch_made", "makings", stable, "Makings ahead of time that brought a value.")                          \
+  X(PREFETCH_USED, "prefetch_used", "entries", stable, "Of what was made ahead of time, what was read before it was gone.")    \
+  X(PREFETCH_USED_BYTES, "prefetch_used_bytes", "bytes", stable, "Bytes of these values.")                                     \
+  X(PREFETCH_WASTED, "prefetch_wasted", "entries", stable,                                                                     \
+    "Of what was made ahead of time, what was gone before it was read.")                                                       \
+  X(PREFETCH_WASTED_BYTES, "prefetch_wasted_bytes", "bytes", stable, "Bytes of these values.")
 
 /* Gauges move both ways. */
 #define LRD_STATS_GAUGES(X)                                                                                                    \

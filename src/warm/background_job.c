@@ -154,9 +154,11 @@ static void *watch_thread(void *context) {
 
 static void job_dispose(larder_job *job) {
   if (job->work.free != NULL) job->work.free(job->work.context);
-  lrd_rate_fini(&job->rate);
-  lrd_cond_fini(&job->changed);
-  lrd_mutex_fini(&job->mutex);
+  if (!atomic_load(&job->cache->forked)) { /* in a forked child threads that it does not have may be waiting on them */
+    lrd_rate_fini(&job->rate);
+    lrd_cond_fini(&job->changed);
+    lrd_mutex_fini(&job->mutex);
+  }
   lrd_dealloc(job);
 }
 
@@ -206,6 +208,11 @@ larder_err lrd_job_start(larder *cache, const lrd_job_work *work, larder_job **o
   }
   *out = job;
   return LARDER_OK;
+}
+
+void *lrd_job_context(const larder_job *job,
+                      lrd_job_outcome (*deal)(void *context, larder_job *job, uint64_t number, uint64_t *bytes_out)) {
+  return job->work.deal == deal ? job->work.context : NULL;
 }
 
 void larder_job_cancel(larder_job *job) {

@@ -33,6 +33,9 @@ typedef struct lrd_job_work {
 
 /* Takes the context, also when it fails. */
 LARDER_MUST_CHECK larder_err lrd_job_start(larder *cache, const lrd_job_work *work, larder_job **out, larder_error *err);
+/* The context of a job of this kind, known by its deal; NULL: of another. */
+void *lrd_job_context(const larder_job *job,
+                      lrd_job_outcome (*deal)(void *context, larder_job *job, uint64_t number, uint64_t *bytes_out));
 /* Waits until one more may begin; false: the job has been cancelled meanwhile. */
 LARDER_MUST_CHECK bool lrd_job_turn(larder_job *job);
 

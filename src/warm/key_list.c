@@ -52,6 +52,11 @@ static larder_err key_end(lrd_key_list *list, const char *called, uint64_t line)
   return err;
 }
 
+larder_err lrd_key_list_add(lrd_key_list *list, const void *key, size_t key_len) {
+  larder_err err = lrd_buf_append(&list->texts, key, key_len);
+  return err == LARDER_OK ? key_end(list, "", 0) : err;
+}
+
 static larder_err failed_with(larder_err result, const char *called, larder_error *err) {
   if (result == LARDER_ENOMEM) return lrd_fail(err, result, 0, ROOM, "out of memory");
   if (result == LARDER_ETOOBIG) return lrd_fail(err, result, 0, ROOM, "%s has more than %u keys", called, LRD_KEY_LIST_MAX);

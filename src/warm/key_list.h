@@ -17,6 +17,8 @@ typedef struct lrd_key_list {
 } lrd_key_list;
 
 void lrd_key_list_fini(lrd_key_list *list);
+/* A key that some namespace has. LARDER_ETOOBIG, LARDER_ENOMEM. */
+LARDER_MUST_CHECK larder_err lrd_key_list_add(lrd_key_list *list, const void *key, size_t key_len);
 lrd_span lrd_key_list_at(const lrd_key_list *list, uint64_t index);
 /* A key a line, of whatever bytes; a CR before the line's end is none of them. `called` is the file's name in messages. */
 LARDER_MUST_CHECK larder_err lrd_key_list_read(lrd_key_list *list, lrd_source *source, const char *called, bool comments,

@@ -172,7 +172,7 @@ class Config(CliCase):
 
     def test_notices_are_told_and_are_no_mistakes(self):
         from cli_support import larder_bare
-        path = self.write("noted.yaml", b"cache:\n  prefetch: {enable: true}\n")
+        path = self.write("noted.yaml", b"cache:\n  memory: {policy: adaptive}\n")
         ran = larder_bare("config", "check", path)
         self.assertEqual(ran.code, DONE, ran)
         self.assertRegex(ran.out, r"noted\.yaml:2:\d+: notice: ")
@@ -180,7 +180,7 @@ class Config(CliCase):
         document = larder_bare("--json", "config", "check", path).document
         self.assertIsNone(fits(shapes()["config-check"], document))
         self.assertEqual((document["valid"], document["mistakes"], document["notices"][0]["line"]), (True, [], 2))
-        path = self.write("both.yaml", b"cache:\n  prefetch: {enable: true}\n  nope: 1\n")
+        path = self.write("both.yaml", b"cache:\n  memory: {policy: adaptive}\n  nope: 1\n")
         ran = larder_bare("config", "check", path)
         self.assertEqual(ran.code, CONFIG, ran)
         self.assertRegex(ran.out, r"both\.yaml:3:\d+: .*\n.*both\.yaml:2:\d+: notice: ")

@@ -222,10 +222,9 @@ static void the_data_platforms_file_works_unchanged(void **state) {
   assert_int_equal(coding->threshold_bytes, 10240);
   assert_true(coding->shuffle);
   assert_int_equal(coding->seal, 0);
-  assert_int_equal(config->notices_len, 1);
-  assert_string_equal(config->notices[0],
-                      "configuration:29:14: cache.prefetch.enable: prefetch needs prediction, which this build "
-                      "does not have: nothing is fetched ahead");
+  assert_true(config->prefetch.enable && config->prefetch.parallel == 5 && config->prefetch.nearby_radius_miles == 50);
+  assert_true(config->prefetch.queue_max == 1024 && config->prefetch.max_age_ms == 60000 && config->prefetch.fill_max == 0.8);
+  assert_int_equal(config->notices_len, 0);
   lrd_config_free(config);
 }
 

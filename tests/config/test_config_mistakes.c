@@ -205,13 +205,10 @@ static const awkward cases[] = {
     {"a key of a limit", "cache: {namespaces: {a: {limits: {memory: {max_entires: 5}}}}}\n",
      "1:44: cache.namespaces.a.limits.memory: found the unknown key \"max_entires\"; expected one of its keys; the nearest is "
      "max_entries\n"},
-    {"parts that this build lacks",
-     "cache:\n  jsonl: {}\n  namespaces:\n    a:\n      refresh: hourly\n    "
-     "  when_away: wait\n",
-     "2:3: cache.jsonl: needs jsonl, which this build does not have\n5:7: cache.namespaces.a.refresh: needs refresh, which "
+    {"parts that this build lacks", "cache:\n  jsonl: {}\n  namespaces:\n    a:\n      when_away: wait\n",
+     "2:3: cache.jsonl: needs jsonl, which this build does not have\n5:7: cache.namespaces.a.when_away: needs redis, which "
      "this "
-     "build does not have\n"
-     "6:7: cache.namespaces.a.when_away: needs redis, which this build does not have\n"},
+     "build does not have\n"},
     {"health of a word", "cache: {namespaces: {a: {health: often}}}\n",
      "1:34: cache.namespaces.a.health: found \"often\"; expected a whole number from 1 to 1000\n"},
     {"a check of nothing", "cache: {namespaces: {a: {health: {check: {every: 1m}}}}}\n",
@@ -224,6 +221,12 @@ static const awkward cases[] = {
      "1:43: cache.namespaces.a.health.check: found the unknown key \"htp\"; expected one of its keys; the nearest is http\n"},
     {"a longest wait below the first", "cache: {namespaces: {a: {health: {retry: 2h}}}}\n",
      "1:42: cache.namespaces.a.health.retry_max: found 1h; expected at least 2h, which is retry\n"},
+    {"a schedule", "cache:\n  namespaces:\n    a: {refresh: every 7}\n    b: {refresh: hourly}\n    c: {refresh: 0 25 * * *}\n",
+     "3:18: cache.namespaces.a.refresh: schedule \"every 7\": after `every` a time with a unit is expected, at least a second, "
+     "such as 90m or 7d\n"
+     "4:18: cache.namespaces.b.refresh: schedule \"hourly\": `every 7d`, `@daily`, or five fields (minute, hour, day of month, "
+     "month, day of week) are expected; there is 1\n"
+     "5:18: cache.namespaces.c.refresh: schedule \"0 25 * * *\": hour \"25\": *, or a number from 0 to 23 is expected\n"},
     {"a maker of nothing", "cache: {namespaces: {a: {maker: {rate: 5/s}}}}\n",
      "1:33: cache.namespaces.a.maker: found no http, command, recipe or callback; expected one of them\n"},
     {"a maker mistyped", "cache: {namespaces: {a: {maker: {htpp: x}}}}\n",
@@ -276,10 +279,8 @@ static const awkward cases[] = {
      "1:63: cache.defaults.maker.environment: found the name \"A-B\"; expected the name of a variable, such as API_TOKEN\n"},
     {"an exit code of the shell", "cache: {defaults: {maker: {command: [x], absent_exit: 127}}}\n",
      "1:55: cache.defaults.maker.absent_exit: found \"127\"; expected a whole number from 0 to 125\n"},
-    {"what is accepted but not carried out", "cache:\n  memory: {policy: adaptive}\n  prefetch: {enabled: on}\n",
-     "notice 2:20: cache.memory.policy: needs the adaptive policy, which this build does not have: s3-fifo is used\nnotice "
-     "3:23: cache.prefetch.enable: prefetch needs prediction, which this build does not have: nothing is fetched "
-     "ahead\n"},
+    {"what is accepted but not carried out", "cache:\n  memory: {policy: adaptive}\n",
+     "notice 2:20: cache.memory.policy: needs the adaptive policy, which this build does not have: s3-fifo is used\n"},
     {"a file without the section", "other: {cache: 1}\n",
      "notice 1:1: the file has no section cache: the defaults are in force\n"},
     {"a file with nearly the section", "caches: {}\n",
@@ -337,8 +338,6 @@ static void the_designs_example_is_understood_but_for_parts_that_are_missing(voi
       told, "19:43: cache.namespaces.proxies.tiers: needs jsonl, which this build does not have\n"
             "19:82: cache.namespaces.proxies.limits: needs jsonl, which this build does not have\n"
             "notice 3:53: cache.memory.policy: needs the adaptive policy, which this build does not have: s3-fifo is used\n"
-            "notice 9:26: cache.prefetch.enable: prefetch needs prediction, which this build does not have: nothing is fetched "
-            "ahead\n"
             "notice 13:31: cache.namespaces.bls_ces.tiers: redis is switched off: the chain goes on without it\n");
   free(told);
 }

@@ -159,7 +159,7 @@ static void check_visits_mistakes_and_notices(void **state) {
   char *path = support_path(*state, "l.yaml"), *found = NULL;
   larder_error err = {0};
   seen mistakes = {0}, notices = {0};
-  static const char text[] = "cache:\n  slots: 7\n  nope: 1\n  prefetch: {enable: true}\n";
+  static const char text[] = "cache:\n  slots: 7\n  nope: 1\n  memory: {policy: adaptive}\n";
   support_file_write(path, text, sizeof text - 1);
   assert_err(larder_config_check(path, note, &mistakes, &found, &err), LARDER_ECONFIG);
   assert_int_equal(mistakes.count, 2);

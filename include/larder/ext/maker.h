@@ -74,12 +74,14 @@ typedef struct larder_make_options {
   size_t size;
   larder_make make; /* NULL: the namespace's maker */
   void *context;
-  bool lasting; /* make and context stay valid until larder_close. Only then is it called behind, on threads of the cache, and
-                   can the call return at a time-out while it goes on; else it is called in this call and thread alone */
-  bool fresh;   /* make it, whatever is kept; a making under way counts */
-  bool no_wait; /* LARDER_EBUSY instead of waiting for somebody else's making, if nothing stale may be served */
+  bool lasting;   /* make and context stay valid until larder_close. Only then is it called behind, on threads of the cache, and
+                     can the call return at a time-out while it goes on; else it is called in this call and thread alone */
+  bool fresh;     /* make it, whatever is kept; a making under way counts */
+  bool no_wait;   /* LARDER_EBUSY instead of waiting for somebody else's making, if nothing stale may be served */
+  bool only_made; /* nothing kept is served instead where the making fails or takes too long: the failure is told */
   int64_t soft_timeout_ms; /* how long to wait while something stale may be served instead; 0: the namespace's; -1: for ever */
   int64_t hard_timeout_ms; /* how long to wait at most; 0: the namespace's; -1: for ever */
+  uint64_t over_stamp; /* with fresh, not 0: only over what has exactly this stamp; else it was made since, and is handed out */
 } larder_make_options;
 
 /*

@@ -240,6 +240,14 @@ void lrd_memory_pin_many(lrd_memory *memory, const larder_tier_key *keys, const 
   }
 }
 
+void lrd_memory_mark(lrd_memory *memory, const larder_tier_key *key, bool marked) {
+  lrd_reader *reader = lrd_epoch_enter();
+  lrd_record *record = memory_find(memory, key);
+  if (record != NULL && marked) atomic_fetch_or_explicit(&record->touch, LRD_TOUCH_MARK, memory_order_relaxed);
+  if (record != NULL && !marked) atomic_fetch_and_explicit(&record->touch, (uint8_t)~LRD_TOUCH_MARK, memory_order_relaxed);
+  lrd_epoch_leave(reader);
+}
+
 larder_err lrd_memory_put(lrd_memory *memory, const larder_tier_key *key, const void *value, const larder_facts *facts,
                           uint64_t token) {
   lrd_record_change change = {.key = key, .value = value, .facts = facts, .token = token, .verb = LARDER_TIER_PUT};

@@ -59,6 +59,8 @@ larder_err lrd_memory_put(lrd_memory *memory, const larder_tier_key *key, const 
                           uint64_t token);
 /* Removes whatever is there. LARDER_OK or LARDER_MISS. */
 larder_err lrd_memory_forget(lrd_memory *memory, const larder_tier_key *key);
+/* While a record bears the mark it is not read by the straight way (core/hit.c). A reader under way may wipe it off. */
+void lrd_memory_mark(lrd_memory *memory, const larder_tier_key *key, bool marked);
 /* Gives every record whose hash lies in [first, last] and whose token is `from` the token `to`, in all spaces; those of the
  * keys in `but` keep theirs. */
 void lrd_memory_retag(lrd_memory *memory, uint64_t first, uint64_t last, uint64_t from, uint64_t to, const larder_tier_key *but,

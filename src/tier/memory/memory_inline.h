@@ -98,11 +98,11 @@ LRD_HOT bool lrd_record_token_is(const lrd_record *record, const _Atomic uint64_
 
 /*
  * Whether the record answers, unless it has expired, and nothing else about it is special: its token is the slot's word, it
- * has no extras (so is not large either), and its policy wants no log of readings. False says nothing.
+ * has no extras (so is not large either), its policy wants no log of readings, and it bears no mark. False says nothing.
  */
 LRD_HOT bool lrd_record_is_usual(const lrd_record *record, const _Atomic uint64_t *slot) {
   return lrd_record_token_is(record, slot) && !(record->shape & LRD_SHAPE_EXTRAS) &&
-         !(atomic_load_explicit(&record->touch, memory_order_relaxed) & LRD_TOUCH_LOG);
+         !(atomic_load_explicit(&record->touch, memory_order_relaxed) & (LRD_TOUCH_LOG | LRD_TOUCH_MARK));
 }
 
 /* Whether a usual record has not expired; the clock is asked only where it may have. */

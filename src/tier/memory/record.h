@@ -7,13 +7,10 @@
  *           8  u64  stamp
  *          16  u32  low 32 bits of the life            life: hard expiry less the stamp's milliseconds, 40 bits,
  *          20  u8   high 8 bits of the life            all ones: never, all ones less one: kept as an extra
- *          21  u8   touch: log 1 | cap 2 | left 2      the only byte readers write besides pins; frequency = cap - left
- *          22  u16  space
- *          24  u16  value length (0 when large)
- *          26  u16  key length 11 | kind 3 | large 1 | extras 1
- *          28  u32  prev link 29 | free 1 | previous block is free 1 | retired 1
- *          32  u32  next link 29 | queue 2 | plain (no record: part of the index) 1
- *          36  key, value, extras
+ *          21  u8   touch: log 1 | mark 1 | cap 2 | left 2      the only byte readers write besides pins; frequency = cap -
+ * left 22  u16  space 24  u16  value length (0 when large) 26  u16  key length 11 | kind 3 | large 1 | extras 1 28  u32  prev
+ * link 29 | free 1 | previous block is free 1 | retired 1 32  u32  next link 29 | queue 2 | plain (no record: part of the
+ * index) 1 36  key, value, extras
  *
  * Extras, in this order, when their bit is in the mask byte they begin with: word u32 (a policy's own), soft expiry i64,
  * hard expiry i64, hash u64 (when it is not what the seed gives), large pointer and length u64 each, version u8 + bytes
@@ -40,6 +37,7 @@
 #define LRD_LIFE_NEVER    (((uint64_t)1 << 40) - 1)
 #define LRD_LIFE_APART    (LRD_LIFE_NEVER - 1)
 #define LRD_TOUCH_LOG     0x80u
+#define LRD_TOUCH_MARK    0x40u /* readings go the unusual way */
 #define LRD_TOUCH_LEFT    0x03u
 #define LRD_TOUCH_CAP(n)  ((uint8_t)((n) << 2 | (n))) /* a new record's: nothing of the cap used up */
 #define LRD_SHAPE_KEY     0x07ffu

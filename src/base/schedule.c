@@ -17,7 +17,7 @@
 #include <strings.h>
 #include <time.h>
 
-#define ROOM        "warm"
+#define ROOM        "schedule"
 #define HOUR        INT64_C(3600)
 #define LAST_SECOND INT64_C(253402214400) /* a day before the year 10000 */
 #define LOOK_BACK   (26 * HOUR)           /* further no clock was ever put */
@@ -349,4 +349,24 @@ int64_t lrd_schedule_next(const lrd_schedule *schedule, int64_t after_ms) {
   if (after < -LAST_SECOND) after = -LAST_SECOND;
   int64_t found = moment_find(schedule, after);
   return found == LRD_SCHEDULE_NEVER || found >= LAST_SECOND ? LRD_SCHEDULE_NEVER : found * 1000;
+}
+
+/* What is later is due later, so the bound can be halved in on, to the second: no moment of the calendar is finer. */
+int64_t lrd_schedule_due_before(const lrd_schedule *schedule, int64_t now_ms) {
+  if (schedule->every_ms > 0) return now_ms > schedule->every_ms ? now_ms - schedule->every_ms + 1 : 0;
+  int64_t due = 0, not_due = floor_div(now_ms, 1000) + 1;
+  if (not_due <= 0 || lrd_schedule_next(schedule, 0) > now_ms) return 0;
+  for (int64_t back = HOUR; back < not_due; back *= 4) {
+    if (lrd_schedule_next(schedule, (not_due - back) * 1000) > now_ms) continue;
+    due = not_due - back;
+    break;
+  }
+  while (not_due - due > 1) {
+    int64_t middle = due + (not_due - due) / 2;
+    if (lrd_schedule_next(schedule, middle * 1000) <= now_ms)
+      due = middle;
+    else
+      not_due = middle;
+  }
+  return not_due * 1000;
 }

@@ -2,7 +2,7 @@
 /* Schedules: what is understood, what is refused and how, and the next time, also where clocks are put forward and back. */
 #include "support/support.h"
 
-#include "warm/schedule.h"
+#include "base/schedule.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -281,6 +281,28 @@ static void far_times_have_an_end(void **state) {
   TIMES("0 0 1 1 *", "1969-12-31 23:59:59", "1970-01-01 00:00", "1971-01-01 00:00");
 }
 
+/* What is due by now is exactly what was made before the bound. */
+static void the_bound_parts_what_is_due_from_what_is_not(void **state) {
+  static const char *const texts[] = {"every 7d", "@daily", "@hourly", "30 6 * * mon-fri", "0 0 29 2 *", "*/5 * * * *"};
+  static const char *const times[] = {"2026-03-29 01:30:10", "2026-10-25 01:00", "2026-07-01 22:00", "2026-06-30 23:59:59"};
+  (void)state;
+  zone_set("CET-1CEST,M3.5.0,M10.5.0/3");
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    lrd_schedule schedule = schedule_of(texts[i]);
+    for (size_t j = 0; j < sizeof times / sizeof *times; j++) {
+      int64_t now_ms = utc_ms(times[j]);
+      int64_t bound_ms = lrd_schedule_due_before(&schedule, now_ms);
+      assert_true(bound_ms > 0 && bound_ms <= now_ms);
+      assert_true(lrd_schedule_next(&schedule, bound_ms - 1) <= now_ms);
+      assert_true(lrd_schedule_next(&schedule, bound_ms) > now_ms);
+    }
+  }
+  lrd_schedule yearly = schedule_of("@yearly"), often = schedule_of("every 1s");
+  assert_true(lrd_schedule_due_before(&yearly, 0) == 0);
+  assert_true(lrd_schedule_due_before(&yearly, -5000) == 0);
+  assert_true(lrd_schedule_due_before(&often, 500) == 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_is_counted_from_the_last_time),
@@ -292,6 +314,7 @@ int main(void) {
       cmocka_unit_test(a_time_that_comes_twice_counts_the_first_time),
       cmocka_unit_test(every_change_of_every_clock_is_kept),
       cmocka_unit_test(far_times_have_an_end),
+      cmocka_unit_test(the_bound_parts_what_is_due_from_what_is_not),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

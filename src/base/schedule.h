@@ -14,8 +14,8 @@
  * into it. Where it is put back, a time that comes twice counts the first time. Only where every hour matches (`hour` is `*`)
  * it goes by the time that passes: what does not exist is left out, and what comes twice counts twice.
  */
-#ifndef LRD_WARM_SCHEDULE_H
-#define LRD_WARM_SCHEDULE_H
+#ifndef LRD_BASE_SCHEDULE_H
+#define LRD_BASE_SCHEDULE_H
 
 #include <larder/error.h>
 #include <stdbool.h>
@@ -41,5 +41,7 @@ LARDER_MUST_CHECK larder_err lrd_schedule_parse(const char *text, lrd_schedule *
  * now is due, once, however often it was missed. LRD_SCHEDULE_NEVER beyond the year 9999.
  */
 int64_t lrd_schedule_next(const lrd_schedule *schedule, int64_t after_ms);
+/* The other way round: what was made before this moment is due by `now_ms`, what was made since is not. 0: nothing is. */
+int64_t lrd_schedule_due_before(const lrd_schedule *schedule, int64_t now_ms);
 
 #endif
