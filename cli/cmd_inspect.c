@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli_table.h"
 #include "commands.h"
+#include "health_show.h"
 #include "parts.h"
 #include "preview.h"
 #include "session.h"
@@ -270,8 +271,22 @@ static void size_line(uint64_t len, uint64_t stored_len) {
   line("size", text);
 }
 
-static void entry_print(const larder *cache, bool sealed, const char *ns, const cli_key *key, const larder_stat *found,
+static void health_lines(larder_ns *ns, const cli_key *key, int64_t now_ms) {
+  larder_health health = {.size = sizeof health};
+  cli_buf text = {0};
+  if (larder_health_get(ns, key->data, key->len, &health) != LARDER_OK) return;
+  cli_health_text(&text, &health);
+  line("health", cli_buf_str(&text));
+  cli_buf_clear(&text);
+  cli_escape(&text, health.error, strlen(health.error));
+  if (text.len > 0) line("error", cli_buf_str(&text));
+  line_time("reported", health.reported_ms, now_ms, "");
+  cli_buf_fini(&text);
+}
+
+static void entry_print(const larder *cache, larder_ns *ns, const cli_key *key, const larder_stat *found,
                         const larder_value *value, int64_t now_ms) {
+  bool const sealed = is_sealed(ns);
   const larder_facts *facts = &found->facts;
   char text[CLI_SHORT];
   char stamp[CLI_SHORT];
@@ -281,7 +296,7 @@ static void entry_print(const larder *cache, bool sealed, const char *ns, const 
   cli_escape(&escaped, key->data, key->len);
   line("key", cli_buf_str(&escaped));
   cli_buf_fini(&escaped);
-  line("namespace", ns);
+  line("namespace", larder_ns_name(ns));
   line("kind", cli_kind_name(facts->kind));
   size_line(value->len, found->stored_len);
   line_time("written", cli_stamp_ms(facts->stamp), now_ms, "");
@@ -299,6 +314,7 @@ static void entry_print(const larder *cache, bool sealed, const char *ns, const 
   line("reads", cli_count_text(facts->access_count, text, sizeof text));
   if (facts->accessed_ms > 0) line_time("last read", facts->accessed_ms, now_ms, "");
   line("tier", found->tier != NULL ? found->tier : "-");
+  health_lines(ns, key, now_ms);
   const char *how = "text";
   if (!sealed && cli_parts_text(&preview, value->data, value->len, facts->kind, CLI_FIGURES_ONE, 100, "\n           ", &how)) {
     line(how, cli_buf_str(&preview));
@@ -310,8 +326,9 @@ static void entry_print(const larder *cache, bool sealed, const char *ns, const 
   cli_buf_fini(&preview);
 }
 
-static void entry_document(const larder *cache, bool sealed, const char *ns, const cli_key *key, const larder_stat *found,
+static void entry_document(const larder *cache, larder_ns *ns, const cli_key *key, const larder_stat *found,
                            const larder_value *value, int64_t now_ms) {
+  larder_health health = {.size = sizeof health};
   cli_json json;
   cli_buf meta = {0};
   larder_facts facts = found->facts;
@@ -319,7 +336,7 @@ static void entry_document(const larder *cache, bool sealed, const char *ns, con
   cli_json_init(&json, stdout);
   cli_json_object(&json, NULL);
   larder_listed entry = {key->data, key->len, &facts, value->data, found->tier, found->stored_len};
-  entry_json(cache, &json, ns, sealed, &entry, now_ms, CLI_FIGURES_ONE);
+  entry_json(cache, &json, larder_ns_name(ns), is_sealed(ns), &entry, now_ms, CLI_FIGURES_ONE);
   cli_json_uint(&json, "stamp", facts.stamp);
   if (facts.meta_len > 0 && cli_utf8_valid(facts.meta, facts.meta_len)) {
     cli_redact(cache, &meta, facts.meta, facts.meta_len, false);
@@ -329,6 +346,13 @@ static void entry_document(const larder *cache, bool sealed, const char *ns, con
   } else {
     cli_json_null(&json, "meta");
     cli_json_null(&json, "meta_encoding");
+  }
+  if (larder_health_get(ns, key->data, key->len, &health) == LARDER_OK) {
+    cli_json_object(&json, "health");
+    cli_health_json(&json, &health);
+    cli_json_object_end(&json);
+  } else {
+    cli_json_null(&json, "health");
   }
   cli_json_object_end(&json);
   cli_json_end(&json);
@@ -349,13 +373,17 @@ static cli_exit inspect_one(const cli_call *call, larder *cache, const inspect_a
   if (result == LARDER_OK) {
     result = larder_get(ns, key.data, key.len, &how, &value);
     if (result == LARDER_OK && call->globals->json) {
-      entry_document(cache, is_sealed(ns), ns_name, &key, &found, &value, now_ms);
+      entry_document(cache, ns, &key, &found, &value, now_ms);
     } else if (result == LARDER_OK) {
-      entry_print(cache, is_sealed(ns), ns_name, &key, &found, &value, now_ms);
+      entry_print(cache, ns, &key, &found, &value, now_ms);
     }
     larder_value_release(&value);
     larder_stat_free(&found);
   }
+  larder_health health = {.size = sizeof health};
+  if (result == LARDER_MISS && larder_health_get(ns, key.data, key.len, &health) == LARDER_OK)
+    return cli_refuse(call, CLI_NOT_FOUND, "`larder health NS KEY` shows what was reported on it", "not found: %s in %s",
+                      args->key, ns_name);
   if (result == LARDER_MISS)
     return cli_refuse(call, CLI_NOT_FOUND, "`larder ls NS` lists the keys", "not found: %s in %s", args->key, ns_name);
   return result < 0 ? cli_refuse_result(call, result, NULL, "cannot read the entry") : CLI_DONE;

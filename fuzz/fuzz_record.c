@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Bytes from a disk that may have changed under us: the head of a row (version, metadata, tags), the stored sums of the
- * statistics, and the coherence map that a root is joined by. Decoders answer or refuse; what they hand out lies within
- * what they were given, and a map that is believed can be used.
+ * statistics, the record of an entry's health, and the coherence map that a root is joined by. Decoders answer or refuse; what
+ * they hand out lies within what they were given, and a map that is believed can be used.
  */
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "core/health_record.h"
 #include "core/slots_map.h"
 #include "stats/sums.h"
 #include "tier/sqlite/sqlite_inner.h"
@@ -96,6 +97,21 @@ static void try_map(const uint8_t *data, size_t size, bool summed) {
   lrd_slots_close(slots);
 }
 
+/* With a checksum that is right. */
+static void try_health(const uint8_t *data, size_t size) {
+  uint8_t bytes[LRD_HEALTH_RECORD_MAX], again[LRD_HEALTH_RECORD_MAX];
+  lrd_health_record record, back;
+  if (size > sizeof bytes - 8) size = sizeof bytes - 8;
+  memcpy(bytes, data, size);
+  uint64_t const sum = lrd_sum64(data, size);
+  memcpy(bytes + size, &sum, sizeof sum);
+  if (lrd_health_record_read(bytes, size + 8, &record) != LARDER_OK) return;
+  HOLDS(strlen(record.error) <= LARDER_HEALTH_ERROR_MAX);
+  size_t const len = lrd_health_record_write(&record, again);
+  HOLDS(len == size + 8 && lrd_health_record_read(again, len, &back) == LARDER_OK);
+  HOLDS(memcmp(&back.state, &record.state, sizeof back.state) == 0 && strcmp(back.error, record.error) == 0);
+}
+
 static void try_varint(const uint8_t *data, size_t size) {
   const uint8_t *at = data;
   uint64_t value;
@@ -114,6 +130,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     break;
   case 3:
     try_varint(data + 1, size - 1);
+    break;
+  case 5:
+    try_health(data + 1, size - 1);
     break;
   default:
     try_row_head(data + 1, size - 1);

@@ -14,6 +14,7 @@
 #include "base/redact.h"
 #include "core/cache.h"
 #include "core/care.h"
+#include "core/checker.h"
 #include "core/makers.h"
 #include "larder_testing.h"
 #include "tier/files/files_tier.h"
@@ -43,6 +44,7 @@ static void after_fork_in_child(void) {
     for (size_t i = 0; i < cache->instances_len; i++) {
       lrd_tier_abandon(&cache->instances[i].tier);
     }
+    lrd_checkers_abandon(cache);
     lrd_makers_forked(cache);
     lrd_slots_abandon(cache->slots);
     cache->slots = NULL;
@@ -370,6 +372,9 @@ larder_err lrd_larder_open_with_clock(const larder_options *options, const lrd_c
   cache->clock = clock;
   cache->log = (lrd_log){.sink = options->log, .context = options->log_context, .level_max = (lrd_log_level)options->log_level};
   lrd_mutex_init(&cache->ns_mutex);
+  for (size_t i = 0; i < LRD_HEALTH_LOCKS; i++) {
+    lrd_mutex_init(&cache->health_locks[i]);
+  }
   larder_err result = open_all(cache, options, clock == lrd_clock_real(), err);
   list_add(cache);
   if (result != LARDER_OK) {
@@ -384,11 +389,13 @@ larder_err larder_open(const larder_options *options, larder **out, larder_error
   return lrd_larder_open_with_clock(options, lrd_clock_real(), out, err);
 }
 
+/* What threads of the cache do, for one that has none. */
 void lrd_larder_tick(larder *cache) {
   if (cache->pending) {
     (void)lrd_pending_flush(cache->pending);
   }
   lrd_keeper_tick(cache);
+  lrd_checkers_tick(cache);
 }
 
 /* --- closing ------------------------------------------------------------------------------------------------------------ */
@@ -401,6 +408,7 @@ static void cache_free(larder *cache) {
   lrd_errands_free(cache->errands);
   for (uint32_t i = 0; i < atomic_load(&cache->spaces_len); i++) {
     larder_ns *ns = atomic_load(&cache->spaces[i]);
+    lrd_checker_free(ns->checker);
     lrd_dealloc(ns->name);
     lrd_dealloc(ns);
   }
@@ -415,6 +423,9 @@ static void cache_free(larder *cache) {
   lrd_dealloc(cache->root);
   lrd_dealloc(cache->secrets);
   lrd_mutex_fini(&cache->ns_mutex);
+  for (size_t i = 0; i < LRD_HEALTH_LOCKS; i++) {
+    lrd_mutex_fini(&cache->health_locks[i]);
+  }
   cache->magic = 0;
   lrd_dealloc(cache);
 }
@@ -429,6 +440,17 @@ static larder_err close_in_child(larder *cache) {
   return LARDER_OK;
 }
 
+/* What runs behind, and may hold values. */
+static void quiet(larder *cache) {
+  lrd_checkers_quiet(cache);
+  lrd_makers_quiet(cache);
+}
+
+static void resume(larder *cache) {
+  lrd_makers_resume(cache);
+  lrd_checkers_resume(cache);
+}
+
 larder_err larder_close(larder **handle) {
   if (!handle || !*handle) {
     return LARDER_OK;
@@ -437,15 +459,15 @@ larder_err larder_close(larder **handle) {
   LRD_ASSERT(cache->magic == CACHE_MAGIC);
   bool forked = atomic_load(&cache->forked);
   if (!forked) {
-    lrd_makers_quiet(cache);
+    quiet(cache);
     if (cache->flights && lrd_flights_any(cache->flights)) {
-      lrd_makers_resume(cache);
+      resume(cache);
       return LARDER_EBUSY;
     }
   }
   for (size_t i = 0; i < cache->instances_len && !forked; i++) {
     if (atomic_load(&cache->instances[i].tier.handed_out) > 0) {
-      lrd_makers_resume(cache);
+      resume(cache);
       return LARDER_EBUSY;
     }
   }

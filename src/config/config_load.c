@@ -129,6 +129,25 @@ static lrd_config_maker maker_of(const lrd_settings_maker *maker) {
                             .absent_exit = (int)maker->absent_exit};
 }
 
+static lrd_config_health health_of(const lrd_settings_health *health) {
+  const lrd_settings_check *check = &health->check;
+  return (lrd_config_health){.given = health->given,
+                             .failures = health->failures,
+                             .evict = health->evict,
+                             .decay_ms = health->decay_ms,
+                             .retry_ms = health->retry_ms,
+                             .retry_max_ms = health->retry_max_ms,
+                             .check = {.type = (lrd_check_type)check->type,
+                                       .url = check->http,
+                                       .argv = check->command,
+                                       .separator = check->separator,
+                                       .get = check->method == 1,
+                                       .every_ms = check->every_ms,
+                                       .jitter = check->jitter,
+                                       .timeout_ms = check->timeout_ms,
+                                       .parallel = check->parallel}};
+}
+
 static bool ns_fill(lrd_config_ns *ns, const lrd_settings_policy *policy, lrd_config_arena *arena) {
   char name[32];
   lrd_option_choice(lrd_option_find(LRD_SCOPE_POLICY, "policy"), policy->memory_policy, name);
@@ -149,6 +168,7 @@ static bool ns_fill(lrd_config_ns *ns, const lrd_settings_policy *policy, lrd_co
       .negative_ttl_ms = policy->negative_ttl_ms,
       .error_ttl_ms = policy->error_ttl_ms,
       .early_refresh = policy->early_refresh,
+      .health = health_of(&policy->health),
       .coding = {.codec = policy->compression.enable ? policy->compression.codec + 1 : 0,
                  .level = (unsigned)policy->compression.level,
                  .threshold_bytes = policy->compression.threshold_bytes,

@@ -193,7 +193,7 @@ static void alternatives_write(writer *w, const lrd_option *row) {
   case LRD_OPTION_SECTION:
     scope_ref_write(w, row->inside);
     if ((row->flags & LRD_OPTION_SHORT) != 0) {
-      choices_write(w, lrd_option_next(row->inside, NULL));
+      alternatives_write(w, lrd_option_next(row->inside, NULL));
       pattern_write(w, "\\$\\{");
     }
     break;

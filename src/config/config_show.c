@@ -192,8 +192,10 @@ static void policies_show(shower *s, const lrd_option *row) {
   lrd_writer_map_close(&s->writer);
 }
 
-/* Which rows a section has nothing to say about: what a maker of another type would. */
+/* Which rows a section has nothing to say about: what a maker, or a check, of another type would. */
 static unsigned without_of(const lrd_option *row, const void *section) {
+  if (row->inside == LRD_SCOPE_CHECK)
+    return ((const lrd_settings_health *)section)->check.type == LRD_CHECK_HTTP ? 0 : LRD_OPTION_HTTP;
   if (row->inside != LRD_SCOPE_MAKER) return 0;
   uint32_t type = ((const lrd_settings_maker *)(const void *)((const char *)section + row->offset))->type;
   return (type == LRD_MAKER_HTTP ? 0u : LRD_OPTION_HTTP) | (type == LRD_MAKER_COMMAND ? 0u : LRD_OPTION_COMMAND);
@@ -242,6 +244,10 @@ static void scope_show(shower *s, lrd_scope scope, const void *section, unsigned
     if (row->type == LRD_OPTION_WARM) hidden = ((const lrd_settings_policy *)section)->warm_len == 0;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_MAKER)
       hidden = ((const lrd_settings_policy *)section)->maker.type == LRD_MAKER_NONE;
+    if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_HEALTH)
+      hidden = !((const lrd_settings_policy *)section)->health.given;
+    if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_CHECK)
+      hidden = ((const lrd_settings_health *)section)->check.type == LRD_CHECK_NONE;
     if (!hidden && !lrd_option_unset(row, section)) row_show(s, row, section);
   }
 }

@@ -83,6 +83,31 @@ typedef struct lrd_config_maker {
   int absent_exit;         /* exit code that says there is no such thing; 0: none does */
 } lrd_config_maker;
 
+/* `health.check` of a namespace. */
+typedef enum lrd_check_type { LRD_CHECK_NONE, LRD_CHECK_HTTP, LRD_CHECK_COMMAND } lrd_check_type;
+
+typedef struct lrd_config_check {
+  lrd_check_type type;
+  const char *url;         /* HTTP: template */
+  const char *const *argv; /* COMMAND: templates, ended by NULL */
+  char separator;          /* between the parts of a key */
+  bool get;                /* HTTP: GET instead of HEAD */
+  int64_t every_ms;        /* how long a round over all entries takes */
+  double jitter;           /* part of it by which a round may be shorter or longer */
+  int64_t timeout_ms;      /* of one check */
+  uint64_t parallel;       /* checks at once */
+} lrd_config_check;
+
+typedef struct lrd_config_health {
+  bool given;        /* false: the defaults, for whoever reports all the same */
+  uint64_t failures; /* in a row, from which an entry is unhealthy */
+  bool evict;
+  int64_t decay_ms; /* without a report; LRD_TTL_NEVER: never */
+  int64_t retry_ms;
+  int64_t retry_max_ms;
+  lrd_config_check check;
+} lrd_config_health;
+
 typedef struct lrd_config_ns {
   const char *name;                            /* NULL in lrd_config.defaults */
   lrd_config_link chain[LRD_CONFIG_CHAIN_MAX]; /* uppermost first */
@@ -102,6 +127,7 @@ typedef struct lrd_config_ns {
   int64_t negative_ttl_ms; /* how long "there is none" is kept; 0: not at all */
   int64_t error_ttl_ms;    /* how long a failure is told instead of trying again; 0: not at all */
   double early_refresh;    /* XFetch's beta; 0: not before the lifetime's end */
+  lrd_config_health health;
 } lrd_config_ns;
 
 typedef struct lrd_config {

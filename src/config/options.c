@@ -28,6 +28,8 @@
 #define POLICY(field) offsetof(lrd_settings_policy, field)
 #define LIMIT(field)  offsetof(lrd_settings_limit, field)
 #define MAKER(field)  offsetof(lrd_settings_maker, field)
+#define HEALTH(field) offsetof(lrd_settings_health, field)
+#define CHECK(field)  offsetof(lrd_settings_check, field)
 #define AHEAD(field)  offsetof(lrd_settings_prefetch, field)
 #define WATCH(field)  offsetof(lrd_settings_monitoring, field)
 
@@ -254,7 +256,10 @@ const lrd_option lrd_options[] = {
          "How eagerly an entry is made anew before its lifetime ends, so that not all who want it wait then: the time that "
          "its making took, times this, times a random number that is mostly small (XFetch's beta; 1 is usual). 0: not "
          "before the end."},
-    {ROW(POLICY, "health", ANY), .needs = "health", .sentence = "Evict entries that their users report as failing."},
+    {ROW(POLICY, "health", SECTION), .flags = LRD_OPTION_INHERIT | LRD_OPTION_SHORT, .inside = LRD_SCOPE_HEALTH,
+     .offset = POLICY(health),
+     .sentence = "Evict entries that their users, or a check, report as failing (docs/health.md): how often in a row, or a "
+                 "mapping. What it does not give is as in `defaults`; its own check has nothing of theirs."},
     {ROW(POLICY, "refresh", ANY), .needs = "refresh", .sentence = "Make entries anew on a schedule."},
     {ROW(POLICY, "when_away", ANY), .needs = "redis", .sentence = "What to do while the other hosts cannot be heard."},
 
@@ -325,6 +330,39 @@ const lrd_option lrd_options[] = {
      .sentence = "Of command: where it runs. Relative to the folder of this file; without it the working directory."},
     {ROW(MAKER, "absent_exit", UINT), .flags = LRD_OPTION_COMMAND, .offset = MAKER(absent_exit), .fallback = "0", .max = 125,
      .sentence = "Of command: the exit code with which it says that there is no such thing; 0: none says so."},
+
+    {ROW(HEALTH, "failures", UINT), .offset = HEALTH(failures), .fallback = "3", .min = 1, .max = 1000,
+     .sentence = "Reported failures in a row after which an entry is unhealthy."},
+    {ROW(HEALTH, "evict", BOOL), .offset = HEALTH(evict), .fallback = "true",
+     .sentence = "Evict it then, everywhere; `false` only keeps count."},
+    {ROW(HEALTH, "decay", DURATION), .flags = LRD_OPTION_NEVER, TIME_IN("seconds", SECOND, 1, YEARS),
+     .offset = HEALTH(decay_ms), .fallback = "1h",
+     .sentence = "How long without a report until what was reported in a row counts no more, and the health is unknown."},
+    {ROW(HEALTH, "retry", DURATION), TIME_IN("seconds", SECOND, 1, YEARS), .offset = HEALTH(retry_ms), .fallback = "60s",
+     .sentence = "How long after becoming unhealthy an entry should be tried again; twice that after each further failure."},
+    {ROW(HEALTH, "retry_max", DURATION), TIME_IN("seconds", SECOND, 1, YEARS), .offset = HEALTH(retry_max_ms), .fallback = "1h",
+     .sentence = "The longest that this gets."},
+    {ROW(HEALTH, "check", SECTION), .inside = LRD_SCOPE_CHECK, .offset = HEALTH(check),
+     .sentence = "Let Larder try the entries, while a process has the namespace open; one process of the host does."},
+
+    {ROW(CHECK, "http", TEXT), .flags = LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = CHECK(http),
+     .sentence = "Ask a URL, with the places of a maker's `http`. A status of 200 to 299 is well; redirects are not followed."},
+    {ROW(CHECK, "command", ARGV), .flags = LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = CHECK(command),
+     .sentence = "Run a program, with the places of a maker's `command`. Exit code 0 is well; else the end of what it wrote to "
+                 "its standard error is kept. "
+                 "It has of the environment PATH, HOME, LANG, LC_ALL, TZ and TMPDIR."},
+    {ROW(CHECK, "separator", SIGN), .offset = CHECK(separator), .fallback = ":",
+     .sentence = "Where the path of a key falls into parts."},
+    {ROW(CHECK, "method", CHOICE), .flags = LRD_OPTION_HTTP, .offset = CHECK(method), .choices = "HEAD GET", .fallback = "HEAD",
+     .sentence = "Of http: how to ask."},
+    {ROW(CHECK, "every", DURATION), TIME_IN("seconds", SECOND, 10, YEARS), .offset = CHECK(every_ms), .fallback = "5m",
+     .sentence = "How long a round over all entries takes: they are spread over it."},
+    {ROW(CHECK, "jitter", PART), .offset = CHECK(jitter), .fallback = "20%", .max = 0.5,
+     .sentence = "Part of that by which a round is shorter or longer at random."},
+    {ROW(CHECK, "timeout", DURATION), TIME_IN("seconds", SECOND, 1, HOUR), .offset = CHECK(timeout_ms), .fallback = "10s",
+     .sentence = "After which a check has failed."},
+    {ROW(CHECK, "parallel", UINT), .offset = CHECK(parallel), .fallback = "2", .min = 1, .max = 16,
+     .sentence = "Checks at once."},
 
     {ROW(PREFETCH, "enable", BOOL), SWITCHES, .offset = AHEAD(enable), .fallback = "false", .lacking = "true",
      .notice = "prefetch needs prediction, which this build does not have: nothing is fetched ahead", .instead = "false",

@@ -25,6 +25,8 @@
   X(POLICY, "policy", "How the entries of a namespace are kept; `defaults` holds for all that say nothing else.")              \
   X(LIMIT, "limit", "Limits of a namespace within one tier; a bare number means max_entries.")                                 \
   X(MAKER, "maker", "How a missing entry is made.")                                                                            \
+  X(HEALTH, "health", "When an entry that fails in use is evicted; a bare number means `failures`.")                           \
+  X(CHECK, "check", "How Larder itself finds out whether an entry works.")                                                     \
   X(PREFETCH, "prefetch", "Fetching what will probably be wanted next.")                                                       \
   X(MONITORING, "monitoring", "What is logged and when an alert is raised.")
 

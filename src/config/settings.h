@@ -129,6 +129,28 @@ typedef struct lrd_settings_maker {
   uint64_t absent_exit;
 } lrd_settings_maker;
 
+typedef struct lrd_settings_check {
+  uint32_t type; /* lrd_check_type */
+  const char *http;
+  const char *const *command; /* ended by NULL */
+  char separator;
+  uint32_t method;
+  int64_t every_ms;
+  double jitter;
+  int64_t timeout_ms;
+  uint64_t parallel;
+} lrd_settings_check;
+
+typedef struct lrd_settings_health {
+  bool given;
+  uint64_t failures;
+  bool evict;
+  int64_t decay_ms;
+  int64_t retry_ms;
+  int64_t retry_max_ms;
+  lrd_settings_check check;
+} lrd_settings_health;
+
 /* `defaults`, or a namespace. */
 typedef struct lrd_settings_policy {
   const char *name; /* NULL: the defaults */
@@ -151,6 +173,7 @@ typedef struct lrd_settings_policy {
   int64_t negative_ttl_ms;
   int64_t error_ttl_ms;
   double early_refresh;
+  lrd_settings_health health;
 } lrd_settings_policy;
 
 /* A tier that some chain names. */

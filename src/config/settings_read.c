@@ -8,6 +8,7 @@
 
 #include "config/chain.h"
 #include "config/config_find.h"
+#include "config/health_read.h"
 #include "config/maker_read.h"
 #include "config/option_value.h"
 #include "config/value_read.h"
@@ -163,13 +164,16 @@ static void section_read(lrd_reader *reader, const lrd_option *row, const lrd_ya
   void *inside = (char *)section + row->offset;
   if (row->inside == LRD_SCOPE_REDIS) reader->settings->redis_given = true;
   if ((row->flags & LRD_OPTION_SHORT) != 0 && item->value->kind == LRD_YAML_SCALAR) {
-    ((lrd_settings_seal *)inside)->fields = NULL; /* the short form means whole values */
+    if (row->inside == LRD_SCOPE_SEAL) ((lrd_settings_seal *)inside)->fields = NULL; /* the short form means whole values */
+    if (row->inside == LRD_SCOPE_HEALTH) ((lrd_settings_health *)inside)->given = true;
     lrd_scalar_read(reader, lrd_option_next(row->inside, NULL), item, inside, here);
     return;
   }
   if (row->scope == LRD_SCOPE_POLICY && row->inside == LRD_SCOPE_COMPRESSION)
     ((lrd_settings_compression *)inside)->enable = true;
   if (row->inside == LRD_SCOPE_MAKER) lrd_maker_clear(inside);
+  if (row->inside == LRD_SCOPE_HEALTH) ((lrd_settings_health *)inside)->given = true;
+  if (row->inside == LRD_SCOPE_CHECK) lrd_check_clear(inside);
   lrd_scope_read(reader, row->inside, item->value, inside, 0, here);
 }
 
@@ -220,6 +224,8 @@ static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
 static void scope_after(lrd_reader *reader, lrd_scope scope, const lrd_yaml_node *map, void *section, const lrd_trail *trail) {
   char where[LRD_TRAIL_MAX];
   if (scope == LRD_SCOPE_MAKER) lrd_maker_check(reader, map, section, trail);
+  if (scope == LRD_SCOPE_HEALTH) lrd_health_check(reader, map, section, trail);
+  if (scope == LRD_SCOPE_CHECK) lrd_check_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_SEAL && item_of_row(map, lrd_option_find(scope, "fields")) != NULL &&
       item_of_row(map, lrd_option_find(scope, "algorithm")) == NULL) {
     lrd_settings_seal *seal = section;

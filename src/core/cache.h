@@ -20,8 +20,9 @@
 #define LRD_NS_MAX                  256u
 #define LRD_NS_NAME_MAX             128u
 #define LRD_SLOT_WAIT_NS            INT64_C(2000000000) /* then LARDER_EBUSY */
-#define LRD_BATCH_MAX               256u                /* changes whose slots are owned together */
-#define LRD_STAMP_TRIES             4                   /* over what was stored ahead of our clock */
+#define LRD_HEALTH_LOCKS            8u
+#define LRD_BATCH_MAX               256u /* changes whose slots are owned together */
+#define LRD_STAMP_TRIES             4    /* over what was stored ahead of our clock */
 #define LRD_CLOCK_STEP_MS           5000
 #define LRD_NO_EXPIRY_AFTER_STEP_NS INT64_C(600000000000)
 
@@ -76,6 +77,9 @@ struct larder_ns {
   lrd_coding coding;
   char tiers_text[160];
 
+  larder_ns *_Atomic health;   /* its companion with the records of health; NULL: there are none, as far as is known here */
+  struct lrd_checker *checker; /* NULL: its policy has no check */
+
   larder_make make;               /* NULL: no maker is configured */
   void *maker;                    /* its context */
   uint32_t makings;               /* under way that count against maker.parallel; the pool's */
@@ -114,6 +118,7 @@ struct larder {
   lrd_ticker *flusher; /* each 50 ms, with a `behind` namespace */
   _Atomic bool lost;   /* the root is gone */
   _Atomic uint64_t degraded_puts;
+  lrd_mutex health_locks[LRD_HEALTH_LOCKS]; /* reports on keys of one hash modulo their number, one after the other */
   /* The keeper's own. */
   int64_t swept_ns;
   int64_t step_wall_ms;
@@ -201,6 +206,8 @@ typedef struct lrd_change {
   uint64_t only_stamp;
   lrd_flight *made;      /* whose value it is, or NULL: it is not stored if that was overtaken */
   bool revive;           /* a TOUCH also of what is stale */
+  bool only_absent;      /* a PUT only where nothing is, else LARDER_OLDER; not between threads where memory is alone */
+  bool unhealthy;        /* a DELETE that evicts, and is counted so */
   lrd_coded coded;       /* of a PUT, for shared tiers; while it is carried out */
   larder_err coding_err; /* why it could not be made */
   larder_err result;
@@ -313,6 +320,7 @@ void lrd_spaces_look(larder *cache);
  */
 #define LRD_COMPANION_HEALTH  ".health:"
 #define LRD_COMPANION_HISTORY ".history:"
+#define LRD_COMPANION_STATS   ".companions" /* where the figures of all of them are kept */
 /* LARDER_EINVAL where the name gets too long. */
 LARDER_MUST_CHECK larder_err lrd_ns_companion(larder_ns *ns, const char *prefix, larder_ns **out);
 /* The policy of any namespace, also of companions and of the cache's own. */

@@ -8,6 +8,7 @@
  * replaced, moving every slot; the others see it trusted again and open it.
  */
 #include "base/fail.h"
+#include "health.h"
 #include "makers.h"
 
 #define DIRTY_PER_TICK 4096u
@@ -285,6 +286,7 @@ void lrd_keeper_tick(void *context) {
   if (!lrd_cache_onlooker(cache)) { /* whose figures nobody else sees, and whose tiers may have to count their rows for them */
     lrd_keeper_publish_gauges(cache);
   }
+  lrd_health_look(cache);
   lrd_stats_tick(cache->stats);
   int64_t now_ns = lrd_mono_ns(cache->clock);
   if (cache->config->sweep_interval_ms > 0 && now_ns - cache->swept_ns >= cache->config->sweep_interval_ms * 1000000) {

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "cache.h"
 #include "flight.h"
+#include "health.h"
 #include <stdio.h>
 
 #define PAGE_ROWS 1024u
@@ -270,6 +271,7 @@ typedef struct bulk_page {
   size_t offsets[LRD_BATCH_MAX];
   size_t len;
   lrd_change_verb verb;
+  bool health_too; /* the records of health go with what is deleted */
   larder_err result;
 } bulk_page;
 
@@ -307,6 +309,9 @@ static larder_err bulk_write(bulk_page *page, larder_bulk *done) {
     } else if (one < 0) {
       done->failed++;
     }
+  }
+  if (result == LARDER_OK && page->health_too) {
+    done->failed += lrd_health_forget(page->ns, page->changes, page->len);
   }
   page->len = 0;
   lrd_buf_clear(&page->keys);
@@ -389,6 +394,7 @@ static larder_err bulk_run(larder_ns *ns, const larder_match *match, lrd_change_
   }
   page->ns = ns;
   page->verb = verb;
+  page->health_too = verb == LRD_CHANGE_DELETE && !(match && match->expired_only); /* expiry leaves them */
   if (ns->links_len > 0) {
     move_dirty_slots(ns, &done);
   }
@@ -414,15 +420,25 @@ static larder_err bulk_run(larder_ns *ns, const larder_match *match, lrd_change_
   return result;
 }
 
+/* Records of health, which lie under the keys of entries, also of those that are gone. */
+static bool about_keys_alone(const larder_match *match) {
+  return !match || (!match->tag && match->before_ms == 0 && match->unused_ms == 0 && !match->expired_only);
+}
+
 larder_err larder_delete_matching(larder_ns *ns, const larder_match *match, larder_bulk *out) {
-  return bulk_run(ns, match, LRD_CHANGE_DELETE, out);
+  larder_err result = bulk_run(ns, match, LRD_CHANGE_DELETE, out);
+  larder_ns *records = ns ? atomic_load(&ns->health) : NULL;
+  if (result == LARDER_OK && records && about_keys_alone(match)) {
+    result = bulk_run(records, match, LRD_CHANGE_DELETE, NULL);
+  }
+  return result;
 }
 
 larder_err larder_expire_matching(larder_ns *ns, const larder_match *match, larder_bulk *out) {
   return bulk_run(ns, match, LRD_CHANGE_EXPIRE, out);
 }
 
-larder_err larder_clear(larder_ns *ns, larder_bulk *out) { return bulk_run(ns, NULL, LRD_CHANGE_DELETE, out); }
+larder_err larder_clear(larder_ns *ns, larder_bulk *out) { return larder_delete_matching(ns, NULL, out); }
 
 typedef struct clear_all {
   larder *cache;

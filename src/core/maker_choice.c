@@ -48,23 +48,20 @@ static void count_http(void *context, lrd_http_count which, uint64_t n) {
   lrd_stats_add(((larder_ns *)context)->cell, counters[which], n);
 }
 
-/* One engine for all namespaces of the cache; namespaces are opened one at a time. */
 static larder_err http_open(larder_ns *ns, larder_error *err) {
-  lrd_makers *makers = ns->cache->makers;
+  lrd_http_engine *engine = NULL;
   lrd_http_maker *maker = NULL;
-  if (!makers->http) {
-    larder_err const result = lrd_http_engine_new(ns->cache->clock, &makers->http, err);
-    if (result != LARDER_OK) {
-      return result;
-    }
+  larder_err result = lrd_makers_http(ns->cache, &engine, err);
+  if (result != LARDER_OK) {
+    return result;
   }
   lrd_http_maker_params const params = {.config = &ns->policy.maker,
                                         .ns = ns->name,
                                         .secrets = ns->cache->secrets,
-                                        .engine = makers->http,
+                                        .engine = engine,
                                         .count = count_http,
                                         .context = ns};
-  larder_err const result = lrd_http_maker_new(&params, &maker, err);
+  result = lrd_http_maker_new(&params, &maker, err);
   if (result == LARDER_OK) {
     ns->maker = maker;
     ns->make = lrd_http_make;

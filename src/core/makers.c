@@ -30,6 +30,15 @@ larder_err lrd_makers_open(larder *cache) {
   return lrd_pool_new(&makers->pool);
 }
 
+larder_err lrd_makers_http(larder *cache, lrd_http_engine **out, larder_error *err) {
+  lrd_makers *makers = cache->makers;
+  larder_err const result = makers->http ? LARDER_OK : lrd_http_engine_new(cache->clock, &makers->http, err);
+  if (result == LARDER_OK) {
+    *out = makers->http;
+  }
+  return result;
+}
+
 void lrd_makers_quiet(larder *cache) {
   if (cache->makers && cache->makers->pool) {
     atomic_store(&cache->makers->cancel.closing, true);

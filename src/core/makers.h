@@ -19,7 +19,7 @@ struct lrd_makers {
   lrd_pool *pool;
   lrd_mutex mutex; /* of the names */
   struct lrd_named_maker *named;
-  lrd_http_engine *http; /* NULL: no namespace has an http maker */
+  lrd_http_engine *http; /* NULL: nothing asks by http */
 };
 
 LARDER_MUST_CHECK larder_err lrd_makers_open(larder *cache);
@@ -32,6 +32,9 @@ void lrd_makers_forked(larder *cache);
 void lrd_makers_abandon(larder *cache);
 /* Once a second: flights past their deadline, leases of the dead. */
 void lrd_makers_tick(larder *cache);
+
+/* The engine of all that asks by http in the cache, made when it is wanted first; namespaces are opened one at a time. */
+LARDER_MUST_CHECK larder_err lrd_makers_http(larder *cache, lrd_http_engine **out, larder_error *err);
 
 /* Who makes and how. */
 typedef struct lrd_wanted {

@@ -7,6 +7,8 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "base/path.h"
+#include "checker.h"
+#include "health.h"
 #include "makers.h"
 #include <stdio.h>
 
@@ -201,6 +203,23 @@ static lrd_instance *instance_of(larder *cache, size_t config_tier) {
   return NULL;
 }
 
+/* Of which namespace it is a companion, or NULL. */
+static const char *companion_of(const char *name) {
+  static const char *const prefixes[] = {LRD_COMPANION_HEALTH, LRD_COMPANION_HISTORY};
+  for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+    size_t const len = strlen(prefixes[i]);
+    if (strncmp(name, prefixes[i], len) == 0 && name[len] != 0) {
+      return name + len;
+    }
+  }
+  return NULL;
+}
+
+/* Under which name its figures are kept, which are no user's: all companions have one of the few places that there are. */
+static lrd_stats_cell *cell_of(const larder_ns *ns, const char *tier) {
+  return lrd_stats_cell_of(ns->cache->stats, companion_of(ns->name) ? LRD_COMPANION_STATS : ns->name, tier);
+}
+
 static larder_err bind_memory(larder_ns *ns, const lrd_config_link *limits, larder_error *err) {
   larder *cache = ns->cache;
   larder_tier_space params = {.size = sizeof params,
@@ -215,7 +234,7 @@ static larder_err bind_memory(larder_ns *ns, const lrd_config_link *limits, lard
   }
   ns->memory = cache->memory;
   atomic_store(&ns->straight, ns->log_hits ? NULL : cache->memory);
-  ns->memory_cell = lrd_stats_cell_of(cache->stats, ns->name, LRD_STATS_MEMORY);
+  ns->memory_cell = cell_of(ns, LRD_STATS_MEMORY);
   return LARDER_OK;
 }
 
@@ -246,7 +265,7 @@ static larder_err chain_build(larder_ns *ns, larder_error *err) {
       return lrd_fail(err, LARDER_ECONFIG, 0, ROOM, "namespace %s: tier %s is not open", ns->name, tier->name);
     }
     lrd_link *link = &ns->links[ns->links_len++];
-    *link = (lrd_link){.instance = instance, .limits = limits, .cell = lrd_stats_cell_of(cache->stats, ns->name, tier->name)};
+    *link = (lrd_link){.instance = instance, .limits = limits, .cell = cell_of(ns, tier->name)};
     lrd_stats_cell_share(link->cell);
     larder_err result = link_bind(ns, link);
     if (result < 0 && result != LARDER_ENOMEM && cache->config->graceful_mode) {
@@ -294,21 +313,10 @@ static void ns_free(larder_ns *ns) {
   if (!ns) {
     return;
   }
+  lrd_checker_free(ns->checker);
   lrd_ns_maker_close(ns);
   lrd_dealloc(ns->name);
   lrd_dealloc(ns);
-}
-
-/* Of which namespace it is a companion, or NULL. */
-static const char *companion_of(const char *name) {
-  static const char *const prefixes[] = {LRD_COMPANION_HEALTH, LRD_COMPANION_HISTORY};
-  for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
-    size_t const len = strlen(prefixes[i]);
-    if (strncmp(name, prefixes[i], len) == 0 && name[len] != 0) {
-      return name + len;
-    }
-  }
-  return NULL;
 }
 
 void lrd_ns_policy(const lrd_config *config, const char *name, lrd_config_ns *out) {
@@ -322,6 +330,7 @@ void lrd_ns_policy(const lrd_config *config, const char *name, lrd_config_ns *ou
   out->max_entry_bytes = 0;
   out->kind = LARDER_KIND_BYTES;
   out->maker = (lrd_config_maker){0};
+  out->health.check = (lrd_config_check){0};
   out->coding.seal_fields = NULL;
   if (!of) {
     out->coding = (lrd_config_coding){0};
@@ -345,10 +354,11 @@ static larder_err ns_new(larder *cache, const char *name, larder_ns **out, larde
   ns->seed = lrd_hash_seed_for(cache->seed, name);
   lrd_ns_policy(cache->config, name, &ns->policy);
   ns->policy.name = ns->name;
-  ns->cell = lrd_stats_cell_of(cache->stats, name, LRD_STATS_ALL);
+  ns->cell = cell_of(ns, LRD_STATS_ALL);
   ns->log_hits = cache->config->log_cache_hits && lrd_log_wants(&cache->log, LRD_LOG_DEBUG) && name[0] != '.';
   if ((result = chain_build(ns, err)) != LARDER_OK || (result = lrd_coding_init(ns, err)) != LARDER_OK ||
-      (result = behind_start(ns, err)) != LARDER_OK || (result = lrd_ns_maker_open(ns, err)) != LARDER_OK) {
+      (result = behind_start(ns, err)) != LARDER_OK || (result = lrd_ns_maker_open(ns, err)) != LARDER_OK ||
+      (result = lrd_checker_new(ns, &ns->checker, err)) != LARDER_OK) {
     goto out;
   }
   *out = ns;
@@ -373,7 +383,11 @@ larder_err larder_ns_open(larder *cache, const char *name, larder_ns **out, lard
     return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "a namespace has a name of 1 to %u bytes that does not begin with a dot",
                     LRD_NS_NAME_MAX);
   }
-  return lrd_ns_open_any(cache, name, out, err);
+  larder_err result = lrd_ns_open_any(cache, name, out, err);
+  if (result == LARDER_OK) {
+    lrd_health_begin(*out);
+  }
+  return result;
 }
 
 larder_err lrd_ns_open_any(larder *cache, const char *name, larder_ns **out, larder_error *err) {
@@ -394,6 +408,7 @@ larder_err lrd_ns_open_any(larder *cache, const char *name, larder_ns **out, lar
       ns_publish(ns);
       atomic_store(&cache->spaces[len], ns);
       atomic_store(&cache->spaces_len, len + 1);
+      lrd_checker_start(ns->checker);
     }
   }
   lrd_unlock(&cache->ns_mutex);

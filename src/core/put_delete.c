@@ -2,7 +2,7 @@
 /* The public calls that change entries: each turns its arguments into changes and hands them to write.c or the queue. */
 #include "base/bytes.h"
 #include "base/fail.h"
-#include "cache.h"
+#include "health.h"
 
 #include <larder/kind.h>
 
@@ -127,6 +127,9 @@ static larder_err change_one(larder_ns *ns, const void *key, size_t key_len, lrd
     lrd_facts_set_lifetime(ns, ttl_ms, 0, &change.facts);
   }
   result = lrd_write_batch(ns, &change, 1);
+  if (result == LARDER_OK && change.result >= 0 && verb == LRD_CHANGE_DELETE && lrd_health_forget(ns, &change, 1) > 0) {
+    return LARDER_DEGRADED; /* the record of its health is there still */
+  }
   return result == LARDER_OK ? change.result : result;
 }
 
@@ -160,6 +163,11 @@ static void batch_write(larder_ns *ns, larder_item *items, put_batch *batch) {
   larder_err result = lrd_write_batch(ns, batch->changes, batch->len);
   for (size_t i = 0; i < batch->len; i++) {
     items[batch->at[i]].result = result == LARDER_OK ? batch->changes[i].result : result;
+  }
+  if (result == LARDER_OK && batch->changes[0].verb == LRD_CHANGE_DELETE &&
+      lrd_health_forget(ns, batch->changes, batch->len) > 0) {
+    lrd_log_write(&ns->cache->log, LRD_LOG_WARN, "health.left", "records of what was deleted from %s are there still",
+                  ns->name);
   }
   batch->len = 0;
 }

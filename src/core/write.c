@@ -334,6 +334,19 @@ static bool restamp_forbidden(const write_run *run, size_t item) {
   return change->made && lrd_flight_overtaken(change->made, run->slots[slot_of_item(run, item)].version);
 }
 
+/* Whether something is stored, for who wants to be the first; a tier that is away can't tell, and has nothing that is served.
+ */
+static bool stored_already(lrd_link *lowest, const lrd_change *change) {
+  larder_tier_entry entry;
+  larder_tier_key key = lrd_op_link_key(&change->op, lowest);
+  if (!lrd_instance_answers(lowest->instance) ||
+      lrd_tier_get(&lowest->instance->tier, lowest->cell, &key, true, NULL, &entry) != LARDER_OK) {
+    return false;
+  }
+  lrd_tier_release(&lowest->instance->tier, &entry);
+  return true;
+}
+
 /* The authoritative tier. Items that lost to a stored stamp ahead of our clock are stamped anew above it. */
 static void lowest_commits(write_run *run, lrd_link *link, larder_durability durability) {
   for (size_t i = 0; i < run->count; i++) {
@@ -353,6 +366,9 @@ static void lowest_commits(write_run *run, lrd_link *link, larder_durability dur
     if (before != LARDER_OK) { /* what is stored is not what the caller has seen */
       change->result = before < 0 ? before : LARDER_EAWAY;
       continue;
+    }
+    if (change->only_absent && stored_already(link, change)) {
+      change->result = LARDER_OLDER;
     }
     if (change->verb < LRD_CHANGE_TOUCH) {
       continue;
@@ -616,6 +632,12 @@ static void write_shared(write_run *run) {
 
 static void note_change(const lrd_change *change) {
   static const lrd_event_what whats[] = {LRD_EVENT_PUT, LRD_EVENT_DELETED, LRD_EVENT_TOUCHED, LRD_EVENT_EXPIRED};
+  if (change->unhealthy) {
+    if (change->existed && change->result == LARDER_OK) {
+      lrd_note(&change->op, LRD_EVENT_EVICTED, NULL, "health");
+    }
+    return;
+  }
   if (change->made || (change->result != LARDER_OK && change->result != LARDER_DEGRADED && change->result != LARDER_NOT_KEPT)) {
     return; /* of a making its maker's part tells */
   }
@@ -643,6 +665,11 @@ static void count_changes(larder_ns *ns, lrd_change *changes, size_t count) {
     }
     if (change->keep_stamp != 0 || (change->made && (change->result == LARDER_OLDER || change->verb == LRD_CHANGE_DELETE))) {
       continue; /* was counted when it was queued; or is no write of a caller's */
+    }
+    if (change->unhealthy) {
+      lrd_stats_cell *cell = ns->links_len > 0 ? ns->links[ns->links_len - 1].cell : ns->memory_cell;
+      lrd_stats_add(cell, LRD_STAT_EVICTED_HEALTH, change->existed && change->result != LARDER_OLDER);
+      continue;
     }
     lrd_counter counter = change->verb == LRD_CHANGE_PUT      ? LRD_STAT_PUTS
                           : change->verb == LRD_CHANGE_DELETE ? LRD_STAT_DELETES

@@ -163,7 +163,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *context) {
   lrd_http_transfer *t = context;
   size_t len = size * count;
   long status = lrd_http_status(t);
-  if (status != 200 && status != 203) {
+  if (t->status_only || (status != 200 && status != 203)) {
     t->passed_over += len;
     return t->passed_over <= PASSED_OVER_MAX ? len : 0;
   }
@@ -182,6 +182,7 @@ static CURLcode set_up(const lrd_http_transfer *t, const lrd_http_request *reque
   CURLcode code = CURLE_OK;
   SET(CURLOPT_URL, request->url);
   SET(CURLOPT_HTTPGET, 1L);
+  SET(CURLOPT_NOBODY, request->head ? 1L : 0L);
   SET(CURLOPT_NOSIGNAL, 1L);
   SET(CURLOPT_PROTOCOLS_STR, "http,https");
   SET(CURLOPT_FOLLOWLOCATION, 0L);
@@ -222,6 +223,7 @@ larder_err lrd_http_transfer_new(const lrd_http_request *request, lrd_http_trans
   }
   lrd_cond_init(&t->changed);
   t->body.bytes_max = request->bytes_max;
+  t->status_only = request->status_only;
   t->easy = curl_easy_init();
   larder_err result = t->easy ? headers_add(t, request) : LARDER_ENOMEM;
   if (result == LARDER_OK) {

@@ -23,6 +23,8 @@ typedef struct lrd_http_request {
   int64_t connect_timeout_ms;
   int64_t timeout_ms;
   uint64_t bytes_max;
+  bool status_only; /* the body is passed over, whatever the status */
+  bool head;        /* HEAD instead of GET */
 } lrd_http_request;
 
 typedef enum lrd_transfer_state {
@@ -40,6 +42,7 @@ struct lrd_http_transfer {
   char error[CURL_ERROR_SIZE];
   lrd_http_body body; /* of status 200 and 203 */
   bool has_body;
+  bool status_only;
   const char *refused; /* why we broke it off ourselves; NULL: we did not */
   size_t header_bytes;
   size_t passed_over; /* of the body of any other status */

@@ -109,6 +109,10 @@ const char config_text_everything[] =
     "redirects: 0, host_rate: 1000/h, cache_control: yes}}\n"
     "    run: {maker: {command: [sh, -c, 'echo \"$1\" $${HOME}', '{key}', --password, hunter2, 5], inherit_environment: yes, "
     "environment: {API_KEY: hunter2, EMPTY: ''}, folder: /srv, absent_exit: 3}}\n"
+    "    checked: {health: {failures: 5, evict: no, decay: never, retry: 30s, retry_max: 2h, check: {http: 'http://{1}/up', "
+    "separator: /, method: GET, every: 90s, jitter: 10%, timeout: 3s, parallel: 4}}}\n"
+    "    tried: {health: {check: {command: [test, -e, '{key}']}}}\n"
+    "    counted: {health: 7}\n"
     "    computed: {maker: {recipe: kernel}}\n"
     "    called: {maker: {callback: ours, retries: 1}}\n";
 

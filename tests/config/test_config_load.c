@@ -264,6 +264,28 @@ static void every_key_reaches_the_configuration(void **state) {
   lrd_config_free(config);
 }
 
+static void health_reaches_the_configuration(void **state) {
+  (void)state;
+  lrd_config *config = load_text(config_text_everything);
+  const lrd_config_health *health = &ns_of(config, "checked")->health;
+  const lrd_config_check *check = &health->check;
+  assert_true(health->given && health->failures == 5 && !health->evict && health->decay_ms == LRD_TTL_NEVER);
+  assert_true(health->retry_ms == 30000 && health->retry_max_ms == 7200000);
+  assert_int_equal(check->type, LRD_CHECK_HTTP);
+  assert_string_equal(check->url, "http://{1}/up");
+  assert_true(check->argv == NULL && check->separator == '/' && check->get && check->every_ms == 90000);
+  assert_true(check->jitter == 0.1 && check->timeout_ms == 3000 && check->parallel == 4);
+  check = &ns_of(config, "tried")->health.check;
+  assert_int_equal(check->type, LRD_CHECK_COMMAND);
+  assert_string_equal(check->argv[2], "{key}");
+  assert_true(check->url == NULL && !check->get && check->every_ms == 300000 && check->jitter == 0.2 && check->parallel == 2);
+  health = &ns_of(config, "counted")->health;
+  assert_true(health->given && health->failures == 7 && health->evict && health->check.type == LRD_CHECK_NONE);
+  health = &ns_of(config, "plain")->health;
+  assert_true(!health->given && health->failures == 3 && health->evict && health->decay_ms == 3600000);
+  lrd_config_free(config);
+}
+
 static void a_maker_reaches_the_configuration(void **state) {
   (void)state;
   lrd_config *config = load_text(config_text_everything);
@@ -515,6 +537,7 @@ int main(void) {
       SUPPORT_DIR_TEST(relative_paths_start_from_the_file_and_from_the_root),
       SUPPORT_DIR_TEST(the_data_platforms_file_works_unchanged),
       cmocka_unit_test(every_key_reaches_the_configuration),
+      cmocka_unit_test(health_reaches_the_configuration),
       cmocka_unit_test(a_maker_reaches_the_configuration),
       SUPPORT_DIR_TEST(a_maker_is_inherited_as_a_whole),
       cmocka_unit_test(rates_are_read_in_their_units),

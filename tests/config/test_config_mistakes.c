@@ -206,11 +206,24 @@ static const awkward cases[] = {
      "1:44: cache.namespaces.a.limits.memory: found the unknown key \"max_entires\"; expected one of its keys; the nearest is "
      "max_entries\n"},
     {"parts that this build lacks",
-     "cache:\n  jsonl: {}\n  namespaces:\n    a:\n      health: {failures: 3}\n      refresh: hourly\n    "
+     "cache:\n  jsonl: {}\n  namespaces:\n    a:\n      refresh: hourly\n    "
      "  when_away: wait\n",
-     "2:3: cache.jsonl: needs jsonl, which this build does not have\n5:7: cache.namespaces.a.health: needs health, which this "
-     "build does not have\n6:7: cache.namespaces.a.refresh: needs refresh, which this build does not have\n"
-     "7:7: cache.namespaces.a.when_away: needs redis, which this build does not have\n"},
+     "2:3: cache.jsonl: needs jsonl, which this build does not have\n5:7: cache.namespaces.a.refresh: needs refresh, which "
+     "this "
+     "build does not have\n"
+     "6:7: cache.namespaces.a.when_away: needs redis, which this build does not have\n"},
+    {"health of a word", "cache: {namespaces: {a: {health: often}}}\n",
+     "1:34: cache.namespaces.a.health: found \"often\"; expected a whole number from 1 to 1000\n"},
+    {"a check of nothing", "cache: {namespaces: {a: {health: {check: {every: 1m}}}}}\n",
+     "1:42: cache.namespaces.a.health.check: found neither http nor command; expected one of them\n"},
+    {"a check of both kinds", "cache: {namespaces: {a: {health: {check: {http: \"http://h/\", command: [true]}}}}}\n",
+     "1:62: cache.namespaces.a.health.check: found command beside http; expected one of them\n"},
+    {"a command's method", "cache: {namespaces: {a: {health: {check: {command: [true], method: GET}}}}}\n",
+     "1:60: cache.namespaces.a.health.check.method: found with command; expected only with http\n"},
+    {"a check that is mistyped", "cache: {namespaces: {a: {health: {check: {htp: \"http://h/\"}}}}}\n",
+     "1:43: cache.namespaces.a.health.check: found the unknown key \"htp\"; expected one of its keys; the nearest is http\n"},
+    {"a longest wait below the first", "cache: {namespaces: {a: {health: {retry: 2h}}}}\n",
+     "1:42: cache.namespaces.a.health.retry_max: found 1h; expected at least 2h, which is retry\n"},
     {"a maker of nothing", "cache: {namespaces: {a: {maker: {rate: 5/s}}}}\n",
      "1:33: cache.namespaces.a.maker: found no http, command, recipe or callback; expected one of them\n"},
     {"a maker mistyped", "cache: {namespaces: {a: {maker: {htpp: x}}}}\n",
@@ -323,7 +336,6 @@ static void the_designs_example_is_understood_but_for_parts_that_are_missing(voi
   assert_string_equal(
       told, "19:43: cache.namespaces.proxies.tiers: needs jsonl, which this build does not have\n"
             "19:82: cache.namespaces.proxies.limits: needs jsonl, which this build does not have\n"
-            "19:105: cache.namespaces.proxies.health: needs health, which this build does not have\n"
             "notice 3:53: cache.memory.policy: needs the adaptive policy, which this build does not have: s3-fifo is used\n"
             "notice 9:26: cache.prefetch.enable: prefetch needs prediction, which this build does not have: nothing is fetched "
             "ahead\n"

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/health_read.h"
+
+#include "base/quantity.h"
+#include "config/option_value.h"
+#include "config/value_read.h"
+
+void lrd_check_clear(lrd_settings_check *check) {
+  *check = (lrd_settings_check){0};
+  lrd_option_set_defaults(LRD_SCOPE_CHECK, check);
+}
+
+static const lrd_yaml_item *item_of(const lrd_yaml_node *map, const char *name) {
+  for (const lrd_yaml_item *item = map->first; item != NULL; item = item->next)
+    if (item->key->kind == LRD_YAML_SCALAR && strcmp(item->key->text, name) == 0 && item->value->kind != LRD_YAML_NULL)
+      return item;
+  return NULL;
+}
+
+/* It may be the one that is meant, which has been told. */
+static bool any_unknown(const lrd_yaml_node *map) {
+  for (const lrd_yaml_item *item = map->first; item != NULL; item = item->next)
+    if (item->key->kind != LRD_YAML_SCALAR || lrd_option_find(LRD_SCOPE_CHECK, item->key->text) == NULL) return true;
+  return false;
+}
+
+void lrd_check_check(lrd_reader *reader, const lrd_yaml_node *map, lrd_settings_check *check, const lrd_trail *trail) {
+  char where[LRD_TRAIL_MAX];
+  const lrd_yaml_item *http = item_of(map, "http"), *command = item_of(map, "command"), *method = item_of(map, "method");
+  check->type = http != NULL ? LRD_CHECK_HTTP : command != NULL ? LRD_CHECK_COMMAND : LRD_CHECK_NONE;
+  if (http != NULL && command != NULL)
+    lrd_mistake_add(reader->mistakes, command->key->place, "%s: found command beside http; expected one of them",
+                    lrd_trail_text(trail, where));
+  if (http == NULL && command == NULL && !any_unknown(map))
+    lrd_mistake_add(reader->mistakes, map->place, "%s: found neither http nor command; expected one of them",
+                    lrd_trail_text(trail, where));
+  if (http != NULL && check->http != NULL && check->http[0] == '\0')
+    lrd_mistake_add(reader->mistakes, http->value->place, "%s.http: found an empty text; expected a URL",
+                    lrd_trail_text(trail, where));
+  if (http == NULL && command != NULL && method != NULL)
+    lrd_mistake_add(reader->mistakes, method->key->place, "%s.method: found with command; expected only with http",
+                    lrd_trail_text(trail, where));
+}
+
+void lrd_health_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_settings_health *health, const lrd_trail *trail) {
+  char where[LRD_TRAIL_MAX], found[40], low[40];
+  const lrd_yaml_item *most = item_of(map, "retry_max"), *first = item_of(map, "retry");
+  if (health->retry_max_ms >= health->retry_ms) return;
+  const lrd_yaml_node *at = most != NULL ? most->value : first != NULL ? first->value : map;
+  lrd_mistake_add(reader->mistakes, at->place, "%s.retry_max: found %s; expected at least %s, which is retry",
+                  lrd_trail_text(trail, where), lrd_duration_format(health->retry_max_ms, found, sizeof found),
+                  lrd_duration_format(health->retry_ms, low, sizeof low));
+}

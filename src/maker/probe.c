@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe.h"
+
+#include "base/fail.h"
+#include "command_run.h"
+#include "command_said.h"
+#include "key_template.h"
+
+#define ROOM "health"
+
+struct lrd_probe {
+  const lrd_config_check *config;
+  const char *ns;
+  const char *secrets;
+  lrd_http_engine *engine;
+  lrd_key_template **templates; /* the URL, or the arguments */
+  size_t count;
+};
+
+larder_err lrd_probe_new(const lrd_config_check *config, const char *ns, const char *secrets, lrd_http_engine *engine,
+                         lrd_probe **out, larder_error *err) {
+  bool const http = config->type == LRD_CHECK_HTTP;
+  size_t count = http ? 1 : 0;
+  lrd_probe *probe = lrd_alloc_zero(1, sizeof *probe);
+  larder_err result = LARDER_ENOMEM;
+  while (!http && config->argv[count]) {
+    count++;
+  }
+  if (!probe || !(probe->templates = lrd_alloc_zero(count, sizeof(lrd_key_template *)))) {
+    goto out;
+  }
+  probe->config = config;
+  probe->ns = ns;
+  probe->secrets = secrets;
+  probe->engine = engine;
+  for (result = LARDER_OK; probe->count < count && result == LARDER_OK; probe->count++) {
+    larder_error why = {0};
+    result = lrd_key_template_new(http ? config->url : config->argv[probe->count], http ? LRD_TEMPLATE_URL : LRD_TEMPLATE_PLAIN,
+                                  config->separator, &probe->templates[probe->count], &why);
+    if (result != LARDER_OK && result != LARDER_ENOMEM) {
+      result = lrd_fail(err, LARDER_ECONFIG, 0, ROOM, "namespace %s: health.check.%s: %s", ns, http ? "http" : "command",
+                        why.message);
+    }
+  }
+  if (result == LARDER_OK) {
+    *out = probe;
+    probe = NULL;
+  }
+out:
+  lrd_probe_free(probe);
+  return result == LARDER_ENOMEM ? lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "out of memory") : result;
+}
+
+void lrd_probe_free(lrd_probe *probe) {
+  if (!probe) {
+    return;
+  }
+  for (size_t i = 0; probe->templates && i < probe->count; i++) {
+    lrd_key_template_free(probe->templates[i]);
+  }
+  lrd_dealloc(probe->templates);
+  lrd_dealloc(probe);
+}
+
+/* --- http --------------------------------------------------------------------------------------------------------------- */
+
+static larder_err http_judge(const lrd_probe *probe, const lrd_http_transfer *t, const char *url, larder_error *err) {
+  lrd_http_place place;
+  long const status = lrd_http_status(t);
+  bool const whole = t->outcome == CURLE_OK || t->outcome == CURLE_WRITE_ERROR; /* we broke a long body off ourselves */
+  (void)probe;
+  if (whole && status >= 200 && status < 300) {
+    return LARDER_OK;
+  }
+  larder_err const placed = lrd_http_place_of(url, &place);
+  const char *where = placed == LARDER_OK ? place.shown : "its URL";
+  if (whole && status > 0) {
+    return lrd_fail(err, LARDER_EIO, 0, ROOM, "%s answered with status %ld", where, status);
+  }
+  return lrd_fail(err, LARDER_EIO, 0, ROOM, "%s: %s", where, curl_easy_strerror(t->outcome));
+}
+
+static larder_err http_run(const lrd_probe *probe, const char *url, const lrd_cancel *cancel, larder_error *err) {
+  lrd_http_request const request = {.url = url,
+                                    .connect_timeout_ms = probe->config->timeout_ms,
+                                    .timeout_ms = probe->config->timeout_ms,
+                                    .status_only = true,
+                                    .head = !probe->config->get};
+  larder_making const making = {.size = sizeof making, .deadline_ns = INT64_MAX, .cancel = cancel};
+  lrd_http_transfer *t = NULL;
+  if (!lrd_http_engine_enter(probe->engine)) {
+    return LARDER_ECANCELLED;
+  }
+  larder_err result = lrd_http_transfer_new(&request, &t);
+  if (result == LARDER_OK) {
+    result = lrd_http_engine_run(probe->engine, &t, &making);
+  }
+  if (result == LARDER_OK) {
+    result = http_judge(probe, t, url, err);
+  }
+  lrd_http_transfer_free(t);
+  lrd_http_engine_leave(probe->engine);
+  return result;
+}
+
+/* --- command ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct listening {
+  lrd_said said;
+  const lrd_cancel *cancel;
+} listening;
+
+static bool take(void *context, int stream, const void *data, size_t len) {
+  listening *l = context;
+  if (stream == 2) {
+    lrd_said_add(&l->said, data, len);
+  }
+  return true;
+}
+
+static bool cancelled(void *context) {
+  const listening *l = context;
+  return atomic_load(&l->cancel->closing);
+}
+
+static larder_err command_judge(const lrd_probe *probe, const lrd_command_result *ended, const listening *l,
+                                larder_error *err) {
+  static const char *const no_pairs[] = {NULL};
+  char said[LRD_SAID_ROOM];
+  lrd_said_write(&l->said, probe->secrets, no_pairs, said);
+  switch (ended->end) {
+  case LRD_COMMAND_EXITED:
+    return ended->code == 0 ? LARDER_OK : lrd_fail(err, LARDER_EIO, 0, ROOM, "exit code %d%s", ended->code, said);
+  case LRD_COMMAND_SIGNALLED:
+    return lrd_fail(err, LARDER_EIO, 0, ROOM, "ended by signal %d%s", ended->code, said);
+  case LRD_COMMAND_TIMED_OUT:
+    return lrd_fail(err, LARDER_EIO, 0, ROOM, "no result in %lld ms%s", (long long)probe->config->timeout_ms, said);
+  case LRD_COMMAND_NOT_STARTED:
+    return lrd_fail(err, LARDER_EUNSUPPORTED, ended->code, ROOM, "the command cannot be started: %s",
+                    strerrordesc_np(ended->code));
+  case LRD_COMMAND_STOPPED:
+    break;
+  }
+  return LARDER_ECANCELLED;
+}
+
+static larder_err command_run(const lrd_probe *probe, const char *const *argv, const lrd_cancel *cancel, larder_error *err) {
+  lrd_command_result ended = {0};
+  listening *l = lrd_alloc_zero(1, sizeof *l);
+  if (!l) {
+    return LARDER_ENOMEM;
+  }
+  l->cancel = cancel;
+  larder_err result = lrd_command_run(&(lrd_command){.argv = argv,
+                                                     .environment_clean = true,
+                                                     .timeout_ms = probe->config->timeout_ms,
+                                                     .stop_fd = -1,
+                                                     .signal_fd = -1,
+                                                     .take = take,
+                                                     .cancelled = cancelled,
+                                                     .context = l},
+                                      &ended);
+  /* that there was no process to be had says nothing of the entry */
+  result = result == LARDER_OK ? command_judge(probe, &ended, l, err) : LARDER_ENOMEM;
+  lrd_dealloc(l);
+  return result;
+}
+
+/* --- both --------------------------------------------------------------------------------------------------------------- */
+
+larder_err lrd_probe_run(lrd_probe *probe, const void *key, size_t key_len, const lrd_cancel *cancel, larder_error *err) {
+  lrd_buf *filled = lrd_alloc_zero(probe->count, sizeof *filled);
+  const char **argv = lrd_alloc_zero(probe->count + 1, sizeof *argv);
+  larder_err result = filled && argv ? LARDER_OK : LARDER_ENOMEM;
+  for (size_t i = 0; i < probe->count && result == LARDER_OK; i++) {
+    result = lrd_key_template_fill(probe->templates[i], probe->ns, key, key_len, &filled[i], err);
+    if (result == LARDER_OK) {
+      result = lrd_buf_terminate(&filled[i]);
+    }
+    argv[i] = (const char *)filled[i].data;
+  }
+  if (result == LARDER_OK) {
+    result =
+        probe->config->type == LRD_CHECK_HTTP ? http_run(probe, argv[0], cancel, err) : command_run(probe, argv, cancel, err);
+  }
+  for (size_t i = 0; filled && i < probe->count; i++) {
+    lrd_buf_fini(&filled[i]);
+  }
+  lrd_dealloc(filled);
+  lrd_dealloc(argv);
+  return result;
+}
