@@ -4,13 +4,18 @@
  * first two, evicts it from everybody's list, and a success begins the count anew. The workers are threads here; processes on
  * one root do the same.
  *
- *   cc crawler.c $(pkg-config --cflags --libs larder) -pthread -o crawler && ./crawler
+ *   cc crawler.c $(pkg-config --cflags --libs larder) -pthread -o crawler && ./crawler [CONFIG [SECONDS]]
+ *
+ * With a configuration it works with the proxies that are there, and stays for some seconds more: while a program has the
+ * namespace open, Larder's own checks of it run.
  */
 #include <larder/health.h>
 #include <larder/larder.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define WORKERS     4
 #define PAGES       6 /* of each worker */
@@ -102,8 +107,6 @@ static bool health_print(void *context, const void *key, size_t key_len, const l
 }
 
 static larder_err crawl(larder_ns *proxies) {
-  larder_err result = proxies_put(proxies);
-  if (result < 0) return result;
   crawler_worker workers[WORKERS];
   unsigned started = 0;
   for (; started < WORKERS; started++) {
@@ -118,7 +121,13 @@ static larder_err crawl(larder_ns *proxies) {
 }
 
 int main(int argc, char **argv) {
-  larder_options options = {.size = sizeof options, .root = argc > 1 ? argv[1] : "crawler-cache", .config_text = config};
+  larder_options options = {.size = sizeof options};
+  if (argc > 1) {
+    options.config_file = argv[1];
+  } else {
+    options.root = "crawler-cache";
+    options.config_text = config;
+  }
   larder_error error = {0};
   larder *cache = NULL;
   larder_ns *proxies = NULL;
@@ -129,7 +138,9 @@ int main(int argc, char **argv) {
     larder_close(&cache);
     return 1;
   }
-  result = crawl(proxies);
+  if (argc == 1) result = proxies_put(proxies);
+  if (result >= 0) result = crawl(proxies);
+  if (argc > 2) sleep((unsigned)strtoul(argv[2], NULL, 10));
   if (result < 0) fprintf(stderr, "crawler: %s\n", larder_err_text(result));
   larder_err closed = larder_close(&cache);
   return result < 0 || closed < 0 ? 1 : 0;

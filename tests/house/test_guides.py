@@ -5,7 +5,8 @@
 A block ```console has commands behind `$ ` (`> ` goes on with one) and what they print; every command ends with code 0, so that
 what fails is written with `; echo "exit $?"`. A block with a file's name behind its language, such as ```yaml larder.yaml, is
 that file. What the page links to as ../examples/FILE lies in the folder. `…` stands for anything within a line, alone on a line
-for any lines; durations, dates and the width of gaps may differ, all else may not. Usage: test_guides.py [--print GUIDE]: the
+for any lines; durations, dates, numbers of four digits and more that stand alone (processes, stamps) and the width of gaps may
+differ, all else may not. Usage: test_guides.py [--print GUIDE]: the
 commands with what they print here, to be pasted into the page."""
 import os
 import re
@@ -21,8 +22,8 @@ BUILD = os.environ["LARDER_BINARY_DIR"]
 TIMEOUT = 240
 DURATION = r"\d+(?:\.\d+)? ?(?:ns|µs|ms|s|min|m|h|d)"
 VARIES = re.compile(rf"(?P<date>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d)|(?P<time>(?<![\w.]){DURATION}(?: {DURATION})?(?![\w]))"
-                    r"|(?P<any>…)|(?P<gap>\s+)")
-LIKE = {"date": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "time": rf"{DURATION}(?: {DURATION})?", "any": ".*", "gap": r"\s+"}
+                    r"|(?P<any>…)|(?P<number>(?<=\s)\d{4,}(?=[\s,]|$))|(?P<gap>\s+)")
+LIKE = {"number": r"\d+", "date": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "time": rf"{DURATION}(?: {DURATION})?", "any": ".*", "gap": r"\s+"}
 
 
 class Guide:
