@@ -78,6 +78,7 @@ struct larder_ns {
   char tiers_text[160];
 
   larder_ns *_Atomic health;   /* its companion with the records of health; NULL: there are none, as far as is known here */
+  _Atomic bool health_looked;  /* whether there are, when it was opened; since then the keeper does */
   struct lrd_checker *checker; /* NULL: its policy has no check */
 
   larder_make make;               /* NULL: no maker is configured */

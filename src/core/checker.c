@@ -68,9 +68,21 @@ typedef struct batch {
   _Atomic size_t next;
 } batch;
 
-/* False when it is full, or there is no memory. */
+static bool batch_has(const batch *b, const void *key, size_t key_len) {
+  for (size_t i = 0; i < b->len; i++) {
+    if (b->items[i].len == key_len && memcmp(b->keys.data + b->items[i].at, key, key_len) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Once. False when it is full, or there is no memory. */
 static bool batch_add(batch *b, const void *key, size_t key_len, uint64_t stamp) {
   size_t const at = b->keys.len;
+  if (batch_has(b, key, key_len)) {
+    return true;
+  }
   if (lrd_buf_append(&b->keys, key, key_len) != LARDER_OK) {
     return false;
   }

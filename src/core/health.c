@@ -61,7 +61,7 @@ static larder_err companion_of(larder_ns *ns, bool make, larder_ns **out) {
 
 void lrd_health_begin(larder_ns *ns) {
   larder_ns *companion;
-  if (ns->name[0] != '.' && !atomic_load(&ns->health)) {
+  if (ns->name[0] != '.' && !atomic_exchange(&ns->health_looked, true)) {
     bool const make = ns->policy.health.given && !lrd_cache_onlooker(ns->cache);
     lrd_ignore(companion_of(ns, make, &companion)); /* what can't be had now is looked for again */
   }

@@ -486,6 +486,31 @@ static void one_of_a_host_checks(void **state) {
   support_dir_remove(&f.root);
 }
 
+static void who_could_not_close_goes_on_checking(void **state) {
+  (void)state;
+  server s;
+  fixture f;
+  char policy[300];
+  larder_value value;
+  server_start(&s);
+  begin(&f);
+  (void)snprintf(policy, sizeof policy,
+                 "tiers: [sqlite], health: {check: {http: 'http://127.0.0.1:%d/{1}', every: 50ms, timeout: 10s}}", s.port);
+  open_with(&f, policy, false);
+  put(&f, "a");
+  wait_for(&s.by_letter['a' - 'a'], 1);
+  assert_ok(larder_get(f.ns, "a", 1, NULL, &value));
+  if (larder_close(&f.cache) == LARDER_EBUSY) {
+    assert_non_null(f.cache);
+    wait_for(&s.by_letter['a' - 'a'], atomic_load(&s.by_letter['a' - 'a']) + 3);
+    larder_value_release(&value);
+    end(&f);
+  } else {
+    fail_msg("closed while a value was handed out");
+  }
+  server_stop(&s);
+}
+
 static void close_in_the_child(void *context) {
   fixture *f = context;
   assert_err(larder_exists(f->ns, "h:1", 3), LARDER_EFORKED);
@@ -525,6 +550,7 @@ int main(void) {
       cmocka_unit_test(a_status_tells_whether_an_entry_is_well),
       cmocka_unit_test(who_does_not_answer_has_failed),
       cmocka_unit_test(a_thread_checks_while_the_namespace_is_open),
+      cmocka_unit_test(who_could_not_close_goes_on_checking),
       cmocka_unit_test(one_of_a_host_checks),
       cmocka_unit_test(a_fork_amid_checks_leaves_both_sides_whole),
   };
