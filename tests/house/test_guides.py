@@ -21,10 +21,12 @@ SOURCE = os.environ["LARDER_SOURCE_DIR"]
 BUILD = os.environ["LARDER_BINARY_DIR"]
 TIMEOUT = 240
 DURATION = r"\d+(?:\.\d+)? ?(?:ns|µs|ms|s|min|m|h|d)"
-VARIES = re.compile(rf"(?P<date>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d)|(?P<time>(?<![\w.]){DURATION}(?: {DURATION})?(?![\w]))"
-                    r"|(?P<any>…)|(?P<number>(?<=\s)\d{4,}(?=[\s,]|$))|(?P<gap>\s+)")
-LOOSE = re.compile(VARIES.pattern + r"|(?P<any_number>\d[\d.,]*)")
-LIKE = {"any_number": r"\d[\d.,]*", "number": r"\d+", "date": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "time": rf"{DURATION}(?: {DURATION})?", "any": ".*", "gap": r"\s+"}
+# What may differ, by the name of what stands for it.
+LIKE = {"date": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "time": rf"{DURATION}(?: {DURATION})?", "any": ".*", "number": r"\d+",
+        "gap": r"\s+", "loose": r"\d[\d.,]*"}
+VARIES = re.compile(rf"(?P<date>{LIKE['date']})|(?P<time>(?<![\w.]){LIKE['time']}(?!\w))|(?P<any>…)"
+                    r"|(?P<number>(?<=\s)\d{4,}(?=[\s,]|$))|(?P<gap>\s+)")
+LOOSE = re.compile(rf"{VARIES.pattern}|(?P<loose>{LIKE['loose']})")
 
 
 class Guide:
@@ -52,6 +54,9 @@ class Guide:
                 self.steps[-1] = ("run", self.steps[-1][1] + "\n" + line[2:], [])
             else:
                 self.steps[-1][2].append(line)
+
+    def varies(self, number):
+        return LOOSE if number in self.loose else VARIES
 
     def script(self):
         """The whole page as one shell's input; a line with \\x01 goes before each step's output and behind it."""
@@ -140,7 +145,7 @@ class Guides(unittest.TestCase):
                 printed, code = results[number]
                 told = f"{name}\n$ {command}\n{printed}\n"
                 self.assertEqual(code, 0, told)
-                wrong = differs(expected, printed, LOOSE if number in guide.loose else VARIES)
+                wrong = differs(expected, printed, guide.varies(number))
                 self.assertIsNone(wrong, f"{told}\n{wrong}")
         self.assertGreater(runs, 10)
 
@@ -167,7 +172,7 @@ def show(name):
     for number, (what, command, expected) in enumerate(guide.steps):
         if what == "run":
             printed, code = results.get(number, ("(never)", -1))
-            wrong = "" if code == 0 and differs(expected, printed, LOOSE if number in guide.loose else VARIES) is None else "   <<<<"
+            wrong = "" if code == 0 and differs(expected, printed, guide.varies(number)) is None else "   <<<<"
             print("$ " + command.replace("\n", "\n> ") + wrong)
             print("".join((printed + "\n") if printed else "") + (f"[exit {code}]\n" if code else ""), end="")
 
