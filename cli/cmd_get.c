@@ -4,6 +4,7 @@
 #include "session.h"
 
 #include <larder/ext/maker.h>
+#include <larder/versions.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@ typedef struct get_args {
   const char *ns;
   const char *key;
   const char *output;
+  const char *version;
   bool fresh;
   bool stale;
   bool make;
@@ -21,6 +23,8 @@ typedef struct get_args {
 
 static const cli_option options[] = {
     {"output", 'o', CLI_FILE, AT(output), "FILE", NULL, NULL, "write the value to FILE, whole or not at all"},
+    {"version", 0, CLI_TEXT, AT(version), "TEXT", NULL, NULL,
+     "the newest value of this version, also a former one (`larder versions`)"},
     {"stale", 0, CLI_FLAG, AT(stale), NULL, NULL, NULL, "also hand out what is past its time but still kept"},
     {"make", 0, CLI_FLAG, AT(make), NULL, NULL, NULL, "have the namespace's maker make it where it is not kept"},
     {"fresh", 0, CLI_FLAG, AT(fresh), NULL, NULL, NULL,
@@ -34,6 +38,7 @@ static const cli_operand operands[] = {
 static const cli_example examples[] = {
     {"larder get bls_ces payrolls:2026-10", "prints the value, byte for byte"},
     {"larder get kernels k1 -o k1.npy", "writes it to a file"},
+    {"larder get conf limits --version 7", "as it was in version 7"},
     {"larder get --make bls_ces payrolls:2026-11", "from the cache, or from where it comes from"},
     {"larder --json get bls_ces payrolls:2026-10", "the value with all that is known of it"},
     {0}};
@@ -101,7 +106,15 @@ static cli_exit value_make(const cli_call *call, const get_args *args, larder_ns
 static cli_exit value_get(const cli_call *call, const get_args *args, larder_ns *ns, const cli_key *key) {
   larder_value value = {0};
   larder_get_options how = {.size = sizeof how, .fresh = args->fresh, .allow_stale = args->stale};
-  larder_err result = larder_get(ns, key->data, key->len, &how, &value);
+  larder_version_wanted const wanted = {.size = sizeof wanted, .version = args->version};
+  if (args->version != NULL && (args->fresh || args->stale))
+    return cli_refuse(call, CLI_USAGE, "leave one of them out", "--version and --%s are both given",
+                      args->fresh ? "fresh" : "stale");
+  larder_err result = args->version != NULL ? larder_version_get(ns, key->data, key->len, &wanted, &value)
+                                            : larder_get(ns, key->data, key->len, &how, &value);
+  if (result == LARDER_MISS && args->version != NULL)
+    return cli_refuse(call, CLI_NOT_FOUND, "`larder versions NS KEY` lists what is kept", "not found: version %s of %s in %s",
+                      args->version, args->key, args->ns);
   if (result == LARDER_MISS) {
     const char *hint = args->fresh ? "--fresh bypasses what is kept; with --make it is made anew"
                                    : "`larder ls NS` lists the keys; `larder get --stale` also takes what is past its time";

@@ -306,6 +306,7 @@ static void entry_print(const larder *cache, larder_ns *ns, const cli_key *key, 
                                          : "");
   line_time("kept till", facts->expires_hard_ms, now_ms, "");
   if (facts->version_len > 0) line_escaped(cache, "version", facts->version, facts->version_len);
+  if (facts->modified_ms > 0) line_time("modified", facts->modified_ms, now_ms, "");
   cli_tags_text(facts, &tags);
   if (tags.len > 0) line("tags", cli_buf_str(&tags));
   if (facts->meta_len > 0) line_escaped(cache, "meta", facts->meta, facts->meta_len);

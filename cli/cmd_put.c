@@ -3,9 +3,12 @@
 #include "file_io.h"
 #include "session.h"
 
+#include <inttypes.h>
 #include <larder/kind.h>
 #include <string.h>
 #include <unistd.h>
+
+#define PUT_TRIES 8u /* where it keeps being touched meanwhile */
 
 typedef struct put_args {
   const char *ns;
@@ -18,6 +21,9 @@ typedef struct put_args {
   cli_list tags;
   const char *meta;
   const char *meta_json;
+  int64_t modified_ms;
+  const char *if_version;
+  const char *if_stamp;
   bool hex;
 } put_args;
 
@@ -28,10 +34,15 @@ static const cli_option options[] = {
     {"stale", 0, CLI_DURATION, AT(stale_ms), "TIME", NULL, NULL, "how long after that it may still be served stale"},
     {"kind", 0, CLI_CHOICE, AT(kind), "KIND", CLI_KINDS, NULL, "what the bytes are"},
     {"version", 0, CLI_TEXT, AT(version), "TEXT", NULL, NULL, "the version of the value, such as an ETag"},
+    {"modified", 0, CLI_DATE, AT(modified_ms), "DATE", NULL, NULL, "when its source says that it was changed"},
     {"tag", 0, CLI_LIST, AT(tags), "TAG", NULL, NULL, "a tag; may be given up to 16 times"},
     {"meta", 0, CLI_TEXT, AT(meta), "TEXT", NULL, NULL, "a note kept with the value, at most 4 KiB; @FILE reads it from FILE"},
     {"meta-json", 0, CLI_TEXT, AT(meta_json), "TEXT", NULL, NULL,
      "the same, and refused unless it is a JSON object: of a checkpoint say its epoch, loss, optimizer"},
+    {"if-version", 0, CLI_TEXT, AT(if_version), "TEXT", NULL, NULL,
+     "only over an entry of this version; exit code 1 where it has another one, or is not there"},
+    {"if-stamp", 0, CLI_TEXT, AT(if_stamp), "STAMP", NULL, NULL,
+     "only over the very write that `larder inspect` shows with this stamp; exit code 1 where it is another one"},
     {"key-hex", 0, CLI_FLAG, AT(hex), NULL, NULL, NULL, "KEY is given in hexadecimal"},
     {0}};
 
@@ -45,6 +56,7 @@ static const cli_example examples[] = {
     {"larder put bls_ces payrolls:2026-10 payrolls.json --kind json", "keeps a file"},
     {"echo hello | larder put demo greeting --ttl 1h", "keeps what is piped in, for an hour"},
     {"larder put kernels k1 k1.npy --kind array --tag run7 --version 3", "with a tag and a version"},
+    {"larder put conf limits new.json --version 8 --if-version 7", "compare and put: fails where somebody was faster"},
     {"larder put models net:12 net.pt --kind model --meta-json @net.json", "a checkpoint, checked, with its epoch and loss"},
     {0}};
 
@@ -83,6 +95,12 @@ static cli_exit value_read(const cli_call *call, const char *file, cli_buf *out)
 }
 
 static cli_exit limits_check(const cli_call *call, const put_args *args) {
+  uint64_t stamp = 0;
+  if (args->if_version != NULL && args->if_stamp != NULL)
+    return cli_refuse(call, CLI_USAGE, "leave one of them out", "--if-version and --if-stamp are both given");
+  if (args->if_stamp != NULL && !cli_stamp_read(args->if_stamp, &stamp))
+    return cli_refuse(call, CLI_USAGE, "`larder inspect NS KEY` shows the stamp, a whole number", "--if-stamp cannot be '%s'",
+                      args->if_stamp);
   if (args->version != NULL && strlen(args->version) > LARDER_VERSION_MAX)
     return cli_refuse(call, CLI_USAGE, "shorten it", "--version holds at most %u bytes", LARDER_VERSION_MAX);
   if (args->tags.count > LARDER_TAGS_MAX) return cli_refuse(call, CLI_USAGE, "16 are the most", "--tag is given too often");
@@ -127,6 +145,43 @@ static cli_exit broken_told(const cli_call *call, const put_args *args, larder_n
                     cli_kind_name(kind), result == LARDER_OK ? larder_err_text(LARDER_EFORMAT) : why.message);
 }
 
+/* Over what has the version, and is still the same write when it is replaced. */
+static larder_err put_over_version(const put_args *args, larder_ns *ns, const cli_key *key, const cli_buf *value,
+                                   larder_put_options *how) {
+  larder_err result = LARDER_OLDER;
+  for (unsigned tries = 0; result == LARDER_OLDER && tries < PUT_TRIES; tries++) {
+    larder_stat there = {0};
+    result = larder_stat_get(ns, key->data, key->len, &there);
+    if (result != LARDER_OK) return result == LARDER_MISS ? LARDER_OLDER : result;
+    const larder_facts *facts = &there.facts;
+    bool const same = facts->version_len == strlen(args->if_version) &&
+                      (facts->version_len == 0 || memcmp(facts->version, args->if_version, facts->version_len) == 0);
+    how->only_stamp = facts->stamp;
+    larder_stat_free(&there);
+    if (!same) return LARDER_OLDER;
+    result = larder_put(ns, key->data, key->len, cli_buf_str(value), value->len, how);
+  }
+  return result;
+}
+
+/* Compare and put: the comparison failed. */
+static cli_exit lost(const cli_call *call, const put_args *args, larder_ns *ns, const cli_key *key) {
+  larder_stat there = {0};
+  char now[LARDER_VERSION_MAX + 64] = "is not there";
+  if (larder_stat_get(ns, key->data, key->len, &there) == LARDER_OK) {
+    if (args->if_stamp != NULL) {
+      snprintf(now, sizeof now, "has the stamp %" PRIu64, there.facts.stamp);
+    } else if (there.facts.version_len > 0) {
+      snprintf(now, sizeof now, "has the version %.*s", (int)there.facts.version_len, there.facts.version);
+    } else {
+      snprintf(now, sizeof now, "has no version");
+    }
+  }
+  larder_stat_free(&there);
+  return cli_refuse(call, CLI_NOT_FOUND, "look at what is there now, and decide again", "not kept: %s in %s %s", args->key,
+                    args->ns, now);
+}
+
 static cli_exit value_put(const cli_call *call, const put_args *args, larder_ns *ns, const cli_key *key, const cli_buf *value,
                           const cli_buf *meta) {
   larder_put_options how = {.size = sizeof how,
@@ -139,7 +194,15 @@ static cli_exit value_put(const cli_call *call, const put_args *args, larder_ns 
                             .meta_len = meta->len,
                             .tags = args->tags.count > 0 ? args->tags.items : NULL,
                             .tags_count = args->tags.count};
-  larder_err result = larder_put(ns, key->data, key->len, cli_buf_str(value), value->len, &how);
+  larder_err result = LARDER_OK;
+  how.modified_ms = args->modified_ms;
+  if (args->if_version != NULL) {
+    result = put_over_version(args, ns, key, value, &how);
+  } else {
+    if (args->if_stamp != NULL) (void)cli_stamp_read(args->if_stamp, &how.only_stamp);
+    result = larder_put(ns, key->data, key->len, cli_buf_str(value), value->len, &how);
+  }
+  if (result == LARDER_OLDER && (args->if_version != NULL || args->if_stamp != NULL)) return lost(call, args, ns, key);
   if (result == LARDER_DEGRADED && cli_lasting_tiers(ns) < 2)
     return cli_refuse(
         call, CLI_FAILED, "`larder stats` shows the state of its tier; try again when it is back",

@@ -12,6 +12,8 @@ extern const cli_command cli_command_del;
 extern const cli_command cli_command_exists;
 extern const cli_command cli_command_ls;
 extern const cli_command cli_command_inspect;
+extern const cli_command cli_command_versions;
+extern const cli_command cli_command_rollback;
 extern const cli_command cli_command_health;
 extern const cli_command cli_command_why;
 extern const cli_command cli_command_stats;

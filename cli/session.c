@@ -298,6 +298,15 @@ larder_kind cli_kind_of(const char *name) {
   return LARDER_KIND_BYTES;
 }
 
+bool cli_stamp_read(const char *text, uint64_t *out) {
+  char *end = NULL;
+  errno = 0;
+  uint64_t const stamp = strtoull(text, &end, 10);
+  if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || stamp == 0) return false;
+  *out = stamp;
+  return true;
+}
+
 int64_t cli_stamp_ms(uint64_t stamp) { return (int64_t)(stamp >> 16); }
 
 /* The tags of an entry one by one: each is a length byte and its bytes. */
@@ -340,6 +349,7 @@ void cli_json_facts(cli_json *json, const larder_facts *facts) {
   } else {
     cli_json_null(json, "version");
   }
+  json_time(json, "modified_ms", facts->modified_ms);
   cli_json_array(json, "tags");
   while (tag_next(facts, &at, &tag, &len)) cli_json_text_n(json, NULL, tag, len);
   cli_json_array_end(json);

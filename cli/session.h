@@ -61,6 +61,8 @@ const char *cli_kind_name(larder_kind kind);
 /* CLI_CHOICE of --kind to the enumeration. */
 larder_kind cli_kind_of(const char *name);
 #define CLI_KINDS "bytes text json array model wisdom"
+/* A stamp as it was typed; false for what is none. */
+bool cli_stamp_read(const char *text, uint64_t *out);
 /* Wall milliseconds of a stamp. */
 int64_t cli_stamp_ms(uint64_t stamp);
 /* Adds the tags, separated by `, `, escaped. */

@@ -43,6 +43,8 @@ typedef struct entry_head {
   uint32_t tags_len;
   uint32_t framed;
   uint64_t raw_len;
+  int64_t modified_ms;
+  uint64_t ns_version; /* wider than it is, so that the head has no gap */
 } entry_head;
 
 typedef struct count {
@@ -97,7 +99,9 @@ static void image_facts(const image *i, larder_facts *out) {
                         .meta = h->meta_len > 0 ? at + h->version_len : NULL,
                         .meta_len = h->meta_len,
                         .tags = h->tags_len > 0 ? at + h->version_len + h->meta_len : NULL,
-                        .tags_len = h->tags_len};
+                        .tags_len = h->tags_len,
+                        .modified_ms = h->modified_ms,
+                        .ns_version = (uint32_t)h->ns_version};
 }
 
 /* The whole file, verified. LARDER_MISS, LARDER_ECORRUPT, LARDER_EIO, LARDER_ENOMEM. */
@@ -357,7 +361,9 @@ static larder_err image_make(const larder_tier_write *item, image *out) {
                      .meta_len = (uint32_t)facts->meta_len,
                      .tags_len = (uint32_t)facts->tags_len,
                      .framed = facts->framed,
-                     .raw_len = facts->raw_len};
+                     .raw_len = facts->raw_len,
+                     .modified_ms = facts->modified_ms,
+                     .ns_version = facts->ns_version};
   const struct {
     const void *data;
     size_t len;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Bytes from a disk that may have changed under us: the head of a row (version, metadata, tags), the stored sums of the
- * statistics, the record of an entry's health, and the coherence map that a root is joined by. Decoders answer or refuse; what
- * they hand out lies within what they were given, and a map that is believed can be used.
+ * statistics, the record of an entry's health, the list of former values, and the coherence map that a root is joined by.
+ * Decoders answer or refuse; what they hand out lies within what they were given, and a map that is believed can be used.
  */
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "core/health_record.h"
+#include "core/history.h"
 #include "core/slots_map.h"
 #include "stats/sums.h"
 #include "tier/sqlite/sqlite_inner.h"
@@ -37,6 +38,13 @@ static void try_row_head(const uint8_t *data, size_t size) {
   HOLDS(facts.version_len <= LARDER_VERSION_MAX);
   const uint8_t *tag = (const uint8_t *)facts.tags;
   for (size_t at = 0; at < facts.tags_len; at += 1u + tag[at]) HOLDS(tag[at] > 0 && at + 1 + tag[at] <= facts.tags_len);
+  uint8_t *packed = NULL;
+  size_t packed_len = 0;
+  if (lrd_facts_head_pack(&facts, &packed, &packed_len) != LARDER_OK) return;
+  larder_facts again = {0};
+  HOLDS(lrd_facts_head_unpack(packed, packed_len, &again));
+  HOLDS(again.modified_ms == facts.modified_ms && again.ns_version == facts.ns_version && again.tags_len == facts.tags_len);
+  lrd_dealloc(packed);
 }
 
 /* With a checksum that is right, so that what lies behind it is reached too. */
@@ -51,6 +59,23 @@ static void try_sums(const uint8_t *data, size_t size, bool summed) {
   lrd_buf_fini(&out);
   lrd_buf_fini(&blob);
   lrd_sums_fini(&sums);
+}
+
+/* The list of an entry's former values; likewise. */
+static void try_history(const uint8_t *data, size_t size, bool summed) {
+  lrd_history_index index = {0};
+  lrd_buf bytes = {0};
+  lrd_buf again = {0};
+  uint64_t sum = lrd_sum64(data, size);
+  HOLDS(lrd_buf_append(&bytes, data, size) == LARDER_OK);
+  if (summed) HOLDS(lrd_buf_append(&bytes, &sum, sizeof sum) == LARDER_OK);
+  if (lrd_history_index_decode(bytes.data, bytes.len, &index) == LARDER_OK) {
+    HOLDS(lrd_history_index_encode(&index, &again) == LARDER_OK);
+    HOLDS(again.len == bytes.len && memcmp(again.data, bytes.data, again.len) == 0);
+  }
+  lrd_history_index_fini(&index);
+  lrd_buf_fini(&again);
+  lrd_buf_fini(&bytes);
 }
 
 /* The input is laid over the front of a map that was whole. */
@@ -133,6 +158,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     break;
   case 5:
     try_health(data + 1, size - 1);
+    break;
+  case 6:
+    try_history(data + 1, size - 1, (data[0] & 8) != 0);
     break;
   default:
     try_row_head(data + 1, size - 1);

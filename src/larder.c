@@ -375,6 +375,9 @@ larder_err lrd_larder_open_with_clock(const larder_options *options, const lrd_c
   for (size_t i = 0; i < LRD_HEALTH_LOCKS; i++) {
     lrd_mutex_init(&cache->health_locks[i]);
   }
+  for (size_t i = 0; i < LRD_HISTORY_LOCKS; i++) {
+    lrd_mutex_init(&cache->history_locks[i]);
+  }
   larder_err result = open_all(cache, options, clock == lrd_clock_real(), err);
   list_add(cache);
   if (result != LARDER_OK) {
@@ -425,6 +428,9 @@ static void cache_free(larder *cache) {
   lrd_mutex_fini(&cache->ns_mutex);
   for (size_t i = 0; i < LRD_HEALTH_LOCKS; i++) {
     lrd_mutex_fini(&cache->health_locks[i]);
+  }
+  for (size_t i = 0; i < LRD_HISTORY_LOCKS; i++) {
+    lrd_mutex_fini(&cache->history_locks[i]);
   }
   cache->magic = 0;
   lrd_dealloc(cache);

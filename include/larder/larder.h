@@ -120,6 +120,7 @@ typedef struct larder_put_options {
   int64_t fresh_until_ms; /* not 0: a wall time, exactly, instead of ttl_ms */
   int64_t keep_until_ms;  /* with fresh_until_ms: how long it may be served stale; below it: not at all */
   bool kind_given;        /* kind is meant as it stands, also when it is LARDER_KIND_BYTES */
+  int64_t modified_ms;    /* wall time at which the source says that the value was changed; 0: not known */
 } larder_put_options;
 
 /*
@@ -277,6 +278,8 @@ typedef struct larder_policy {
   const char *compression;   /* "zlib", "zstd", "lz4"; NULL: none */
   const char *seal;          /* "aes-256-gcm", "fernet"; NULL: none */
   const char *seal_fields;   /* names of the members that are sealed, each with a line break behind it; NULL: whole values */
+  const char *version;       /* what is written under another one is stale; NULL: none */
+  uint64_t keep_versions;    /* former values of an entry that are kept (<larder/versions.h>) */
 } larder_policy;
 LARDER_API void larder_ns_policy(const larder_ns *ns, larder_policy *out);
 /* The root's absolute path, or NULL for a cache without one. */

@@ -169,6 +169,8 @@ static bool ns_fill(lrd_config_ns *ns, const lrd_settings_policy *policy, lrd_co
       .error_ttl_ms = policy->error_ttl_ms,
       .early_refresh = policy->early_refresh,
       .health = health_of(&policy->health),
+      .version = policy->version,
+      .versions_max = policy->versions_max,
       .coding = {.codec = policy->compression.enable ? policy->compression.codec + 1 : 0,
                  .level = (unsigned)policy->compression.level,
                  .threshold_bytes = policy->compression.threshold_bytes,

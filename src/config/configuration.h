@@ -128,6 +128,8 @@ typedef struct lrd_config_ns {
   int64_t error_ttl_ms;    /* how long a failure is told instead of trying again; 0: not at all */
   double early_refresh;    /* XFetch's beta; 0: not before the lifetime's end */
   lrd_config_health health;
+  const char *version;   /* what is written under another one is stale; NULL: none */
+  uint64_t versions_max; /* former values that are kept of an entry; 0: none */
 } lrd_config_ns;
 
 typedef struct lrd_config {

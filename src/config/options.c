@@ -218,6 +218,13 @@ const lrd_option lrd_options[] = {
     {ROW(POLICY, "stale_if_error", DURATION), .flags = LRD_OPTION_INHERIT, TIME_IN("seconds", SECOND, 0, YEARS),
      .offset = POLICY(stale_if_error_ms), .fallback = "0s",
      .sentence = "How long beyond its lifetime an entry may be served stale when it cannot be made anew."},
+    {ROW(POLICY, "version", TEXT), .flags = LRD_OPTION_INHERIT, .offset = POLICY(version),
+     .sentence = "Which version of what is kept this is, such as that of the program that makes it. An entry that was written "
+                 "under another one, or under none, is stale from then on; under that one it is fresh again."},
+    {ROW(POLICY, "keep_versions", UINT), .flags = LRD_OPTION_INHERIT, .offset = POLICY(versions_max), .fallback = "0",
+     .max = 1000,
+     .sentence = "How many former values of an entry are kept when it is replaced, to be listed, got and rolled back to. With "
+                 "more than 0 the puts of `durability: behind` are written as `commit`."},
     {ROW(POLICY, "durability", CHOICE), .flags = LRD_OPTION_INHERIT, .offset = POLICY(durability),
      .choices = "commit sync behind", .fallback = "commit",
      .sentence =

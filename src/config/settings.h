@@ -174,6 +174,8 @@ typedef struct lrd_settings_policy {
   int64_t error_ttl_ms;
   double early_refresh;
   lrd_settings_health health;
+  const char *version;
+  uint64_t versions_max;
 } lrd_settings_policy;
 
 /* A tier that some chain names. */

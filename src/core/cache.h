@@ -21,6 +21,7 @@
 #define LRD_NS_NAME_MAX             128u
 #define LRD_SLOT_WAIT_NS            INT64_C(2000000000) /* then LARDER_EBUSY */
 #define LRD_HEALTH_LOCKS            8u
+#define LRD_HISTORY_LOCKS           16u
 #define LRD_BATCH_MAX               256u /* changes whose slots are owned together */
 #define LRD_STAMP_TRIES             4    /* over what was stored ahead of our clock */
 #define LRD_CLOCK_STEP_MS           5000
@@ -85,6 +86,10 @@ struct larder_ns {
   void *maker;                    /* its context */
   uint32_t makings;               /* under way that count against maker.parallel; the pool's */
   _Atomic int64_t making_cost_ns; /* what a making takes lately; 0: not known */
+
+  uint32_t version;           /* the policy's, as a hash; 0: none */
+  larder_ns *_Atomic history; /* the companion, once it is open */
+  _Atomic bool history_told;  /* that a former value was not kept */
 };
 
 struct larder {
@@ -119,7 +124,8 @@ struct larder {
   lrd_ticker *flusher; /* each 50 ms, with a `behind` namespace */
   _Atomic bool lost;   /* the root is gone */
   _Atomic uint64_t degraded_puts;
-  lrd_mutex health_locks[LRD_HEALTH_LOCKS]; /* reports on keys of one hash modulo their number, one after the other */
+  lrd_mutex health_locks[LRD_HEALTH_LOCKS];   /* reports on keys of one hash modulo their number, one after the other */
+  lrd_mutex history_locks[LRD_HISTORY_LOCKS]; /* by hash: of keys that are being replaced where former values are kept */
   /* The keeper's own. */
   int64_t swept_ns;
   int64_t step_wall_ms;
@@ -183,6 +189,8 @@ typedef struct lrd_found {
  * where it is sealed and the key is not here; LARDER_EFORMAT where a newer build wrote it in a form that is not known here.
  */
 larder_err lrd_read_below(const lrd_op *op, bool facts_only, lrd_found **out);
+/* The tier that decides, alone; nothing is carried upwards. LARDER_MISS also where it can't be asked. */
+larder_err lrd_read_lowest(const lrd_op *op, bool facts_only, lrd_found **out);
 void lrd_found_free(lrd_found *found);
 void lrd_value_from_found(lrd_found *found, bool stale, larder_value *out);
 /*
@@ -205,9 +213,10 @@ typedef struct lrd_change {
   uint64_t keep_stamp; /* not 0: a PUT from the queue, which carries its stamp already */
   uint64_t token;      /* of such a one: the slot's when it was queued */
   uint64_t only_stamp;
+  bool only_absent;      /* a PUT or DELETE only where there is nothing; without shared tiers the caller sees to it */
+  bool again;            /* what loses to such a condition is tried again, and not counted */
   lrd_flight *made;      /* whose value it is, or NULL: it is not stored if that was overtaken */
   bool revive;           /* a TOUCH also of what is stale */
-  bool only_absent;      /* a PUT only where nothing is, else LARDER_OLDER; not between threads where memory is alone */
   bool unhealthy;        /* a DELETE that evicts, and is counted so */
   lrd_coded coded;       /* of a PUT, for shared tiers; while it is carried out */
   larder_err coding_err; /* why it could not be made */
@@ -248,7 +257,19 @@ larder_err lrd_facts_from_options(const larder_ns *ns, const larder_put_options 
 /* Copies bytes to *at, which moves on, and says where they are now; NULL for none. The second: what facts point to. */
 const void *lrd_bytes_pack(uint8_t **at, const void *data, size_t len);
 void lrd_facts_pack(larder_facts *facts, uint8_t **at);
+/* The namespace's version, too. */
 void lrd_facts_set_lifetime(const larder_ns *ns, int64_t ttl_ms, int64_t stale_ms, larder_facts *facts);
+/* What a version text is in facts: never 0 for a text. */
+uint32_t lrd_version_hash(const char *text);
+/*
+ * What was written under another version of the namespace counts as if its lifetime had ended just before that. Of facts as a
+ * durable tier has them, which are to stay as they are there: by a copy.
+ */
+void lrd_facts_judge_version(const larder_ns *ns, larder_facts *facts);
+/* Whether they were judged so: no longer told from an entry that was put when its lifetime had ended. */
+bool lrd_facts_outdated(const larder_facts *facts);
+/* Tells the log where they differ. */
+void lrd_version_changed(const lrd_op *op, lrd_span from, lrd_span to);
 bool lrd_facts_has_tag(const larder_facts *facts, const char *tag);
 
 /* --- pending.c: `behind` ----------------------------------------------------------------------------------------------------

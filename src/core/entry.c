@@ -2,6 +2,7 @@
 /* From a caller's options to an entry's facts: checks, lifetimes with jitter, tags in their encoded form. */
 #include "base/hash.h"
 #include "cache.h"
+#include "maker/key_template.h"
 #include <stdlib.h>
 
 /* Sums of a wall clock and a lifetime stop short of the end of time. */
@@ -20,6 +21,7 @@ static int64_t jittered(const larder_ns *ns, int64_t ttl_ms) {
 void lrd_facts_set_lifetime(const larder_ns *ns, int64_t ttl_ms, int64_t stale_ms, larder_facts *facts) {
   int64_t now_ms = lrd_wall_ms(ns->cache->clock);
   bool chosen = ttl_ms != 0;
+  facts->ns_version = ns->version;
   if (!chosen) {
     ttl_ms = ns->policy.ttl_ms;
   }
@@ -36,6 +38,35 @@ void lrd_facts_set_lifetime(const larder_ns *ns, int64_t ttl_ms, int64_t stale_m
   }
   facts->expires_soft_ms = after(now_ms, ttl_ms);
   facts->expires_hard_ms = after(facts->expires_soft_ms, stale_ms < 0 ? 0 : stale_ms);
+}
+
+uint32_t lrd_version_hash(const char *text) {
+  uint32_t const hash = text && *text ? (uint32_t)lrd_sum64(text, strlen(text)) : 0;
+  return text && *text && hash == 0 ? 1 : hash;
+}
+
+/* Below the stamp by one: an entry that is expired in the millisecond of its stamp is not taken for one of another version. */
+void lrd_facts_judge_version(const larder_ns *ns, larder_facts *facts) {
+  int64_t const ended_ms = lrd_stamp_wall_ms(facts->stamp) - 1;
+  if (facts->ns_version != ns->version && (facts->expires_soft_ms == 0 || facts->expires_soft_ms > ended_ms)) {
+    facts->expires_soft_ms = ended_ms;
+  }
+}
+
+bool lrd_facts_outdated(const larder_facts *facts) {
+  return facts->expires_soft_ms != 0 && facts->expires_soft_ms < lrd_stamp_wall_ms(facts->stamp);
+}
+
+void lrd_version_changed(const lrd_op *op, lrd_span from, lrd_span to) {
+  char key[LRD_KEY_SHOWN_ROOM];
+  const lrd_log *log = &op->ns->cache->log;
+  if (!lrd_log_wants(log, LRD_LOG_INFO) || lrd_span_equal(from, to)) {
+    return;
+  }
+  lrd_log_write(log, LRD_LOG_INFO, "version.changed", "%s in %s: from %.*s to %.*s",
+                lrd_key_shown(log->secrets, op->key, op->key_len, key), op->ns->name, from.len > 0 ? (int)from.len : 4,
+                from.len > 0 ? (const char *)from.data : "none", to.len > 0 ? (int)to.len : 4,
+                to.len > 0 ? (const char *)to.data : "none");
 }
 
 static int tag_order(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
@@ -75,7 +106,8 @@ larder_err lrd_facts_from_options(const larder_ns *ns, const larder_put_options 
     options = &defaults;
   }
   if (options->ttl_ms < 0 || options->stale_ms < -1 || (unsigned)options->kind > LARDER_KIND_WISDOM ||
-      options->fresh_until_ms < 0 || options->meta_len > LARDER_META_MAX || (options->meta_len > 0 && !options->meta)) {
+      options->fresh_until_ms < 0 || options->modified_ms < 0 || options->meta_len > LARDER_META_MAX ||
+      (options->meta_len > 0 && !options->meta)) {
     return LARDER_EINVAL;
   }
   if (options->kind != LARDER_KIND_BYTES || options->kind_given) {
@@ -90,6 +122,7 @@ larder_err lrd_facts_from_options(const larder_ns *ns, const larder_put_options 
   }
   facts.meta = options->meta_len > 0 ? options->meta : NULL;
   facts.meta_len = options->meta_len;
+  facts.modified_ms = options->modified_ms;
   larder_err result = tags_encode(options, tags_room, &facts);
   if (result != LARDER_OK) {
     return result;

@@ -110,10 +110,13 @@ void lrd_errand_demote(larder *cache, const larder_tier_key *key, const void *va
                        uint64_t token) {
   larder_ns *ns = key->space < LRD_NS_MAX ? atomic_load(&cache->memory_by_space[key->space]) : NULL;
   /* Write-through has put it below already, unless a tier was away when it was put. */
-  if (!ns || ns->links_len == 0 || atomic_load_explicit(&cache->degraded_puts, memory_order_relaxed) == 0) {
+  if (!ns || ns->links_len == 0 || atomic_load_explicit(&cache->degraded_puts, memory_order_relaxed) == 0 ||
+      lrd_facts_outdated(facts)) { /* memory does not know of which version that is */
     return;
   }
-  errand_queue(cache->errands, ns, DEMOTE, 0, key, value, facts, token);
+  larder_facts known = *facts;
+  known.ns_version = ns->version;
+  errand_queue(cache->errands, ns, DEMOTE, 0, key, value, &known, token);
 }
 
 /* Whether the tier lacks the key. The slot is owned. */

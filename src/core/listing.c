@@ -14,6 +14,7 @@
 #include "cache.h"
 #include "flight.h"
 #include "health.h"
+#include "history.h"
 #include <stdio.h>
 
 #define PAGE_ROWS 1024u
@@ -132,6 +133,7 @@ static bool row_open(list_walk *walk, larder_listed *listed, larder_facts *facts
 
 static bool list_row(void *context, const larder_tier_key *key, const larder_facts *facts, const void *value) {
   list_walk *walk = context;
+  larder_facts judged = *facts;
   larder *cache = walk->ns->cache;
   const list_source *source = walk->source;
   if (source->link) {
@@ -151,10 +153,13 @@ static bool list_row(void *context, const larder_tier_key *key, const larder_fac
   if (facts->kind == LARDER_KIND_ABSENT && !walk->absent_too) {
     return true;
   }
-  if (!lrd_match_takes(cache, walk->match, key->data, key->len, facts, walk->now_ms)) {
+  if (source->link) {
+    lrd_facts_judge_version(walk->ns, &judged);
+  }
+  if (!lrd_match_takes(cache, walk->match, key->data, key->len, &judged, walk->now_ms)) {
     return true;
   }
-  larder_listed listed = {key->data, key->len, facts, value, source->tier->name, facts->value_len};
+  larder_listed listed = {key->data, key->len, &judged, value, source->tier->name, facts->value_len};
   larder_facts shown;
   uint8_t *opened = NULL;
   if (row_open(walk, &listed, &shown, &opened)) {
@@ -272,6 +277,7 @@ typedef struct bulk_page {
   size_t len;
   lrd_change_verb verb;
   bool health_too; /* the records of health go with what is deleted */
+  bool former_too; /* one by one; else they go all together */
   larder_err result;
 } bulk_page;
 
@@ -306,6 +312,9 @@ static larder_err bulk_write(bulk_page *page, larder_bulk *done) {
     if (one == LARDER_OK || one == LARDER_DEGRADED) { /* a tier that is away forgets it before it is read again */
       done->entries++;
       done->bytes += page->sizes[i];
+      if (page->former_too) {
+        lrd_history_forget(&page->changes[i].op, page->changes[i].facts.stamp, true);
+      }
     } else if (one < 0) {
       done->failed++;
     }
@@ -395,6 +404,7 @@ static larder_err bulk_run(larder_ns *ns, const larder_match *match, lrd_change_
   page->ns = ns;
   page->verb = verb;
   page->health_too = verb == LRD_CHANGE_DELETE && !(match && match->expired_only); /* expiry leaves them */
+  page->former_too = match && verb == LRD_CHANGE_DELETE && lrd_history_kept(ns);
   if (ns->links_len > 0) {
     move_dirty_slots(ns, &done);
   }
@@ -425,9 +435,16 @@ static bool about_keys_alone(const larder_match *match) {
   return !match || (!match->tag && match->before_ms == 0 && match->unused_ms == 0 && !match->expired_only);
 }
 
+static bool match_is_all(const larder_match *match) {
+  return !match || (about_keys_alone(match) && match->prefix_len == 0 && !match->glob);
+}
+
 larder_err larder_delete_matching(larder_ns *ns, const larder_match *match, larder_bulk *out) {
-  larder_err result = bulk_run(ns, match, LRD_CHANGE_DELETE, out);
+  larder_err result = bulk_run(ns, match_is_all(match) ? NULL : match, LRD_CHANGE_DELETE, out);
   larder_ns *records = ns ? atomic_load(&ns->health) : NULL;
+  if (result == LARDER_OK && match_is_all(match)) {
+    result = lrd_history_clear(ns);
+  }
   if (result == LARDER_OK && records && about_keys_alone(match)) {
     result = bulk_run(records, match, LRD_CHANGE_DELETE, NULL);
   }

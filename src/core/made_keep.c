@@ -4,13 +4,14 @@
  * namespaces with shared tiers the owner of the slot looks at that (write.c). In memory-only ones there is no owner, so the
  * flight is held meanwhile: whoever changes the key tells the flight first, and waits.
  */
+#include "history.h"
 #include "makers.h"
 
-static larder_err carry_out(lrd_flight *flight, lrd_change *change) {
+static larder_err carry_out_once(lrd_change *change) {
   larder_ns *ns = change->op.ns;
+  lrd_flight *flight = change->made;
   bool const alone = !lrd_ns_coherent(ns);
   larder_err result = LARDER_OLDER;
-  change->made = flight;
   if (!alone || lrd_flight_hold(flight)) {
     result = lrd_write_batch(ns, change, 1);
     if (result == LARDER_OK) {
@@ -20,6 +21,14 @@ static larder_err carry_out(lrd_flight *flight, lrd_change *change) {
       lrd_flight_let_go(flight);
     }
   }
+  return result;
+}
+
+static larder_err carry_out(lrd_flight *flight, lrd_change *change) {
+  larder_ns *ns = change->op.ns;
+  change->made = flight;
+  bool const replaces = change->verb != LRD_CHANGE_TOUCH && lrd_history_kept(ns);
+  larder_err const result = replaces ? lrd_history_write(change, carry_out_once) : carry_out_once(change);
   if (result == LARDER_OLDER) {
     lrd_stats_add(ns->cell, LRD_STAT_MAKE_OVERTAKEN, 1);
     lrd_note(&change->op, LRD_EVENT_OVERTAKEN, NULL, NULL);

@@ -140,7 +140,11 @@ static bool made_meanwhile(run *r) {
   return true;
 }
 
-static bool has_value(const run *r) { return r->there && r->kept_facts.kind != LARDER_KIND_ABSENT; }
+/* A source knows nothing of the namespace's version: what is of another may be unchanged there and is to be made all the same.
+ */
+static bool has_value(const run *r) {
+  return r->there && r->kept_facts.kind != LARDER_KIND_ABSENT && !lrd_facts_outdated(&r->kept_facts);
+}
 
 /* --- the maker ----------------------------------------------------------------------------------------------------------- */
 
@@ -213,6 +217,9 @@ static larder_err made_check(run *r, const larder_made *made, lrd_made_value *ou
     return lrd_fail(&r->err, result, 0, "maker", "the maker of namespace %s gave facts that can't be kept: %s", r->ns->name,
                     larder_err_text(result));
   }
+  if (made->modified_ms > 0) {
+    out->facts.modified_ms = made->modified_ms;
+  }
   return larder_kind_check(out->facts.kind, made->value, made->len, &format, &r->err);
 }
 
@@ -238,7 +245,11 @@ static void made_value(run *r, const larder_made *made) {
   }
   lrd_stats_add(r->ns->cell, LRD_STAT_MADE, 1);
   lrd_note(&r->wanted->op, LRD_EVENT_MADE, NULL, NULL);
-  (void)lrd_made_keep(r->flight, &r->wanted->op, &new); /* what can't be kept is handed out all the same */
+  larder_err const kept = lrd_made_keep(r->flight, &r->wanted->op, &new); /* what can't be kept is handed out all the same */
+  if (r->there && r->kept_facts.kind != LARDER_KIND_ABSENT && (kept == LARDER_OK || kept == LARDER_DEGRADED)) {
+    lrd_version_changed(&r->wanted->op, lrd_span_of(r->kept_facts.version, r->kept_facts.version_len),
+                        lrd_span_of(new.facts.version, new.facts.version_len));
+  }
   land_value(r, made->value, made->len, &new.facts);
 }
 

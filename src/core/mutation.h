@@ -19,12 +19,14 @@ enum {
   LRD_MUTATE_DEMOTE_UNCHECKED = 1u << 8,    /* an evicted copy is handed down without owning its slot unmoved */
   LRD_MUTATE_RETAG_OWN = 1u << 9,           /* a writer re-tags also what its own keys had before */
   LRD_MUTATE_MADE_UNCHECKED = 1u << 11,     /* a made value is stored although its key was changed meanwhile */
+  LRD_MUTATE_FORMER_UNCHECKED = 1u << 12,   /* what a put replaces is not the value that went into the history */
   LRD_MUTATE_NO_TRACE = 1u << 10            /* a tier removes rows without a trace although something older is queued */
 };
 
 typedef enum lrd_moment {
-  LRD_MOMENT_HIT_FOUND, /* a hit has found its entry and has not looked at its version */
-  LRD_MOMENT_COMMITTED  /* a writer has committed, and owns the slot still */
+  LRD_MOMENT_HIT_FOUND,  /* a hit has found its entry and has not looked at its version */
+  LRD_MOMENT_COMMITTED,  /* a writer has committed, and owns the slot still */
+  LRD_MOMENT_FORMER_KEPT /* a former value is in the history, and has not been replaced */
 } lrd_moment;
 
 #ifdef LARDER_TESTING

@@ -319,18 +319,40 @@ static void ns_free(larder_ns *ns) {
   lrd_dealloc(ns);
 }
 
+/*
+ * Former values lie in the tier that decides alone, as durable as the entries: no faster tier has to make room for them. A key
+ * has as many of them as are kept, and their list.
+ */
+static void history_policy(lrd_config_ns *policy) {
+  policy->chain[0] = policy->chain[policy->chain_len - 1];
+  policy->chain_len = 1;
+  policy->chain[0].entries_max *= policy->versions_max + 1;
+  if (policy->durability == LARDER_DURABILITY_BEHIND) {
+    policy->durability = LARDER_DURABILITY_COMMIT;
+  }
+}
+
 void lrd_ns_policy(const lrd_config *config, const char *name, lrd_config_ns *out) {
   lrd_config_ns scratch;
   const char *of = companion_of(name);
   *out = *lrd_config_ns_find(config, of ? of : name, &scratch);
+  if (out->versions_max > 0 && out->durability == LARDER_DURABILITY_BEHIND) {
+    out->durability = LARDER_DURABILITY_COMMIT; /* what a put replaces has to be known */
+  }
   if (name[0] != '.') {
     return;
   }
-  out->durability = LARDER_DURABILITY_COMMIT; /* the cache's own is written on the way out, when nothing is behind any more */
+  if (strncmp(name, LRD_COMPANION_HISTORY, strlen(LRD_COMPANION_HISTORY)) == 0) {
+    history_policy(out);
+  } else {
+    out->durability = LARDER_DURABILITY_COMMIT; /* written on the way out, when nothing is behind any more */
+  }
   out->max_entry_bytes = 0;
   out->kind = LARDER_KIND_BYTES;
   out->maker = (lrd_config_maker){0};
   out->health.check = (lrd_config_check){0};
+  out->version = NULL;
+  out->versions_max = 0;
   out->coding.seal_fields = NULL;
   if (!of) {
     out->coding = (lrd_config_coding){0};
@@ -354,6 +376,7 @@ static larder_err ns_new(larder *cache, const char *name, larder_ns **out, larde
   ns->seed = lrd_hash_seed_for(cache->seed, name);
   lrd_ns_policy(cache->config, name, &ns->policy);
   ns->policy.name = ns->name;
+  ns->version = lrd_version_hash(ns->policy.version);
   ns->cell = cell_of(ns, LRD_STATS_ALL);
   ns->log_hits = cache->config->log_cache_hits && lrd_log_wants(&cache->log, LRD_LOG_DEBUG) && name[0] != '.';
   if ((result = chain_build(ns, err)) != LARDER_OK || (result = lrd_coding_init(ns, err)) != LARDER_OK ||
@@ -502,7 +525,9 @@ void larder_ns_policy(const larder_ns *ns, larder_policy *out) {
                          .kind = ns->policy.kind,
                          .compression = packs[ns->coding.policy.method],
                          .seal = seals[ns->coding.policy.seal],
-                         .seal_fields = ns->coding.fields};
+                         .seal_fields = ns->coding.fields,
+                         .version = ns->policy.version,
+                         .keep_versions = ns->policy.versions_max};
 }
 
 const char *larder_root(const larder *cache) { return cache ? cache->root : NULL; }

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/fail.h"
 #include "health.h"
+#include "history.h"
 
 #include <larder/kind.h>
 
@@ -19,18 +20,25 @@ static larder_err put_queued(larder_ns *ns, lrd_change *change) {
   return result;
 }
 
+static larder_err write_one(lrd_change *change) {
+  larder_err result = lrd_write_batch(change->op.ns, change, 1);
+  return result == LARDER_OK ? change->result : result;
+}
+
+/* A change that may replace something. */
+static larder_err replace_one(lrd_change *change) {
+  return lrd_history_kept(change->op.ns) ? lrd_history_write(change, write_one) : write_one(change);
+}
+
 /* What a put that is not kept leaves behind: nothing old. */
 static larder_err put_refused(lrd_change *change) {
   change->verb = LRD_CHANGE_DELETE;
-  larder_err result = lrd_write_batch(change->op.ns, change, 1);
-  if (result == LARDER_OK && change->result < 0) {
-    result = change->result;
-  }
+  larder_err result = replace_one(change);
   if (result < 0) {
     return result;
   }
   lrd_stats_add(change->op.ns->cell, LRD_STAT_NOT_KEPT, 1);
-  return change->result == LARDER_OLDER ? LARDER_OLDER : LARDER_NOT_KEPT;
+  return result == LARDER_OLDER ? LARDER_OLDER : LARDER_NOT_KEPT;
 }
 
 /* Refuses what is not what its kind says. A pickle can't be checked, and is let pass with a warning. */
@@ -71,6 +79,40 @@ static bool above_max_entry(const larder_ns *ns, size_t len) {
   return ns->policy.max_entry_bytes > 0 && len > ns->policy.max_entry_bytes;
 }
 
+/* The version text of what a put replaces, for the log. */
+typedef struct version_before {
+  bool there;
+  size_t len;
+  char text[LARDER_VERSION_MAX];
+} version_before;
+
+static void version_look(const lrd_change *change, version_before *out) {
+  larder_stat stat = {0};
+  out->there = false;
+  if (lrd_log_wants(&change->op.ns->cache->log, LRD_LOG_INFO) && change->op.ns->name[0] != '.' &&
+      larder_stat_get(change->op.ns, change->op.key, change->op.key_len, &stat) == LARDER_OK) {
+    out->there = true;
+    out->len = stat.facts.version_len;
+    if (out->len > 0) {
+      memcpy(out->text, stat.facts.version, out->len);
+    }
+    larder_stat_free(&stat);
+  }
+}
+
+static larder_err put_prepared(lrd_change *change);
+
+static larder_err put_and_tell(lrd_change *change) {
+  version_before before;
+  version_look(change, &before);
+  larder_err result = put_prepared(change);
+  if (before.there && (result == LARDER_OK || result == LARDER_DEGRADED)) {
+    lrd_version_changed(&change->op, lrd_span_of(before.text, before.len),
+                        lrd_span_of(change->facts.version, change->facts.version_len));
+  }
+  return result;
+}
+
 static larder_err put_one(larder_ns *ns, const void *key, size_t key_len, const void *value, size_t len,
                           const larder_put_options *options, bool whole) {
   uint8_t tags_room[TAGS_ROOM];
@@ -82,23 +124,25 @@ static larder_err put_one(larder_ns *ns, const void *key, size_t key_len, const 
   if (result != LARDER_OK) {
     return result;
   }
-  if (above_max_entry(ns, len)) {
-    return put_refused(&change);
-  }
-  if (ns->behind && change.only_stamp != 0 && lrd_pending_any(ns->cache->pending)) {
+  return above_max_entry(ns, len) ? put_refused(&change) : put_and_tell(&change);
+}
+
+static larder_err put_prepared(lrd_change *change) {
+  larder_ns *ns = change->op.ns;
+  larder_err result;
+  if (ns->behind && change->only_stamp != 0 && lrd_pending_any(ns->cache->pending)) {
     result = lrd_pending_settle(ns->cache->pending); /* the stamp that was seen may be a queued one */
     if (result != LARDER_OK) {
       return result;
     }
   }
-  if (ns->behind && change.only_stamp == 0) {
-    result = put_queued(ns, &change);
+  if (ns->behind && change->only_stamp == 0) {
+    result = put_queued(ns, change);
     if (result != LARDER_NOT_KEPT) {
       return result;
     }
   }
-  result = lrd_write_batch(ns, &change, 1);
-  return result == LARDER_OK ? change.result : result;
+  return replace_one(change);
 }
 
 larder_err larder_put(larder_ns *ns, const void *key, size_t key_len, const void *value, size_t len,
@@ -126,11 +170,14 @@ static larder_err change_one(larder_ns *ns, const void *key, size_t key_len, lrd
   if (verb == LRD_CHANGE_TOUCH) {
     lrd_facts_set_lifetime(ns, ttl_ms, 0, &change.facts);
   }
-  result = lrd_write_batch(ns, &change, 1);
-  if (result == LARDER_OK && change.result >= 0 && verb == LRD_CHANGE_DELETE && lrd_health_forget(ns, &change, 1) > 0) {
+  result = write_one(&change);
+  if (verb == LRD_CHANGE_DELETE && result >= 0 && lrd_history_kept(ns)) {
+    lrd_history_forget(&change.op, change.facts.stamp, change.existed);
+  }
+  if (verb == LRD_CHANGE_DELETE && result >= 0 && lrd_health_forget(ns, &change, 1) > 0) {
     return LARDER_DEGRADED; /* the record of its health is there still */
   }
-  return result == LARDER_OK ? change.result : result;
+  return result;
 }
 
 larder_err larder_delete(larder_ns *ns, const void *key, size_t key_len) {
@@ -187,7 +234,7 @@ larder_err larder_put_many(larder_ns *ns, larder_item *items, size_t count) {
   for (size_t i = 0; i < count; i++) {
     larder_item *item = &items[i];
     lrd_change *change = &batch->changes[batch->len];
-    if (ns->behind || above_max_entry(ns, item->value_len)) {
+    if (ns->behind || lrd_history_kept(ns) || above_max_entry(ns, item->value_len)) {
       batch_write(ns, items, batch); /* of one key the later item counts */
       item->result = larder_put(ns, item->key, item->key_len, item->value, item->value_len, item->options);
       continue;
@@ -224,7 +271,7 @@ larder_err larder_delete_many(larder_ns *ns, larder_item *items, size_t count) {
   batch->len = 0;
   for (size_t i = 0; i < count; i++) {
     lrd_change *change = &batch->changes[batch->len];
-    if (ns->behind) {
+    if (ns->behind || lrd_history_kept(ns)) {
       items[i].result = larder_delete(ns, items[i].key, items[i].key_len);
       continue;
     }

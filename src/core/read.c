@@ -103,6 +103,7 @@ static larder_err found_open(const lrd_op *op, lrd_found *found, bool facts_only
   }
   facts->framed = false;
   facts->raw_len = facts->value_len;
+  lrd_facts_judge_version(op->ns, facts);
   return result;
 }
 
@@ -131,6 +132,11 @@ static larder_err read_and_open(const lrd_op *op, size_t i, bool facts_only, uin
   }
   lrd_found_free(found);
   return result;
+}
+
+larder_err lrd_read_lowest(const lrd_op *op, bool facts_only, lrd_found **out) {
+  lrd_slots *slots = op->ns->cache->slots;
+  return read_and_open(op, op->ns->links_len - 1, facts_only, lrd_slot_token(slots, lrd_slot_of(slots, op->hash)), out);
 }
 
 larder_err lrd_read_below(const lrd_op *op, bool facts_only, lrd_found **out) {

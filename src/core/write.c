@@ -223,6 +223,7 @@ static larder_err lifetime_prepare(write_run *run, lrd_link *lowest, lrd_change 
   if (result != LARDER_OK) {
     return result;
   }
+  lrd_facts_judge_version(run->ns, &entry.facts);
   bool stale = lrd_facts_stale(run->ns->cache, &entry.facts, now_ms);
   if (entry.facts.kind == LARDER_KIND_ABSENT) {
     result = LARDER_MISS;
@@ -334,17 +335,22 @@ static bool restamp_forbidden(const write_run *run, size_t item) {
   return change->made && lrd_flight_overtaken(change->made, run->slots[slot_of_item(run, item)].version);
 }
 
-/* Whether something is stored, for who wants to be the first; a tier that is away can't tell, and has nothing that is served.
+/*
+ * Of a change that wants nothing to be there: LARDER_OLDER when something is, a failure when it can't be told. The slot is
+ * owned. In a tier that is away, or under what is damaged, is nothing.
  */
-static bool stored_already(lrd_link *lowest, const lrd_change *change) {
+static larder_err absent_check(lrd_link *lowest, const lrd_change *change) {
   larder_tier_entry entry;
   larder_tier_key key = lrd_op_link_key(&change->op, lowest);
-  if (!lrd_instance_answers(lowest->instance) ||
-      lrd_tier_get(&lowest->instance->tier, lowest->cell, &key, true, NULL, &entry) != LARDER_OK) {
-    return false;
+  if (!change->only_absent || !lrd_instance_answers(lowest->instance)) {
+    return LARDER_OK;
   }
-  lrd_tier_release(&lowest->instance->tier, &entry);
-  return true;
+  larder_err result = lrd_tier_get(&lowest->instance->tier, lowest->cell, &key, true, NULL, &entry);
+  if (result == LARDER_OK) {
+    lrd_tier_release(&lowest->instance->tier, &entry);
+    return LARDER_OLDER;
+  }
+  return result == LARDER_EBUSY || result == LARDER_ENOMEM ? result : LARDER_OK;
 }
 
 /* The authoritative tier. Items that lost to a stored stamp ahead of our clock are stamped anew above it. */
@@ -367,9 +373,7 @@ static void lowest_commits(write_run *run, lrd_link *link, larder_durability dur
       change->result = before < 0 ? before : LARDER_EAWAY;
       continue;
     }
-    if (change->only_absent && stored_already(link, change)) {
-      change->result = LARDER_OLDER;
-    }
+    change->result = absent_check(link, change);
     if (change->verb < LRD_CHANGE_TOUCH) {
       continue;
     }
@@ -391,7 +395,8 @@ static void lowest_commits(write_run *run, lrd_link *link, larder_durability dur
       lrd_change *change = change_of(run, i);
       larder_tier_write *item = &run->items[i];
       larder_err one = result == LARDER_OK ? item->result : result;
-      if (one == LARDER_OLDER && change->only_stamp == 0 && change->keep_stamp == 0 && !restamp_forbidden(run, i)) {
+      bool const expected = change->only_stamp == 0 || item->stored_stamp == change->only_stamp;
+      if (one == LARDER_OLDER && expected && change->keep_stamp == 0 && !restamp_forbidden(run, i)) {
         change->facts.stamp = lrd_cache_stamp(run->ns->cache, item->stored_stamp + 1);
         item->facts.stamp = change->facts.stamp;
         run->item_at[again] = run->item_at[i];
@@ -662,6 +667,9 @@ static void count_changes(larder_ns *ns, lrd_change *changes, size_t count) {
     }
     if (change->result == LARDER_NOT_KEPT) {
       lrd_stats_add(ns->cell, LRD_STAT_NOT_KEPT, 1);
+    }
+    if (change->again && change->result == LARDER_OLDER) {
+      continue; /* it comes once more */
     }
     if (change->keep_stamp != 0 || (change->made && (change->result == LARDER_OLDER || change->verb == LRD_CHANGE_DELETE))) {
       continue; /* was counted when it was queued; or is no write of a caller's */

@@ -27,6 +27,7 @@ typedef enum field {
   FIELD_FRESH,
   FIELD_KEEP,
   FIELD_STAMP,
+  FIELD_MODIFIED,
   FIELD_REDACTED,
   FIELD_KEY_ENCODING,
   FIELD_VALUE_ENCODING,
@@ -34,9 +35,9 @@ typedef enum field {
   FIELD_OTHER
 } field;
 
-static const char *const field_names[] = {"ns",    "key",      "value",        "kind",           "version",
-                                          "tags",  "meta",     "ttl",          "fresh_until_ms", "keep_until_ms",
-                                          "stamp", "redacted", "key_encoding", "value_encoding", "meta_encoding"};
+static const char *const field_names[] = {"ns",       "key",          "value",          "kind",          "version", "tags",
+                                          "meta",     "ttl",          "fresh_until_ms", "keep_until_ms", "stamp",   "modified",
+                                          "redacted", "key_encoding", "value_encoding", "meta_encoding"};
 
 static const char *const kinds[] = {"bytes", "text", "json", "array", "model", "wisdom"};
 
@@ -121,6 +122,8 @@ static void number_set(lrd_entry *entry, field which, const char *text) {
     entry->stamp = number;
   else if (which == FIELD_FRESH)
     entry->fresh_until_ms = (int64_t)number;
+  else if (which == FIELD_MODIFIED)
+    entry->modified_ms = (int64_t)number;
   else
     entry->keep_until_ms = (int64_t)number;
 }
@@ -169,6 +172,7 @@ static void text_set(lrd_entry *entry, field which, const char *text, size_t len
   case FIELD_FRESH:
   case FIELD_KEEP:
   case FIELD_STAMP:
+  case FIELD_MODIFIED:
     number_set(entry, which, text);
     break;
   case FIELD_REDACTED:

@@ -4,7 +4,7 @@
  * copied into the scratch of the lrd_entry it is read into, so that a batch of them can be gathered.
  *
  * Members, or columns: `key` and `value`, and optionally `ns key_encoding value_encoding kind version tags meta
- * meta_encoding ttl fresh_until_ms keep_until_ms stamp redacted`. Others are passed over.
+ * meta_encoding ttl fresh_until_ms keep_until_ms stamp modified redacted`. Others are passed over.
  */
 #ifndef LRD_WARM_ENTRY_FILE_H
 #define LRD_WARM_ENTRY_FILE_H
@@ -34,6 +34,7 @@ typedef struct lrd_entry {
   int64_t fresh_until_ms; /* 0: not given */
   int64_t keep_until_ms;  /* 0: not given */
   uint64_t stamp;         /* of an exported entry; 0: not given */
+  int64_t modified_ms;    /* when its source says that it was changed; 0: not given */
   char problem[192];      /* what is wrong with it; "": nothing */
 } lrd_entry;
 

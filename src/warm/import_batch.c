@@ -107,7 +107,7 @@ static bool times_same(const lrd_import_batch *batch, const lrd_entry *entry, co
 static bool facts_same(const lrd_import_batch *batch, const larder_ns *ns, const lrd_entry *entry, const larder_facts *facts) {
   larder_kind kind = entry->kind == LARDER_KIND_BYTES && !entry->kind_given ? ns->policy.kind : entry->kind;
   uint64_t len = facts->framed ? facts->raw_len : facts->value_len;
-  return len == entry->value.len && facts->kind == kind &&
+  return len == entry->value.len && facts->kind == kind && facts->modified_ms == entry->modified_ms &&
          lrd_span_equal(lrd_span_of(facts->version, facts->version_len), lrd_span_str(entry->version ? entry->version : "")) &&
          lrd_span_equal(lrd_span_of(facts->meta, facts->meta_len), entry->meta) && tags_same(entry, facts) &&
          times_same(batch, entry, facts);
@@ -198,6 +198,7 @@ static void item_fill(lrd_import_batch *batch, size_t i) {
                                         .kind = entry->kind,
                                         .kind_given = entry->kind_given,
                                         .version = entry->version,
+                                        .modified_ms = entry->modified_ms,
                                         .meta = entry->meta.len > 0 ? entry->meta.data : NULL,
                                         .meta_len = entry->meta.len,
                                         .tags = entry->tags_count > 0 ? entry->tags : NULL,

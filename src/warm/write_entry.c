@@ -203,6 +203,10 @@ static larder_err json_write(lrd_entry_writer *writer, const shown *s, lrd_buf *
     lrd_json_key(&json, "version");
     lrd_json_bytes(&json, facts->version, facts->version_len);
   }
+  if (facts->modified_ms > 0) {
+    lrd_json_key(&json, "modified");
+    lrd_json_i64(&json, facts->modified_ms);
+  }
   json_tags(&json, facts);
   if (s->meta.len > 0) json_bytes(&json, writer, "meta", "meta_encoding", s->meta, s->meta_base64);
   json_times(&json, facts);
@@ -217,7 +221,7 @@ static larder_err json_write(lrd_entry_writer *writer, const shown *s, lrd_buf *
 /* --- CSV -------------------------------------------------------------------------------------------------------------- */
 
 static const char csv_header[] = "ns,key,key_encoding,value,value_encoding,kind,version,tags,meta,meta_encoding,ttl,"
-                                 "fresh_until_ms,keep_until_ms,stamp,redacted\r\n";
+                                 "fresh_until_ms,keep_until_ms,stamp,redacted,modified\r\n";
 
 larder_err lrd_entry_write_header(lrd_buf *out) { return lrd_buf_append_str(out, csv_header); }
 
@@ -292,6 +296,8 @@ static larder_err csv_write(lrd_entry_writer *writer, const shown *s, lrd_buf *o
     err = lrd_buf_printf(out, "%" PRId64, facts->expires_hard_ms);
   if (err == LARDER_OK) err = lrd_buf_printf(out, ",%" PRIu64 ",", facts->stamp);
   if (err == LARDER_OK && looks_redacted(s)) err = lrd_buf_append_str(out, s->redacted ? "true" : "false");
+  if (err == LARDER_OK) err = lrd_buf_append_byte(out, ',');
+  if (err == LARDER_OK && facts->modified_ms > 0) err = lrd_buf_printf(out, "%" PRId64, facts->modified_ms);
   return err == LARDER_OK ? lrd_buf_append_str(out, "\r\n") : err;
 }
 

@@ -10,7 +10,8 @@ import unittest
 
 from cli_support import CONFIG, DONE, USAGE, CliCase, fits, larder_bare, shapes
 
-COMMANDS = ["init", "get", "put", "del", "exists", "ls", "inspect", "health", "why", "stats", "validate", "export", "import", "purge",
+COMMANDS = ["init", "get", "put", "del", "exists", "ls", "inspect", "versions", "rollback", "health", "why",
+            "stats", "validate", "export", "import", "purge",
             "clear-expired", "mission", "memo", "warm", "wisdom", "keys", "config", "bench", "tour", "completion", "help",
             "version"]
 

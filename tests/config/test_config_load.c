@@ -292,6 +292,9 @@ static void a_maker_reaches_the_configuration(void **state) {
   const lrd_config_ns *ns = ns_of(config, "fetched");
   const lrd_config_maker *maker = &ns->maker;
   assert_true(ns->negative_ttl_ms == 60000 && ns->error_ttl_ms == 0 && ns->early_refresh == 1.5);
+  assert_string_equal(ns->version, "2026");
+  assert_int_equal(ns->versions_max, 5);
+  assert_true(config->defaults.version == NULL && config->defaults.versions_max == 0);
   assert_int_equal(maker->type, LRD_MAKER_HTTP);
   assert_string_equal(maker->what, "https://h/{1}?{query}");
   assert_true(maker->argv == NULL && maker->separator == '/' && maker->parallel == 3 && maker->rate_per_s == 5);

@@ -32,7 +32,9 @@ static void what_is_put_comes_back_with_its_facts(const larder_tier_ops *ops, co
                                       .meta = "m\0eta",
                                       .meta_len = 5,
                                       .tags = "\001a\003bcd",
-                                      .tags_len = 6}};
+                                      .tags_len = 6,
+                                      .modified_ms = 1700000000123,
+                                      .ns_version = 0x89abcdefu}};
   REQUIRE(rig_write(&r, &item) == LARDER_OK && !item.existed);
   for (int facts_only = 0; facts_only < 2; facts_only++) {
     REQUIRE(ops->get(r.self, &item.key, facts_only, NULL, &entry) == LARDER_OK);
@@ -42,6 +44,8 @@ static void what_is_put_comes_back_with_its_facts(const larder_tier_ops *ops, co
     REQUIRE(same_bytes(f->version, f->version_len, "v1", 2));
     REQUIRE(same_bytes(f->meta, f->meta_len, "m\0eta", 5));
     REQUIRE(same_bytes(f->tags, f->tags_len, "\001a\003bcd", 6));
+    REQUIRE(f->modified_ms == 1700000000123);
+    REQUIRE(!(ops->capabilities & LARDER_TIER_DURABLE) || f->ns_version == 0x89abcdefu);
     REQUIRE(facts_only ? entry.value == NULL : memcmp(entry.value, "the value", 9) == 0);
     ops->release(r.self, &entry);
   }

@@ -94,6 +94,7 @@ static void fill(larder_ns *ns) {
       &(larder_put_options){.size = sizeof(larder_put_options),
                             .kind = LARDER_KIND_TEXT,
                             .version = "W/\"7\"",
+                            .modified_ms = INT64_C(1700000000123),
                             .meta = all,
                             .meta_len = sizeof all,
                             .tags = tags,
@@ -127,8 +128,8 @@ static bool line_visit(void *context, const larder_listed *entry) {
   hex(out, entry->facts->version, entry->facts->version_len);
   hex(out, entry->facts->meta, entry->facts->meta_len);
   hex(out, entry->facts->tags, entry->facts->tags_len);
-  fprintf(out, "%d %lld %lld\n", (int)entry->facts->kind, (long long)entry->facts->expires_soft_ms,
-          (long long)entry->facts->expires_hard_ms);
+  fprintf(out, "%d %lld %lld %lld\n", (int)entry->facts->kind, (long long)entry->facts->expires_soft_ms,
+          (long long)entry->facts->expires_hard_ms, (long long)entry->facts->modified_ms);
   fclose(out);
   l->len++;
   return true;

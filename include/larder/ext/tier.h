@@ -23,7 +23,7 @@
 extern "C" {
 #endif
 
-#define LARDER_TIER_VERSION 2u
+#define LARDER_TIER_VERSION 3u
 
 #define LARDER_KEY_MAX     1024u               /* bytes; at least 1 */
 #define LARDER_META_MAX    4096u               /* bytes of caller's metadata */
@@ -67,6 +67,8 @@ typedef struct larder_facts {
   size_t tags_len;
   uint64_t access_count; /* batched, so it lags; 0 where a tier keeps none */
   int64_t accessed_ms;   /* likewise */
+  int64_t modified_ms;   /* wall clock; when its source says that it was changed; 0: not known */
+  uint32_t ns_version;   /* of the namespace when it was written, as a hash; durable tiers keep it; 0: none, or not known */
 } larder_facts;
 
 typedef struct larder_tier_key {

@@ -42,6 +42,7 @@ static void change_layout(change_run *run) {
                          .large = run->large,
                          .large_len = facts->value_len,
                          .version = {facts->version, facts->version_len},
+                         .modified_ms = facts->modified_ms,
                          .meta = {facts->meta, facts->meta_len},
                          .tags = {facts->tags, facts->tags_len}};
   run->life = facts->expires_hard_ms == 0 ? LRD_LIFE_NEVER : (uint64_t)delta;
@@ -54,7 +55,7 @@ static void change_layout(change_run *run) {
   if (facts->expires_soft_ms != facts->expires_hard_ms || facts->kind == LARDER_KIND_ABSENT) extras->mask |= LRD_EXTRA_SOFT;
   if (lrd_hash64(key->data, key->len, run->space->seed) != key->hash) extras->mask |= LRD_EXTRA_HASH;
   if (run->large) extras->mask |= LRD_EXTRA_LARGE;
-  if (facts->version_len) extras->mask |= LRD_EXTRA_VERSION;
+  if (facts->version_len || facts->modified_ms) extras->mask |= LRD_EXTRA_VERSION;
   if (facts->meta_len) extras->mask |= LRD_EXTRA_META;
   if (facts->tags_len) extras->mask |= LRD_EXTRA_TAGS;
   size_t bytes = LRD_RECORD_HEAD + key->len + (run->large ? 0 : facts->value_len) + lrd_extras_size(extras);

@@ -10,7 +10,7 @@ size_t lrd_extras_size(const lrd_extras *extras) {
   if (extras->mask & LRD_EXTRA_HARD) size += 8;
   if (extras->mask & LRD_EXTRA_HASH) size += 8;
   if (extras->mask & LRD_EXTRA_LARGE) size += 16;
-  if (extras->mask & LRD_EXTRA_VERSION) size += 1 + extras->version.len;
+  if (extras->mask & LRD_EXTRA_VERSION) size += 1 + extras->version.len + 8;
   if (extras->mask & LRD_EXTRA_META) size += 2 + extras->meta.len;
   if (extras->mask & LRD_EXTRA_TAGS) size += 2 + extras->tags.len;
   return size;
@@ -22,7 +22,7 @@ static uint8_t *extras_put_u64(uint8_t *at, uint64_t value) {
 }
 
 static uint8_t *extras_put_span(uint8_t *at, lrd_span span) {
-  memcpy(at, span.data, span.len);
+  if (span.len != 0) memcpy(at, span.data, span.len);
   return at + span.len;
 }
 
@@ -43,6 +43,7 @@ void lrd_extras_write(const lrd_extras *extras, uint8_t *at) {
   if (extras->mask & LRD_EXTRA_VERSION) {
     *at++ = (uint8_t)extras->version.len;
     at = extras_put_span(at, extras->version);
+    at = extras_put_u64(at, (uint64_t)extras->modified_ms);
   }
   if (extras->mask & LRD_EXTRA_META) {
     lrd_put_u16(at, (uint16_t)extras->meta.len);
@@ -90,7 +91,11 @@ size_t lrd_extras_read(const lrd_record *record, lrd_extras *out) {
     out->large = (void *)(uintptr_t)word;
     at = extras_get_u64(at, &out->large_len);
   }
-  if (out->mask & LRD_EXTRA_VERSION) at = extras_get_span(at + 1, *at, &out->version);
+  if (out->mask & LRD_EXTRA_VERSION) {
+    at = extras_get_span(at + 1, *at, &out->version);
+    at = extras_get_u64(at, &word);
+    out->modified_ms = (int64_t)word;
+  }
   if (out->mask & LRD_EXTRA_META) at = extras_get_span(at + 2, lrd_get_u16(at), &out->meta);
   if (out->mask & LRD_EXTRA_TAGS) at = extras_get_span(at + 2, lrd_get_u16(at), &out->tags);
   return (size_t)(at - begin);
@@ -154,6 +159,7 @@ void lrd_record_facts(const lrd_record *record, larder_facts *out) {
       .meta_len = extras.meta.len,
       .tags = extras.tags.data,
       .tags_len = extras.tags.len,
+      .modified_ms = extras.modified_ms,
   };
   out->expires_soft_ms = extras.mask & LRD_EXTRA_SOFT ? extras.soft_ms : out->expires_hard_ms;
 }

@@ -16,8 +16,9 @@
  *          36  key, value, extras
  *
  * Extras, in this order, when their bit is in the mask byte they begin with: word u32 (a policy's own), soft expiry i64,
- * hard expiry i64, hash u64 (when it is not what the seed gives), large pointer and length u64 each, version u8 + bytes,
- * metadata u16 + bytes, tags u16 + bytes. Handles count units of 8 bytes from the arena's start; 0 is none.
+ * hard expiry i64, hash u64 (when it is not what the seed gives), large pointer and length u64 each, version u8 + bytes
+ * + when the source changed it i64, metadata u16 + bytes, tags u16 + bytes. Handles count units of 8 bytes from the arena's
+ * start; 0 is none.
  */
 #ifndef LRD_TIER_MEMORY_RECORD_H
 #define LRD_TIER_MEMORY_RECORD_H
@@ -88,6 +89,7 @@ typedef struct lrd_extras {
   void *large;
   uint64_t large_len;
   lrd_span version;
+  int64_t modified_ms; /* with the version's bit, which is set for either */
   lrd_span meta;
   lrd_span tags;
 } lrd_extras;
