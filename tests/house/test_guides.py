@@ -25,7 +25,7 @@ DURATION = r"\d+(?:\.\d+)? ?(?:ns|µs|ms|s|min|m|h|d)"
 LIKE = {"date": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "time": rf"{DURATION}(?: {DURATION})?", "any": ".*", "number": r"\d+",
         "gap": r"\s+", "loose": r"\d[\d.,]*"}
 VARIES = re.compile(rf"(?P<date>{LIKE['date']})|(?P<time>(?<![\w.]){LIKE['time']}(?!\w))|(?P<any>…)"
-                    r"|(?P<number>(?<=\s)\d{4,}(?=[\s,]|$))|(?P<gap>\s+)")
+                    r"|(?P<number>(?<!\S)\d{4,}(?=[\s,]|$))|(?P<gap>\s+)")
 LOOSE = re.compile(rf"{VARIES.pattern}|(?P<loose>{LIKE['loose']})")
 
 
