@@ -391,8 +391,18 @@ static larder_err wanted_init(larder_ns *ns, const void *key, size_t key_len, co
   return LARDER_OK;
 }
 
+/* Whether a fresh value in memory is the answer, without a draw for who makes it anew ahead of time. */
+static bool hit_will_do(const larder_ns *ns, const larder_make_options *options) {
+  bool const usual = !options || (options->size == sizeof *options && !options->fresh && options->soft_timeout_ms >= -1 &&
+                                  options->hard_timeout_ms >= -1);
+  return ns && usual && ns->policy.early_refresh <= 0;
+}
+
 larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len, const larder_make_options *options,
                               larder_value *out, larder_error *err) {
+  if (hit_will_do(ns, options) && lrd_get_straight(ns, key, key_len, out)) {
+    return LARDER_OK;
+  }
   call c = {.out = out, .err = err};
   larder_err result = out ? wanted_init(ns, key, key_len, options, &c.wanted) : LARDER_EINVAL;
   if (result != LARDER_OK) {

@@ -84,6 +84,42 @@ static __attribute__((noinline)) larder_err get_into_unusual(larder_ns *ns, uint
   return result;
 }
 
+/* The record's value pinned, counted and handed out, which ends the epoch, where nothing about it is special. */
+LRD_HOT bool get_usual(larder_ns *ns, const hit_look *look, lrd_record *record, larder_value *out) {
+  if (unlikely(!record || !lrd_record_is_usual(record, look->slot) || !lrd_record_is_fresh(record, ns->cache->clock) ||
+               lrd_memory_pins_full(look->memory))) {
+    return false;
+  }
+  _Atomic uintptr_t *place = lrd_epoch_hold_here(look->reader, record);
+  if (unlikely(!place)) {
+    return false;
+  }
+  lrd_touch_raise(record);
+  lrd_memory_pinned_add(look->memory, look->reader, (int64_t)lrd_record_pin_bytes(record));
+  lrd_epoch_leave_own(look->reader);
+  *out = (larder_value){.data = lrd_record_key(record) + look->key.len,
+                        .len = record->value_len,
+                        .tier = "memory",
+                        .pin = {ns, record, (void *)place}};
+  (void)lrd_stats_add_hit(ns->cell);
+  return true;
+}
+
+__attribute__((flatten)) bool lrd_get_straight(larder_ns *ns, const void *key, size_t key_len, larder_value *out) {
+  _Atomic uint64_t scratch;
+  hit_look look;
+  lrd_look instead = LRD_LOOK;
+  if (unlikely(!ns || !key || key_len - 1 >= KEY_SHORT || !out) ||
+      unlikely(!look_begin(ns, key, key_len, &scratch, &look, &instead))) {
+    return false;
+  }
+  if (likely(get_usual(ns, &look, lrd_memory_find_inline(look.memory, &look.key), out))) {
+    return true;
+  }
+  lrd_epoch_leave_own(look.reader);
+  return false;
+}
+
 __attribute__((flatten)) larder_err larder_get(larder_ns *ns, const void *key, size_t key_len,
                                                const larder_get_options *options, larder_value *out) {
   _Atomic uint64_t scratch;
@@ -94,19 +130,8 @@ __attribute__((flatten)) larder_err larder_get(larder_ns *ns, const void *key, s
     return lrd_get_any(ns, key, key_len, instead, options, out);
   }
   lrd_record *record = lrd_memory_find_inline(look.memory, &look.key);
-  if (likely(record && lrd_record_is_usual(record, look.slot) && lrd_record_is_fresh(record, ns->cache->clock) &&
-             !lrd_memory_pins_full(look.memory))) {
-    _Atomic uintptr_t *place = lrd_epoch_hold_here(look.reader, record);
-    if (likely(place)) {
-      lrd_touch_raise(record);
-      lrd_memory_pinned_add(look.memory, look.reader, (int64_t)lrd_record_pin_bytes(record));
-      lrd_epoch_leave_own(look.reader);
-      *out = (larder_value){.data = lrd_record_key(record) + key_len,
-                            .len = record->value_len,
-                            .tier = "memory",
-                            .pin = {ns, record, (void *)place}};
-      return lrd_stats_add_hit(ns->cell);
-    }
+  if (likely(get_usual(ns, &look, record, out))) {
+    return LARDER_OK;
   }
   return get_unusual(ns, look.key.hash, key, key_len, record, options, out);
 }

@@ -12,6 +12,9 @@
 /* What is left to do about memory: look, look and time it, or nothing because that was a miss. */
 typedef enum lrd_look { LRD_LOOK, LRD_LOOK_TIMED, LRD_LOOKED } lrd_look;
 
+/* A fresh value from memory by the straight way, counted as a hit; false: nothing is counted, and another way is to be tried.
+ */
+bool lrd_get_straight(larder_ns *ns, const void *key, size_t key_len, larder_value *out);
 /* larder_get and larder_get_into by any way, arguments not checked yet. */
 larder_err lrd_get_any(larder_ns *ns, const void *key, size_t key_len, lrd_look look, const larder_get_options *options,
                        larder_value *out);

@@ -16,7 +16,7 @@ static void failed(lrd_http_answer *out, larder_err failure, bool may_pass, cons
   out->meaning = LRD_HTTP_FAILED;
   out->failure = failure;
   out->may_pass = may_pass;
-  (void)snprintf(out->why, sizeof out->why, "%s", why);
+  (void)snprintf(out->why, sizeof out->why, "%.*s", (int)sizeof out->why - 1, why);
 }
 
 /* --- the transfer did not end well -------------------------------------------------------------------------------------- */

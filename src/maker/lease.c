@@ -100,6 +100,28 @@ static int file_open(const char *path, const char *boot_id) {
   return -1;
 }
 
+static bool owned(uint64_t owner) { return (owner & ROW_MASK) != 0; }
+
+static void turn_move(map_place *place) {
+  atomic_fetch_add(&place->turn, 1);
+  (void)syscall(SYS_futex, &place->turn, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+/* What is our row's was left by one who had it before and died: with us the row lives again, and nobody else would free it. */
+static void predecessor_release(lrd_leases *leases) {
+  uint64_t const mine = leases->with.row + 1;
+  for (map_bucket *bucket = leases->buckets; bucket < leases->buckets + BUCKETS; bucket++) {
+    uint64_t lock = mine;
+    (void)atomic_compare_exchange_strong(&bucket->lock, &lock, 0);
+    for (unsigned at = 0; at < PLACES; at++) {
+      uint64_t owner = atomic_load(&bucket->owner[at]);
+      if ((owner & ROW_MASK) != mine || !atomic_compare_exchange_strong(&bucket->owner[at], &owner, 0)) continue;
+      atomic_fetch_sub(&leases->head->held, 1);
+      turn_move(&bucket->place[at]);
+    }
+  }
+}
+
 larder_err lrd_leases_open(const lrd_leases_params *params, lrd_leases **out, larder_error *err) {
   char boot_id[LRD_BOOT_ID_ROOM];
   LRD_ASSERT(params->row < ROW_MASK);
@@ -127,6 +149,7 @@ larder_err lrd_leases_open(const lrd_leases_params *params, lrd_leases **out, la
   }
   leases->head = (map_head *)(void *)leases->map;
   leases->buckets = (map_bucket *)(void *)(leases->map + HEAD_BYTES);
+  predecessor_release(leases);
   *out = leases;
   return LARDER_OK;
 }
@@ -164,8 +187,6 @@ static bool bucket_lock(lrd_leases *leases, map_bucket *bucket) {
 
 static void bucket_unlock(map_bucket *bucket) { atomic_store(&bucket->lock, 0); }
 
-static bool owned(uint64_t owner) { return (owner & ROW_MASK) != 0; }
-
 /* Somebody's who lives. One of the dead is nobody's from now on. */
 static bool held(lrd_leases *leases, map_bucket *bucket, unsigned at) {
   uint64_t const owner = atomic_load(&bucket->owner[at]);
@@ -190,11 +211,6 @@ static unsigned place_find(lrd_leases *leases, map_bucket *bucket, uint64_t hash
     }
   }
   return best;
-}
-
-static void turn_move(map_place *place) {
-  atomic_fetch_add(&place->turn, 1);
-  (void)syscall(SYS_futex, &place->turn, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 
 static void place_take(lrd_leases *leases, map_bucket *bucket, unsigned at, uint64_t hash, int64_t deadline_ns,

@@ -176,6 +176,19 @@ static void the_dead_are_taken_over(void **state) {
   end_well(r, 0, &mine);
 }
 
+static void who_gets_the_row_of_the_dead_frees_what_he_held(void **state) {
+  rig *r = *state;
+  (void)take(r, 0, 5, LRD_LEASE_TAKEN);
+  lrd_lease const other = take(r, 1, 6, LRD_LEASE_TAKEN);
+  lrd_leases_close(r->of[0]); /* it died without giving back, and its row lives again */
+  r->of[0] = open_row(r, 0);
+  assert_int_equal(lrd_leases_held(r->of[1]), 1);
+  lrd_lease const mine = take(r, 1, 5, LRD_LEASE_TAKEN);
+  end_well(r, 1, &mine);
+  (void)take(r, 0, 6, LRD_LEASE_HELD);
+  end_well(r, 1, &other);
+}
+
 static void a_full_bucket_has_no_lease(void **state) {
   rig *r = *state;
   lrd_lease taken[PLACES];
@@ -208,8 +221,8 @@ static void a_file_that_is_none_of_ours_is_made_anew(void **state) {
     r->of[2] = NULL;
     free(bytes);
   }
-  r->of[2] = open_row(r, 2); /* and one that is ours is not */
-  assert_int_equal(lrd_leases_held(r->of[2]), 1);
+  r->of[3] = open_row(r, 3); /* and one that is ours is not */
+  assert_int_equal(lrd_leases_held(r->of[3]), 1);
   free(path);
 }
 
@@ -290,6 +303,7 @@ int main(void) {
       CASE(whether_it_failed_can_be_asked_without_trying),
       CASE(places_of_the_dead_are_freed),
       CASE(the_dead_are_taken_over),
+      CASE(who_gets_the_row_of_the_dead_frees_what_he_held),
       CASE(a_full_bucket_has_no_lease),
       CASE(a_file_that_is_none_of_ours_is_made_anew),
       CASE(processes_that_are_killed_free_the_others),

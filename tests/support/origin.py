@@ -5,25 +5,33 @@
 Prints `ready PORT`, or with a FOLDER `ready PORT TLS_PORT WRONG_PORT`: then it makes a certificate authority there (ca.pem), and
 serves TLS with a certificate for 127.0.0.1, and with one for another name. It remembers every request. On standard input it is
 asked: `count PATH`, `header PATH NAME` (of the last request for it), `waiting` (requests that hang or drip), `change` (what
-/etag and /modified hand out becomes another version), `to NAME URL` (where /to/NAME redirects). Each is answered by one line. It
-ends when standard input does."""
+/etag and /modified hand out becomes another version), `to NAME URL` (where /to/NAME redirects), `bytes PATH` (of the bodies sent
+for it), `most` (requests at once since this was asked last), `times PREFIX` (when requests for such paths came, in
+milliseconds), `switch NAME HOW` (what /switch/NAME and, as `ticks`, /tick do), `release NAME` (whoever waits at /hold/NAME is answered),
+`clock FILE` (where /tick reads a count). Each is answered by one line. It ends when standard input does."""
 import collections
 import email.utils
 import gzip
 import http.server
+import mmap
 import os
 import ssl
 import subprocess
 import sys
 import threading
+import time
 import urllib.parse
 
 lock = threading.Lock()
 requests = collections.Counter()
 last_headers = {}
 targets = {}
-state = {"version": 1, "waiting": 0}
+switches = {}
+body_bytes = collections.Counter()
+arrivals = []
+state = {"version": 1, "waiting": 0, "inside": 0, "most": 0, "clock": None}
 closing = threading.Event()
+released = set()
 SHORT = 0.01
 
 
@@ -45,13 +53,27 @@ class Origin(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
         self.wfile.write(body)
+        with lock:
+            body_bytes[self.path] += len(body)
 
     def do_GET(self):
+        with lock:
+            state["inside"] += 1
+            state["most"] = max(state["most"], state["inside"])
+        try:
+            self.answer()
+        finally:
+            with lock:
+                state["inside"] -= 1
+
+    def answer(self):
         path = self.path
         with lock:
             requests[path] += 1
             self.number = requests[path]
             last_headers[path] = self.headers
+            arrivals.append((path, time.monotonic()))
+            del arrivals[:-10000]
         parts = [urllib.parse.unquote(part) for part in urllib.parse.urlsplit(path).path.split("/")[1:]]
         answer = getattr(self, "on_" + parts[0], None)
         if answer is None:
@@ -188,6 +210,44 @@ class Origin(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wait(b"x")
 
+    # --- as it is told
+
+    def on_hold(self, name):
+        """Answers once it is released."""
+        with lock:
+            state["waiting"] += 1
+        while name not in released and not closing.wait(SHORT):
+            pass
+        with lock:
+            state["waiting"] -= 1
+        self.send(200, b"held " + name.encode())
+
+    def on_slow(self, milliseconds, name):
+        closing.wait(int(milliseconds) / 1000)
+        self.send(200, b"slow " + name.encode())
+
+    def on_switch(self, name):
+        how = switches.get(name, "well")
+        if how == "well":
+            self.send(200, b"value of " + name.encode())
+        elif how.startswith("value-"):
+            self.send(200, how.encode())
+        elif how.isdigit():
+            self.send(int(how), b"so it was told")
+        else:
+            getattr(self, "on_" + how)()
+
+    def on_tick(self, ns, key):
+        """The count as it stands, in a value that tells whether it is whole."""
+        how = switches.get("ticks", "well")
+        if how == "well":
+            now = state["clock"][0]
+            text = b"%s|%s|H|%d|" % (ns.encode(), key.encode(), now)
+            size = 60 + now % 2000
+            self.send(200, (text * (size // len(text) + 1))[:size])
+        else:
+            self.on_switch("ticks")
+
     # --- redirects
 
     def on_hop(self, left):
@@ -284,6 +344,23 @@ def answer_control(words):
             return "done"
         if words[0] == "to":
             targets[words[1]] = words[2]
+            return "done"
+        if words[0] == "bytes":
+            return str(body_bytes[words[1]])
+        if words[0] == "most":
+            most, state["most"] = state["most"], state["inside"]
+            return str(most)
+        if words[0] == "times":
+            return " ".join("%d" % (when * 1000) for path, when in arrivals if path.startswith(words[1])) or "-"
+        if words[0] == "switch":
+            switches[words[1]] = words[2]
+            return "done"
+        if words[0] == "release":
+            released.add(words[1])
+            return "done"
+        if words[0] == "clock":
+            with open(words[1], "rb") as file:
+                state["clock"] = memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)).cast("Q")
             return "done"
     return "?"
 

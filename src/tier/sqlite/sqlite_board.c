@@ -142,6 +142,11 @@ void lrd_sqlite_totals_write(sqlite_tier *tier, uint32_t space, const sqlite_tot
   for (int i = 0; i < 4; i++) atomic_store_explicit(&tier->board->totals[space].word[i], word[i], memory_order_relaxed);
 }
 
+void lrd_sqlite_totals_doubt(sqlite_board *board) {
+  atomic_store(&board->totals_valid, 0);
+  atomic_store(&board->marked, 0);
+}
+
 void lrd_sqlite_totals_add(sqlite_totals *totals, sqlite3_stmt *statement) {
   sqlite_row row;
   lrd_sqlite_row_from_statement(statement, &row);

@@ -86,7 +86,8 @@ typedef struct sqlite_board {
   _Atomic uint64_t marked;     /* meta.clean is 0 */
   _Atomic uint64_t damaged;    /* damage was met: who opens it alone quarantines it */
   _Atomic uint64_t spaces_end; /* above every space's number */
-  uint64_t reserved[37];
+  _Atomic uint64_t db_ino;     /* of the database that whoever was alone has opened; 0: not known */
+  uint64_t reserved[36];
   struct {
     _Atomic uint64_t word[4];
   } totals[LRD_SQLITE_SPACES_MAX];
@@ -374,6 +375,8 @@ larder_err lrd_sqlite_turn_lock(sqlite_tier *tier);
 void lrd_sqlite_turn_unlock(sqlite_tier *tier);
 void lrd_sqlite_totals_read(const sqlite_board *board, uint32_t space, sqlite_totals *out);
 void lrd_sqlite_totals_write(sqlite_tier *tier, uint32_t space, const sqlite_totals *totals);
+/* The board counted for a database that is not the one at the path any more: the next transaction counts anew. */
+void lrd_sqlite_totals_doubt(sqlite_board *board);
 int lrd_sqlite_totals_recount(sqlite3 *db, sqlite_totals *totals);
 /* The row that a statement of all facts stands on. */
 void lrd_sqlite_totals_add(sqlite_totals *totals, sqlite3_stmt *statement);

@@ -195,6 +195,7 @@ static larder_err writer_open(sqlite_tier *tier, bool reads, bool still, larder_
     if (rc != SQLITE_OK)
       return lrd_fail(err, lrd_sqlite_err_of(db, rc), sqlite3_system_errno(db), "sqlite", "cannot make %s: %s", tier->path,
                       sqlite3_errmsg(db));
+    if (!tier->first) lrd_sqlite_totals_doubt(tier->board);
     result = LARDER_OK;
   } else if (result == LARDER_OK && version < (reads ? LRD_SQLITE_FORMAT_READABLE : LRD_SQLITE_FORMAT)) {
     result = reads ? lrd_fail(err, LARDER_EACCES, 0, "sqlite", "%s needs a migration and cannot be written", tier->path)

@@ -219,6 +219,21 @@ static void tier_release(sqlite_tier *tier) {
   tier_free(tier);
 }
 
+/*
+ * The others may have opened a database that was deleted or replaced since, and not have noticed yet: two would be changed as
+ * if they were one, and what is old in ours would be believed. So all leave, and who is alone then opens what lies there.
+ */
+static larder_err same_as_others(sqlite_tier *tier, larder_error *err) {
+  uint64_t const others = atomic_load(&tier->board->db_ino);
+  if (tier->first) {
+    atomic_store(&tier->board->db_ino, (uint64_t)tier->db_ino);
+  } else if (others != 0 && others != (uint64_t)tier->db_ino) {
+    lrd_sqlite_distrust(tier, LARDER_EAWAY, "the database file was replaced or removed under others");
+    return lrd_fail(err, LARDER_EAWAY, 0, "sqlite", "%s is not what other processes have opened there", tier->path);
+  }
+  return LARDER_OK;
+}
+
 static larder_err tier_start(sqlite_tier *tier, larder_error *err) {
   larder_err code = lrd_sqlite_board_open(tier, err);
   if (code == LARDER_OK && !tier->read_only && lrd_fs_mkdirs(tier->blobs_path, 0700) != 0 &&
@@ -232,6 +247,8 @@ static larder_err tier_start(sqlite_tier *tier, larder_error *err) {
   tier->db_dev = facts.st_dev;
   tier->db_ino = facts.st_ino;
   if (tier->queue_fd >= 0 && fstat(tier->queue_fd, &facts) == 0) tier->queue_ino = facts.st_ino;
+  if (!tier->read_only || tier->starved) code = same_as_others(tier, err);
+  if (code != LARDER_OK) return code;
   code = lrd_sqlite_readers_open(tier);
   int64_t const period_ns = (int64_t)tier->options.sync_ms * 1000000;
   if (code == LARDER_OK) code = lrd_ticker_start(&tier->ticker, "larder-sqlite", period_ns, lrd_sqlite_tick, tier);
@@ -288,6 +305,8 @@ static void tier_close(void *self) {
     (void)lrd_sqlite_access_flush(tier);
     if (lrd_sqlite_board_closing(tier) && atomic_load(&tier->board->marked)) leave_clean(tier);
     (void)lrd_sqlite_sync_upto(tier, atomic_load(&tier->board->commits) + 1);
+  } else if (!tier->read_only && tier->board != NULL) {
+    lrd_sqlite_totals_doubt(tier->board);
   }
   tier_release(tier);
 }
