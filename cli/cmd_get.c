@@ -92,12 +92,14 @@ static cli_exit value_write(const cli_call *call, const get_args *args, const cl
 static cli_exit value_make(const cli_call *call, const get_args *args, larder_ns *ns, const cli_key *key) {
   larder_value value = {0};
   larder_error why = {0};
-  larder_make_options how = {.size = sizeof how, .fresh = args->fresh};
+  larder_make_options how = {.size = sizeof how, .fresh = args->fresh, .in_front = true};
   larder_err result = larder_get_or_make(ns, key->data, key->len, &how, &value, &why);
   if (result == LARDER_MISS)
     return cli_refuse(call, CLI_NOT_FOUND, "`larder why` tells when its maker said so", "there is no %s in %s", args->key,
                       args->ns);
-  if (result < 0) return cli_refuse_result(call, result, &why, "cannot make the value");
+  if (result < 0)
+    return cli_refuse(call, CLI_FAILED, result == LARDER_EUNSUPPORTED ? NULL : "`larder why NS KEY` tells what happened lately",
+                      "cannot make the value: %s", why.message);
   cli_exit code = value_write(call, args, key, &value);
   larder_value_release(&value);
   return code;

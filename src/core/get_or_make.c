@@ -417,7 +417,7 @@ static larder_err wanted_init(larder_ns *ns, const void *key, size_t key_len, co
   if (!out->make) {
     out->make = ns->make;
     out->context = ns->maker;
-    out->lasting = ns->make != NULL;
+    out->lasting = ns->make != NULL && !options->in_front;
   }
   out->fresh = options->fresh;
   out->no_wait = options->no_wait;

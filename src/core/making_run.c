@@ -218,8 +218,10 @@ static void making_failed(run *r, larder_err why, int64_t retry_after_ms) {
   if (r->err.message[0] == 0) {
     (void)lrd_fail(&r->err, why, 0, "maker", "the maker of namespace %s failed: %s", r->ns->name, larder_err_text(why));
   }
-  lrd_stats_add(r->ns->cell, LRD_STAT_MAKE_FAILED, 1);
-  lrd_note(&r->wanted->op, LRD_EVENT_FAILED, NULL, r->err.message);
+  if (why != LARDER_ECANCELLED) {
+    lrd_stats_add(r->ns->cell, LRD_STAT_MAKE_FAILED, 1);
+    lrd_note(&r->wanted->op, LRD_EVENT_FAILED, NULL, r->err.message);
+  }
   failed(r, why, r->err.message);
   if (ms > 0 && remembered(why) && !changed_meanwhile(r)) {
     r->failed_until_ns = lrd_boot_ns(r->ns->cache->clock) + ms * MS;

@@ -78,6 +78,7 @@ typedef struct larder_make_options {
                      can the call return at a time-out while it goes on; else it is called in this call and thread alone */
   bool fresh;     /* make it, whatever is kept; a making under way counts */
   bool no_wait;   /* LARDER_EBUSY instead of waiting for somebody else's making, if nothing stale may be served */
+  bool in_front;  /* what would be made behind is made in this call, as by a process that ends after it */
   bool only_made; /* nothing kept is served instead where the making fails or takes too long: the failure is told */
   int64_t soft_timeout_ms; /* how long to wait while something stale may be served instead; 0: the namespace's; -1: for ever */
   int64_t hard_timeout_ms; /* how long to wait at most; 0: the namespace's; -1: for ever */
