@@ -196,6 +196,34 @@ static void ahead_print(const larder_stats *stats, const char *ns) {
   cli_table_fini(&table);
 }
 
+/* What makers brought, and what was served instead. */
+static void making_print(const larder_stats *stats, const char *ns) {
+  static const char *const heads[] = {"NAMESPACE", ">MADE",  ">UNCHANGED",     ">ABSENT",          ">FAILED", ">WAITED FOR",
+                                      ">BEHIND",   ">STALE", ">FAILURES TOLD", ">ORIGIN REQUESTS", NULL};
+  static const char *const names[] = {"made",        "made_unchanged", "made_absent",   "make_failed",    "make_joined",
+                                      "make_behind", "stale_hits",     "failures_told", "origin_requests"};
+  larder_stats_row row;
+  cli_table table;
+  cli_table_init(&table, heads);
+  for (size_t i = 0; larder_stats_row_at(stats, i, &row); i++) {
+    uint64_t values[sizeof names / sizeof *names] = {0};
+    uint64_t makings = 0;
+    if (row.ns == NULL || strcmp(row.tier, "all") != 0 || !row_wanted(&row, ns)) continue;
+    for (size_t j = 0; j < sizeof names / sizeof *names; j++) {
+      if (!larder_stats_value(stats, row.ns, row.tier, names[j], &values[j])) values[j] = 0;
+      if (j < 4) makings += values[j];
+    }
+    if (makings == 0) continue;
+    cli_table_add_styled(&table, row.ns, CLI_BOLD);
+    for (size_t j = 0; j < sizeof names / sizeof *names; j++) count_add(&table, values[j]);
+  }
+  if (table.cells_len > 0) {
+    putchar('\n');
+    cli_table_print(&table, stdout, true);
+  }
+  cli_table_fini(&table);
+}
+
 static void span_add(cli_table *table, double ms) {
   char text[CLI_SHORT];
   cli_table_add(table, cli_nanos_text((uint64_t)(ms * 1e6), text, sizeof text));
@@ -249,6 +277,7 @@ static cli_exit stats_print(const cli_call *call, larder *cache, const larder_st
   }
   rows_print(cache, stats, args->ns);
   codec_print(stats, args->ns);
+  making_print(stats, args->ns);
   ahead_print(stats, args->ns);
   latencies_print(stats, args->ns);
   larder_err result = larder_tiers(cache, NULL, tier_print, NULL);

@@ -5,7 +5,7 @@
  * `..` and nothing raw that is not a URL's, and an argument has no NUL.
  */
 #include "base/bytes.h"
-#include "maker/key_template.h"
+#include "config/key_template.h"
 #include "maker/recipe/recipe_maker.h"
 #include "maker/recipe/recipes.h"
 #include <stdlib.h>

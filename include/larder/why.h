@@ -49,7 +49,7 @@ typedef struct larder_why_event {
   int64_t pid;
   const char *what; /* a static string: "put", "evicted", "make failed", … */
   char tier[16];    /* empty: of no one tier */
-  char text[72];    /* a reason, or empty */
+  char text[136];   /* a reason, or the front of one, or empty */
 } larder_why_event;
 
 typedef struct larder_why {

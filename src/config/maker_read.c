@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/maker_read.h"
 
+#include "config/key_template.h"
+
 #include "config/option_value.h"
 #include "config/value_read.h"
 #include <ctype.h>
@@ -119,6 +121,37 @@ static void text_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_s
   }
 }
 
+static void template_check(lrd_reader *reader, const char *text, lrd_template_form form, char separator, lrd_place place,
+                           const lrd_trail *trail) {
+  char where[LRD_TRAIL_MAX];
+  lrd_key_template *template = NULL;
+  larder_error why = {0};
+  larder_err const result = lrd_key_template_new(text, form, separator, &template, &why);
+  lrd_key_template_free(template);
+  if (result == LARDER_ENOMEM) {
+    reader->out_of_memory = true;
+  } else if (result != LARDER_OK) {
+    lrd_mistake_add(reader->mistakes, place, "%s: %s", lrd_trail_text(trail, where), why.message);
+  }
+}
+
+/* Places that a key fills: in a URL, in each argument. */
+static void places_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_settings_maker *maker,
+                         const lrd_trail *trail) {
+  for (const lrd_yaml_item *item = map->first; item != NULL; item = item->next) {
+    if (item->key->kind != LRD_YAML_SCALAR || strcmp(item->key->text, types[maker->type].key) != 0) continue;
+    const lrd_trail here = {trail, item->key->text};
+    if (maker->type == LRD_MAKER_HTTP)
+      template_check(reader, maker->http, LRD_TEMPLATE_URL, maker->separator, item->value->place, &here);
+    const lrd_yaml_item *argument = item->value->kind == LRD_YAML_LIST ? item->value->first : NULL;
+    for (size_t i = 0; maker->type == LRD_MAKER_COMMAND && maker->command != NULL && maker->command[i] != NULL; i++) {
+      lrd_place const place = argument != NULL ? argument->value->place : item->value->place;
+      template_check(reader, maker->command[i], LRD_TEMPLATE_PLAIN, maker->separator, place, &here);
+      argument = argument != NULL ? argument->next : NULL;
+    }
+  }
+}
+
 void lrd_maker_check(lrd_reader *reader, const lrd_yaml_node *map, lrd_settings_maker *maker, const lrd_trail *trail) {
   char where[LRD_TRAIL_MAX];
   bool unknown = false;
@@ -130,7 +163,9 @@ void lrd_maker_check(lrd_reader *reader, const lrd_yaml_node *map, lrd_settings_
     return;
   }
   keys_check(reader, map, maker->type, trail);
+  size_t const before = reader->mistakes->count;
   text_check(reader, map, maker, trail);
+  if (reader->mistakes->count == before) places_check(reader, map, maker, trail);
   if (maker->hard_timeout_ms == NOT_GIVEN_MS) maker->hard_timeout_ms = types[maker->type].hard_timeout_ms;
   if (maker->retries == NOT_GIVEN) maker->retries = types[maker->type].retries;
 }

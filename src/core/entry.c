@@ -2,7 +2,7 @@
 /* From a caller's options to an entry's facts: checks, lifetimes with jitter, tags in their encoded form. */
 #include "base/hash.h"
 #include "cache.h"
-#include "maker/key_template.h"
+#include "config/key_template.h"
 #include <stdlib.h>
 
 /* Sums of a wall clock and a lifetime stop short of the end of time. */

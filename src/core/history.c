@@ -14,8 +14,8 @@
 #include "history.h"
 
 #include "base/fail.h"
+#include "config/key_template.h"
 #include "flight.h"
-#include "maker/key_template.h"
 #include "mutation.h"
 
 #define TRIES      64u /* each lost one is a change of somebody else's */

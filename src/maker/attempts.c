@@ -7,7 +7,7 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
-#include "key_template.h"
+#include "config/key_template.h"
 #include <stdarg.h>
 #include <stdio.h>
 

@@ -9,7 +9,7 @@
 #include "base/fail.h"
 #include "command_run.h"
 #include "command_said.h"
-#include "key_template.h"
+#include "config/key_template.h"
 #include <errno.h>
 
 #define VARIABLES 3u /* of our own */

@@ -13,8 +13,8 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "config/key_template.h"
 #include "http_answer.h"
-#include "key_template.h"
 
 #define ROOM      "http"
 #define NS_PER_MS INT64_C(1000000)

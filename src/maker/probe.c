@@ -4,7 +4,7 @@
 #include "base/fail.h"
 #include "command_run.h"
 #include "command_said.h"
-#include "key_template.h"
+#include "config/key_template.h"
 
 #define ROOM "health"
 

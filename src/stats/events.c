@@ -22,14 +22,14 @@
 
 #define ROOM       "events"
 #define MAGIC      UINT64_C(0x3154564544524c)
-#define FORMAT     1u
+#define FORMAT     2u
 #define HEAD_BYTES 4096u
 #define RARE       2048u /* places of the ring for what happens rarely */
 #define OFTEN      6144u
-#define WORDS      16u
+#define WORDS      24u
 
 typedef struct map_event {
-  _Atomic uint64_t word[WORDS]; /* number + 1, sum, time, hash, what | pid, tier 2, text 9 */
+  _Atomic uint64_t word[WORDS]; /* number + 1, sum, time, hash, what | pid, tier 2, text 17 */
 } map_event;
 
 typedef struct map_head {
@@ -51,8 +51,8 @@ struct lrd_events {
 };
 
 #define MAP_BYTES (HEAD_BYTES + (RARE + OFTEN) * sizeof(map_event))
-_Static_assert(sizeof(map_event) == 128 && sizeof(map_head) <= HEAD_BYTES, "the layout of the file");
-_Static_assert(LRD_EVENT_TIER == 16 && LRD_EVENT_TEXT == 72, "the texts fill whole words");
+_Static_assert(sizeof(map_event) == 192 && sizeof(map_head) <= HEAD_BYTES, "the layout of the file");
+_Static_assert(LRD_EVENT_TIER == 16 && LRD_EVENT_TEXT == 136, "the texts fill whole words");
 
 static const struct {
   const char *name;

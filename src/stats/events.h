@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define LRD_EVENTS_FILE "events.map"
-#define LRD_EVENT_TEXT  72u /* NUL included */
+#define LRD_EVENT_TEXT  136u /* NUL included */
 #define LRD_EVENT_TIER  16u
 
 /* constant, name, whether it happens often, sentence */

@@ -231,6 +231,9 @@ static const awkward cases[] = {
      "1:33: cache.namespaces.a.maker: found no http, command, recipe or callback; expected one of them\n"},
     {"a maker mistyped", "cache: {namespaces: {a: {maker: {htpp: x}}}}\n",
      "1:34: cache.namespaces.a.maker: found the unknown key \"htpp\"; expected one of its keys; the nearest is http\n"},
+    {"a place that is none, in a URL", "cache: {namespaces: {a: {maker: {http: \"http://h/{oops\"}}}}\n",
+     "1:40: cache.namespaces.a.maker.http: at character 10: found a { that is not closed; expected a place like {path}, and {{ "
+     "for a brace\n"},
     {"two makers", "cache: {namespaces: {a: {maker: {command: [x], http: \"https://h/\", recipe: null}}}}\n",
      "1:48: cache.namespaces.a.maker: found http beside command; expected one of http, command, recipe and callback\n"},
     {"a maker that is no mapping", "cache: {namespaces: {a: {maker: kernel}}}\n",

@@ -6,9 +6,9 @@
 #include "recipe_maker.h"
 
 #include "base/fail.h"
+#include "config/key_template.h"
 #include "config/mistakes.h"
 #include "maker/attempts.h"
-#include "maker/key_template.h"
 #include "recipes.h"
 #include <stdio.h>
 

@@ -12,8 +12,8 @@
  *
  * `{{` and `}}` are braces.
  */
-#ifndef LRD_MAKER_KEY_TEMPLATE_H
-#define LRD_MAKER_KEY_TEMPLATE_H
+#ifndef LRD_CONFIG_KEY_TEMPLATE_H
+#define LRD_CONFIG_KEY_TEMPLATE_H
 
 #include "base/bytes.h"
 

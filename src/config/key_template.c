@@ -5,7 +5,7 @@
  * since neither `?` nor `/` of a host comes out of a place. Dot segments alone can come together from both (`.{1}`), so the
  * path is looked at as a whole when it has been filled.
  */
-#include "key_template.h"
+#include "config/key_template.h"
 
 #include "base/fail.h"
 #include "config/mistakes.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A key as a sentence can show it. Secrets are looked for in more of it than is shown, so that none is shown by half. */
 #include "base/redact.h"
-#include "key_template.h"
+#include "config/key_template.h"
 #include "stats/json_writer.h"
 #include <stdio.h>
 

@@ -2,7 +2,7 @@
 /* What a key fills into a URL or an argument, and what it cannot do to it. */
 #include "support/support.h"
 
-#include "maker/key_template.h"
+#include "config/key_template.h"
 #include <stdio.h>
 #include <stdlib.h>
 
