@@ -34,8 +34,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   (void)setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
   if (size < sizeof after) return 0;
   memcpy(&after, data, sizeof after);
-  char *text = strndup((const char *)data + sizeof after, size - sizeof after);
+  char *text = calloc(1, size - sizeof after + 1);
   HOLDS(text != NULL);
+  memcpy(text, data + sizeof after, size - sizeof after);
   larder_err result = lrd_schedule_parse(text, &schedule, &err);
   HOLDS(result == LARDER_OK || (result == LARDER_EINVAL && err.message[0] != '\0'));
   /* Times from 1970 to about 2250, and any. */
