@@ -112,8 +112,6 @@ static bool value_read(const cli_option *option, const char *name, const char *t
   }
   case CLI_REST: /* taken at once, by rest_take */
     break;
-  case CLI_REFUSED:
-    return mistake_set(mistake, option->summary, "%s is not in this build", name);
   }
   return false;
 }
@@ -153,7 +151,7 @@ static bool option_unknown(parse *p, const char *argument) {
   const cli_option *tables[] = {p->command != NULL ? p->command->options : NULL, cli_global_options};
   for (size_t i = 0; i < 2; i++) {
     for (const cli_option *o = cli_option_next(tables[i], NULL); o != NULL; o = cli_option_next(tables[i], o)) {
-      if (o->kind != CLI_REFUSED) cli_nearest_offer(&nearest, o->name);
+      cli_nearest_offer(&nearest, o->name);
     }
   }
   const char *command = p->command != NULL ? p->command->name : "";
@@ -183,8 +181,8 @@ static bool option_take(parse *p) {
   const char *value = is_long ? (name[len] == '=' ? name + len + 1 : NULL) : (name[0] == '=' ? name + 1 : name);
   if (!is_long && name[0] == '\0') value = NULL;
   p->at++;
-  if (option->kind == CLI_FLAG || option->kind == CLI_REFUSED) {
-    if (value == NULL || option->kind == CLI_REFUSED) return option_read(option, "", args, p->mistake);
+  if (option->kind == CLI_FLAG) {
+    if (value == NULL) return option_read(option, "", args, p->mistake);
     return mistake_set(p->mistake, "leave out what follows it", "--%s takes no value, but got '%s'", option->name, value);
   }
   if (value == NULL) {

@@ -24,7 +24,7 @@ static bool shown(const cli_command *command) { return !command->hidden; }
 
 static void names_bash(const cli_option *table) {
   for (const cli_option *o = cli_option_next(table, NULL); o != NULL; o = cli_option_next(table, o)) {
-    if (o->kind != CLI_REFUSED) printf(" --%s", o->name);
+    printf(" --%s", o->name);
   }
 }
 
@@ -112,7 +112,6 @@ static void value_zsh(cli_kind kind, const char *name, const char *choices) {
 
 static void options_zsh(const cli_option *table) {
   for (const cli_option *o = cli_option_next(table, NULL); o != NULL; o = cli_option_next(table, o)) {
-    if (o->kind == CLI_REFUSED) continue;
     printf(" \\\n        '%s--%s[", o->kind == CLI_LIST ? "*" : "", o->name);
     text_zsh(o->summary);
     putchar(']');
@@ -163,7 +162,6 @@ static void text_fish(const char *text) {
 
 static void options_fish(const cli_option *table, const char *command) {
   for (const cli_option *o = cli_option_next(table, NULL); o != NULL; o = cli_option_next(table, o)) {
-    if (o->kind == CLI_REFUSED) continue;
     fputs("complete -c larder", stdout);
     if (command != NULL) printf(" -n '__fish_seen_subcommand_from %s'", command);
     if (o->letter != 0) printf(" -s %c", o->letter);

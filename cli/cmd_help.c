@@ -68,7 +68,7 @@ static void overview_json(void) {
     cli_json_array_end(&json);
     cli_json_array(&json, "options");
     for (const cli_option *o = (*c)->options; o != NULL && o->name != NULL; o++) {
-      if (o->kind != CLI_REFUSED) cli_json_text(&json, NULL, o->name);
+      cli_json_text(&json, NULL, o->name);
     }
     cli_json_array_end(&json);
     cli_json_object_end(&json);

@@ -36,8 +36,7 @@ typedef enum cli_kind {
   CLI_RATE,     /* double, a second */
   CLI_DATE,     /* int64_t, wall milliseconds */
   CLI_LIST,     /* cli_list; may be given several times */
-  CLI_REST,     /* cli_rest: the last operand, everything behind `--` as it stands */
-  CLI_REFUSED   /* known, but not in this build: `summary` says why; not listed anywhere */
+  CLI_REST      /* cli_rest: the last operand, everything behind `--` as it stands */
 } cli_kind;
 
 #define CLI_LIST_MAX 256u

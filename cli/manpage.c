@@ -48,7 +48,6 @@ static void section(cli_buf *out, const char *name) { cli_buf_printf(out, ".SH %
 
 static void options_write(cli_buf *out, const cli_option *table) {
   for (const cli_option *o = cli_option_next(table, NULL); o != NULL; o = cli_option_next(table, o)) {
-    if (o->kind == CLI_REFUSED) continue;
     cli_buf_text(out, ".TP\n");
     if (o->letter != 0) cli_buf_printf(out, "\\fB\\-%c\\fR, ", o->letter);
     cli_buf_text(out, "\\fB\\-\\-");

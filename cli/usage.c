@@ -71,7 +71,6 @@ static void row(FILE *stream, const char *left, const char *right) {
 
 static void options_print(FILE *stream, const cli_option *table) {
   for (const cli_option *o = cli_option_next(table, NULL); o != NULL; o = cli_option_next(table, o)) {
-    if (o->kind == CLI_REFUSED) continue;
     cli_buf form = {0};
     cli_buf says = {0};
     cli_option_form(o, &form);

@@ -261,6 +261,9 @@ void lrd_write_memory(larder_ns *ns, lrd_change *changes, size_t count);
 /* --- put_delete.c ----------------------------------------------------------------------------------------------------------
  */
 
+/* Refuses what is not what its kind says. A pickle can't be checked, and is let pass with a warning. err may be NULL. */
+LARDER_MUST_CHECK larder_err lrd_kind_check(const larder_ns *ns, larder_kind kind, const void *value, size_t len,
+                                            larder_error *err);
 /* As larder_put, of a value that is known to be whole. */
 LARDER_MUST_CHECK larder_err lrd_put_whole(larder_ns *ns, const void *key, size_t key_len, const void *value, size_t len,
                                            const larder_put_options *options);

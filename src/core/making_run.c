@@ -14,7 +14,6 @@
 
 #include "base/bytes.h"
 #include "base/fail.h"
-#include <larder/kind.h>
 
 #define MS INT64_C(1000000)
 
@@ -231,7 +230,6 @@ static void making_failed(run *r, larder_err why, int64_t retry_after_ms) {
 /* --- what it made -------------------------------------------------------------------------------------------------------- */
 
 static larder_err made_check(run *r, const larder_made *made, lrd_made_value *out) {
-  larder_format format;
   if (!made->value && made->len > 0) {
     return lrd_fail(&r->err, LARDER_EINVAL, 0, "maker", "the maker of namespace %s gave a length and no value", r->ns->name);
   }
@@ -248,10 +246,7 @@ static larder_err made_check(run *r, const larder_made *made, lrd_made_value *ou
   if (made->modified_ms > 0) {
     out->facts.modified_ms = made->modified_ms;
   }
-  if (out->facts.kind == LARDER_KIND_BYTES || out->facts.kind == LARDER_KIND_TEXT) { /* may be anything */
-    return LARDER_OK;
-  }
-  return larder_kind_check(out->facts.kind, made->value, made->len, &format, &r->err);
+  return lrd_kind_check(r->ns, out->facts.kind, made->value, made->len, &r->err);
 }
 
 static void land_value(run *r, const void *value, size_t len, const larder_facts *facts) {

@@ -42,14 +42,12 @@ static larder_err put_refused(lrd_change *change) {
   return result == LARDER_OLDER ? LARDER_OLDER : LARDER_NOT_KEPT;
 }
 
-/* Refuses what is not what its kind says. A pickle can't be checked, and is let pass with a warning. */
-static larder_err kind_check(const larder_ns *ns, const lrd_change *change, size_t len) {
-  larder_kind kind = change->facts.kind;
+larder_err lrd_kind_check(const larder_ns *ns, larder_kind kind, const void *value, size_t len, larder_error *err) {
   larder_format format = LARDER_FORMAT_BYTES;
   if (kind == LARDER_KIND_BYTES || kind == LARDER_KIND_TEXT) { /* may be anything */
     return LARDER_OK;
   }
-  larder_err result = larder_kind_check(kind, change->value, len, &format, NULL);
+  larder_err result = larder_kind_check(kind, value, len, &format, err);
   if (result == LARDER_OK && format == LARDER_FORMAT_PICKLE) {
     lrd_log_write(&ns->cache->log, LRD_LOG_WARN, "kind.pickle",
                   "a model put into %s is a bare pickle: its bytes are kept, but nothing in it can be checked, and whoever "
@@ -120,7 +118,7 @@ static larder_err put_one(larder_ns *ns, const void *key, size_t key_len, const 
   lrd_change change;
   larder_err result = put_prepare(ns, key, key_len, value, len, options, tags_room, &change);
   if (result == LARDER_OK && !whole) {
-    result = kind_check(ns, &change, len);
+    result = lrd_kind_check(ns, change.facts.kind, change.value, len, NULL);
   }
   if (result != LARDER_OK) {
     return result;
@@ -243,7 +241,7 @@ larder_err larder_put_many(larder_ns *ns, larder_item *items, size_t count) {
     item->result =
         put_prepare(ns, item->key, item->key_len, item->value, item->value_len, item->options, batch->tags[batch->len], change);
     if (item->result == LARDER_OK) {
-      item->result = kind_check(ns, change, item->value_len);
+      item->result = lrd_kind_check(ns, change->facts.kind, change->value, item->value_len, NULL);
     }
     if (item->result != LARDER_OK) {
       continue;

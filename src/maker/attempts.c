@@ -82,16 +82,15 @@ static larder_err turn_take(lrd_attempts *a, const larder_making *making, larder
   return gone == LARDER_OK ? LARDER_OK : gone_fail(a, making, gone, err);
 }
 
-/* A random part of what doubles with each attempt. */
-static int64_t jittered_ns(const lrd_attempts *a, uint64_t attempt) {
-  int64_t longest_ms = a->retry_delay_ms;
-  for (uint64_t i = 0; i < attempt && longest_ms < DELAY_MAX; i++) longest_ms *= 2;
-  int64_t longest_ns = (longest_ms < DELAY_MAX ? longest_ms : DELAY_MAX) * NS_PER_MS;
-  uint64_t drawn = UINT64_MAX;
-  if (longest_ns <= 0 || lrd_random(&drawn, sizeof drawn) != 0) {
-    return longest_ns > 0 ? longest_ns : 0;
+int64_t lrd_backoff_ns(int64_t delay_ms, uint64_t attempt, int64_t longest_ms) {
+  int64_t most_ms = delay_ms;
+  for (uint64_t i = 0; i < attempt && most_ms < longest_ms; i++) most_ms *= 2;
+  int64_t const most_ns = (most_ms < longest_ms ? most_ms : longest_ms) * NS_PER_MS;
+  uint64_t drawn = 0;
+  if (most_ns <= 0 || lrd_random(&drawn, sizeof drawn) != 0) {
+    return most_ns > 0 ? most_ns : 0;
   }
-  return (int64_t)(drawn % (uint64_t)(longest_ns + 1));
+  return (int64_t)(drawn % (uint64_t)(most_ns + 1));
 }
 
 static bool may_pass(larder_err result) {
@@ -113,7 +112,7 @@ larder_err lrd_attempts_make(lrd_attempts *attempts, larder_make make, void *con
     }
     int64_t asked_ns = made->retry_after_ms < INT64_MAX / NS_PER_MS ? made->retry_after_ms * NS_PER_MS : INT64_MAX;
     lrd_rate_pause(&attempts->rate, asked_ns);
-    int64_t wait_ns = jittered_ns(attempts, attempt);
+    int64_t wait_ns = lrd_backoff_ns(attempts->retry_delay_ms, attempt, DELAY_MAX);
     wait_ns = wait_ns > asked_ns ? wait_ns : asked_ns;
     if (attempt >= attempts->retries || !may_pass(result) || wait_ns > DELAY_MAX * NS_PER_MS ||
         !has_time(attempts, making, wait_ns)) {

@@ -33,6 +33,10 @@ void lrd_attempts_fini(lrd_attempts *attempts); /* also of a zeroed one */
 LARDER_MUST_CHECK larder_err lrd_attempts_make(lrd_attempts *attempts, larder_make make, void *context,
                                                const larder_making *making, larder_made *made, larder_error *err);
 
+/* How long to wait before the attempt that follows: a random part of what doubles with each, so that those who failed together
+ * do not come back together; all of it where there is no chance to be had. */
+int64_t lrd_backoff_ns(int64_t delay_ms, uint64_t attempt, int64_t longest_ms);
+
 /* Whether the making is wanted: LARDER_OK; LARDER_EAWAY where its deadline has passed; LARDER_ECANCELLED. */
 LARDER_MUST_CHECK larder_err lrd_making_look(const larder_making *making, const lrd_clock *clock);
 

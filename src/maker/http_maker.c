@@ -6,13 +6,13 @@
  *     attempt   hops, from redirect to redirect, within the time of one attempt
  *       hop       a token of the namespace, one of the host, one transfer, what its answer means
  *
- * It does not use attempts.h: there an attempt takes one token, here every hop takes two, and what an origin asks for keeps
- * everybody from its host.
+ * Of attempts.h it uses the backoff alone: there an attempt takes one token, here every hop takes two, and what an origin asks
+ * for keeps everybody from its host.
  */
 #include "http_maker.h"
 
+#include "attempts.h"
 #include "base/fail.h"
-#include "base/hash.h"
 #include "config/key_template.h"
 #include "http_answer.h"
 
@@ -302,20 +302,6 @@ static larder_err attempt_run(job *j) {
 
 /* --- attempts ----------------------------------------------------------------------------------------------------------- */
 
-/* A random part of what doubles: those who failed together do not come back together. */
-static int64_t delay_ns(const lrd_config_maker *config, uint64_t attempt) {
-  int64_t most_ms = config->retry_delay_ms;
-  for (uint64_t i = 0; i < attempt && most_ms < LRD_HTTP_RETRY_MAX_MS; i++) {
-    most_ms *= 2;
-  }
-  most_ms = most_ms < LRD_HTTP_RETRY_MAX_MS ? most_ms : LRD_HTTP_RETRY_MAX_MS;
-  uint64_t random = 0;
-  if (most_ms <= 0 || lrd_random(&random, sizeof random) != 0) {
-    return most_ms > 0 ? most_ms * NS_PER_MS : 0;
-  }
-  return (int64_t)(random % ((uint64_t)most_ms * NS_PER_MS + 1));
-}
-
 static larder_err attempts_run(job *j) {
   const lrd_config_maker *config = &j->maker->config;
   for (uint64_t attempt = 0;; attempt++) {
@@ -323,7 +309,7 @@ static larder_err attempts_run(job *j) {
     if (err == LARDER_OK || !j->may_pass || attempt == config->retries || j->retry_after_ms > LRD_HTTP_AFTER_MAX_MS) {
       return err;
     }
-    int64_t ns = delay_ns(config, attempt);
+    int64_t ns = lrd_backoff_ns(config->retry_delay_ms, attempt, LRD_HTTP_RETRY_MAX_MS);
     int64_t after_ns = j->retry_after_ms * NS_PER_MS;
     if ((ns > after_ns ? ns : after_ns) >= left_ns(j)) {
       return err;
