@@ -12,7 +12,7 @@
 #include "base/fail.h"
 
 #define ARENA_START       8u /* handle 0 is none; 8 units keep the first block on a line of its own */
-#define ARENA_FIRST_TRIES 4
+#define ARENA_FIRST_TRIES 4u
 
 typedef struct arena_free_block {
   uint32_t units;
@@ -76,13 +76,13 @@ void lrd_arena_init(lrd_arena *arena, void *base, uint32_t cap_units) {
   *arena = (lrd_arena){.base = base, .cap = cap_units, .top = ARENA_START, .used = 0};
 }
 
-/* The free block to carve from: one of the own class if one of the first few is long enough, else the shortest class
+/* The free block to carve from: one of the own class if one of the first `tries` is long enough, else the shortest class
  * whose every block is. */
-static uint32_t arena_find(const lrd_arena *arena, uint32_t units) {
+static uint32_t arena_find(const lrd_arena *arena, uint32_t units, uint32_t tries) {
   uint32_t row, column;
   arena_class_of(units, &row, &column);
   uint32_t handle = arena->free[row][column];
-  for (int i = 0; handle && i < ARENA_FIRST_TRIES; i++) {
+  for (uint32_t i = 0; handle && i < tries; i++) {
     if (arena_free_at(arena, handle)->units >= units) return handle;
     handle = arena_free_at(arena, handle)->older;
   }
@@ -96,9 +96,9 @@ static uint32_t arena_find(const lrd_arena *arena, uint32_t units) {
   return arena->free[row][__builtin_ctz(columns)];
 }
 
-uint32_t lrd_arena_alloc(lrd_arena *arena, uint32_t units, uint32_t *got_units) {
+static uint32_t arena_alloc(lrd_arena *arena, uint32_t units, uint32_t tries, uint32_t *got_units) {
   LRD_DASSERT(units >= LRD_BLOCK_MIN);
-  uint32_t handle = arena_find(arena, units);
+  uint32_t handle = arena_find(arena, units, tries);
   if (handle) {
     uint32_t found = arena_free_at(arena, handle)->units;
     arena_unlist(arena, handle);
@@ -118,6 +118,14 @@ uint32_t lrd_arena_alloc(lrd_arena *arena, uint32_t units, uint32_t *got_units) 
   block->next = 0;
   arena->used += *got_units;
   return handle;
+}
+
+uint32_t lrd_arena_alloc(lrd_arena *arena, uint32_t units, uint32_t *got_units) {
+  return arena_alloc(arena, units, ARENA_FIRST_TRIES, got_units);
+}
+
+uint32_t lrd_arena_alloc_surely(lrd_arena *arena, uint32_t units, uint32_t *got_units) {
+  return arena_alloc(arena, units, UINT32_MAX, got_units);
 }
 
 void lrd_arena_free(lrd_arena *arena, uint32_t handle) {

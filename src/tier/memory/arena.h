@@ -40,9 +40,12 @@ static inline uint32_t lrd_arena_handle(const lrd_arena *arena, const void *at) 
 
 /* `base` is aligned to 64 bytes and readable and writable over cap_units. */
 void lrd_arena_init(lrd_arena *arena, void *base, uint32_t cap_units);
-/* A block of at least `units`; 0 when no free run is long enough. *got_units may be up to LRD_BLOCK_MIN - 1 more. The
- * block's prev and next words are set for a live block; the rest is the caller's. */
+/* A block of at least `units`; 0 when none is found, quickly: a free run that is hardly longer may be overlooked behind
+ * shorter ones. *got_units may be up to LRD_BLOCK_MIN - 1 more. The block's prev and next words are set for a live block; the
+ * rest is the caller's. */
 uint32_t lrd_arena_alloc(lrd_arena *arena, uint32_t units, uint32_t *got_units);
+/* The same, overlooking nothing: 0 only when no free run is long enough. */
+uint32_t lrd_arena_alloc_surely(lrd_arena *arena, uint32_t units, uint32_t *got_units);
 void lrd_arena_free(lrd_arena *arena, uint32_t handle);
 /* Units of the block at handle, whatever it is. */
 uint32_t lrd_arena_block_units(const lrd_arena *arena, uint32_t handle);

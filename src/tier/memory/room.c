@@ -140,11 +140,14 @@ larder_err lrd_shard_alloc(lrd_memory *memory, lrd_shard *shard, uint32_t space,
     larder_err fits = lrd_shard_fit(memory, shard, space, bytes + (LRD_BLOCK_MIN - 1) * LRD_UNIT, events);
     if (fits != LARDER_OK) return fits;
     room_follow(memory, shard);
-    *handle_out = lrd_arena_alloc(&shard->arena, units, got_out);
+    /* Who is about to clear a run must not overlook one that is there: it would find it cleared already, for ever. */
+    bool scatter = scattered < bytes * ROOM_SCATTER;
+    *handle_out =
+        scatter ? lrd_arena_alloc(&shard->arena, units, got_out) : lrd_arena_alloc_surely(&shard->arena, units, got_out);
     if (*handle_out) return LARDER_OK;
     if (lrd_shard_reclaim(memory, shard, false) != 0) continue;
     if (lrd_events_full(events)) return LARDER_EBUSY;
-    if (scattered >= bytes * ROOM_SCATTER) {
+    if (!scatter) {
       larder_err cleared = run_clear(memory, shard, space, units, events);
       if (cleared != LARDER_OK) return cleared;
       continue;
