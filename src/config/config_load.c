@@ -101,6 +101,8 @@ larder_err lrd_config_look_at(const lrd_config_source *source, lrd_config_look *
 
 /* --- into lrd_config ------------------------------------------------------------------------------------------------ */
 
+static const char *proxy_of(const char *text) { return text != NULL && strcmp(text, LRD_PROXY_NONE) == 0 ? "" : text; }
+
 static lrd_config_maker maker_of(const lrd_settings_maker *maker) {
   return (lrd_config_maker){.type = (lrd_maker_type)maker->type,
                             .argv = maker->command,
@@ -118,6 +120,7 @@ static lrd_config_maker maker_of(const lrd_settings_maker *maker) {
                             .retry_delay_ms = maker->retry_delay_ms,
                             .headers = maker->headers,
                             .ca_file = maker->ca_file,
+                            .proxy = proxy_of(maker->proxy),
                             .connect_timeout_ms = maker->connect_timeout_ms,
                             .attempt_timeout_ms = maker->attempt_timeout_ms,
                             .redirects = maker->redirects,
@@ -142,6 +145,10 @@ static lrd_config_health health_of(const lrd_settings_health *health) {
                                        .argv = check->command,
                                        .separator = check->separator,
                                        .get = check->method == 1,
+                                       .redirects = check->redirects,
+                                       .headers = check->headers,
+                                       .ca_file = check->ca_file,
+                                       .proxy = proxy_of(check->proxy),
                                        .every_ms = check->every_ms,
                                        .jitter = check->jitter,
                                        .timeout_ms = check->timeout_ms,

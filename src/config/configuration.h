@@ -71,6 +71,7 @@ typedef struct lrd_config_maker {
   /* HTTP */
   const char *headers; /* `name=value` lines; values are secret */
   const char *ca_file; /* absolute; NULL: the system's */
+  const char *proxy;   /* its URL; empty: none; NULL: as the environment says */
   int64_t connect_timeout_ms;
   int64_t attempt_timeout_ms; /* of one attempt as a whole */
   uint64_t redirects;
@@ -99,6 +100,10 @@ typedef struct lrd_config_check {
   const char *const *argv; /* COMMAND: templates, ended by NULL */
   char separator;          /* between the parts of a key */
   bool get;                /* HTTP: GET instead of HEAD */
+  uint64_t redirects;      /* HTTP */
+  const char *headers;     /* HTTP: `name=value` lines; values are secret */
+  const char *ca_file;     /* HTTP: absolute; NULL: the system's */
+  const char *proxy;       /* HTTP: as a maker's */
   int64_t every_ms;        /* how long a round over all entries takes */
   double jitter;           /* part of it by which a round may be shorter or longer */
   int64_t timeout_ms;      /* of one check */

@@ -2,6 +2,7 @@
 #include "config/health_read.h"
 
 #include "base/quantity.h"
+#include "config/maker_read.h"
 #include "config/option_value.h"
 #include "config/value_read.h"
 
@@ -24,9 +25,20 @@ static bool any_unknown(const lrd_yaml_node *map) {
   return false;
 }
 
+static void http_keys_refuse(lrd_reader *reader, const lrd_yaml_node *map, const lrd_trail *trail) {
+  char where[LRD_TRAIL_MAX];
+  for (const lrd_option *row = lrd_option_next(LRD_SCOPE_CHECK, NULL); row != NULL;
+       row = lrd_option_next(LRD_SCOPE_CHECK, row)) {
+    const lrd_yaml_item *item = (row->flags & LRD_OPTION_HTTP) != 0 ? item_of(map, row->name) : NULL;
+    if (item != NULL)
+      lrd_mistake_add(reader->mistakes, item->key->place, "%s.%s: found with command; expected only with http",
+                      lrd_trail_text(trail, where), row->name);
+  }
+}
+
 void lrd_check_check(lrd_reader *reader, const lrd_yaml_node *map, lrd_settings_check *check, const lrd_trail *trail) {
   char where[LRD_TRAIL_MAX];
-  const lrd_yaml_item *http = item_of(map, "http"), *command = item_of(map, "command"), *method = item_of(map, "method");
+  const lrd_yaml_item *http = item_of(map, "http"), *command = item_of(map, "command");
   check->type = http != NULL ? LRD_CHECK_HTTP : command != NULL ? LRD_CHECK_COMMAND : LRD_CHECK_NONE;
   if (http != NULL && command != NULL)
     lrd_mistake_add(reader->mistakes, command->key->place, "%s: found command beside http; expected one of them",
@@ -37,9 +49,8 @@ void lrd_check_check(lrd_reader *reader, const lrd_yaml_node *map, lrd_settings_
   if (http != NULL && check->http != NULL && check->http[0] == '\0')
     lrd_mistake_add(reader->mistakes, http->value->place, "%s.http: found an empty text; expected a URL",
                     lrd_trail_text(trail, where));
-  if (http == NULL && command != NULL && method != NULL)
-    lrd_mistake_add(reader->mistakes, method->key->place, "%s.method: found with command; expected only with http",
-                    lrd_trail_text(trail, where));
+  if (http == NULL && command != NULL) http_keys_refuse(reader, map, trail);
+  lrd_proxy_check(reader, map, check->proxy, trail);
 }
 
 void lrd_health_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_settings_health *health, const lrd_trail *trail) {

@@ -135,6 +135,27 @@ static void template_check(lrd_reader *reader, const char *text, lrd_template_fo
   }
 }
 
+static bool proxy_valid(const char *text) {
+  static const char *const schemes[] = {"http://", "https://", "socks4://", "socks4a://", "socks5://", "socks5h://"};
+  for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+    size_t const len = strlen(schemes[i]);
+    if (strncmp(text, schemes[i], len) == 0) return text[len] != '\0' && strpbrk(text, " \t\r\n") == NULL;
+  }
+  return strcmp(text, LRD_PROXY_NONE) == 0;
+}
+
+void lrd_proxy_check(lrd_reader *reader, const lrd_yaml_node *map, const char *proxy, const lrd_trail *trail) {
+  char where[LRD_TRAIL_MAX];
+  if (proxy == NULL || proxy_valid(proxy)) return;
+  for (const lrd_yaml_item *item = map->first; item != NULL; item = item->next) {
+    if (item->key->kind != LRD_YAML_SCALAR || strcmp(item->key->text, "proxy") != 0) continue;
+    lrd_mistake_add(reader->mistakes, item->value->place,
+                    "%s.proxy: found something else; expected a URL such as http://proxy.example:3128, or " LRD_PROXY_NONE,
+                    lrd_trail_text(trail, where));
+    return;
+  }
+}
+
 /* Places that a key fills: in a URL, in each argument. */
 static void places_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_settings_maker *maker,
                          const lrd_trail *trail) {
@@ -165,6 +186,7 @@ void lrd_maker_check(lrd_reader *reader, const lrd_yaml_node *map, lrd_settings_
   keys_check(reader, map, maker->type, trail);
   size_t const before = reader->mistakes->count;
   text_check(reader, map, maker, trail);
+  lrd_proxy_check(reader, map, maker->proxy, trail);
   if (reader->mistakes->count == before) places_check(reader, map, maker, trail);
   if (maker->hard_timeout_ms == NOT_GIVEN_MS) maker->hard_timeout_ms = types[maker->type].hard_timeout_ms;
   if (maker->retries == NOT_GIVEN) maker->retries = types[maker->type].retries;

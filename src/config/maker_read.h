@@ -12,6 +12,8 @@ void lrd_maker_clear(lrd_settings_maker *maker);
 void lrd_argv_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_node *list, void *section, const lrd_trail *trail);
 /* Whether a pair of `headers` or `environment` may have this name; *expected says what it may be. */
 bool lrd_maker_pair_valid(const lrd_option *row, const char *name, const char **expected);
+/* Whether the map's `proxy`, as read, is a proxy's URL or says that there is none. Of what is not, nothing is shown. */
+void lrd_proxy_check(lrd_reader *reader, const lrd_yaml_node *map, const char *proxy, const lrd_trail *trail);
 /* When all keys have been read: exactly one of those that say how, no key of another, and defaults that depend on it. */
 void lrd_maker_check(lrd_reader *reader, const lrd_yaml_node *map, lrd_settings_maker *maker, const lrd_trail *trail);
 

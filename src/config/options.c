@@ -325,6 +325,10 @@ const lrd_option lrd_options[] = {
                  "\"Bearer ${API_TOKEN}\"}`."},
     {ROW(MAKER, "ca_file", PATH), .flags = LRD_OPTION_HTTP, .offset = MAKER(ca_file),
      .sentence = "Of http: certificates to trust instead of the system's. Relative to the folder of this file."},
+    {ROW(MAKER, "proxy", TEXT), .flags = LRD_OPTION_HTTP | LRD_OPTION_VEILED, .offset = MAKER(proxy),
+     .sentence =
+         "Of http: the proxy to ask through, `http://HOST:PORT` (also https, socks4, socks4a, socks5, socks5h; a name and "
+         "a password before the host), or `none`. Without it what the environment says (docs/makers.md#proxies)."},
     {ROW(MAKER, "connect_timeout", DURATION), .flags = LRD_OPTION_HTTP, TIME_IN("seconds", SECOND, 1, DAY),
      .offset = MAKER(connect_timeout_ms), .fallback = "5s", .sentence = "Of http: how long a connection may take."},
     {ROW(MAKER, "timeout", DURATION), .flags = LRD_OPTION_HTTP, TIME_IN("seconds", SECOND, 1, DAY),
@@ -360,7 +364,7 @@ const lrd_option lrd_options[] = {
      .sentence = "Let Larder try the entries, while a process has the namespace open; one process of the host does."},
 
     {ROW(CHECK, "http", TEXT), .flags = LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = CHECK(http),
-     .sentence = "Ask a URL, with the places of a maker's `http`. A status of 200 to 299 is well; redirects are not followed."},
+     .sentence = "Ask a URL, with the places of a maker's `http`. A status of 200 to 299 is well."},
     {ROW(CHECK, "command", ARGV), .flags = LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = CHECK(command),
      .sentence = "Run a program, with the places of a maker's `command`. Exit code 0 is well; else the end of what it wrote to "
                  "its standard error is kept. "
@@ -369,6 +373,14 @@ const lrd_option lrd_options[] = {
      .sentence = "Where the path of a key falls into parts."},
     {ROW(CHECK, "method", CHOICE), .flags = LRD_OPTION_HTTP, .offset = CHECK(method), .choices = "HEAD GET", .fallback = "HEAD",
      .sentence = "Of http: how to ask."},
+    {ROW(CHECK, "redirects", UINT), .flags = LRD_OPTION_HTTP, .offset = CHECK(redirects), .fallback = "0", .max = 50,
+     .sentence = "Of http: how many are followed; the status at their end counts. With 0 a redirect is a failure."},
+    {ROW(CHECK, "headers", PAIRS), .flags = LRD_OPTION_HTTP | LRD_OPTION_SECRET, .offset = CHECK(headers),
+     .sentence = "Of http: fields of the request, as a maker's."},
+    {ROW(CHECK, "ca_file", PATH), .flags = LRD_OPTION_HTTP, .offset = CHECK(ca_file),
+     .sentence = "Of http: certificates to trust instead of the system's. Relative to the folder of this file."},
+    {ROW(CHECK, "proxy", TEXT), .flags = LRD_OPTION_HTTP | LRD_OPTION_VEILED, .offset = CHECK(proxy),
+     .sentence = "Of http: the proxy to ask through, as a maker's."},
     {ROW(CHECK, "every", DURATION), TIME_IN("seconds", SECOND, 10, YEARS), .offset = CHECK(every_ms), .fallback = "5m",
      .sentence = "How long a round over all entries takes: they are spread over it."},
     {ROW(CHECK, "jitter", PART), .offset = CHECK(jitter), .fallback = "20%", .max = 0.5,

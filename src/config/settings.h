@@ -104,6 +104,8 @@ typedef struct lrd_settings_link {
   lrd_settings_limit limit;
 } lrd_settings_link;
 
+#define LRD_PROXY_NONE "none" /* as a file writes that there is no proxy, whatever the environment says */
+
 typedef struct lrd_settings_maker {
   uint32_t type; /* lrd_maker_type */
   const char *http;
@@ -121,6 +123,7 @@ typedef struct lrd_settings_maker {
   int64_t retry_delay_ms;
   const char *headers; /* `name=value` lines */
   const char *ca_file;
+  const char *proxy; /* LRD_PROXY_NONE: none; NULL: as the environment says */
   int64_t connect_timeout_ms;
   int64_t attempt_timeout_ms;
   uint64_t redirects;
@@ -138,12 +141,17 @@ typedef struct lrd_settings_nearby {
   const char *radius;
   uint64_t limit;
 } lrd_settings_nearby;
+
 typedef struct lrd_settings_check {
   uint32_t type; /* lrd_check_type */
   const char *http;
   const char *const *command; /* ended by NULL */
   char separator;
   uint32_t method;
+  uint64_t redirects;
+  const char *headers; /* `name=value` lines */
+  const char *ca_file;
+  const char *proxy;
   int64_t every_ms;
   double jitter;
   int64_t timeout_ms;

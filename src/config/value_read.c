@@ -195,7 +195,8 @@ static bool pair_check(lrd_reader *reader, const lrd_option *row, const lrd_yaml
                     lrd_trail_text(here, where));
     return false;
   }
-  if (row->scope == LRD_SCOPE_MAKER && !lrd_maker_pair_valid(row, item->key->text, &expected)) {
+  if ((row->scope == LRD_SCOPE_MAKER || row->scope == LRD_SCOPE_CHECK) &&
+      !lrd_maker_pair_valid(row, item->key->text, &expected)) {
     lrd_mistake_add(reader->mistakes, item->key->place, "%s: found the name %s; expected %s", lrd_trail_text(here->up, where),
                     lrd_quote(item->key->text, item->key->len, quoted), expected);
     return false;

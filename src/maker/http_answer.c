@@ -6,7 +6,9 @@
 #include "http_answer.h"
 
 #include "base/fail.h"
+#include "base/redact.h"
 #include "http_date.h"
+#include "http_way.h"
 #include <stdio.h>
 
 #define MODIFIED     "lm:"
@@ -21,9 +23,16 @@ static void failed(lrd_http_answer *out, larder_err failure, bool may_pass, cons
 
 /* --- the transfer did not end well -------------------------------------------------------------------------------------- */
 
-/* libcurl's sentence about this very failure, or its phrase for such a one; what is not printable in it is not ours to show. */
+/* libcurl's sentence about this very failure, or its phrase for such a one. It may quote a URL: of a proxy, its password is
+ * hidden; what is not printable in it is not ours to show. */
 static void curl_failed(const lrd_http_transfer *t, lrd_http_answer *out, larder_err failure, bool may_pass) {
-  failed(out, failure, may_pass, t->error[0] ? t->error : curl_easy_strerror(t->outcome));
+  const char *phrase = curl_easy_strerror(t->outcome);
+  lrd_buf shown = {0};
+  lrd_hidden hidden;
+  larder_err const said = t->error[0] ? lrd_redact_text(NULL, t->error, strlen(t->error), false, &shown, &hidden) : LARDER_MISS;
+  bool const whole = said == LARDER_OK && lrd_buf_terminate(&shown) == LARDER_OK;
+  failed(out, failure, may_pass, whole ? (const char *)shown.data : phrase);
+  lrd_buf_fini(&shown);
   for (char *p = out->why; *p; p++) {
     if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f) {
       *p = ' ';
@@ -31,7 +40,32 @@ static void curl_failed(const lrd_http_transfer *t, lrd_http_answer *out, larder
   }
 }
 
-static void read_outcome(const lrd_http_transfer *t, lrd_http_answer *out) {
+/* That there was a proxy which did not lead on, if so. libcurl quotes the whole of a URL that it can't use. */
+static bool read_proxy(const lrd_http_transfer *t, lrd_http_answer *out) {
+  static const char unusable[] = "Unsupported proxy";
+  long status = 0;
+  if (strncmp(t->error, unusable, sizeof unusable - 1) == 0) {
+    failed(out, LARDER_EUNSUPPORTED, false, "the proxy that the configuration or the environment names can't be used");
+    out->ours = true;
+    return true;
+  }
+  (void)curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+  if (t->outcome == CURLE_OK || status < 300) {
+    return false;
+  }
+  bool const refused = status == 401 || status == 403 || status == 407;
+  bool const away = status >= 500 || status == 429; /* it, or who is behind it */
+  failed(out, refused ? LARDER_EACCES : away ? LARDER_EAWAY : LARDER_EUNSUPPORTED, away, "");
+  out->ours = !away;
+  (void)snprintf(out->why, sizeof out->why, "the proxy on the way answered with status %ld%s", status,
+                 status == 407 ? ", it wants a name and a password" : "");
+  return true;
+}
+
+void lrd_http_failure_read(const lrd_http_transfer *t, lrd_http_answer *out) {
+  if (read_proxy(t, out)) {
+    return;
+  }
   if (t->body.failure != LARDER_OK) {
     /* a body that was damaged on the way is whole the next time */
     failed(out, t->body.failure == LARDER_EFORMAT ? LARDER_EAWAY : t->body.failure, t->body.failure != LARDER_ETOOBIG,
@@ -53,6 +87,9 @@ static void read_outcome(const lrd_http_transfer *t, lrd_http_answer *out) {
     curl_failed(t, out, LARDER_EACCES, false);
     return;
   case CURLE_SSL_CACERT_BADFILE:
+    curl_failed(t, out, LARDER_EUNSUPPORTED, false);
+    out->ours = true;
+    return;
   case CURLE_URL_MALFORMAT:
   case CURLE_LOGIN_DENIED: /* a redirect to a URL with a user's name */
   case CURLE_TOO_MANY_REDIRECTS:
@@ -74,19 +111,8 @@ static void read_value(lrd_http_transfer *t, long status, lrd_http_answer *out) 
   if (status != 204 && !t->has_body && len != 0 && coding && *coding) {
     failed(out, LARDER_EAWAY, true, "what came as gzip breaks off");
   } else if (lrd_http_body_end(&t->body) != LARDER_OK) {
-    read_outcome(t, out);
+    lrd_http_failure_read(t, out);
   }
-}
-
-static void read_elsewhere(const lrd_http_transfer *t, lrd_http_answer *out) {
-  char *url = NULL;
-  (void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &url);
-  if (!url) {
-    failed(out, LARDER_EFORMAT, false, "it redirects without saying where to");
-    return;
-  }
-  out->meaning = LRD_HTTP_ELSEWHERE;
-  out->elsewhere = url;
 }
 
 static void read_refusal(long status, lrd_http_answer *out) {
@@ -102,12 +128,23 @@ static void read_refusal(long status, lrd_http_answer *out) {
   }
   failed(out, failure, may_pass, "");
   (void)snprintf(out->why, sizeof out->why, "it answered with status %ld%s", status,
-                 status == 206   ? ", a part, though the whole was asked for"
+                 status == 407   ? ": the proxy on the way wants a name and a password"
+                 : status == 206 ? ", a part, though the whole was asked for"
                  : status == 304 ? " (not changed), though it was not asked that"
                                  : "");
 }
 
 static void read_status(lrd_http_transfer *t, long status, bool conditional, lrd_http_answer *out) {
+  bool redirects = false;
+  out->elsewhere = lrd_http_way_onward(t, &redirects);
+  if (redirects && !out->elsewhere) {
+    failed(out, LARDER_EFORMAT, false, "it redirects without saying where to");
+    return;
+  }
+  if (redirects) {
+    out->meaning = LRD_HTTP_ELSEWHERE;
+    return;
+  }
   switch (status) {
   case 200:
   case 203:
@@ -117,13 +154,6 @@ static void read_status(lrd_http_transfer *t, long status, bool conditional, lrd
   case 404:
   case 410:
     out->meaning = LRD_HTTP_ABSENT;
-    return;
-  case 301:
-  case 302:
-  case 303:
-  case 307:
-  case 308:
-    read_elsewhere(t, out);
     return;
   case 304:
     if (conditional) {
@@ -144,7 +174,7 @@ void lrd_http_answer_read(lrd_http_transfer *transfer, bool conditional, int64_t
   /* We broke it off after the status had said all: what else the body would have held does not matter. */
   bool heard = transfer->outcome == CURLE_WRITE_ERROR && !value && !transfer->refused && transfer->passed_over > 0;
   if (transfer->outcome != CURLE_OK && !heard) {
-    read_outcome(transfer, out);
+    lrd_http_failure_read(transfer, out);
     return;
   }
   read_status(transfer, status, conditional, out);

@@ -23,10 +23,13 @@ typedef struct lrd_http_answer {
   const char *elsewhere;  /* ELSEWHERE: the whole URL; borrowed from the transfer */
   larder_err failure;     /* FAILED */
   bool may_pass;          /* FAILED: to try again may help */
+  bool ours;              /* FAILED: by what our side lets through, which says nothing of who was to be asked */
   int64_t retry_after_ms; /* what the origin asks for; 0: nothing */
   char why[LRD_HTTP_WHY_ROOM];
 } lrd_http_answer;
 
+/* Of a transfer that has not ended well: what failed. */
+void lrd_http_failure_read(const lrd_http_transfer *transfer, lrd_http_answer *out);
 /* conditional: the request named what is kept. Finishes the body. */
 void lrd_http_answer_read(lrd_http_transfer *transfer, bool conditional, int64_t now_wall_ms, lrd_http_answer *out);
 

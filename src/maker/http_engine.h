@@ -4,8 +4,8 @@
  * a bucket of tokens for each host. It begins with the first transfer.
  *
  * At most LRD_HTTP_RUNNING_MAX transfers are under way, and LRD_HTTP_QUEUE_MAX wait for one of them to end; who comes then
- * waits for a place in the queue. libcurl takes proxies from the environment (http_proxy, https_proxy, all_proxy, no_proxy),
- * as everything on a machine does.
+ * waits for a place in the queue. Unless a request names its proxy, libcurl takes it from the environment (http_proxy,
+ * https_proxy, all_proxy, no_proxy), as everything on a machine does.
  */
 #ifndef LRD_MAKER_HTTP_ENGINE_H
 #define LRD_MAKER_HTTP_ENGINE_H

@@ -15,6 +15,8 @@
 #include "base/fail.h"
 #include "config/key_template.h"
 #include "http_answer.h"
+#include "http_headers.h"
+#include "http_way.h"
 
 #define ROOM      "http"
 #define NS_PER_MS INT64_C(1000000)
@@ -28,6 +30,7 @@ struct lrd_http_maker {
   char *ns;
   char *headers;
   char *ca_file;
+  char *proxy;
   const char *secrets;
   lrd_rate rate;
   void (*count)(void *context, lrd_http_count which, uint64_t n);
@@ -184,23 +187,16 @@ static larder_err made_fill(const job *j, lrd_http_transfer *t, lrd_http_meaning
 
 /* --- hops --------------------------------------------------------------------------------------------------------------- */
 
-typedef struct hop {
-  lrd_http_place place;
-  lrd_buf url;     /* where a redirect led; empty: the job's own */
-  int64_t left_ms; /* of the attempt's time */
-  uint64_t left;   /* of its redirects */
-  bool limited;    /* whether the attempt's time is */
-} hop;
-
-static larder_err transfer_run(job *j, hop *h, lrd_http_transfer **out) {
+static larder_err transfer_run(job *j, lrd_http_way *way, lrd_http_transfer **out) {
   const lrd_http_maker *maker = j->maker;
-  lrd_http_request const request = {.url = (const char *)(h->url.len ? h->url.data : j->url.data),
+  lrd_http_request const request = {.url = (const char *)(way->url.len ? way->url.data : j->url.data),
                                     .headers = maker->headers,
-                                    .away = !lrd_http_place_same(&h->place, &maker->place),
+                                    .away = !lrd_http_place_same(&way->place, &maker->place),
                                     .condition = j->condition[0] ? j->condition : NULL,
                                     .ca_file = maker->ca_file,
+                                    .proxy = maker->proxy,
                                     .connect_timeout_ms = maker->config.connect_timeout_ms,
-                                    .timeout_ms = h->left_ms,
+                                    .timeout_ms = way->left_ms,
                                     .bytes_max = maker->config.value_bytes_max};
   lrd_http_transfer *t = NULL;
   larder_err err = lrd_http_transfer_new(&request, &t);
@@ -213,67 +209,46 @@ static larder_err transfer_run(job *j, hop *h, lrd_http_transfer **out) {
   if (err != LARDER_OK) {
     return given_up(j, err);
   }
-  curl_off_t bytes = 0, took_us = 0;
+  curl_off_t bytes = 0;
   (void)curl_easy_getinfo(t->easy, CURLINFO_SIZE_DOWNLOAD_T, &bytes);
-  (void)curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &took_us);
   count(maker, LRD_HTTP_BYTES, bytes > 0 ? (uint64_t)bytes : 0);
-  h->left_ms = h->left_ms > took_us / 1000 + 1 ? h->left_ms - took_us / 1000 : 1;
-  if (!h->limited) {
-    h->left_ms = 0;
-  }
+  lrd_http_way_spend(way, t);
   *out = t;
   return LARDER_OK;
 }
 
 /* Where the redirect leads, if we go there. */
-static larder_err redirect_take(job *j, hop *h, const lrd_http_answer *answer) {
+static larder_err redirect_take(job *j, lrd_http_way *way, const lrd_http_answer *answer) {
   lrd_http_answer refused = {.failure = LARDER_EFORMAT};
-  lrd_http_place next;
   const char *why = NULL;
-  larder_err place = lrd_http_place_of(answer->elsewhere, &next);
-  if (place == LARDER_ENOMEM) {
-    return given_up(j, place);
+  larder_err const result = lrd_http_way_follow(way, answer->elsewhere, &why);
+  if (result == LARDER_ENOMEM) {
+    return given_up(j, result);
   }
-  if (h->left == 0) {
-    why = "it redirects more often than `redirects` allows";
-  } else if (place != LARDER_OK) {
-    why = "it redirects to what is neither http nor https";
-  } else if (h->place.https && !next.https) {
-    why = "it redirects from https to http, which Larder does not follow";
-  }
-  if (why) {
+  if (result != LARDER_OK) {
     memcpy(refused.why, why, strlen(why) + 1);
-    return failed(j, &h->place, &refused);
+    return failed(j, &way->place, &refused);
   }
-  lrd_buf url = {0};
-  if (lrd_buf_append_str(&url, answer->elsewhere) != LARDER_OK || lrd_buf_terminate(&url) != LARDER_OK) {
-    lrd_buf_fini(&url);
-    return given_up(j, LARDER_ENOMEM);
-  }
-  lrd_buf_fini(&h->url);
-  h->url = url;
-  h->place = next;
-  h->left--;
   return LARDER_OK;
 }
 
 /* *go_on: a redirect was taken. */
-static larder_err hop_run(job *j, hop *h, bool *go_on) {
+static larder_err hop_run(job *j, lrd_http_way *way, bool *go_on) {
   lrd_http_transfer *t = NULL;
   lrd_http_answer answer;
   *go_on = false;
-  larder_err err = tokens_take(j, &h->place);
+  larder_err err = tokens_take(j, &way->place);
   if (err == LARDER_OK) {
-    err = transfer_run(j, h, &t);
+    err = transfer_run(j, way, &t);
   }
   if (!t) {
     return err;
   }
   lrd_http_answer_read(t, j->condition[0] != '\0', lrd_wall_ms(j->maker->clock), &answer);
   if (answer.meaning == LRD_HTTP_FAILED) {
-    err = failed(j, &h->place, &answer);
+    err = failed(j, &way->place, &answer);
   } else if (answer.meaning == LRD_HTTP_ELSEWHERE) {
-    err = redirect_take(j, h, &answer);
+    err = redirect_take(j, way, &answer);
     *go_on = err == LARDER_OK;
   } else {
     count(j->maker, LRD_HTTP_NOT_MODIFIED, answer.meaning == LRD_HTTP_UNCHANGED ? 1 : 0);
@@ -285,18 +260,15 @@ static larder_err hop_run(job *j, hop *h, bool *go_on) {
 
 static larder_err attempt_run(job *j) {
   const lrd_config_maker *config = &j->maker->config;
-  hop h = {.place = j->maker->place,
-           .left_ms = config->attempt_timeout_ms,
-           .limited = config->attempt_timeout_ms > 0,
-           .left = config->redirects};
+  lrd_http_way way = {.place = j->maker->place, .left = config->redirects, .left_ms = config->attempt_timeout_ms};
   larder_err err;
   bool go_on;
   j->may_pass = false;
   j->retry_after_ms = 0;
   do {
-    err = hop_run(j, &h, &go_on);
+    err = hop_run(j, &way, &go_on);
   } while (go_on);
-  lrd_buf_fini(&h.url);
+  lrd_http_way_fini(&way);
   return err;
 }
 
@@ -359,21 +331,14 @@ larder_err lrd_http_make(void *maker, const larder_making *making, larder_made *
 /* --- lifecycle ---------------------------------------------------------------------------------------------------------- */
 
 static larder_err headers_check(const lrd_http_maker *maker, larder_error *err) {
-  const char *at = maker->headers ? maker->headers : "";
-  while (*at) {
-    const char *end = strchr(at, '\n');
-    const char *stop = end ? end : at + strlen(at);
-    const char *equal = memchr(at, '=', (size_t)(stop - at));
-    const char *name_end = equal ? equal : stop;
-    const char *why = "has no value";
-    if (!equal || !lrd_http_header_valid(at, (size_t)(equal - at), equal + 1, (size_t)(stop - equal - 1), &why)) {
-      char shown[LRD_KEY_SHOWN_ROOM];
-      return lrd_fail(err, LARDER_ECONFIG, 0, ROOM, "the maker of namespace %s: %s among its headers %s", maker->ns,
-                      lrd_key_shown(maker->secrets, at, (size_t)(name_end - at), shown), why);
-    }
-    at = end ? end + 1 : stop;
+  char shown[LRD_KEY_SHOWN_ROOM];
+  lrd_span name;
+  const char *why;
+  if (lrd_http_headers_valid(maker->headers, &name, &why)) {
+    return LARDER_OK;
   }
-  return LARDER_OK;
+  return lrd_fail(err, LARDER_ECONFIG, 0, ROOM, "the maker of namespace %s: %s among its headers %s", maker->ns,
+                  lrd_key_shown(maker->secrets, name.data, name.len, shown), why);
 }
 
 /* The place of the template, with its places standing for themselves: they come after the host. */
@@ -392,12 +357,21 @@ static larder_err place_find(lrd_http_maker *maker, const char *template, larder
   return result;
 }
 
+static larder_err proxy_check(const lrd_http_maker *maker, larder_error *err) {
+  larder_err const result = lrd_http_proxy_check(maker->proxy);
+  return result == LARDER_EINVAL
+             ? lrd_fail(err, LARDER_ECONFIG, 0, ROOM, "the maker of namespace %s: %s", maker->ns, LRD_HTTP_PROXY_REFUSED)
+             : result;
+}
+
 static larder_err maker_fill(lrd_http_maker *maker, const lrd_http_maker_params *params, larder_error *err) {
   const lrd_config_maker *config = params->config;
   maker->ns = lrd_strdup(params->ns);
   maker->headers = config->headers ? lrd_strdup(config->headers) : NULL;
   maker->ca_file = config->ca_file ? lrd_strdup(config->ca_file) : NULL;
-  if (!maker->ns || (config->headers && !maker->headers) || (config->ca_file && !maker->ca_file)) {
+  maker->proxy = config->proxy ? lrd_strdup(config->proxy) : NULL;
+  if (!maker->ns || (config->headers && !maker->headers) || (config->ca_file && !maker->ca_file) ||
+      (config->proxy && !maker->proxy)) {
     return LARDER_ENOMEM;
   }
   larder_error why = {0};
@@ -410,6 +384,9 @@ static larder_err maker_fill(lrd_http_maker *maker, const lrd_http_maker_params 
   }
   if (result == LARDER_OK) {
     result = place_find(maker, config->what, err);
+  }
+  if (result == LARDER_OK) {
+    result = proxy_check(maker, err);
   }
   if (result == LARDER_OK && config->host_rate_per_s > 0) {
     result = lrd_http_hosts_limit(lrd_http_engine_hosts(maker->engine), maker->place.host, config->host_rate_per_s);
@@ -425,7 +402,7 @@ larder_err lrd_http_maker_new(const lrd_http_maker_params *params, lrd_http_make
   maker->engine = params->engine;
   maker->clock = lrd_http_engine_clock(params->engine);
   maker->config = *params->config;
-  maker->config.what = maker->config.headers = maker->config.ca_file = NULL;
+  maker->config.what = maker->config.headers = maker->config.ca_file = maker->config.proxy = NULL;
   maker->secrets = params->secrets;
   maker->count = params->count;
   maker->context = params->context;
@@ -448,5 +425,6 @@ void lrd_http_maker_free(lrd_http_maker *maker) {
   lrd_dealloc(maker->ns);
   lrd_dealloc(maker->headers);
   lrd_dealloc(maker->ca_file);
+  lrd_dealloc(maker->proxy);
   lrd_dealloc(maker);
 }

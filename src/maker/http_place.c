@@ -69,6 +69,24 @@ larder_err lrd_http_place_of(const char *url, lrd_http_place *out) {
   return result;
 }
 
+larder_err lrd_http_proxy_check(const char *proxy) {
+  char *host = NULL;
+  if (!proxy || !*proxy) {
+    return LARDER_OK;
+  }
+  CURLU *parts = curl_url();
+  if (!parts) {
+    return LARDER_ENOMEM;
+  }
+  larder_err result = err_of(curl_url_set(parts, CURLUPART_URL, proxy, CURLU_NON_SUPPORT_SCHEME));
+  if (result == LARDER_OK) {
+    result = err_of(curl_url_get(parts, CURLUPART_HOST, &host, 0));
+  }
+  curl_free(host);
+  curl_url_cleanup(parts);
+  return result;
+}
+
 bool lrd_http_place_same(const lrd_http_place *a, const lrd_http_place *b) {
   return a->https == b->https && strcmp(a->host, b->host) == 0;
 }

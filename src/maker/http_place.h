@@ -16,6 +16,9 @@ typedef struct lrd_http_place {
 
 /* LARDER_EINVAL for what is no URL of http or https, LARDER_ENOMEM. */
 LARDER_MUST_CHECK larder_err lrd_http_place_of(const char *url, lrd_http_place *out);
+/* Whether a configured proxy may be given to libcurl, an empty text too, which is none. LARDER_EINVAL, LARDER_ENOMEM. */
+LARDER_MUST_CHECK larder_err lrd_http_proxy_check(const char *proxy);
+#define LRD_HTTP_PROXY_REFUSED "its proxy is no URL that libcurl can use; it reads http://HOST:PORT"
 /* Whether what was meant for one may be sent to the other. */
 bool lrd_http_place_same(const lrd_http_place *a, const lrd_http_place *b);
 

@@ -6,6 +6,7 @@
 #include "http_transfer.h"
 
 #include "base/fail.h"
+#include "http_headers.h"
 #include <larder/larder.h>
 #include <strings.h>
 
@@ -15,50 +16,6 @@
 #define CA_CACHE_S      600L
 
 /* --- headers of a request ----------------------------------------------------------------------------------------------- */
-
-/* What Larder or libcurl says itself, or what would make an answer no whole value. */
-static bool is_ours(const char *name, size_t len) {
-  static const char *const ours[] = {
-      "Accept-Encoding", "Connection",         "Content-Length", "Expect", "If-Match", "If-Modified-Since",
-      "If-None-Match",   "If-Range",           "Range",          "TE",     "Trailer",  "Transfer-Encoding",
-      "Upgrade",         "If-Unmodified-Since"};
-  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
-    if (strlen(ours[i]) == len && strncasecmp(ours[i], name, len) == 0) {
-      return true;
-    }
-  }
-  return false;
-}
-
-static bool is_token(const char *name, size_t len) {
-  for (size_t i = 0; i < len; i++) {
-    unsigned char c = (unsigned char)name[i];
-    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (!letter && (c == '\0' || !strchr("!#$%&'*+-.^_`|~", c))) {
-      return false;
-    }
-  }
-  return len > 0;
-}
-
-bool lrd_http_header_valid(const char *name, size_t name_len, const char *value, size_t value_len, const char **why_out) {
-  if (!is_token(name, name_len)) {
-    *why_out = "is no name of a header; letters, digits and - are";
-    return false;
-  }
-  if (is_ours(name, name_len)) {
-    *why_out = "is a header that Larder sets itself; leave it out";
-    return false;
-  }
-  for (size_t i = 0; i < value_len; i++) {
-    unsigned char c = (unsigned char)value[i];
-    if (c == 0x7f || (c < 0x20 && c != '\t')) {
-      *why_out = "has a control character in its value";
-      return false;
-    }
-  }
-  return true;
-}
 
 /* Which kind of answer is wanted is no secret; all else may be one. */
 static bool may_travel(const char *name, size_t len) {
@@ -95,16 +52,12 @@ static larder_err header_add_pair(lrd_http_transfer *t, lrd_buf *line, lrd_span 
 static larder_err headers_add(lrd_http_transfer *t, const lrd_http_request *request) {
   lrd_buf line = {0};
   larder_err result = header_add(t, "Accept-Encoding: gzip");
-  const char *at = request->headers ? request->headers : "";
-  while (*at && result == LARDER_OK) {
-    const char *end = strchr(at, '\n');
-    const char *stop = end ? end : at + strlen(at);
-    const char *equal = memchr(at, '=', (size_t)(stop - at));
-    if (equal && (!request->away || may_travel(at, (size_t)(equal - at)))) {
-      result =
-          header_add_pair(t, &line, lrd_span_of(at, (size_t)(equal - at)), lrd_span_of(equal + 1, (size_t)(stop - equal - 1)));
+  const char *at = request->headers;
+  lrd_span name, value;
+  while (result == LARDER_OK && lrd_http_headers_next(&at, &name, &value)) {
+    if (value.data && (!request->away || may_travel(name.data, name.len))) {
+      result = header_add_pair(t, &line, name, value);
     }
-    at = end ? end + 1 : stop;
   }
   if (result == LARDER_OK && request->condition) {
     result = header_add(t, request->condition);
@@ -203,6 +156,12 @@ static CURLcode set_up(const lrd_http_transfer *t, const lrd_http_request *reque
   if (request->ca_file) {
     SET(CURLOPT_CAINFO, request->ca_file);
     SET(CURLOPT_CAPATH, NULL); /* only these, not the system's as well */
+    SET(CURLOPT_PROXY_CAINFO, request->ca_file);
+    SET(CURLOPT_PROXY_CAPATH, NULL);
+  }
+  SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  if (request->proxy) {
+    SET(CURLOPT_PROXY, request->proxy); /* else libcurl looks into the environment */
   }
   if (request->away) {
     SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);

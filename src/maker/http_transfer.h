@@ -20,6 +20,7 @@ typedef struct lrd_http_request {
   bool away;             /* led there by a redirect from another place: of the headers only those that hold no secret */
   const char *condition; /* one more header, as it is sent; NULL: none */
   const char *ca_file;   /* NULL: the system's */
+  const char *proxy;     /* its URL; empty: none; NULL: as the environment says */
   int64_t connect_timeout_ms;
   int64_t timeout_ms;
   uint64_t bytes_max;
@@ -53,9 +54,6 @@ struct lrd_http_transfer {
   lrd_http_transfer *before;
   lrd_http_transfer *after;
 };
-
-/* Whether a configured header may be sent; else *why_out is the rest of a sentence about it. */
-bool lrd_http_header_valid(const char *name, size_t name_len, const char *value, size_t value_len, const char **why_out);
 
 /* Own; LARDER_ENOMEM or LARDER_EUNSUPPORTED (this libcurl has not what is needed). */
 LARDER_MUST_CHECK larder_err lrd_http_transfer_new(const lrd_http_request *request, lrd_http_transfer **out);

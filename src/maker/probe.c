@@ -5,6 +5,9 @@
 #include "command_run.h"
 #include "command_said.h"
 #include "config/key_template.h"
+#include "http_answer.h"
+#include "http_headers.h"
+#include "http_way.h"
 
 #define ROOM "health"
 
@@ -16,6 +19,21 @@ struct lrd_probe {
   lrd_key_template **templates; /* the URL, or the arguments */
   size_t count;
 };
+
+/* What every request will have. */
+static larder_err request_check(const lrd_probe *probe, larder_error *err) {
+  char shown[LRD_KEY_SHOWN_ROOM];
+  lrd_span name;
+  const char *why;
+  if (!lrd_http_headers_valid(probe->config->headers, &name, &why)) {
+    return lrd_fail(err, LARDER_ECONFIG, 0, ROOM, "namespace %s: health.check.headers: %s %s", probe->ns,
+                    lrd_key_shown(probe->secrets, name.data, name.len, shown), why);
+  }
+  larder_err const result = lrd_http_proxy_check(probe->config->proxy);
+  return result == LARDER_EINVAL
+             ? lrd_fail(err, LARDER_ECONFIG, 0, ROOM, "namespace %s: health.check: %s", probe->ns, LRD_HTTP_PROXY_REFUSED)
+             : result;
+}
 
 larder_err lrd_probe_new(const lrd_config_check *config, const char *ns, const char *secrets, lrd_http_engine *engine,
                          lrd_probe **out, larder_error *err) {
@@ -42,6 +60,9 @@ larder_err lrd_probe_new(const lrd_config_check *config, const char *ns, const c
                         why.message);
     }
   }
+  if (result == LARDER_OK && http) {
+    result = request_check(probe, err);
+  }
   if (result == LARDER_OK) {
     *out = probe;
     probe = NULL;
@@ -64,42 +85,90 @@ void lrd_probe_free(lrd_probe *probe) {
 
 /* --- http --------------------------------------------------------------------------------------------------------------- */
 
-static larder_err http_judge(const lrd_probe *probe, const lrd_http_transfer *t, const char *url, larder_error *err) {
-  lrd_http_place place;
+/* What a status, or the want of one, says of the entry. What lies with our own side says nothing of it. */
+static larder_err http_judge(const lrd_http_place *place, const lrd_http_transfer *t, larder_error *err) {
   long const status = lrd_http_status(t);
   bool const whole = t->outcome == CURLE_OK || t->outcome == CURLE_WRITE_ERROR; /* we broke a long body off ourselves */
-  (void)probe;
+  lrd_http_answer answer = {.failure = LARDER_OK};
   if (whole && status >= 200 && status < 300) {
     return LARDER_OK;
   }
-  larder_err const placed = lrd_http_place_of(url, &place);
-  const char *where = placed == LARDER_OK ? place.shown : "its URL";
-  if (whole && status > 0) {
-    return lrd_fail(err, LARDER_EIO, 0, ROOM, "%s answered with status %ld", where, status);
+  if (whole && status == 407) {
+    return lrd_fail(err, LARDER_EUNSUPPORTED, 0, ROOM, "%s: the proxy on the way wants a name and a password", place->shown);
   }
-  return lrd_fail(err, LARDER_EIO, 0, ROOM, "%s: %s", where, curl_easy_strerror(t->outcome));
+  if (whole && status > 0) {
+    return lrd_fail(err, LARDER_EIO, 0, ROOM, "%s answered with status %ld", place->shown, status);
+  }
+  lrd_http_failure_read(t, &answer);
+  if (answer.failure == LARDER_ENOMEM) {
+    return LARDER_ENOMEM;
+  }
+  return lrd_fail(err, answer.ours ? LARDER_EUNSUPPORTED : LARDER_EIO, 0, ROOM, "%s: %s", place->shown, answer.why);
+}
+
+/* One request; *out is own. */
+static larder_err http_ask(const lrd_probe *probe, const char *url, const lrd_http_way *way, bool away,
+                           const larder_making *making, lrd_http_transfer **out) {
+  lrd_http_request const request = {.url = url,
+                                    .headers = probe->config->headers,
+                                    .away = away,
+                                    .ca_file = probe->config->ca_file,
+                                    .proxy = probe->config->proxy,
+                                    .connect_timeout_ms = way->left_ms,
+                                    .timeout_ms = way->left_ms,
+                                    .status_only = true,
+                                    .head = !probe->config->get};
+  lrd_http_transfer *t = NULL;
+  larder_err result = lrd_http_transfer_new(&request, &t);
+  if (result == LARDER_OK) {
+    result = lrd_http_engine_run(probe->engine, &t, making);
+  }
+  if (result == LARDER_OK) {
+    *out = t;
+  }
+  return result;
+}
+
+/* From redirect to redirect; with `redirects: 0` one is a status like any other. */
+static larder_err http_walk(const lrd_probe *probe, const char *url, lrd_http_way *way, const larder_making *making,
+                            larder_error *err) {
+  lrd_http_place const first = way->place;
+  for (;;) {
+    lrd_http_transfer *t = NULL;
+    const char *why = NULL;
+    bool redirects = false;
+    larder_err result = http_ask(probe, way->url.len ? (const char *)way->url.data : url, way,
+                                 !lrd_http_place_same(&way->place, &first), making, &t);
+    if (result != LARDER_OK) {
+      return result;
+    }
+    lrd_http_way_spend(way, t);
+    const char *onward = probe->config->redirects > 0 ? lrd_http_way_onward(t, &redirects) : NULL;
+    if (!onward) {
+      result = http_judge(&way->place, t, err);
+    } else if ((result = lrd_http_way_follow(way, onward, &why)) == LARDER_EFORMAT) {
+      result = lrd_fail(err, LARDER_EIO, 0, ROOM, "%s: %s", way->place.shown, why);
+    }
+    lrd_http_transfer_free(t);
+    if (!onward || result != LARDER_OK) {
+      return result;
+    }
+  }
 }
 
 static larder_err http_run(const lrd_probe *probe, const char *url, const lrd_cancel *cancel, larder_error *err) {
-  lrd_http_request const request = {.url = url,
-                                    .connect_timeout_ms = probe->config->timeout_ms,
-                                    .timeout_ms = probe->config->timeout_ms,
-                                    .status_only = true,
-                                    .head = !probe->config->get};
   larder_making const making = {.size = sizeof making, .deadline_ns = INT64_MAX, .cancel = cancel};
-  lrd_http_transfer *t = NULL;
+  lrd_http_way way = {.left = probe->config->redirects, .left_ms = probe->config->timeout_ms};
+  larder_err result = lrd_http_place_of(url, &way.place);
+  if (result != LARDER_OK) {
+    return result == LARDER_EINVAL ? lrd_fail(err, LARDER_EIO, 0, ROOM, "its URL is none that can be asked") : result;
+  }
   if (!lrd_http_engine_enter(probe->engine)) {
     return LARDER_ECANCELLED;
   }
-  larder_err result = lrd_http_transfer_new(&request, &t);
-  if (result == LARDER_OK) {
-    result = lrd_http_engine_run(probe->engine, &t, &making);
-  }
-  if (result == LARDER_OK) {
-    result = http_judge(probe, t, url, err);
-  }
-  lrd_http_transfer_free(t);
+  result = http_walk(probe, url, &way, &making, err);
   lrd_http_engine_leave(probe->engine);
+  lrd_http_way_fini(&way);
   return result;
 }
 

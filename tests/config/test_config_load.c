@@ -274,7 +274,12 @@ static void health_reaches_the_configuration(void **state) {
   assert_string_equal(check->url, "http://{1}/up");
   assert_true(check->argv == NULL && check->separator == '/' && check->get && check->every_ms == 90000);
   assert_true(check->jitter == 0.1 && check->timeout_ms == 3000 && check->parallel == 4);
+  assert_int_equal(check->redirects, 3);
+  assert_string_equal(check->headers, "Authorization=Bearer hunter2\n");
+  assert_string_equal(check->ca_file, "/etc/ca.pem");
+  assert_string_equal(check->proxy, ""); /* none, whatever the environment says */
   check = &ns_of(config, "tried")->health.check;
+  assert_true(check->redirects == 0 && check->headers == NULL && check->ca_file == NULL && check->proxy == NULL);
   assert_int_equal(check->type, LRD_CHECK_COMMAND);
   assert_string_equal(check->argv[2], "{key}");
   assert_true(check->url == NULL && !check->get && check->every_ms == 300000 && check->jitter == 0.2 && check->parallel == 2);
@@ -303,6 +308,7 @@ static void a_maker_reaches_the_configuration(void **state) {
   assert_string_equal(maker->ca_file, "/etc/ca.pem");
   assert_true(maker->connect_timeout_ms == 1000 && maker->attempt_timeout_ms == 2000 && maker->redirects == 0);
   assert_true(maker->host_rate_per_s == 1000.0 / 3600 && maker->cache_control);
+  assert_string_equal(maker->proxy, "http://us:hunter2@proxy.example:3128");
   maker = &ns_of(config, "run")->maker;
   assert_int_equal(maker->type, LRD_MAKER_COMMAND);
   static const char *const argv[] = {"sh", "-c", "echo \"$1\" ${HOME}", "{key}", "--password", "hunter2", "5"};

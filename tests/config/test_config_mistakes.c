@@ -217,6 +217,16 @@ static const awkward cases[] = {
      "1:62: cache.namespaces.a.health.check: found command beside http; expected one of them\n"},
     {"a command's method", "cache: {namespaces: {a: {health: {check: {command: [true], method: GET}}}}}\n",
      "1:60: cache.namespaces.a.health.check.method: found with command; expected only with http\n"},
+    {"a command's header", "cache: {namespaces: {a: {health: {check: {command: [true], headers: {A: hunter2}}}}}}\n",
+     "1:60: cache.namespaces.a.health.check.headers: found with command; expected only with http\n"},
+    {"a check's header of two words", "cache: {namespaces: {a: {health: {check: {http: \"http://h/\", headers: {A b: c}}}}}}\n",
+     "1:72: cache.namespaces.a.health.check.headers: found the name \"A b\"; expected the name of a header field, such as "
+     "Accept\n"},
+    {"a proxy that is none", "cache: {namespaces: {a: {maker: {http: \"http://h/\", proxy: \"us:hunter2@h:80\"}}}}\n",
+     "1:60: cache.namespaces.a.maker.proxy: found something else; expected a URL such as http://proxy.example:3128, or none\n"},
+    {"a check's proxy that is none", "cache: {namespaces: {a: {health: {check: {http: \"http://h/\", proxy: \"http://\"}}}}}\n",
+     "1:69: cache.namespaces.a.health.check.proxy: found something else; expected a URL such as http://proxy.example:3128, or "
+     "none\n"},
     {"a check that is mistyped", "cache: {namespaces: {a: {health: {check: {htp: \"http://h/\"}}}}}\n",
      "1:43: cache.namespaces.a.health.check: found the unknown key \"htp\"; expected one of its keys; the nearest is http\n"},
     {"a longest wait below the first", "cache: {namespaces: {a: {health: {retry: 2h}}}}\n",

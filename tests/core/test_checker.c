@@ -328,16 +328,43 @@ static void a_command_that_is_not_there_evicts_nothing(void **state) {
   end(&f);
 }
 
+/* It is the configuration that is wrong, not every entry there is. */
+static void authorities_that_can_not_be_read_evict_nothing(void **state) {
+  (void)state;
+  server s;
+  fixture f;
+  char policy[300];
+  server_start(&s);
+  begin(&f);
+  (void)snprintf(policy, sizeof policy,
+                 "tiers: [sqlite], health: {failures: 1, check: {http: 'https://127.0.0.1:%d/{1}', ca_file: /nowhere/ca.pem, "
+                 "every: 1m, jitter: 0}}",
+                 s.port);
+  open_with(&f, policy, true);
+  put(&f, "k");
+  tick(&f, 0);
+  tick(&f, 60000);
+  assert_ok(larder_exists(f.ns, "k", 1));
+  assert_int_equal(health_of(&f, "k").failures, 0);
+  assert_non_null(strstr(f.logged, "check.impossible"));
+  assert_non_null(strstr(f.logged, "/nowhere/ca.pem"));
+  end(&f);
+  server_stop(&s);
+}
+
 static void templates_that_can_not_be_do_not_open(void **state) {
   (void)state;
   static const char *const policies[] = {"health: {check: {http: 'ftp://{1}/'}}", "health: {check: {http: 'http://h/{'}}",
-                                         "health: {check: {command: [x, '{']}}"};
-  for (size_t i = 0; i < 3; i++) {
+                                         "health: {check: {command: [x, '{']}}",
+                                         "health: {check: {http: 'http://h/', headers: {Range: bytes=0-1}}}",
+                                         "health: {check: {http: 'http://h/', proxy: 'http://us:hunter2@h:port'}}"};
+  for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
     fixture f;
     larder_error err = {0};
     begin(&f);
     assert_err(try_open(&f, policies[i], true, &err), LARDER_ECONFIG);
-    assert_non_null(strstr(err.message, "namespace n: health.check."));
+    assert_non_null(strstr(err.message, "namespace n: health.check"));
+    assert_null(strstr(err.message, "hunter2"));
     end(&f);
   }
 }
@@ -400,7 +427,7 @@ static void who_does_not_answer_has_failed(void **state) {
   put(&f, "h");
   tick(&f, 0);
   tick(&f, 60000);
-  assert_non_null(strstr(health_of(&f, "h").error, "imeout"));
+  assert_non_null(strstr(health_of(&f, "h").error, "timed out"));
   end(&f);
   server_stop(&s);
   /* the port is nobody's now */
@@ -546,6 +573,7 @@ int main(void) {
       cmocka_unit_test(an_unhealthy_entry_that_stays_is_left_alone_until_then),
       cmocka_unit_test(a_key_that_has_not_the_part_is_not_checked),
       cmocka_unit_test(a_command_that_is_not_there_evicts_nothing),
+      cmocka_unit_test(authorities_that_can_not_be_read_evict_nothing),
       cmocka_unit_test(templates_that_can_not_be_do_not_open),
       cmocka_unit_test(a_status_tells_whether_an_entry_is_well),
       cmocka_unit_test(who_does_not_answer_has_failed),

@@ -46,10 +46,10 @@ void support_spawn_end(pid_t pid, int signal_number) {
   }
 }
 
-void support_origin_start(origin *o, const char *folder) {
+static void start(origin *o, const char *name, const char *folder, int ports) {
   const char *source = getenv("LARDER_SOURCE_DIR");
   if (!source) fail_msg("LARDER_SOURCE_DIR is not set");
-  char *script = support_path(source, "tests/support/origin.py");
+  char *script = support_path(source, name);
   const char *argv[] = {PYTHON, script, folder, NULL};
   char line[100];
   int in, out;
@@ -58,9 +58,13 @@ void support_origin_start(origin *o, const char *folder) {
   o->answers = fdopen(out, "r");
   free(script);
   if (!o->ask || !o->answers || !fgets(line, sizeof line, o->answers) ||
-      sscanf(line, "ready %d %d %d", &o->port, &o->tls_port, &o->wrong_port) != (folder ? 3 : 1))
-    fail_msg("the origin did not start");
+      sscanf(line, "ready %d %d %d", &o->port, &o->tls_port, &o->wrong_port) != ports)
+    fail_msg("%s did not start", name);
 }
+
+void support_origin_start(origin *o, const char *folder) { start(o, "tests/support/origin.py", folder, folder ? 3 : 1); }
+
+void support_proxy_start(origin *o, const char *folder) { start(o, "tests/support/proxy.py", folder, 2); }
 
 void support_origin_stop(origin *o) {
   if (o->ask) fclose(o->ask);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The origin of origin.py as a process of its own; it ends with the test, however that ends. */
+/* The origin of origin.py, or the proxy of proxy.py, as a process of its own; it ends with the test, however that ends. */
 #ifndef LRD_TESTS_ORIGIN_H
 #define LRD_TESTS_ORIGIN_H
 
@@ -19,6 +19,9 @@ typedef struct origin {
 
 /* folder: NULL: no TLS. Fails the test rather than return without one. */
 void support_origin_start(origin *o, const char *folder);
+/* A proxy instead: `port`, and `tls_port` where it is itself spoken to by TLS, with the certificate of the origin's folder. It
+ * is asked and stopped as an origin is. */
+void support_proxy_start(origin *o, const char *folder);
 void support_origin_stop(origin *o);
 /* One line to it, and its answer, which is borrowed until the next. */
 LARDER_PRINTF(2, 3) const char *support_origin_ask(origin *o, const char *format, ...);

@@ -52,6 +52,8 @@ class Origin(http.server.BaseHTTPRequestHandler):
         if status not in (204, 304):
             self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
+        if self.command == "HEAD":
+            return
         self.wfile.write(body)
         with lock:
             body_bytes[self.path] += len(body)
@@ -65,6 +67,8 @@ class Origin(http.server.BaseHTTPRequestHandler):
         finally:
             with lock:
                 state["inside"] -= 1
+
+    do_HEAD = do_GET
 
     def answer(self):
         path = self.path
