@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "config/mistakes.h"
 #include "entry_file.h"
+#include "place_name.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -92,22 +93,6 @@ larder_err lrd_radius_parse(const char *text, double *km_out, larder_error *err)
     return LARDER_OK;
   }
   return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "a radius is such as 50mi, 80km or 50 (miles), not \"%.40s\"", text);
-}
-
-/* --- names ---------------------------------------------------------------------------------------------------------------- */
-
-/* One character's case taken away: of ASCII, and of Latin-1 in UTF-8 (U+00C0 to U+00DE but the multiplication sign). */
-static unsigned char folded(const char *text, size_t at) {
-  unsigned char c = (unsigned char)text[at];
-  if (c >= 'A' && c <= 'Z') return (unsigned char)(c + 32);
-  bool latin = at > 0 && (unsigned char)text[at - 1] == 0xC3;
-  return latin && c >= 0x80 && c <= 0x9E && c != 0x97 ? (unsigned char)(c + 32) : c;
-}
-
-bool lrd_location_is(const char *name, const char *other) {
-  size_t at = 0;
-  while (name[at] != '\0' && folded(name, at) == folded(other, at)) at++;
-  return name[at] == '\0' && other[at] == '\0';
 }
 
 /* --- reading -------------------------------------------------------------------------------------------------------------- */
@@ -280,18 +265,27 @@ static larder_err not_there(const lrd_places *places, const char *name, larder_e
                   meant ? "; is \"" : "", meant ? meant : "", meant ? "\" meant?" : "");
 }
 
+/* The places of the name that is most like it; they have to be one, or to lie in one place. */
 static larder_err place_find(const lrd_places *places, const char *name, const lrd_location **out, larder_error *err) {
-  const lrd_location *found = NULL;
+  const lrd_location *found = NULL, *another = NULL;
+  lrd_name_likeness likest = LRD_NAMES_DIFFER;
   char quoted[LRD_QUOTED_MAX];
   for (size_t i = 0; i < places->len; i++) {
     const lrd_location *place = &places->at[i];
-    if (!lrd_location_is(place->name, name)) continue;
-    if (found != NULL && (found->lat != place->lat || found->lon != place->lon))
-      return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "several places are named %s (lines %llu and %llu)",
-                      lrd_quote(name, strlen(name), quoted), (unsigned long long)found->line, (unsigned long long)place->line);
-    if (found == NULL) found = place;
+    lrd_name_likeness const likeness = lrd_names_compare(place->name, name);
+    if (likeness == LRD_NAMES_DIFFER || likeness < likest) continue;
+    if (likeness > likest) {
+      likest = likeness;
+      found = place;
+      another = NULL;
+    } else if (another == NULL && (found->lat != place->lat || found->lon != place->lon)) {
+      another = place;
+    }
   }
   if (found == NULL) return not_there(places, name, err);
+  if (another != NULL)
+    return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "several places are named %s (lines %llu and %llu)",
+                    lrd_quote(name, strlen(name), quoted), (unsigned long long)found->line, (unsigned long long)another->line);
   *out = found;
   return LARDER_OK;
 }

@@ -54,8 +54,6 @@ const lrd_location *lrd_places_at(const lrd_places *places, size_t index);
 double lrd_distance_km(double lat_a, double lon_a, double lat_b, double lon_b);
 /* `50mi`, `80km`, `500m`; a bare number is miles. LARDER_EINVAL. */
 LARDER_MUST_CHECK larder_err lrd_radius_parse(const char *text, double *km_out, larder_error *err);
-/* Whether two names are the same but for the case of their letters (of ASCII and Latin-1). */
-bool lrd_location_is(const char *name, const char *other);
 
 typedef struct lrd_near {
   const lrd_location *place;
@@ -64,8 +62,8 @@ typedef struct lrd_near {
 
 /*
  * The places within a radius of the one of that name, itself among them, nearest first; of equal distance in the file's
- * order. *out is to be deallocated. LARDER_MISS: no place has that name (err names the one that is spelled most like it);
- * LARDER_EINVAL: several have.
+ * order. *out is to be deallocated. Of names that are alike (place_name.h) the most alike counts. LARDER_MISS: no place has
+ * that name (err names the one that is spelled most like it); LARDER_EINVAL: several have.
  */
 LARDER_MUST_CHECK larder_err lrd_places_near(const lrd_places *places, const char *name, double radius_km, lrd_near **out,
                                              size_t *count_out, larder_error *err);

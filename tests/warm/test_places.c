@@ -253,7 +253,10 @@ static void the_nearest_come_first(void **state) {
                {"Den", 1, "! no place is named \"Den\"; is \"Denver\" meant?"},
                {"", 1, "! no place is named \"\""},
                {"Quito", 1, "! no place is named \"Quito\""},
-               {"Springfield", 1, "! several places are named \"Springfield\" (lines 7 and 8)"}};
+               {"Springfield", 1, "Springfield 0;"}, /* the very name goes before one in another case */
+               {"springfield", 1, "springfield 0;"},
+               {"SPRINGFIELD", 1, "! several places are named \"SPRINGFIELD\" (lines 7 and 8)"},
+               {"zurich", 10, "Z\xC3\x9CRICH 0;"}};
   lrd_places *places = places_of(CITIES, LARDER_FORMAT_CSV, "");
   for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
     char *found = near_text(places, asked[i].name, asked[i].km);
