@@ -25,10 +25,11 @@ void lrd_attempts_init(lrd_attempts *attempts, const lrd_config_maker *config, c
 void lrd_attempts_fini(lrd_attempts *attempts) { lrd_rate_fini(&attempts->rate); }
 
 larder_err lrd_making_look(const larder_making *making, const lrd_clock *clock) {
+  bool const gone = larder_making_cancelled(making); /* by the deadline too, which then has passed below as well */
   if (making->deadline_ns != INT64_MAX && lrd_boot_ns(clock) >= making->deadline_ns) {
     return LARDER_EAWAY;
   }
-  return larder_making_cancelled(making) ? LARDER_ECANCELLED : LARDER_OK;
+  return gone ? LARDER_ECANCELLED : LARDER_OK;
 }
 
 larder_err lrd_making_fail(const lrd_attempts *attempts, const larder_making *making, larder_err code, int os_errno,

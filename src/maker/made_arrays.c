@@ -6,6 +6,14 @@
 /* What headers and the archive's directory take is far below this. */
 #define HEAD_ROOM ((uint64_t)1 << 16)
 
+uint64_t lrd_made_bytes(uint64_t width, unsigned dims, const uint64_t *shape) {
+  uint64_t bytes = width;
+  for (unsigned i = 0; i < dims; i++) {
+    if (__builtin_mul_overflow(bytes, shape[i], &bytes)) return UINT64_MAX;
+  }
+  return bytes;
+}
+
 void lrd_made_set_fini(lrd_made_set *made) {
   for (size_t i = 0; i < made->count; i++) lrd_dealloc(made->data[i]);
   *made = (lrd_made_set){0};
@@ -15,11 +23,8 @@ larder_err lrd_made_set_add(lrd_made_set *made, const char *name, const char *dt
                             const uint64_t *shape, void **data_out) {
   LRD_ASSERT(made->count < LRD_MADE_ARRAYS_MAX && dims <= 3);
   larder_array array = {.name = name, .dtype = dtype, .dims = dims};
-  uint64_t bytes = width;
-  for (unsigned i = 0; i < dims; i++) {
-    array.shape[i] = shape[i];
-    if (__builtin_mul_overflow(bytes, shape[i], &bytes)) return LARDER_ETOOBIG;
-  }
+  uint64_t const bytes = lrd_made_bytes(width, dims, shape);
+  memcpy(array.shape, shape, dims * sizeof *shape);
   if (bytes > LARDER_VALUE_MAX - HEAD_ROOM || made->bytes + bytes > LARDER_VALUE_MAX - HEAD_ROOM) return LARDER_ETOOBIG;
   void *data = lrd_alloc_zero(1, bytes > 0 ? (size_t)bytes : 1);
   if (data == NULL) return LARDER_ENOMEM;

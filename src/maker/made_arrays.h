@@ -16,6 +16,9 @@
 #define LRD_MADE_I4   "<i4"
 #define LRD_MADE_BOOL "|b1"
 
+/* Bytes of an array; UINT64_MAX where they are beyond counting. */
+uint64_t lrd_made_bytes(uint64_t width, unsigned dims, const uint64_t *shape);
+
 /* Zero-initialise; fini accepts it half built. */
 typedef struct lrd_made_set {
   larder_array arrays[LRD_MADE_ARRAYS_MAX];

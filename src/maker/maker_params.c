@@ -3,6 +3,7 @@
 #include "maker/maker.h"
 
 #include "base/fail.h"
+#include "base/quantity.h"
 #include "stats/json_writer.h"
 #include <locale.h>
 #include <math.h>
@@ -115,6 +116,17 @@ larder_err lrd_param_read(const char *maker, const larder_recipe_param *row, con
   }
   *out = value;
   return LARDER_OK;
+}
+
+larder_err lrd_maker_fits(const lrd_maker *maker, const lrd_params *params, uint64_t bytes_max, const char *limit,
+                          larder_error *err) {
+  char size[80] = "more bytes than can be counted", human[40], most[40];
+  uint64_t const bytes = maker->bytes ? maker->bytes(params) : 0;
+  if (bytes <= bytes_max) return LARDER_OK;
+  if (bytes < UINT64_MAX)
+    (void)snprintf(size, sizeof size, "%llu bytes (%s)", (unsigned long long)bytes, lrd_size_human(bytes, human, sizeof human));
+  return lrd_fail(err, LARDER_ETOOBIG, 0, "recipe", "%s would make %s of it, above %s of %s", maker->shown.name, size, limit,
+                  lrd_size_format(bytes_max, most, sizeof most));
 }
 
 static const larder_recipe_param *row_find(const larder_recipe *recipe, const char *name) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Case is taken away by Unicode's simple case folding (CaseFolding.txt of the Unicode Character Database 15.0, status C and S),
- * of the scripts in which cities' names are written with cases: Latin to Extended-B and Extended Additional, Greek, Cyrillic
- * and Armenian. They are so regular that ranges say it: capitals lie a fixed distance before their small letters, or are every
- * other character.
+ * Case is taken away by Unicode's simple case folding (CaseFolding.txt of the Unicode Character Database 14.0, status C and S),
+ * of the letters with which names of cities are written: Latin with its marks, Greek, Cyrillic and Armenian (African and
+ * historic letters stay as they are). They are so regular that ranges say it: capitals lie a fixed distance before their small
+ * letters, or are every other character.
  *
  * Marks are taken away by canonical decomposition (UnicodeData.txt, the same version): what is left when combining characters
  * are dropped. Tables hold that of the folded letters. Letters with a stroke decompose into nothing; they count as the plain

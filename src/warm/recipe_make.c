@@ -83,7 +83,8 @@ larder_err lrd_recipe_into(larder_ns *ns, const lrd_maker *maker, const lrd_para
   lrd_buf version = {0};
   lrd_buf meta = {0};
   if (err != NULL) *err = (larder_error){0};
-  larder_err result = maker->make(params, &value, &version, &meta, err);
+  larder_err result = lrd_maker_fits(maker, params, LARDER_VALUE_MAX, "the limit", err);
+  if (result == LARDER_OK) result = maker->make(params, NULL, &value, &version, &meta, err);
   if (result == LARDER_OK) result = lrd_buf_terminate(&version);
   if (result == LARDER_OK) {
     larder_put_options how = {.size = sizeof how,

@@ -44,22 +44,25 @@ static uint64_t primes_bound(uint64_t count) {
 }
 
 /* The sieve of Eratosthenes over the odd numbers: bit i stands for 2i + 1, set means it has a divisor. */
-static larder_err gaps_find(int64_t *gaps, uint64_t count) {
+static larder_err gaps_find(int64_t *gaps, uint64_t count, const lrd_patience *patience) {
   uint64_t odds = primes_bound(count + 1) / 2 + 1;
   uint8_t *crossed = lrd_alloc_zero(1, odds / 8 + 1);
   if (crossed == NULL) return LARDER_ENOMEM;
   uint64_t last = 2;
   uint64_t found = 0;
-  for (uint64_t i = 1; i < odds && found < count; i++) {
+  larder_err result = LARDER_OK;
+  for (uint64_t i = 1; i < odds && found < count && result == LARDER_OK; i++) {
     if ((crossed[i / 8] >> (i % 8) & 1) != 0) continue;
     uint64_t prime = 2 * i + 1;
+    /* few primes cross out anything, but the smallest take long */
+    result = prime * prime < 2 * odds ? lrd_patience_look(patience) : lrd_patience_look_at(patience, found);
     gaps[found++] = (int64_t)(prime - last);
     last = prime;
     for (uint64_t j = (prime * prime - 1) / 2; j < odds; j += prime) crossed[j / 8] |= (uint8_t)(1u << (j % 8));
   }
   lrd_dealloc(crossed);
-  LRD_ASSERT(found == count);
-  return LARDER_OK;
+  LRD_ASSERT(found == count || result != LARDER_OK);
+  return result;
 }
 
 static double scaled(uint64_t scaling, double gap, double alpha) {
@@ -72,7 +75,12 @@ static double weight_at(uint64_t decay, uint64_t k, double alpha) {
   return decay == DECAY_POWER ? pow((double)k, -alpha) : exp(-alpha * (double)(k - 1));
 }
 
-static larder_err echo_make(const lrd_params *given, lrd_buf *out, lrd_buf *version_out, lrd_buf *meta_out, larder_error *err) {
+static uint64_t echo_bytes(const lrd_params *given) {
+  return lrd_made_bytes(sizeof(int64_t) + 3 * sizeof(double), 1, &given->at[COUNT].whole);
+}
+
+static larder_err echo_make(const lrd_params *given, const lrd_patience *patience, lrd_buf *out, lrd_buf *version_out,
+                            lrd_buf *meta_out, larder_error *err) {
   lrd_made_set made = {0};
   void *gaps = NULL;
   void *delays = NULL;
@@ -86,10 +94,11 @@ static larder_err echo_make(const lrd_params *given, lrd_buf *out, lrd_buf *vers
   if (result == LARDER_OK) result = lrd_made_set_add(&made, "delays", LRD_MADE_F8, sizeof(double), 1, &count, &delays);
   if (result == LARDER_OK) result = lrd_made_set_add(&made, "times", LRD_MADE_F8, sizeof(double), 1, &count, &times);
   if (result == LARDER_OK) result = lrd_made_set_add(&made, "weights", LRD_MADE_F8, sizeof(double), 1, &count, &weights);
-  if (result == LARDER_OK) result = gaps_find(gaps, count);
+  if (result == LARDER_OK) result = gaps_find(gaps, count, patience);
   if (result != LARDER_OK) goto out;
   double time = 0;
   for (uint64_t i = 0; i < count; i++) {
+    if ((result = lrd_patience_look_at(patience, i)) != LARDER_OK) goto out;
     double delay = given->at[TAU0].real * scaled(given->at[SCALING].whole, (double)((int64_t *)gaps)[i], alpha);
     time += delay;
     ((double *)delays)[i] = delay;
@@ -112,4 +121,5 @@ const lrd_maker lrd_recipe_echo = {
               .kind = LARDER_KIND_ARRAY,
               .params = params,
               .params_count = sizeof params / sizeof params[0]},
+    .bytes = echo_bytes,
     .make = echo_make};

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#define PRODUCTS (UINT64_C(1) << 20) /* between two looks: about a millisecond */
+
 /* Where the field continues for an index beyond its ends, however far. */
 static int64_t edge_index(int64_t at, int64_t n, lrd_grid_edge edge) {
   int64_t period = edge == LRD_GRID_WRAP ? n : 2 * n;
@@ -12,30 +14,48 @@ static int64_t edge_index(int64_t at, int64_t n, lrd_grid_edge edge) {
   return at < n ? at : period - 1 - at;
 }
 
-static void line_smooth(double *line, size_t stride, int64_t n, const double *weights, int64_t radius, lrd_grid_edge edge,
-                        double *padded) {
-  for (int64_t i = -radius; i < n + radius; i++) padded[i + radius] = line[(size_t)edge_index(i, n, edge) * stride];
+/* What is the same for all lines. */
+typedef struct smoothing {
+  const double *weights;
+  int64_t radius;
+  lrd_grid_edge edge;
+  double *padded;
+  const lrd_patience *patience;
+  uint64_t done; /* products since the last look */
+} smoothing;
+
+static larder_err line_smooth(smoothing *s, double *line, size_t stride, int64_t n) {
+  int64_t const radius = s->radius;
+  for (int64_t i = -radius; i < n + radius; i++) s->padded[i + radius] = line[(size_t)edge_index(i, n, s->edge) * stride];
   for (int64_t i = 0; i < n; i++) {
     double sum = 0;
-    for (int64_t j = 0; j <= 2 * radius; j++) sum += weights[j] * padded[i + j];
+    for (int64_t j = 0; j <= 2 * radius; j++) sum += s->weights[j] * s->padded[i + j];
     line[(size_t)i * stride] = sum;
+    s->done += (uint64_t)(2 * radius + 1);
+    if (s->done < PRODUCTS) continue;
+    s->done = 0;
+    larder_err const asked = lrd_patience_look(s->patience);
+    if (asked != LARDER_OK) return asked;
   }
+  return LARDER_OK;
 }
 
-static void axis_smooth(double *field, const uint64_t shape[3], unsigned axis, const double *weights, int64_t radius,
-                        lrd_grid_edge edge, double *padded) {
+static larder_err axis_smooth(smoothing *s, double *field, const uint64_t shape[3], unsigned axis) {
+  larder_err result = LARDER_OK;
   size_t stride = axis == 2 ? 1 : axis == 1 ? shape[2] : shape[1] * shape[2];
   size_t total = shape[0] * shape[1] * shape[2];
-  for (size_t first = 0; first < total; first++) {
+  for (size_t first = 0; first < total && result == LARDER_OK; first++) {
     if (first / stride % shape[axis] != 0) {
       first += stride * (shape[axis] - 1) - 1; /* on to the next block of lines */
       continue;
     }
-    line_smooth(field + first, stride, (int64_t)shape[axis], weights, radius, edge, padded);
+    result = line_smooth(s, field + first, stride, (int64_t)shape[axis]);
   }
+  return result;
 }
 
-larder_err lrd_grid_smooth(double *field, const uint64_t shape[3], double sigma, lrd_grid_edge edge, double *norm_out) {
+larder_err lrd_grid_smooth(double *field, const uint64_t shape[3], double sigma, lrd_grid_edge edge, double *norm_out,
+                           const lrd_patience *patience) {
   int64_t radius = (int64_t)(4 * sigma + 0.5);
   uint64_t longest = shape[0] > shape[1] ? shape[0] : shape[1];
   double norm = 1;
@@ -59,13 +79,15 @@ larder_err lrd_grid_smooth(double *field, const uint64_t shape[3], double sigma,
     weights[j] /= sum;
     squares += weights[j] * weights[j];
   }
-  for (unsigned axis = 0; axis < 3; axis++) {
+  smoothing s = {.weights = weights, .radius = radius, .edge = edge, .padded = padded, .patience = patience};
+  larder_err result = LARDER_OK;
+  for (unsigned axis = 0; axis < 3 && result == LARDER_OK; axis++) {
     if (shape[axis] < 2) continue;
-    axis_smooth(field, shape, axis, weights, radius, edge, padded);
+    result = axis_smooth(&s, field, shape, axis);
     norm *= sqrt(squares);
   }
   if (norm_out != NULL) *norm_out = norm;
   lrd_dealloc(weights);
   lrd_dealloc(padded);
-  return LARDER_OK;
+  return result;
 }

@@ -31,8 +31,10 @@ static const larder_recipe_param params[] = {
                .sentence = "Factor of all weights: `simulation` dt^alpha, `derivative` dt^-alpha, `none` 1."},
 };
 
-static larder_err kernel_make(const lrd_params *given, lrd_buf *out, lrd_buf *version_out, lrd_buf *meta_out,
-                              larder_error *err) {
+static uint64_t kernel_bytes(const lrd_params *given) { return lrd_made_bytes(sizeof(double), 1, &given->at[N].whole); }
+
+static larder_err kernel_make(const lrd_params *given, const lrd_patience *patience, lrd_buf *out, lrd_buf *version_out,
+                              lrd_buf *meta_out, larder_error *err) {
   lrd_made_set made = {0};
   void *data = NULL;
   double alpha = given->at[ALPHA].real;
@@ -48,6 +50,7 @@ static larder_err kernel_make(const lrd_params *given, lrd_buf *out, lrd_buf *ve
   double weight = 1;
   weights[0] = factor;
   for (uint64_t k = 1; k < n; k++) {
+    if ((result = lrd_patience_look_at(patience, k)) != LARDER_OK) goto out;
     weight *= 1 - (alpha + 1) / (double)k;
     weights[k] = weight * factor;
   }
@@ -66,4 +69,5 @@ const lrd_maker lrd_recipe_kernel = {
               .kind = LARDER_KIND_ARRAY,
               .params = params,
               .params_count = sizeof params / sizeof params[0]},
+    .bytes = kernel_bytes,
     .make = kernel_make};

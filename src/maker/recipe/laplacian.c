@@ -84,10 +84,13 @@ static void row_add(matrix *m, int32_t begin, int32_t column, double value) {
   m->len++;
 }
 
-static void matrix_fill(matrix *m, const int64_t *size, unsigned dim, uint64_t boundary, double weight) {
+static larder_err matrix_fill(matrix *m, const int64_t *size, unsigned dim, uint64_t boundary, double weight,
+                              const lrd_patience *patience) {
   int64_t rows = size[0] * size[1] * size[2];
   int64_t stride[3] = {size[1] * size[2], size[2], 1};
   for (int64_t row = 0; row < rows; row++) {
+    larder_err const asked = lrd_patience_look_at(patience, (uint64_t)row);
+    if (asked != LARDER_OK) return asked;
     int64_t at[3] = {row / stride[0], row / stride[1] % size[1], row % size[2]};
     int32_t begin = m->len;
     m->indptr[row] = begin;
@@ -104,9 +107,10 @@ static void matrix_fill(matrix *m, const int64_t *size, unsigned dim, uint64_t b
     }
   }
   m->indptr[rows] = m->len;
+  return LARDER_OK;
 }
 
-static larder_err matrix_make(const lrd_params *given, double weight, lrd_made_set *made) {
+static larder_err matrix_make(const lrd_params *given, double weight, const lrd_patience *patience, lrd_made_set *made) {
   const lrd_param_value *n = &given->at[N];
   unsigned dim = (unsigned)given->at[DIM].whole;
   int64_t size[3] = {1, 1, 1};
@@ -132,7 +136,8 @@ static larder_err matrix_make(const lrd_params *given, double weight, lrd_made_s
   if (result == LARDER_OK) result = lrd_made_set_add(made, "data", LRD_MADE_F8, sizeof(double), 1, &entries, &data);
   if (result != LARDER_OK) return result;
   m = (matrix){.data = data, .indices = indices, .indptr = indptr};
-  matrix_fill(&m, size, dim, given->at[BOUNDARY].whole, weight);
+  result = matrix_fill(&m, size, dim, given->at[BOUNDARY].whole, weight, patience);
+  if (result != LARDER_OK) return result;
   ((int64_t *)shape)[0] = ((int64_t *)shape)[1] = (int64_t)rows;
   memcpy(format, "csr", 3);
   lrd_made_set_shorten(made, 0, (uint64_t)m.len);
@@ -161,14 +166,33 @@ static larder_err stencil_make(const lrd_params *given, double weight, lrd_made_
   return LARDER_OK;
 }
 
-static larder_err laplacian_make(const lrd_params *given, lrd_buf *out, lrd_buf *version_out, lrd_buf *meta_out,
-                                 larder_error *err) {
+/* Entries of all rows beside the diagonal, along an axis: each point has two neighbours, but at the edge. */
+static uint64_t neighbours(uint64_t size, bool periodic) {
+  if (size < 3) return size == 2 ? 2 : 0;
+  return periodic ? 2 * size : 2 * (size - 1);
+}
+
+static uint64_t laplacian_bytes(const lrd_params *given) {
+  const lrd_param_value *n = &given->at[N];
+  unsigned const dim = (unsigned)given->at[DIM].whole;
+  uint64_t size[3] = {1, 1, 1}, rows, entries;
+  if (given->at[FORM].whole != MATRIX) return 0;
+  for (unsigned i = 0; i < dim; i++) size[i] = n->sizes[n->axes == 1 ? 0 : i];
+  rows = entries = lrd_made_bytes(1, 3, size); /* at most 10^18 */
+  if (rows > INT32_MAX) return UINT64_MAX;
+  for (unsigned i = 0; i < dim; i++) entries += rows / size[i] * neighbours(size[i], given->at[BOUNDARY].whole == PERIODIC);
+  return entries * (sizeof(double) + sizeof(int32_t)) + rows * sizeof(int32_t);
+}
+
+static larder_err laplacian_make(const lrd_params *given, const lrd_patience *patience, lrd_buf *out, lrd_buf *version_out,
+                                 lrd_buf *meta_out, larder_error *err) {
   lrd_made_set made = {0};
   double h = given->at[SPACING].real;
   double weight = 1 / (h * h);
   (void)version_out;
   (void)meta_out;
-  larder_err result = given->at[FORM].whole == MATRIX ? matrix_make(given, weight, &made) : stencil_make(given, weight, &made);
+  larder_err result =
+      given->at[FORM].whole == MATRIX ? matrix_make(given, weight, patience, &made) : stencil_make(given, weight, &made);
   if (result == LARDER_OK) result = lrd_made_set_write(&made, out, err);
   lrd_made_set_fini(&made);
   return result;
@@ -187,4 +211,5 @@ const lrd_maker lrd_recipe_laplacian = {
               .params = params,
               .params_count = sizeof params / sizeof params[0]},
     .check = laplacian_check,
+    .bytes = laplacian_bytes,
     .make = laplacian_make};

@@ -79,7 +79,7 @@ static double shape_at(uint64_t shape, double r2, double w) {
   }
 }
 
-static void shape_fill(double *field, const uint64_t size[3], const lrd_params *given) {
+static larder_err shape_fill(double *field, const uint64_t size[3], const lrd_params *given, const lrd_patience *patience) {
   double spacing = given->at[SPACING].real;
   size_t p = 0;
   for (uint64_t i = 0; i < size[0]; i++) {
@@ -87,12 +87,15 @@ static void shape_fill(double *field, const uint64_t size[3], const lrd_params *
     for (uint64_t j = 0; j < size[1]; j++) {
       double y = ((double)j - (double)(size[1] - 1) / 2) * spacing;
       for (uint64_t k = 0; k < size[2]; k++) {
+        larder_err const asked = lrd_patience_look_at(patience, p);
+        if (asked != LARDER_OK) return asked;
         double z = ((double)k - (double)(size[2] - 1) / 2) * spacing;
         double r2 = x * x + y * y + z * z;
         field[p++] = given->at[AMPLITUDE].real * shape_at(given->at[SHAPE].whole, r2, given->at[WIDTH].real);
       }
     }
   }
+  return LARDER_OK;
 }
 
 static double uniform(uint64_t seed, uint64_t q) {
@@ -103,18 +106,26 @@ static double uniform(uint64_t seed, uint64_t q) {
   return ((double)(x >> 11) + 0.5) * 0x1p-53;
 }
 
-static larder_err random_fill(double *field, const uint64_t size[3], const lrd_params *given) {
+static larder_err random_fill(double *field, const uint64_t size[3], const lrd_params *given, const lrd_patience *patience) {
   uint64_t seed = given->at[SEED].whole;
   size_t total = size[0] * size[1] * size[2];
   double norm = 1;
-  for (size_t p = 0; p < total; p++) field[p] = sqrt(-2 * log(uniform(seed, 2 * p))) * cos(TWO_PI * uniform(seed, 2 * p + 1));
-  larder_err result = lrd_grid_smooth(field, size, given->at[WIDTH].real / given->at[SPACING].real, LRD_GRID_WRAP, &norm);
+  larder_err result = LARDER_OK;
+  for (size_t p = 0; p < total; p++) {
+    if ((result = lrd_patience_look_at(patience, p)) != LARDER_OK) return result;
+    field[p] = sqrt(-2 * log(uniform(seed, 2 * p))) * cos(TWO_PI * uniform(seed, 2 * p + 1));
+  }
+  result = lrd_grid_smooth(field, size, given->at[WIDTH].real / given->at[SPACING].real, LRD_GRID_WRAP, &norm, patience);
   for (size_t p = 0; p < total && result == LARDER_OK; p++) field[p] *= given->at[AMPLITUDE].real / norm;
   return result;
 }
 
-static larder_err profile_make(const lrd_params *given, lrd_buf *out, lrd_buf *version_out, lrd_buf *meta_out,
-                               larder_error *err) {
+static uint64_t profile_bytes(const lrd_params *given) {
+  return lrd_made_bytes(sizeof(double), given->at[N].axes, given->at[N].sizes);
+}
+
+static larder_err profile_make(const lrd_params *given, const lrd_patience *patience, lrd_buf *out, lrd_buf *version_out,
+                               lrd_buf *meta_out, larder_error *err) {
   lrd_made_set made = {0};
   const lrd_param_value *n = &given->at[N];
   uint64_t size[3] = {1, 1, 1};
@@ -124,11 +135,8 @@ static larder_err profile_make(const lrd_params *given, lrd_buf *out, lrd_buf *v
   memcpy(size, n->sizes, n->axes * sizeof size[0]);
   larder_err result = lrd_made_set_add(&made, NULL, LRD_MADE_F8, sizeof(double), n->axes, n->sizes, &field);
   if (result != LARDER_OK) goto out;
-  if (given->at[SHAPE].whole == RANDOM) {
-    result = random_fill(field, size, given);
-  } else {
-    shape_fill(field, size, given);
-  }
+  result =
+      given->at[SHAPE].whole == RANDOM ? random_fill(field, size, given, patience) : shape_fill(field, size, given, patience);
   if (result == LARDER_OK) result = lrd_made_set_write(&made, out, err);
 out:
   lrd_made_set_fini(&made);
@@ -150,4 +158,5 @@ const lrd_maker lrd_recipe_profile = {
               .params = params,
               .params_count = sizeof params / sizeof params[0]},
     .check = profile_check,
+    .bytes = profile_bytes,
     .make = profile_make};

@@ -218,6 +218,16 @@ static larder_err alone_begin(lrd_recipe_maker *m, const larder_making *making) 
   return gone;
 }
 
+typedef struct asked {
+  const larder_making *making;
+  const lrd_clock *clock;
+} asked;
+
+static larder_err patience_look(void *context) {
+  const asked *w = context;
+  return lrd_making_look(w->making, w->clock);
+}
+
 static larder_err compute(lrd_recipe_maker *m, const larder_making *making, const lrd_params *params, computed *c,
                           larder_error *err) {
   if (m->recipe->alone) {
@@ -226,9 +236,15 @@ static larder_err compute(lrd_recipe_maker *m, const larder_making *making, cons
       return lrd_fail(err, gone, 0, "recipe", "its time was over before another making was done");
     }
   }
-  larder_err result = m->recipe->make(params, &c->value, &c->version, &c->meta, err);
+  const lrd_patience patience = {.look = patience_look, .context = &(asked){making, m->attempts.clock}};
+  larder_err result = m->recipe->make(params, &patience, &c->value, &c->version, &c->meta, err);
   if (m->recipe->alone) {
     lrd_unlock(&m->alone);
+  }
+  if (result == LARDER_EAWAY || result == LARDER_ECANCELLED) {
+    return lrd_fail(err, result, 0, "recipe", "%s",
+                    result == LARDER_EAWAY ? "its time was over before it was computed"
+                                           : "nobody wants it any more; given up computing");
   }
   return result == LARDER_OK ? lrd_buf_terminate(&c->version) : result;
 }
@@ -239,6 +255,9 @@ static larder_err attempt(void *context, const larder_making *making, larder_mad
   lrd_params params;
   computed *c = lrd_alloc_zero(1, sizeof *c);
   larder_err result = c ? lrd_recipe_key_read(m->recipe, making->key, making->key_len, &params, &why) : LARDER_ENOMEM;
+  if (result == LARDER_OK) {
+    result = lrd_maker_fits(m->recipe, &params, m->value_bytes_max, "the maker's max_size", &why);
+  }
   if (result == LARDER_OK) {
     result = compute(m, making, &params, c, &why);
   }

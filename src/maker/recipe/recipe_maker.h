@@ -21,9 +21,10 @@ LARDER_MUST_CHECK larder_err lrd_recipe_maker_new(const lrd_config_maker *config
 void lrd_recipe_maker_free(lrd_recipe_maker *maker);
 
 /*
- * A larder_make; context is the lrd_recipe_maker. Computes in the calling thread, and does not stop before it is done.
- * LARDER_EINVAL: the key is none of the recipe's; LARDER_ETOOBIG: the value is above value_bytes_max; else what the recipe
- * answers.
+ * A larder_make; context is the lrd_recipe_maker. Computes in the calling thread, and stops when nobody wants the value any
+ * more or its deadline has passed; a plan that FFTW has begun is ended first. LARDER_EINVAL: the key is none of the recipe's;
+ * LARDER_ETOOBIG: the value would be above value_bytes_max, told before it is computed; LARDER_EAWAY, LARDER_ECANCELLED; else
+ * what the recipe answers.
  */
 LARDER_MUST_CHECK larder_err lrd_recipe_maker_make(void *context, const larder_making *making, larder_made *made,
                                                    larder_error *err);

@@ -133,8 +133,10 @@ static double zones_at(const zone *zones, size_t count, uint64_t combine, double
   return value;
 }
 
-static larder_err sources_make(const lrd_params *given, lrd_buf *out, lrd_buf *version_out, lrd_buf *meta_out,
-                               larder_error *err) {
+static uint64_t sources_bytes(const lrd_params *given) { return lrd_made_bytes(2 * sizeof(double) + 1, 2, given->at[N].sizes); }
+
+static larder_err sources_make(const lrd_params *given, const lrd_patience *patience, lrd_buf *out, lrd_buf *version_out,
+                               lrd_buf *meta_out, larder_error *err) {
   lrd_made_set made = {0};
   zone zones[ZONES_MAX] = {{0}};
   size_t count = 0;
@@ -152,13 +154,14 @@ static larder_err sources_make(const lrd_params *given, lrd_buf *out, lrd_buf *v
   if (result == LARDER_OK) result = lrd_made_set_add(&made, "coupling", LRD_MADE_F8, sizeof(double), 2, n, &coupling);
   if (result != LARDER_OK) goto out;
   for (size_t p = 0; p < total; p++) {
+    if ((result = lrd_patience_look_at(patience, p)) != LARDER_OK) goto out;
     bool covered = false;
     uint64_t i = p / n[1];
     uint64_t j = p % n[1];
     ((double *)source)[p] = zones_at(zones, count, given->at[COMBINE].whole, (double)i, (double)j, &covered);
     ((uint8_t *)mask)[p] = covered;
   }
-  result = lrd_grid_smooth(source, shape, given->at[SMOOTHING].real, LRD_GRID_REFLECT, NULL);
+  result = lrd_grid_smooth(source, shape, given->at[SMOOTHING].real, LRD_GRID_REFLECT, NULL, patience);
   if (result != LARDER_OK) goto out;
   for (size_t p = 0; p < total; p++)
     ((double *)coupling)[p] = given->at[BASE].real + given->at[GAIN].real * ((double *)source)[p];
@@ -181,4 +184,5 @@ const lrd_maker lrd_recipe_sources = {
               .params = params,
               .params_count = sizeof params / sizeof params[0]},
     .check = sources_check,
+    .bytes = sources_bytes,
     .make = sources_make};

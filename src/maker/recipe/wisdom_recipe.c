@@ -248,9 +248,25 @@ larder_err lrd_wisdom_make(const lrd_params *given, lrd_wisdom_step step, void *
   return result;
 }
 
-static larder_err recipe_make(const lrd_params *given, lrd_buf *out, lrd_buf *version_out, lrd_buf *meta_out,
-                              larder_error *err) {
-  return lrd_wisdom_make(given, NULL, NULL, out, version_out, meta_out, err);
+/* Asked between two plans; one that FFTW has begun can't be interrupted. */
+typedef struct asked {
+  const lrd_patience *patience;
+  larder_err answer;
+} asked;
+
+static bool patience_step(void *context, unsigned done, unsigned total) {
+  asked *w = context;
+  (void)done;
+  (void)total;
+  w->answer = lrd_patience_look(w->patience);
+  return w->answer == LARDER_OK;
+}
+
+static larder_err recipe_make(const lrd_params *given, const lrd_patience *patience, lrd_buf *out, lrd_buf *version_out,
+                              lrd_buf *meta_out, larder_error *err) {
+  asked w = {.patience = patience, .answer = LARDER_OK};
+  larder_err const result = lrd_wisdom_make(given, patience_step, &w, out, version_out, meta_out, err);
+  return result == LARDER_END ? w.answer : result;
 }
 
 const lrd_maker lrd_recipe_wisdom = {

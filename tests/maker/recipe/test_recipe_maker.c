@@ -53,7 +53,7 @@ static void pairs_and_spelling_make_the_same(void **state) {
   lrd_params read;
   lrd_buf direct = {0}, none = {0};
   assert_ok(lrd_maker_params_read(&lrd_recipe_kernel, params, 3, &read, NULL));
-  assert_ok(lrd_recipe_kernel.make(&read, &direct, &none, &none, NULL));
+  assert_ok(lrd_recipe_kernel.make(&read, NULL, &direct, &none, &none, NULL));
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     larder_made made;
     larder_error err = {0};
@@ -103,9 +103,10 @@ static void a_key_that_is_none_is_told(void **state) {
   lrd_recipe_maker_free(maker);
 }
 
-static larder_err make_nothing(const lrd_params *params, lrd_buf *out, lrd_buf *version_out, lrd_buf *meta_out,
-                               larder_error *err) {
+static larder_err make_nothing(const lrd_params *params, const lrd_patience *patience, lrd_buf *out, lrd_buf *version_out,
+                               lrd_buf *meta_out, larder_error *err) {
   (void)params;
+  (void)patience;
   (void)out;
   (void)version_out;
   (void)meta_out;
