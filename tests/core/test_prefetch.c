@@ -444,6 +444,59 @@ static void closing_gives_up_what_is_queued(void **state) {
   assert_int_equal(atomic_load(&f.origin.began), 2);
 }
 
+static void out_of_memory_while_it_is_set_up_leaks_nothing(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, "[memory]", "max_queue: 16", "parallel: 2");
+  for (uint64_t n = 1;; n++) {
+    lrd_prefetch *prefetch = NULL;
+    int64_t const live = support_alloc_live();
+    support_alloc_fail_at(n);
+    larder_err const result = lrd_prefetch_new(f.cache, &prefetch);
+    bool const failed = support_alloc_end() >= n;
+    assert_err(result, failed ? LARDER_ENOMEM : LARDER_OK);
+    assert_true(failed == (prefetch == NULL));
+    lrd_prefetch_free(prefetch);
+    assert_int_equal(support_alloc_live(), live);
+    if (!failed) break;
+    assert_true(n < 100);
+  }
+  shut(&f);
+}
+
+static bool count_seen(void *context, const larder_prefetch_seen *seen) {
+  *(unsigned *)context += seen->state == LARDER_PREFETCH_QUEUED;
+  return true;
+}
+
+/* While one is made and holds the only place, all others stay in the queue and nothing else allocates. */
+static void out_of_memory_costs_one_wish_or_one_look(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, "[memory]", "max_queue: 16", "parallel: 1");
+  atomic_store(&f.origin.held, true);
+  assert_ok(wish(&f, "first", 1));
+  WAIT_FOR(atomic_load(&f.origin.began) == 1);
+  int64_t const live = support_alloc_live();
+  for (uint64_t n = 1;; n++) {
+    unsigned seen = 0;
+    support_alloc_fail_at(n);
+    larder_err const wished = wish(&f, "a", 1);
+    larder_err const looked = larder_prefetch_each(f.cache, count_seen, &seen);
+    bool const failed = support_alloc_end() >= n;
+    assert_true(wished == LARDER_OK || (failed && wished == LARDER_ENOMEM));
+    assert_true(looked == LARDER_OK || (failed && looked == LARDER_ENOMEM));
+    assert_true(failed == (wished != LARDER_OK || looked != LARDER_OK));
+    assert_int_equal(seen, wished == LARDER_OK && looked == LARDER_OK ? 1 : 0);
+    assert_int_equal(larder_prefetch_clear(f.cache, f.ns), wished == LARDER_OK ? 1 : 0);
+    assert_int_equal(support_alloc_live(), live);
+    if (!failed) break;
+    assert_true(n < 100);
+  }
+  atomic_store(&f.origin.held, false);
+  shut(&f);
+}
+
 /* Wishes, readings and clearings from several threads; sums hold at the end. */
 static void *wisher(void *context) {
   fixture *f = context;
@@ -494,6 +547,8 @@ int main(void) {
       cmocka_unit_test_prestate(it_is_wasted_when_it_is_gone_before, alone),
       cmocka_unit_test_prestate(it_is_wasted_when_it_is_gone_before, below),
       cmocka_unit_test(closing_gives_up_what_is_queued),
+      cmocka_unit_test(out_of_memory_while_it_is_set_up_leaks_nothing),
+      cmocka_unit_test(out_of_memory_costs_one_wish_or_one_look),
       cmocka_unit_test_prestate(many_threads_may_wish_and_read, both),
       cmocka_unit_test_prestate(many_threads_may_wish_and_read, alone),
   };

@@ -398,6 +398,60 @@ static void closing_ends_what_is_under_way(void **state) {
   assert_int_equal(atomic_load(&f.origin.calls), 1);
 }
 
+static void out_of_memory_while_it_is_set_up_leaks_nothing(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, "[memory, sqlite]", "every 7d");
+  lrd_refresh_close(f.cache);
+  for (uint64_t n = 1;; n++) {
+    int64_t const live = support_alloc_live();
+    support_alloc_fail_at(n);
+    larder_err const result = lrd_refresh_open(f.cache);
+    bool const failed = support_alloc_end() >= n;
+    assert_err(result, failed ? LARDER_ENOMEM : LARDER_OK);
+    if (!failed) break;
+    assert_null(f.cache->refresher);
+    assert_int_equal(support_alloc_live(), live);
+  }
+  shut(&f);
+}
+
+/* Up to the job's threads: what they need is theirs, and a key that got none is an error of its own. */
+static void out_of_memory_before_it_begins_leaks_nothing(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, "[memory, sqlite]", "every 7d");
+  keep(&f, "a");
+  keep(&f, "b");
+  lrd_clock_moved_advance_ms(&f.clock, 8 * DAYS);
+  larder_refresh_options options = options_of(&f);
+  unsigned refused = 0;
+  for (uint64_t n = 1;; n++) {
+    larder_job *job = NULL;
+    larder_error err = {0};
+    int64_t const live = support_alloc_live();
+    support_alloc_fail_at(n);
+    larder_err const result = larder_refresh_due(f.cache, f.ns, &options, &job, &err);
+    if (result == LARDER_OK) {
+      (void)support_alloc_end();
+      assert_true(larder_job_wait(job, WAIT_MS));
+      larder_job_free(&job);
+      break;
+    }
+    assert_true(support_alloc_end() >= n);
+    assert_err(result, LARDER_ENOMEM);
+    assert_string_equal(err.message[0] ? "told" : "not told", "told");
+    assert_null(job);
+    assert_int_equal(support_alloc_live(), live);
+    refused++;
+    assert_true(n < 1000);
+  }
+  assert_true(refused > 3);
+  assert_int_equal(run(&f, f.ns, &options).due, f.heard[LARDER_REFRESH_FAILED]);
+  assert_int_equal(run(&f, f.ns, &options).due, 0);
+  shut(&f);
+}
+
 int main(void) {
   static char both[] = "[memory, sqlite]", alone[] = "[memory]";
   const struct CMUnitTest tests[] = {
@@ -413,6 +467,8 @@ int main(void) {
       cmocka_unit_test_prestate(it_is_done_behind, both),
       cmocka_unit_test_prestate(it_is_done_behind, alone),
       cmocka_unit_test(one_process_of_the_host_does_it),
+      cmocka_unit_test(out_of_memory_while_it_is_set_up_leaks_nothing),
+      cmocka_unit_test(out_of_memory_before_it_begins_leaks_nothing),
       cmocka_unit_test(failures_are_tried_again_but_not_at_once),
       cmocka_unit_test_prestate(closing_ends_what_is_under_way, both),
       cmocka_unit_test_prestate(closing_ends_what_is_under_way, alone),
