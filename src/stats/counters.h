@@ -62,10 +62,10 @@
   X(PREFETCH_DROPPED, "prefetch_dropped", "wishes", stable, "Of these, those not queued, thrown out or too old.")              \
   X(PREFETCH_MADE, "prefetch_made", "makings", stable, "Makings ahead of time that brought a value.")                          \
   X(PREFETCH_USED, "prefetch_used", "entries", stable, "Of what was made ahead of time, what was read before it was gone.")    \
-  X(PREFETCH_USED_BYTES, "prefetch_used_bytes", "bytes", stable, "Bytes of these values.")                                     \
+  X(PREFETCH_USED_BYTES, "prefetch_used_bytes", "bytes", stable, "Bytes of what was made ahead of time and read.")             \
   X(PREFETCH_WASTED, "prefetch_wasted", "entries", stable,                                                                     \
     "Of what was made ahead of time, what was gone before it was read.")                                                       \
-  X(PREFETCH_WASTED_BYTES, "prefetch_wasted_bytes", "bytes", stable, "Bytes of these values.")
+  X(PREFETCH_WASTED_BYTES, "prefetch_wasted_bytes", "bytes", stable, "Bytes of what was made ahead of time and gone unread.")
 
 /* Gauges move both ways. */
 #define LRD_STATS_GAUGES(X)                                                                                                    \

@@ -428,6 +428,59 @@ static void it_is_wasted_when_it_is_gone_before(void **state) {
   shut(&f);
 }
 
+/* The line of a command's answer that holds this; NULL: the command is not there. Borrowed until the next call. */
+static const char *told_by(const char *command, const char *part) {
+  static char line[400];
+  FILE *out = popen(command, "r");
+  assert_non_null(out);
+  bool found = false;
+  while (!found && fgets(line, sizeof line, out)) found = strstr(line, part) != NULL;
+  while (fgetc(out) != EOF) {
+  }
+  (void)pclose(out);
+  return found ? line : NULL;
+}
+
+/* In JSON, for Prometheus, and by the command line, which reads a program while it runs. */
+static void what_became_of_it_is_shown(void **state) {
+  fixture f;
+  larder_value value = {0};
+  larder_stats *stats = NULL;
+  char *json = NULL, *prometheus = NULL;
+  size_t len = 0;
+  (void)state;
+  open_with(&f, "[memory, sqlite]", "", "parallel: 4");
+  for (unsigned i = 0; i < 3; i++) made_ahead(&f, (const char *[]){"a", "b", "c"}[i]);
+  assert_ok(larder_get(f.ns, "a", 1, NULL, &value));
+  larder_value_release(&value);
+  assert_ok(larder_delete(f.ns, "b", 1));
+  lrd_larder_tick(f.cache);
+  assert_ok(larder_stats_take(f.cache, &stats, NULL));
+  assert_ok(larder_stats_to_json(stats, "n", &json, &len));
+  assert_ok(larder_stats_to_prometheus(stats, &prometheus, &len));
+  assert_non_null(strstr(json, "\"prefetch_asked\": 3,"));
+  assert_non_null(strstr(json, "\"prefetch_made\": 3,"));
+  assert_non_null(strstr(json, "\"prefetch_used\": 1,"));
+  assert_non_null(strstr(json, "\"prefetch_wasted_bytes\": 100,"));
+  assert_non_null(strstr(prometheus, "larder_namespace_prefetch_used_total{namespace=\"n\"} 1\n"));
+  assert_non_null(strstr(prometheus, "larder_namespace_prefetch_wasted_total{namespace=\"n\"} 1\n"));
+  larder_stats_text_free(json);
+  larder_stats_text_free(prometheus);
+  larder_stats_free(&stats);
+  if (getenv("LARDER_CLI")) {
+    char command[600], name[8];
+    unsigned wished, dropped, made, used, wasted;
+    (void)snprintf(command, sizeof command, "'%s' --root '%s' stats n", getenv("LARDER_CLI"), f.root);
+    assert_non_null(told_by(command, "MADE AHEAD"));
+    (void)snprintf(command + strlen(command), sizeof command - strlen(command), " | sed -n '/MADE AHEAD/,$p'");
+    const char *line = told_by(command, "100 B");
+    assert_non_null(line);
+    assert_int_equal(sscanf(line, "%7s %u %u %u %u %u", name, &wished, &dropped, &made, &used, &wasted), 6);
+    assert_true(wished == 3 && dropped == 0 && made == 3 && used == 1 && wasted == 1);
+  }
+  shut(&f);
+}
+
 /* What is watched is bounded, and closing with a queue and something under way ends well. */
 static void closing_gives_up_what_is_queued(void **state) {
   fixture f;
@@ -546,6 +599,7 @@ int main(void) {
       cmocka_unit_test_prestate(it_is_wasted_when_it_is_gone_before, both),
       cmocka_unit_test_prestate(it_is_wasted_when_it_is_gone_before, alone),
       cmocka_unit_test_prestate(it_is_wasted_when_it_is_gone_before, below),
+      cmocka_unit_test(what_became_of_it_is_shown),
       cmocka_unit_test(closing_gives_up_what_is_queued),
       cmocka_unit_test(out_of_memory_while_it_is_set_up_leaks_nothing),
       cmocka_unit_test(out_of_memory_costs_one_wish_or_one_look),
