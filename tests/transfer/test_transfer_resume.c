@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An import goes on where it ended, and only in the file that it was. */
+#include "transfer_rig.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+typedef struct stop_at {
+  uint64_t entries;
+  uint64_t calls;
+} stop_at;
+
+static bool progress_stop(void *context, const larder_transfer_counts *counts) {
+  stop_at *stop = context;
+  stop->calls++;
+  return counts->entries < stop->entries;
+}
+
+static void an_import_goes_on_where_it_was_stopped(void **state) {
+  transfer_rig *f = *state;
+  char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects");
+  larder_transfer_counts counts;
+  size_t len;
+  stop_at stop = {.entries = 1000};
+  transfer_lines_write(path, 3000);
+  larder_import_options how = {.ns = "n", .rejects = rejects, .progress = progress_stop, .context = &stop};
+  assert_err(transfer_import(f->cache, path, &how, &counts), LARDER_ECANCELLED);
+  assert_true(counts.entries >= 1000 && counts.entries < 3000);
+  transfer_expect(f->ns, "k999", "999");
+  transfer_expect(f->ns, "k2999", NULL);
+  uint64_t until = counts.entries;
+  how.progress = NULL;
+  how.resume = true;
+  assert_ok(transfer_import(f->cache, path, &how, &counts));
+  assert_int_equal(counts.resumed, until);
+  assert_int_equal(counts.entries, 3000);
+  assert_int_equal(counts.done, 2999);
+  assert_int_equal(counts.skipped, 0);
+  assert_int_equal(counts.failed, 1);
+  transfer_expect(f->ns, "k2999", "2999");
+  char *kept = support_file_read(rejects, &len);
+  assert_string_equal(kept, "{\"key\":7}\n");
+  free(kept);
+  /* Nothing to go on with: from the front, all of it known. */
+  assert_ok(transfer_import(f->cache, path, &how, &counts));
+  assert_int_equal(counts.resumed, 0);
+  assert_int_equal(counts.skipped, 2999);
+  free(path);
+  free(rejects);
+}
+
+/* The rejects that were written before the stop have been seen to since: the file is gone, or shorter. */
+static void rejects_that_were_mended_are_left_alone(void **state) {
+  transfer_rig *f = *state;
+  char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects");
+  static const char *const mended[] = {NULL, "{}\n"};
+  for (size_t i = 0; i < 2; i++) {
+    stop_at stop = {.entries = 1000};
+    size_t len;
+    char wanted[64];
+    transfer_lines_write(path, 3000);
+    FILE *out = fopen(path, "a");
+    assert_non_null(out);
+    fputs("{\"key\":8}\n", out);
+    fclose(out);
+    larder_import_options how = {.ns = "n", .rejects = rejects, .progress = progress_stop, .context = &stop};
+    assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_ECANCELLED);
+    if (mended[i])
+      support_file_write(rejects, mended[i], strlen(mended[i]));
+    else
+      assert_int_equal(unlink(rejects), 0);
+    how.progress = NULL;
+    how.resume = true;
+    assert_ok(transfer_import(f->cache, path, &how, NULL));
+    snprintf(wanted, sizeof wanted, "%s{\"key\":8}\n", mended[i] ? mended[i] : "");
+    char *kept = support_file_read(rejects, &len);
+    assert_string_equal(kept, wanted);
+    free(kept);
+  }
+  free(path);
+  free(rejects);
+}
+
+/* A checkpoint says that they are there. */
+static void rejects_are_synced_before_a_checkpoint(void **state) {
+  transfer_rig *f = *state;
+  char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects");
+  larder_transfer_counts counts;
+  stop_at stop = {.entries = 1000};
+  transfer_lines_write(path, 3000);
+  larder_import_options how = {.ns = "n", .rejects = rejects, .progress = progress_stop, .context = &stop};
+  support_fs_fail_at(LRD_FS_SYNC, 1, EIO);
+  support_fs_only_path("rejects");
+  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EIO);
+  assert_int_equal(support_fs_end(), 1);
+  how.progress = NULL;
+  how.resume = true;
+  assert_ok(transfer_import(f->cache, path, &how, &counts));
+  assert_int_equal(counts.resumed, 0);
+  assert_int_equal(counts.failed, 1);
+  free(path);
+  free(rejects);
+}
+
+static void another_file_under_the_same_name_is_begun_anew(void **state) {
+  transfer_rig *f = *state;
+  char *path = support_path(f->dir, "x.jsonl");
+  larder_transfer_counts counts;
+  stop_at stop = {.entries = 1000};
+  transfer_lines_write(path, 3000);
+  larder_import_options how = {.ns = "n", .progress = progress_stop, .context = &stop};
+  assert_err(transfer_import(f->cache, path, &how, &counts), LARDER_ECANCELLED);
+  transfer_lines_write(path, 2500);
+  how.progress = NULL;
+  how.resume = true;
+  assert_ok(transfer_import(f->cache, path, &how, &counts));
+  assert_int_equal(counts.resumed, 0);
+  assert_int_equal(counts.entries, 2500);
+  free(path);
+}
+
+static void each_format_can_be_gone_on_with(void **state) {
+  transfer_rig *f = *state;
+  char key[16];
+  for (unsigned i = 0; i < 1500; i++) {
+    snprintf(key, sizeof key, "k%u", i);
+    transfer_put_text(f->ns, key, key);
+  }
+  for (size_t i = 0; i < 3; i++) {
+    char name[32];
+    larder_transfer_counts counts;
+    stop_at stop = {.entries = 500};
+    larder_ns *ns = NULL;
+    snprintf(name, sizeof name, "r.%s", transfer_endings[i]);
+    char *path = support_path(f->dir, name), *root = support_path(f->dir, transfer_endings[i]);
+    assert_ok(transfer_export(f, path, false, NULL));
+    larder *cache = transfer_open_at(f, root);
+    larder_import_options how = {.progress = progress_stop, .context = &stop};
+    assert_err(transfer_import(cache, path, &how, &counts), LARDER_ECANCELLED);
+    how.progress = NULL;
+    how.resume = true;
+    assert_ok(transfer_import(cache, path, &how, &counts));
+    assert_int_equal(counts.entries, 1500);
+    assert_int_equal(counts.done, 1500);
+    assert_true(counts.resumed >= 500);
+    assert_true(counts.verified);
+    assert_ok(larder_ns_open(cache, "n", &ns, NULL));
+    transfer_expect(ns, "k1499", "k1499");
+    assert_ok(larder_close(&cache));
+    free(path);
+    free(root);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      CASE(an_import_goes_on_where_it_was_stopped), CASE(rejects_that_were_mended_are_left_alone),
+      CASE(rejects_are_synced_before_a_checkpoint), CASE(another_file_under_the_same_name_is_begun_anew),
+      CASE(each_format_can_be_gone_on_with),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
