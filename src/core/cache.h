@@ -240,6 +240,13 @@ typedef struct lrd_change {
   bool existed;
 } lrd_change;
 
+/* The key was changed, or is about to be: who makes it, here or in another process, is told. */
+void lrd_overtake(const lrd_op *op);
+/* Carries out changes of one namespace; each has its result. At most LRD_BATCH_MAX. */
+larder_err lrd_write_batch(larder_ns *ns, lrd_change *changes, size_t count);
+
+/* --- write_slots.c: slots in a shared tier -------------------------------------------------------------------------------- */
+
 /* Whether a shared tier may be asked: open here and trusted on the host. */
 bool lrd_instance_answers(lrd_instance *instance);
 /*
@@ -249,10 +256,6 @@ bool lrd_instance_answers(lrd_instance *instance);
 bool lrd_instance_clean(lrd_instance *instance, uint64_t slot, bool *cleaned);
 /* Deletes a slot's range. What was queued before that can't be told any more from what is newer than what went. */
 larder_err lrd_instance_forget_slot(lrd_instance *instance, uint64_t slot);
-/* The key was changed, or is about to be: who makes it, here or in another process, is told. */
-void lrd_overtake(const lrd_op *op);
-/* Carries out changes of one namespace; each has its result. At most LRD_BATCH_MAX. */
-larder_err lrd_write_batch(larder_ns *ns, lrd_change *changes, size_t count);
 
 /* --- write_memory.c: without shared tiers -------------------------------------------------------------------------------- */
 

@@ -33,11 +33,13 @@ typedef struct call {
   lrd_wanted wanted;
   kept of;
   int64_t began_ns;
-  larder_err locked; /* it is there and can't be opened, LARDER_EKEY or LARDER_EFORMAT: nobody makes it over that */
-  bool leads;        /* the flight that it waits for */
-  bool waited;       /* for somebody else's making */
-  bool found;        /* somebody has made it since the call began */
-  bool look_again;   /* what a flight brought is kept, or of no use to this call */
+  bool stale_will_do; /* instead of what is being made */
+  int64_t first_ns;   /* how long to wait until that is taken; where there is nothing stale, until it is given up */
+  larder_err locked;  /* it is there and can't be opened, LARDER_EKEY or LARDER_EFORMAT: nobody makes it over that */
+  bool leads;         /* the flight that it waits for */
+  bool waited;        /* for somebody else's making */
+  bool found;         /* somebody has made it since the call began */
+  bool look_again;    /* what a flight brought is kept, or of no use to this call */
   larder_value *out;
   larder_error *err;
 } call;
@@ -275,16 +277,14 @@ static larder_err landed(call *c, lrd_flight *flight) {
 
 static larder_err wait_aboard(call *c, lrd_flight *flight, lrd_boarding how) {
   lrd_pool *pool = ns_of(c)->cache->makers->pool;
-  bool const stale_will_do = in_any_window(c);
   bool const at_once = c->wanted.no_wait && how != LRD_FLIGHT_LEADS;
-  int64_t const soft_ns = stale_will_do && c->wanted.soft_ns < c->wanted.hard_ns ? c->wanted.soft_ns : c->wanted.hard_ns;
   lrd_pool_wait_begin(pool);
-  lrd_flight_end end = lrd_flight_wait(flight, at_once ? 0 : left_ns(c, soft_ns));
+  lrd_flight_end end = lrd_flight_wait(flight, at_once ? 0 : left_ns(c, c->first_ns));
   lrd_pool_wait_end(pool);
-  if (end == LRD_FLIGHT_WAITED && stale_will_do && answer_stale(c)) {
+  if (end == LRD_FLIGHT_WAITED && c->stale_will_do && answer_stale(c)) {
     return LARDER_OK;
   }
-  if (end == LRD_FLIGHT_WAITED && !at_once && soft_ns < c->wanted.hard_ns) { /* what was stale has been deleted */
+  if (end == LRD_FLIGHT_WAITED && !at_once && c->first_ns < c->wanted.hard_ns) { /* what was stale has been deleted */
     lrd_pool_wait_begin(pool);
     end = lrd_flight_wait(flight, left_ns(c, c->wanted.hard_ns));
     lrd_pool_wait_end(pool);
@@ -304,10 +304,7 @@ static larder_err wait_aboard(call *c, lrd_flight *flight, lrd_boarding how) {
  * On the calling thread where nothing could make the call return before it is made, or where it may run nowhere else; also
  * where this thread makes something already: a making that waits for another thread's place might wait for its own.
  */
-static bool leads_here(const call *c) {
-  bool const may_return = c->wanted.hard_ns != INT64_MAX || (c->wanted.soft_ns != INT64_MAX && in_any_window(c));
-  return !c->wanted.lasting || !may_return || lrd_flight_led();
-}
+static bool leads_here(const call *c) { return !c->wanted.lasting || c->first_ns == INT64_MAX || lrd_flight_led(); }
 
 static void lead(const call *c, lrd_flight *flight) {
   lrd_pool *pool = ns_of(c)->cache->makers->pool;
@@ -316,7 +313,7 @@ static void lead(const call *c, lrd_flight *flight) {
     (void)lead_on_pool(flight, &c->wanted);
     return;
   }
-  if (!nested && !lrd_pool_place(pool, ns_of(c), c->wanted.no_wait ? 0 : left_ns(c, c->wanted.patience_ns))) {
+  if (!nested && !lrd_pool_place(pool, ns_of(c), left_ns(c, c->wanted.patience_ns))) {
     lrd_landing const landing = {.result = LARDER_EBUSY, .held_elsewhere = true, .reason = "all places of the maker are taken"};
     (void)lrd_flight_land(flight, &landing, NULL, 0);
     return;
@@ -339,9 +336,9 @@ static larder_err fly(call *c) {
   if (!wanted->make) {
     return answer_miss(c, nobody_makes(c));
   }
-  wanted->patience_ns = wanted->no_wait                                         ? 0
-                        : in_any_window(c) && wanted->soft_ns < wanted->hard_ns ? wanted->soft_ns
-                                                                                : wanted->hard_ns;
+  c->stale_will_do = in_any_window(c);
+  c->first_ns = c->stale_will_do && wanted->soft_ns < wanted->hard_ns ? wanted->soft_ns : wanted->hard_ns;
+  wanted->patience_ns = wanted->no_wait ? 0 : c->first_ns;
   wanted->seen_stamp = c->of.there ? c->of.facts.stamp : 0;
   larder_err result = lrd_flight_board(ns_of(c)->cache->flights, &wanted->op, lrd_wanted_deadline(wanted), &flight, &how);
   if (result != LARDER_OK) {
