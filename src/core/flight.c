@@ -6,62 +6,9 @@
  * A thread that makes something may want something else for it, so that flights wait for flights. Each says for which, under
  * one lock for all: a chain of these that leads back to a flight of the waiting thread is a circle.
  */
-#include "flight.h"
-
 #include "base/bytes.h"
 #include "base/fail.h"
-
-#define CHAINS   64u
-#define FAILURES 8u /* of a chain */
-
-typedef struct failure {
-  uint64_t hash;
-  int64_t until_ns; /* by boot time */
-  larder_err result;
-  char reason[LRD_LEASE_REASON];
-} failure;
-
-typedef struct chain {
-  lrd_mutex mutex;
-  lrd_cond landed; /* a flight has, or one has been let go */
-  lrd_flight *first;
-  lrd_changing *changing;
-  failure failures[FAILURES];
-} chain;
-
-struct lrd_flights {
-  const lrd_clock *clock;
-  lrd_leases *leases; /* NULL: none */
-  chain chains[CHAINS];
-  lrd_mutex waits_mutex;
-  _Atomic size_t under_way;
-  _Atomic size_t kept; /* flights that are not freed */
-};
-
-struct lrd_flight {
-  lrd_flights *of;
-  chain *chain;
-  lrd_flight *next;
-  larder_ns *ns;
-  uint64_t hash;
-  int64_t deadline_ns;
-  unsigned aboard;
-  bool landed;
-  _Atomic bool overtaken;
-  bool storing; /* held: who would change the key waits */
-  bool leased;
-  bool goes_without; /* no lease was to be had: the slot's token tells instead */
-  lrd_lease lease;
-  uint64_t token;
-  lrd_flight *outer;     /* the one that its leader led before */
-  lrd_flight *waits_for; /* under waits_mutex */
-  uint8_t *value;
-  uint8_t *packed; /* what the facts point to */
-  char *reason;
-  lrd_landing landing;
-  size_t key_len;
-  uint8_t key[];
-};
+#include "flight_chain.h"
 
 static _Thread_local lrd_flight *led; /* the innermost */
 
@@ -73,7 +20,7 @@ larder_err lrd_flights_new(const lrd_clock *clock, lrd_leases *leases, lrd_fligh
   flights->clock = clock;
   flights->leases = leases;
   lrd_mutex_init(&flights->waits_mutex);
-  for (size_t i = 0; i < CHAINS; i++) {
+  for (size_t i = 0; i < LRD_CHAINS; i++) {
     lrd_mutex_init(&flights->chains[i].mutex);
     lrd_cond_init(&flights->chains[i].landed);
   }
@@ -86,7 +33,7 @@ void lrd_flights_free(lrd_flights *flights) {
     return;
   }
   LRD_ASSERT(atomic_load(&flights->under_way) == 0);
-  for (size_t i = 0; i < CHAINS; i++) {
+  for (size_t i = 0; i < LRD_CHAINS; i++) {
     lrd_cond_fini(&flights->chains[i].landed);
     lrd_mutex_fini(&flights->chains[i].mutex);
   }
@@ -100,21 +47,9 @@ void lrd_flights_abandon(lrd_flights *flights) {
   lrd_dealloc(flights); /* its locks may be held by threads that the child does not have */
 }
 
-static chain *chain_of(lrd_flights *flights, uint64_t hash) { return &flights->chains[hash % CHAINS]; }
-
 /* --- boarding ------------------------------------------------------------------------------------------------------------ */
 
-/* Under the chain's lock. */
-static lrd_flight *find(const chain *of, const lrd_op *op) {
-  lrd_flight *at = of->first;
-  while (at && !(at->hash == op->hash && at->ns == op->ns && at->key_len == op->key_len &&
-                 memcmp(at->key, op->key, op->key_len) == 0)) {
-    at = at->next;
-  }
-  return at;
-}
-
-static lrd_flight *flight_new(lrd_flights *flights, chain *of, const lrd_op *op, int64_t deadline_ns) {
+static lrd_flight *flight_new(lrd_flights *flights, lrd_chain *of, const lrd_op *op, int64_t deadline_ns) {
   lrd_flight *flight = lrd_alloc(sizeof *flight + op->key_len);
   if (flight) {
     *flight = (lrd_flight){.of = flights,
@@ -126,6 +61,7 @@ static lrd_flight *flight_new(lrd_flights *flights, chain *of, const lrd_op *op,
                            .key_len = op->key_len};
     memcpy(flight->key, op->key, op->key_len);
     of->first = flight;
+    atomic_fetch_add(&of->word, 1);
     atomic_fetch_add(&flights->under_way, 1);
     atomic_fetch_add(&flights->kept, 1);
   }
@@ -156,9 +92,9 @@ static bool overdue(const lrd_flight *flight) {
 
 /* Of several that count equally long any may go. Under the chain's lock. */
 static void failure_note(lrd_flight *flight, const lrd_landing *landing, int64_t until_ns) {
-  failure *best = NULL;
-  for (size_t i = 0; i < FAILURES; i++) {
-    failure *at = &flight->chain->failures[i];
+  lrd_failure *best = NULL;
+  for (size_t i = 0; i < LRD_CHAIN_FAILURES; i++) {
+    lrd_failure *at = &flight->chain->failures[i];
     if (at->until_ns != 0 && at->hash == flight->hash) {
       best = at;
       break;
@@ -167,14 +103,14 @@ static void failure_note(lrd_flight *flight, const lrd_landing *landing, int64_t
       best = at;
     }
   }
-  *best = (failure){.hash = flight->hash, .until_ns = until_ns, .result = landing->result};
+  *best = (lrd_failure){.hash = flight->hash, .until_ns = until_ns, .result = landing->result};
   memcpy(best->reason, landing->reason, strnlen(landing->reason, sizeof best->reason - 1));
 }
 
 /* It could be made after all. Under the chain's lock. */
 static void failure_forget(const lrd_flight *flight) {
-  for (size_t i = 0; i < FAILURES; i++) {
-    failure *at = &flight->chain->failures[i];
+  for (size_t i = 0; i < LRD_CHAIN_FAILURES; i++) {
+    lrd_failure *at = &flight->chain->failures[i];
     if (at->hash == flight->hash) {
       at->until_ns = 0;
     }
@@ -206,6 +142,7 @@ static ending land(lrd_flight *flight, int64_t failed_until_ns) {
   }
   *at = flight->next;
   flight->landed = true;
+  atomic_fetch_sub(&flight->chain->word, 1);
   atomic_fetch_sub(&flight->of->under_way, 1);
   pthread_cond_broadcast(&flight->chain->landed);
   return end;
@@ -233,10 +170,10 @@ static ending cut(lrd_flight *flight) {
 
 larder_err lrd_flight_board(lrd_flights *flights, const lrd_op *op, int64_t deadline_ns, lrd_flight **out,
                             lrd_boarding *how_out) {
-  chain *of = chain_of(flights, op->hash);
+  lrd_chain *of = lrd_chain_of(flights, op->hash);
   ending end = {0};
   lrd_lock(&of->mutex);
-  lrd_flight *flight = find(of, op);
+  lrd_flight *flight = lrd_chain_find(of, op);
   if (flight && overdue(flight)) {
     end = cut(flight);
     flight = NULL;
@@ -261,9 +198,9 @@ lrd_flight *lrd_flight_find(lrd_flights *flights, const lrd_op *op) {
   if (atomic_load(&flights->under_way) == 0) {
     return NULL;
   }
-  chain *of = chain_of(flights, op->hash);
+  lrd_chain *of = lrd_chain_of(flights, op->hash);
   lrd_lock(&of->mutex);
-  lrd_flight *flight = find(of, op);
+  lrd_flight *flight = lrd_chain_find(of, op);
   if (flight) {
     flight->aboard++;
   }
@@ -278,7 +215,7 @@ void lrd_flight_again(lrd_flight *flight) {
 }
 
 void lrd_flight_leave(lrd_flight *flight) {
-  chain *of = flight->chain;
+  lrd_chain *of = flight->chain;
   lrd_lock(&of->mutex);
   bool const last = --flight->aboard == 0;
   LRD_ASSERT(!last || flight->landed); /* the leader lands before it leaves */
@@ -356,7 +293,7 @@ static int64_t left_of(int64_t ns, int64_t began_ns, int64_t now_ns) {
 }
 
 lrd_flight_end lrd_flight_wait(lrd_flight *flight, int64_t ns) {
-  chain *of = flight->chain;
+  lrd_chain *of = flight->chain;
   const lrd_clock *clock = flight->of->clock;
   int64_t const began_ns = lrd_mono_ns(clock);
   ending end = {0};
@@ -453,100 +390,10 @@ bool lrd_flight_land(lrd_flight *flight, const lrd_landing *landing, uint8_t *va
   return true;
 }
 
-static bool same_key(const lrd_op *op, const lrd_flight *flight) {
-  return op->hash == flight->hash && op->ns == flight->ns && op->key_len == flight->key_len &&
-         memcmp(op->key, flight->key, op->key_len) == 0;
-}
-
-bool lrd_flight_hold(lrd_flight *flight) {
-  chain *of = flight->chain;
-  lrd_lock(&of->mutex);
-  const lrd_changing *changing = of->changing;
-  while (changing && !same_key(changing->op, flight)) {
-    changing = changing->next;
-  }
-  flight->storing = !changing && !atomic_load(&flight->overtaken) && !flight->landed;
-  bool const held = flight->storing;
-  lrd_unlock(&of->mutex);
-  return held;
-}
-
-void lrd_flight_let_go(lrd_flight *flight) {
-  lrd_lock(&flight->chain->mutex);
-  LRD_ASSERT(flight->storing);
-  flight->storing = false;
-  pthread_cond_broadcast(&flight->chain->landed);
-  lrd_unlock(&flight->chain->mutex);
-}
-
 /* --- others -------------------------------------------------------------------------------------------------------------- */
 
-void lrd_flights_overtake(lrd_flights *flights, const lrd_op *op) {
-  if (atomic_load_explicit(&flights->under_way, memory_order_acquire) == 0) {
-    return;
-  }
-  chain *of = chain_of(flights, op->hash);
-  lrd_lock(&of->mutex);
-  lrd_flight *flight = find(of, op);
-  if (flight) {
-    atomic_store(&flight->overtaken, true);
-  }
-  lrd_unlock(&of->mutex);
-}
-
-/* Marks the key's flight, once it is not being stored. Under the chain's lock. */
-static void overtake_when_stored(chain *of, const lrd_op *op) {
-  lrd_flight *flight = find(of, op);
-  while (flight && flight->storing) {
-    (void)pthread_cond_wait(&of->landed, &of->mutex);
-    flight = find(of, op);
-  }
-  if (flight) {
-    atomic_store(&flight->overtaken, true);
-  }
-}
-
-void lrd_flights_change_begin(lrd_flights *flights, const lrd_op *op, lrd_changing *changing) {
-  chain *of = chain_of(flights, op->hash);
-  lrd_lock(&of->mutex);
-  overtake_when_stored(of, op);
-  *changing = (lrd_changing){of->changing, op};
-  of->changing = changing;
-  lrd_unlock(&of->mutex);
-}
-
-void lrd_flights_change_end(lrd_flights *flights, lrd_changing *changing) {
-  chain *of = chain_of(flights, changing->op->hash);
-  lrd_lock(&of->mutex);
-  lrd_flight *flight = find(of, changing->op);
-  if (flight) {
-    atomic_store(&flight->overtaken, true);
-  }
-  lrd_changing **at = &of->changing;
-  while (*at != changing) {
-    at = &(*at)->next;
-  }
-  *at = changing->next;
-  lrd_unlock(&of->mutex);
-}
-
-void lrd_flights_overtake_all(lrd_flights *flights, const larder_ns *ns) {
-  if (atomic_load_explicit(&flights->under_way, memory_order_acquire) == 0) {
-    return;
-  }
-  for (size_t i = 0; i < CHAINS; i++) {
-    lrd_lock(&flights->chains[i].mutex);
-    for (lrd_flight *at = flights->chains[i].first; at; at = at->next) {
-      if (at->ns == ns) {
-        atomic_store(&at->overtaken, true);
-      }
-    }
-    lrd_unlock(&flights->chains[i].mutex);
-  }
-}
-
 /* One of the chain that is past its deadline; false when there is none. */
-static bool chain_cut_one(lrd_flights *flights, chain *of) {
+static bool chain_cut_one(lrd_flights *flights, lrd_chain *of) {
   ending end = {0};
   lrd_lock(&of->mutex);
   lrd_flight *at = of->first;
@@ -567,7 +414,7 @@ unsigned lrd_flights_cut(lrd_flights *flights) {
   if (atomic_load_explicit(&flights->under_way, memory_order_acquire) == 0) {
     return 0;
   }
-  for (size_t i = 0; i < CHAINS; i++) {
+  for (size_t i = 0; i < LRD_CHAINS; i++) {
     while (chain_cut_one(flights, &flights->chains[i])) {
       done++;
     }
@@ -576,11 +423,11 @@ unsigned lrd_flights_cut(lrd_flights *flights) {
 }
 
 larder_err lrd_flights_failure(lrd_flights *flights, const lrd_op *op, char *reason, int64_t *until_ns_out) {
-  chain *of = chain_of(flights, op->hash);
+  lrd_chain *of = lrd_chain_of(flights, op->hash);
   larder_err result = LARDER_OK;
   lrd_lock(&of->mutex);
-  for (size_t i = 0; i < FAILURES && result == LARDER_OK; i++) {
-    const failure *at = &of->failures[i];
+  for (size_t i = 0; i < LRD_CHAIN_FAILURES && result == LARDER_OK; i++) {
+    const lrd_failure *at = &of->failures[i];
     if (at->hash == op->hash && at->until_ns != 0 && at->until_ns > lrd_boot_ns(flights->clock)) {
       result = at->result;
       *until_ns_out = at->until_ns;

@@ -98,10 +98,12 @@ void lrd_flight_let_go(lrd_flight *flight);
 
 /* The key was changed, or is about to be. A load where nothing is under way. */
 void lrd_flights_overtake(lrd_flights *flights, const lrd_op *op);
-/* A change of a key of a memory-only namespace under way: between these none of its makings is stored. */
+/* A change of a key of a memory-only namespace under way: between these none of its makings is stored. No lock is taken where
+ * nothing is under way. */
 typedef struct lrd_changing {
   struct lrd_changing *next;
   const lrd_op *op;
+  bool quick; /* nothing flew when it began: it is only counted */
 } lrd_changing;
 void lrd_flights_change_begin(lrd_flights *flights, const lrd_op *op, lrd_changing *changing);
 void lrd_flights_change_end(lrd_flights *flights, lrd_changing *changing);
