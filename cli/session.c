@@ -2,8 +2,8 @@
 #include "session.h"
 
 #include "cli_units.h"
-#include "nearest.h"
 #include <errno.h>
+#include <larder/nearest.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,24 +203,24 @@ cli_exit cli_lasting(const cli_call *call, larder_ns *ns) {
 }
 
 typedef struct known {
-  cli_nearest nearest;
+  larder_nearest nearest;
   bool found;
 } known;
 
 static bool known_visit(void *context, const char *name) {
   known *k = context;
-  if (strcmp(name, k->nearest.wrong) == 0) k->found = true;
-  cli_nearest_offer(&k->nearest, name);
+  if (strcmp(name, k->nearest.wanted) == 0) k->found = true;
+  larder_nearest_offer(&k->nearest, name);
   return !k->found;
 }
 
 cli_exit cli_ns_known(const cli_call *call, larder *cache, const char *name, larder_ns **out) {
-  known k = {.nearest = {.wrong = name}};
+  known k = {.nearest = {.wanted = name}};
   larder_err result = larder_ns_each(cache, known_visit, &k);
   if (result < 0) return cli_refuse_result(call, result, NULL, "cannot list the namespaces");
   if (k.found) return cli_ns(call, cache, name, out);
   char hint[480];
-  const char *best = cli_nearest_best(&k.nearest);
+  const char *best = larder_nearest_best(&k.nearest);
   if (best != NULL) {
     snprintf(hint, sizeof hint, "did you mean %s? `larder ls` lists them", best);
   } else {

@@ -431,18 +431,6 @@ static void mistakes_beyond_a_hundred_are_counted_only(void **state) {
   free(text);
 }
 
-static void distances_count_changes(void **state) {
-  (void)state;
-  assert_int_equal(lrd_edit_distance("memory", "memory", 3), 0);
-  assert_int_equal(lrd_edit_distance("memory", "MEMORY", 3), 0);
-  assert_int_equal(lrd_edit_distance("memroy", "memory", 3), 1);
-  assert_int_equal(lrd_edit_distance("mmory", "memory", 3), 1);
-  assert_int_equal(lrd_edit_distance("memoryy", "memory", 3), 1);
-  assert_int_equal(lrd_edit_distance("mamory", "memory", 3), 1);
-  assert_int_equal(lrd_edit_distance("", "memory", 9), 6);
-  assert_int_equal(lrd_edit_distance("sqlite", "memory", 3), 4);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_mistake_is_told_word_for_word),
@@ -454,7 +442,6 @@ int main(void) {
       cmocka_unit_test(many_values_are_refused),
       cmocka_unit_test(many_keys_are_refused),
       cmocka_unit_test(mistakes_beyond_a_hundred_are_counted_only),
-      cmocka_unit_test(distances_count_changes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
