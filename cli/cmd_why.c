@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli_table.h"
 #include "commands.h"
+#include "entry_call.h"
 #include "preview.h"
-#include "session.h"
 
 #include <inttypes.h>
 #include <larder/redact.h>
@@ -11,20 +11,17 @@
 #include <string.h>
 
 typedef struct why_args {
-  const char *ns;
-  const char *key;
+  cli_entry_args entry;
   uint64_t limit;
-  bool hex;
 } why_args;
 
-#define AT(field) offsetof(why_args, field)
+#define AT(field)    offsetof(why_args, field)
+#define ENTRY(field) offsetof(why_args, entry.field)
 
-static const cli_option options[] = {{"limit", 'n', CLI_COUNT, AT(limit), "N", NULL, "10", "at most N of the last events"},
-                                     {"key-hex", 0, CLI_FLAG, AT(hex), NULL, NULL, NULL, "KEY is given in hexadecimal"},
-                                     {0}};
+static const cli_option options[] = {
+    {"limit", 'n', CLI_COUNT, AT(limit), "N", NULL, "10", "at most N of the last events"}, CLI_ENTRY_OPTIONS(ENTRY), {0}};
 
-static const cli_operand operands[] = {
-    {"NS", CLI_TEXT, AT(ns), false, NULL, "the namespace"}, {"KEY", CLI_TEXT, AT(key), false, NULL, "the key"}, {0}};
+static const cli_operand operands[] = {CLI_ENTRY_OPERANDS(ENTRY), {0}};
 
 static const cli_example examples[] = {
     {"larder why bls_ces payrolls:2026-10", "where it is, how fresh, who makes it, and what happened to it lately"},
@@ -185,12 +182,12 @@ static void making_json(const larder *cache, cli_json *json, const larder_why *w
   cli_json_object_end(json);
 }
 
-static void why_json(const larder *cache, const why_args *args, const cli_key *key, const larder_why *why) {
+static void why_json(const cli_entry *entry, const larder_why *why, uint64_t limit) {
+  const larder *cache = entry->cache;
   cli_json json;
   cli_json_init(&json, stdout);
   cli_json_object(&json, NULL);
-  cli_json_text(&json, "ns", args->ns);
-  cli_json_bytes(&json, "key", "key_encoding", key->data, key->len);
+  cli_entry_json(&json, entry);
   cli_json_text(&json, "state", state_name(why->state));
   cli_json_text(&json, "why", larder_why_sentence(why));
   cli_json_array(&json, "tiers");
@@ -207,7 +204,7 @@ static void why_json(const larder *cache, const why_args *args, const cli_key *k
   }
   making_json(cache, &json, why);
   cli_json_array(&json, "events");
-  for (size_t i = 0; i < why->events_len && i < args->limit; i++) {
+  for (size_t i = 0; i < why->events_len && i < limit; i++) {
     const larder_why_event *event = &why->events[i];
     cli_json_object(&json, NULL);
     cli_json_int(&json, "at_ms", event->wall_ms);
@@ -224,18 +221,19 @@ static void why_json(const larder *cache, const why_args *args, const cli_key *k
 
 /* --- the command ---------------------------------------------------------------------------------------------------- */
 
-static cli_exit why_show(const cli_call *call, const why_args *args, const larder *cache, larder_ns *ns, const cli_key *key) {
+static cli_exit why_show(const cli_call *call, const cli_entry *entry, const void *given) {
+  const why_args *args = given;
   larder_why *why = calloc(1, sizeof *why);
   if (why == NULL) return cli_refuse_result(call, LARDER_ENOMEM, NULL, "cannot look at the key");
   why->size = sizeof *why;
-  larder_err const result = larder_why_look(ns, key->data, key->len, why);
+  larder_err const result = larder_why_look(entry->ns, entry->key.data, entry->key.len, why);
   cli_exit code = CLI_DONE;
   if (result < 0) {
     code = cli_refuse_result(call, result, NULL, "cannot look at the key");
   } else if (call->globals->json) {
-    why_json(cache, args, key, why);
+    why_json(entry, why, args->limit);
   } else {
-    why_print(cache, why, args->limit);
+    why_print(entry->cache, why, args->limit);
   }
   if (result == LARDER_OK && (why->state == LARDER_WHY_NOTHING || why->state == LARDER_WHY_ABSENT)) code = CLI_NOT_FOUND;
   free(why);
@@ -244,14 +242,7 @@ static cli_exit why_show(const cli_call *call, const why_args *args, const larde
 
 static cli_exit run(const cli_call *call, void *given) {
   const why_args *args = given;
-  cli_key key;
-  larder *cache = NULL;
-  larder_ns *ns = NULL;
-  cli_exit code = cli_key_read(call, args->key, args->hex, &key);
-  if (code == CLI_DONE) code = cli_open(call, CLI_LOOKS, &cache);
-  if (code == CLI_DONE) code = cli_ns_known(call, cache, args->ns, &ns);
-  if (code == CLI_DONE) code = why_show(call, args, cache, ns, &key);
-  return cli_close(call, &cache, code);
+  return cli_on_entry(call, &args->entry, CLI_LOOKS, why_show, args);
 }
 
 const cli_command cli_command_why = {.name = "why",

@@ -214,11 +214,19 @@ static bool known_visit(void *context, const char *name) {
   return !k->found;
 }
 
+/* Of a tier that does not answer nobody can say which namespaces it has. */
+static bool silent_visit(void *context, const larder_tier_state *tier) {
+  if (strcmp(tier->state, "closed") != 0 || !tier->usage_known) *(bool *)context = true;
+  return true;
+}
+
 cli_exit cli_ns_known(const cli_call *call, larder *cache, const char *name, larder_ns **out) {
   known k = {.nearest = {.wanted = name}};
+  bool silent = false;
   larder_err result = larder_ns_each(cache, known_visit, &k);
+  if (result == LARDER_OK && !k.found) result = larder_tiers(cache, NULL, silent_visit, &silent);
   if (result < 0) return cli_refuse_result(call, result, NULL, "cannot list the namespaces");
-  if (k.found) return cli_ns(call, cache, name, out);
+  if (k.found || silent) return cli_ns(call, cache, name, out);
   char hint[480];
   const char *best = larder_nearest_best(&k.nearest);
   if (best != NULL) {

@@ -40,7 +40,10 @@ cli_exit cli_ns(const cli_call *call, larder *cache, const char *name, larder_ns
 unsigned cli_lasting_tiers(const larder_ns *ns);
 /* Refuses a namespace without a tier that outlives this process: it would keep nothing. */
 cli_exit cli_lasting(const cli_call *call, larder_ns *ns);
-/* A namespace that must be there: configured or with entries; the nearest name is offered where it is not. */
+/*
+ * A namespace that must be there: configured, or known to a tier. Else the nearest name is told and it is CLI_NOT_FOUND. Every
+ * command that makes no namespace asks by this, so that a slip neither looks like an empty one nor leaves one behind.
+ */
 cli_exit cli_ns_known(const cli_call *call, larder *cache, const char *name, larder_ns **out);
 
 /* A key as it was typed, to bytes. */
