@@ -122,7 +122,7 @@ static cli_exit uses_of_ns(const cli_call *call, larder *cache, larder_ns *ns, v
   purge *p = context;
   larder_match match = p->match;
   (void)cache;
-  match.stale_too = true;
+  match.stale_too = match.absent_too = true;
   for (size_t i = 0; i < p->patterns_len; i++) {
     const char *glob = cli_buf_str(&p->patterns[i]);
     match.glob = glob[0] != '\0' ? glob : NULL;
@@ -159,7 +159,7 @@ static larder_err one_pattern(purge *p, larder_ns *ns, const char *glob, larder_
   match.glob = glob[0] != '\0' ? glob : NULL;
   if (!p->args->confirm) {
     p->counted = (larder_bulk){0};
-    match.stale_too = true;
+    match.stale_too = match.absent_too = true; /* as a purge takes them */
     larder_err result = larder_list(ns, &match, false, 0, NULL, counted_visit, p);
     *out = p->counted;
     return result == LARDER_END ? LARDER_OK : result;

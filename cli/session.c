@@ -293,7 +293,7 @@ cli_exit cli_each_ns(const cli_call *call, larder *cache, const char *only,
   return code;
 }
 
-static const char *const kind_names[] = {"bytes", "text", "json", "array", "model", "wisdom"};
+static const char *const kind_names[] = {"bytes", "text", "json", "array", "model", "wisdom", "absent"};
 
 const char *cli_kind_name(larder_kind kind) {
   return (size_t)kind < sizeof kind_names / sizeof kind_names[0] ? kind_names[kind] : "unknown";

@@ -120,6 +120,19 @@ class Validate(CliCase):
         self.assertGreaterEqual(document["examined"], 1)
         self.assertEqual(self.expect(DONE, "validate", "--quiet", "demo").out, "")
 
+    def test_only_values_are_counted_as_entries(self):
+        self.write("larder.yaml", b"cache: {namespaces: {none: {maker: {command: [/bin/sh, -c, 'exit 3'], absent_exit: 3}, "
+                   b"negative_ttl: 1h}}}\n")
+        self.put("demo", "k", "v")
+        self.put("demo", "gone", "v")
+        self.expect(DONE, "del", "demo", "gone")
+        self.expect(NOT_FOUND, "get", "none", "nothing", "--make")
+        self.expect(DONE, "health", "demo", "k", "ok")
+        self.assertRegex(self.expect(DONE, "validate").out, r"^sound: 1 entry and \d+ other records verified, nothing damaged\n$")
+        document = self.document("validate")
+        self.assertEqual((document["entries"], document["absences"]), (1, 1))
+        self.assertGreaterEqual(document["examined"], 4)
+
     def damage_a_blob(self):
         """Large values lie in files of their own beside the database; one of them gets a wrong byte."""
         self.put("demo", "large", os.urandom(500000))

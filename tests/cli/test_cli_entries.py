@@ -304,6 +304,25 @@ class Ls(CliCase):
             self.assertEqual(ran.out, "")
         self.assertEqual([n["ns"] for n in self.document("ls")["namespaces"]], ["alpha", "beta"])
 
+    def test_what_is_known_to_be_absent_is_listed_only_with_all(self):
+        self.write("larder.yaml", b"cache: {namespaces: {none: {maker: {command: [/bin/sh, -c, 'exit 3'], absent_exit: 3}, "
+                   b"negative_ttl: 1h}}}\n")
+        self.expect(NOT_FOUND, "get", "none", "nothing", "--make")
+        self.put("none", "k", "v")
+        self.put("none", "old", "v", "--ttl", "1ms")
+        time.sleep(0.01)
+        self.assertEqual(self.lines("none"), ["k"])
+        self.assertEqual(self.lines("none", "--stale")[:1], ["k"])
+        self.assertNotIn("nothing", self.lines("none", "--stale"))
+        self.assertIn("nothing", self.lines("none", "--all"))
+        document = self.document("ls", "none", "--all", "--prefix", "n")
+        self.assertIsNone(fits(shapes()["ls-ns"], document))
+        self.assertEqual([(e["key"], e["kind"], e["bytes"]) for e in document["entries"]], [("nothing", "absent", 0)])
+        self.assertRegex(self.expect(DONE, "ls", "none", "-a", "-l").out, r"(?m)^ *0 B +absent ")
+        self.assertIn("would remove 2 entries", self.expect(USAGE, "purge", "--ns", "none", "--key", "[nk]*").out)
+        self.assertIn("removed 2 entries", self.expect(DONE, "purge", "--ns", "none", "--key", "[nk]*", "--confirm").out)
+        self.expect(USAGE, "ls", "--all")
+
     def test_many_entries_are_all_listed(self):
         writer = subprocess.Popen([LARDER, "--root", self.root, "--config", self.config_file, "tour-writer", "many"],
                                   stdout=subprocess.PIPE, env=environment())
