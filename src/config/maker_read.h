@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A policy's section `maker`: what is more than a value for each key. Which recipes and callbacks there are, and whether a
- * template's places are right, is not known here. */
+/* A policy's section `maker`: what is more than a value for each key. Which callbacks there are is not known here. */
 #ifndef LRD_CONFIG_MAKER_READ_H
 #define LRD_CONFIG_MAKER_READ_H
 
@@ -12,6 +11,8 @@ void lrd_maker_clear(lrd_settings_maker *maker);
 void lrd_argv_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_node *list, void *section, const lrd_trail *trail);
 /* Whether a pair of `headers` or `environment` may have this name; *expected says what it may be. */
 bool lrd_maker_pair_valid(const lrd_option *row, const char *name, const char **expected);
+/* Told where there is no recipe of that name. */
+void lrd_recipe_name_check(lrd_reader *reader, const char *name, lrd_place place, const lrd_trail *trail);
 /* When all keys have been read: exactly one of those that say how, no key of another, and defaults that depend on it. */
 void lrd_maker_check(lrd_reader *reader, const lrd_yaml_node *map, lrd_settings_maker *maker, const lrd_trail *trail);
 
