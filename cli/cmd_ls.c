@@ -95,7 +95,8 @@ static cli_exit ls_namespaces(const cli_call *call, larder *cache) {
   cli_json_object(&o.json, NULL);
   cli_json_text(&o.json, "root", larder_root(cache));
   cli_json_array(&o.json, "namespaces");
-  cli_exit code = cli_each_ns(call, cache, NULL, overview_ns, &o);
+  cli_unopened unopened = {0};
+  cli_exit code = cli_each_ns(call, cache, NULL, &unopened, overview_ns, &o);
   cli_json_array_end(&o.json);
   cli_json_object_end(&o.json);
   if (code == CLI_DONE && call->globals->json) {
@@ -106,7 +107,7 @@ static cli_exit ls_namespaces(const cli_call *call, larder *cache) {
   }
   cli_buf_fini(&o.json.text);
   cli_table_fini(&o.table);
-  return code;
+  return code == CLI_DONE ? cli_unopened_told(call, &unopened, code) : code;
 }
 
 /* --- entries ------------------------------------------------------------------------------------------------------- */

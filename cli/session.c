@@ -3,6 +3,7 @@
 
 #include "cli_units.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <larder/nearest.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -272,7 +273,29 @@ static bool names_visit(void *context, const char *name) {
 
 static int names_compare(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-cli_exit cli_each_ns(const cli_call *call, larder *cache, const char *only,
+static larder_ns *open_or_pass(larder *cache, const char *name, cli_unopened *unopened) {
+  larder_ns *ns = NULL;
+  larder_error error = {0};
+  larder_err const result = larder_ns_open(cache, name, &ns, &error);
+  if (result == LARDER_OK) return ns;
+  if (unopened->count++ == 0) {
+    unopened->result = result;
+    snprintf(unopened->why, sizeof unopened->why, "%s: %.240s", name, error.message);
+  }
+  return NULL;
+}
+
+cli_exit cli_unopened_told(const cli_call *call, const cli_unopened *unopened, cli_exit code) {
+  char doing[CLI_SHORT + 80];
+  larder_error error = {.code = unopened->result};
+  if (unopened->count == 0) return code;
+  snprintf(doing, sizeof doing, "%" PRIu64 " %s could not be opened and %s left out", unopened->count,
+           cli_plural(unopened->count, "namespace", "namespaces"), cli_plural(unopened->count, "was", "were"));
+  snprintf(error.message, sizeof error.message, "%s", unopened->why);
+  return cli_refuse_result(call, unopened->result, &error, doing);
+}
+
+cli_exit cli_each_ns(const cli_call *call, larder *cache, const char *only, cli_unopened *unopened,
                      cli_exit (*visit)(const cli_call *call, larder *cache, larder_ns *ns, void *context), void *context) {
   names n = {0};
   larder_ns *ns = NULL;
@@ -285,8 +308,7 @@ cli_exit cli_each_ns(const cli_call *call, larder *cache, const char *only,
   if (result < 0) code = cli_refuse_result(call, result, NULL, "cannot list the namespaces");
   if (n.len > 0) qsort(n.items, n.len, sizeof *n.items, names_compare);
   for (size_t i = 0; i < n.len; i++) {
-    if (code == CLI_DONE) code = cli_ns(call, cache, n.items[i], &ns);
-    if (code == CLI_DONE) code = visit(call, cache, ns, context);
+    if (code == CLI_DONE && (ns = open_or_pass(cache, n.items[i], unopened)) != NULL) code = visit(call, cache, ns, context);
     free(n.items[i]);
   }
   free(n.items);
