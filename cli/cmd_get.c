@@ -74,7 +74,7 @@ static cli_exit value_write(const cli_call *call, const get_args *args, const cl
   if (args->output != NULL && !cli_file_write(args->output, value->data, value->len, why, sizeof why))
     return cli_refuse(call, CLI_FAILED, "check --output", "cannot write %s: %s", args->output, why);
   if (call->globals->json) return value_write_json(args, entry, value, &facts);
-  if (value->stale) cli_note(call, "larder: this value is stale");
+  if (value->stale) cli_note(call, "larder: this value is stale; `larder why` says since when and why");
   if (args->output != NULL) return CLI_DONE;
   bool terminal = isatty(STDOUT_FILENO);
   if (terminal && !cli_printable(value->data, value->len))

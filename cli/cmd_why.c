@@ -2,6 +2,7 @@
 #include "cli_table.h"
 #include "commands.h"
 #include "entry_call.h"
+#include "health_show.h"
 #include "preview.h"
 
 #include <inttypes.h>
@@ -33,6 +34,16 @@ static const char *state_name(larder_why_state state) {
       [LARDER_WHY_NOTHING] = "nothing",   [LARDER_WHY_FRESH] = "fresh", [LARDER_WHY_REVALIDATE] = "revalidate",
       [LARDER_WHY_ON_ERROR] = "on error", [LARDER_WHY_STALE] = "stale", [LARDER_WHY_ABSENT] = "absent"};
   return names[state];
+}
+
+/* NULL: it is not stale. */
+static const char *stale_name(larder_why_stale stale) {
+  static const char *const names[] = {[LARDER_STALE_NOT] = NULL,
+                                      [LARDER_STALE_LIFETIME] = "lifetime",
+                                      [LARDER_STALE_EXPIRED] = "call",
+                                      [LARDER_STALE_VERSION] = "version",
+                                      [LARDER_STALE_CLOCK] = "clock"};
+  return names[stale];
 }
 
 /* --- for people ----------------------------------------------------------------------------------------------------- */
@@ -93,6 +104,22 @@ static void making_print(const larder *cache, const larder_why *why) {
   cli_buf_fini(&shown);
 }
 
+static void health_print(const larder_why *why) {
+  char text[CLI_SHORT];
+  cli_buf line = {0};
+  if (!why->has_health) return;
+  label("health");
+  cli_health_text(&line, &why->health);
+  printf("%s%s%s\n", cli_style_on(stdout, cli_health_style(why->health.status)), cli_buf_str(&line), cli_style_off(stdout));
+  cli_buf_clear(&line);
+  if (why->health.error[0] != '\0') {
+    label("error");
+    cli_escape(&line, why->health.error, strlen(why->health.error));
+    printf("%s (%s)\n", cli_buf_str(&line), when_text(why->health.failed_ms, why->now_ms, text, sizeof text));
+  }
+  cli_buf_fini(&line);
+}
+
 static void events_print(const larder *cache, const larder_why *why, uint64_t limit) {
   static const char *const heads[] = {"when", "event", "tier", ">process", "reason", NULL};
   cli_table table;
@@ -134,6 +161,7 @@ static void why_print(const larder *cache, const larder_why *why, uint64_t limit
     fputc('\n', stdout);
   }
   making_print(cache, why);
+  health_print(why);
   events_print(cache, why, limit);
 }
 
@@ -189,6 +217,7 @@ static void why_json(const cli_entry *entry, const larder_why *why, uint64_t lim
   cli_json_object(&json, NULL);
   cli_entry_json(&json, entry);
   cli_json_text(&json, "state", state_name(why->state));
+  cli_json_text(&json, "stale_by", stale_name(why->stale));
   cli_json_text(&json, "why", larder_why_sentence(why));
   cli_json_array(&json, "tiers");
   for (size_t i = 0; i < why->tiers_len; i++) tier_json(&json, &why->tiers[i]);
@@ -203,6 +232,13 @@ static void why_json(const cli_entry *entry, const larder_why *why, uint64_t lim
     cli_json_null(&json, "slot");
   }
   making_json(cache, &json, why);
+  if (why->has_health) {
+    cli_json_object(&json, "health");
+    cli_health_json(&json, &why->health);
+    cli_json_object_end(&json);
+  } else {
+    cli_json_null(&json, "health");
+  }
   cli_json_array(&json, "events");
   for (size_t i = 0; i < why->events_len && i < limit; i++) {
     const larder_why_event *event = &why->events[i];
