@@ -3,7 +3,7 @@
 
 #include "cli_text.h"
 #include "cli_units.h"
-#include "nearest.h"
+#include <larder/nearest.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,19 +41,19 @@ static bool choice_has(const char *choices, const char *text) {
 }
 
 static void choice_hint(const char *choices, const char *text, char *hint, size_t room) {
-  cli_nearest nearest = {.wrong = text};
+  larder_nearest nearest = {.wanted = text};
   char all[200];
   size_t len = 0;
   for (const char *at = choices; *at != '\0';) {
     char word[32];
     size_t word_len = strcspn(at, " ");
     snprintf(word, sizeof word, "%.*s", (int)word_len, at);
-    cli_nearest_offer(&nearest, word);
+    larder_nearest_offer(&nearest, word);
     len += (size_t)snprintf(all + len, sizeof all - len, "%s%s", len > 0 ? ", " : "", word);
     at += word_len;
     while (*at == ' ') at++;
   }
-  const char *best = cli_nearest_best(&nearest);
+  const char *best = larder_nearest_best(&nearest);
   if (best != NULL) {
     snprintf(hint, room, "did you mean %s? It is one of: %s", best, all);
   } else {
@@ -147,16 +147,16 @@ static const cli_option *option_of_call(parse *p, const char *name, size_t len, 
 
 static bool option_unknown(parse *p, const char *argument) {
   char hint[480];
-  cli_nearest nearest = {.wrong = argument + strspn(argument, "-")};
+  larder_nearest nearest = {.wanted = argument + strspn(argument, "-")};
   const cli_option *tables[] = {p->command != NULL ? p->command->options : NULL, cli_global_options};
   for (size_t i = 0; i < 2; i++) {
     for (const cli_option *o = cli_option_next(tables[i], NULL); o != NULL; o = cli_option_next(tables[i], o)) {
-      cli_nearest_offer(&nearest, o->name);
+      larder_nearest_offer(&nearest, o->name);
     }
   }
   const char *command = p->command != NULL ? p->command->name : "";
   const char *gap = p->command != NULL ? " " : "";
-  const char *best = cli_nearest_best(&nearest);
+  const char *best = larder_nearest_best(&nearest);
   if (best != NULL) {
     snprintf(hint, sizeof hint, "did you mean --%s? `larder %s%s--help` lists them all", best, command, gap);
   } else {

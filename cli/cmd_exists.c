@@ -1,53 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands.h"
-#include "session.h"
+#include "entry_call.h"
 
-typedef struct exists_args {
-  const char *ns;
-  const char *key;
-  bool hex;
-} exists_args;
+#define ENTRY(field) offsetof(cli_entry_args, field)
 
-#define AT(field) offsetof(exists_args, field)
+static const cli_option options[] = {CLI_ENTRY_OPTIONS(ENTRY), {0}};
 
-static const cli_option options[] = {{"key-hex", 0, CLI_FLAG, AT(hex), NULL, NULL, NULL, "KEY is given in hexadecimal"}, {0}};
-
-static const cli_operand operands[] = {
-    {"NS", CLI_TEXT, AT(ns), false, NULL, "the namespace"}, {"KEY", CLI_TEXT, AT(key), false, NULL, "the key"}, {0}};
+static const cli_operand operands[] = {CLI_ENTRY_OPERANDS(ENTRY), {0}};
 
 static const cli_example examples[] = {
     {"larder exists bls_ces payrolls:2026-10 --quiet && echo there", "for scripts: the exit code is the answer"}, {0}};
 
-static cli_exit run(const cli_call *call, void *given) {
-  const exists_args *args = given;
-  cli_key key;
-  larder *cache = NULL;
-  larder_ns *ns = NULL;
-  cli_exit code = cli_key_read(call, args->key, args->hex, &key);
-  if (code == CLI_DONE) code = cli_open(call, CLI_LOOKS, &cache);
-  if (code == CLI_DONE) code = cli_ns(call, cache, args->ns, &ns);
-  if (code == CLI_DONE) {
-    larder_err result = larder_exists(ns, key.data, key.len);
-    if (result < 0) {
-      code = cli_refuse_result(call, result, NULL, "cannot look it up");
-    } else {
-      code = result == LARDER_OK ? CLI_DONE : CLI_NOT_FOUND;
-      if (call->globals->json) {
-        cli_json json;
-        cli_json_init(&json, stdout);
-        cli_json_object(&json, NULL);
-        cli_json_text(&json, "ns", args->ns);
-        cli_json_bytes(&json, "key", "key_encoding", key.data, key.len);
-        cli_json_bool(&json, "exists", code == CLI_DONE);
-        cli_json_object_end(&json);
-        cli_json_end(&json);
-      } else if (!call->globals->quiet) {
-        puts(code == CLI_DONE ? "yes" : "no");
-      }
-    }
+static cli_exit answer(const cli_call *call, const cli_entry *entry, const void *args) {
+  larder_err const result = larder_exists(entry->ns, entry->key.data, entry->key.len);
+  (void)args;
+  if (result < 0) return cli_refuse_result(call, result, NULL, "cannot look it up");
+  bool const there = result == LARDER_OK;
+  if (call->globals->json) {
+    cli_json json;
+    cli_json_init(&json, stdout);
+    cli_json_object(&json, NULL);
+    cli_entry_json(&json, entry);
+    cli_json_bool(&json, "exists", there);
+    cli_json_object_end(&json);
+    cli_json_end(&json);
+  } else if (!call->globals->quiet) {
+    puts(there ? "yes" : "no");
   }
-  return cli_close(call, &cache, code);
+  return there ? CLI_DONE : CLI_NOT_FOUND;
 }
+
+static cli_exit run(const cli_call *call, void *given) { return cli_on_entry(call, given, CLI_LOOKS, answer, NULL); }
 
 const cli_command cli_command_exists = {.name = "exists",
                                         .summary = "Tell whether a fresh entry is there.",
@@ -55,5 +38,5 @@ const cli_command cli_command_exists = {.name = "exists",
                                         .options = options,
                                         .operands = operands,
                                         .examples = examples,
-                                        .args_size = sizeof(exists_args),
+                                        .args_size = sizeof(cli_entry_args),
                                         .run = run};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands.h"
+#include "entry_call.h"
 #include "file_io.h"
-#include "session.h"
 
 #include <larder/ext/maker.h>
 #include <larder/versions.h>
@@ -9,17 +9,16 @@
 #include <unistd.h>
 
 typedef struct get_args {
-  const char *ns;
-  const char *key;
+  cli_entry_args entry;
   const char *output;
   const char *version;
   bool fresh;
   bool stale;
   bool make;
-  bool hex;
 } get_args;
 
-#define AT(field) offsetof(get_args, field)
+#define AT(field)    offsetof(get_args, field)
+#define ENTRY(field) offsetof(get_args, entry.field)
 
 static const cli_option options[] = {
     {"output", 'o', CLI_FILE, AT(output), "FILE", NULL, NULL, "write the value to FILE, whole or not at all"},
@@ -29,11 +28,10 @@ static const cli_option options[] = {
     {"make", 0, CLI_FLAG, AT(make), NULL, NULL, NULL, "have the namespace's maker make it where it is not kept"},
     {"fresh", 0, CLI_FLAG, AT(fresh), NULL, NULL, NULL,
      "bypass what is kept: with --make it is made anew, else this counts as a miss and finds nothing"},
-    {"key-hex", 0, CLI_FLAG, AT(hex), NULL, NULL, NULL, "KEY is given in hexadecimal"},
+    CLI_ENTRY_OPTIONS(ENTRY),
     {0}};
 
-static const cli_operand operands[] = {
-    {"NS", CLI_TEXT, AT(ns), false, NULL, "the namespace"}, {"KEY", CLI_TEXT, AT(key), false, NULL, "the key"}, {0}};
+static const cli_operand operands[] = {CLI_ENTRY_OPERANDS(ENTRY), {0}};
 
 static const cli_example examples[] = {
     {"larder get bls_ces payrolls:2026-10", "prints the value, byte for byte"},
@@ -43,13 +41,12 @@ static const cli_example examples[] = {
     {"larder --json get bls_ces payrolls:2026-10", "the value with all that is known of it"},
     {0}};
 
-static cli_exit value_write_json(const cli_call *call, const get_args *args, const cli_key *key, const larder_value *value,
+static cli_exit value_write_json(const get_args *args, const cli_entry *entry, const larder_value *value,
                                  const larder_facts *facts) {
   cli_json json;
   cli_json_init(&json, stdout);
   cli_json_object(&json, NULL);
-  cli_json_text(&json, "ns", args->ns);
-  cli_json_bytes(&json, "key", "key_encoding", key->data, key->len);
+  cli_entry_json(&json, entry);
   if (args->output == NULL) {
     cli_json_bytes(&json, "value", "encoding", value->data, value->len);
   } else {
@@ -66,19 +63,18 @@ static cli_exit value_write_json(const cli_call *call, const get_args *args, con
   cli_json_bool(&json, "stale", value->stale);
   cli_json_object_end(&json);
   cli_json_end(&json);
-  (void)call;
   return CLI_DONE;
 }
 
-static cli_exit value_write(const cli_call *call, const get_args *args, const cli_key *key, const larder_value *value) {
+static cli_exit value_write(const cli_call *call, const get_args *args, const cli_entry *entry, const larder_value *value) {
   char why[256];
   larder_facts facts = {0};
   larder_err result = larder_value_facts(value, &facts);
   if (result < 0) return cli_refuse_result(call, result, NULL, "cannot read the entry's facts");
   if (args->output != NULL && !cli_file_write(args->output, value->data, value->len, why, sizeof why))
     return cli_refuse(call, CLI_FAILED, "check --output", "cannot write %s: %s", args->output, why);
-  if (call->globals->json) return value_write_json(call, args, key, value, &facts);
-  if (value->stale) cli_note(call, "larder: this value is stale");
+  if (call->globals->json) return value_write_json(args, entry, value, &facts);
+  if (value->stale) cli_note(call, "larder: this value is stale; `larder why` says since when and why");
   if (args->output != NULL) return CLI_DONE;
   bool terminal = isatty(STDOUT_FILENO);
   if (terminal && !cli_printable(value->data, value->len))
@@ -89,55 +85,53 @@ static cli_exit value_write(const cli_call *call, const get_args *args, const cl
   return CLI_DONE;
 }
 
-static cli_exit value_make(const cli_call *call, const get_args *args, larder_ns *ns, const cli_key *key) {
+static cli_exit value_make(const cli_call *call, const get_args *args, const cli_entry *entry) {
   larder_value value = {0};
   larder_error why = {0};
   larder_make_options how = {.size = sizeof how, .fresh = args->fresh, .in_front = true};
-  larder_err result = larder_get_or_make(ns, key->data, key->len, &how, &value, &why);
+  larder_err result = larder_get_or_make(entry->ns, entry->key.data, entry->key.len, &how, &value, &why);
   if (result == LARDER_MISS)
-    return cli_refuse(call, CLI_NOT_FOUND, "`larder why` tells when its maker said so", "there is no %s in %s", args->key,
-                      args->ns);
+    return cli_refuse(call, CLI_NOT_FOUND, "`larder why` tells when its maker said so", "there is no %s in %s",
+                      entry->named->key, entry->named->ns);
   if (result < 0)
     return cli_refuse(call, CLI_FAILED, result == LARDER_EUNSUPPORTED ? NULL : "`larder why NS KEY` tells what happened lately",
                       "cannot make the value: %s", why.message);
-  cli_exit code = value_write(call, args, key, &value);
+  cli_exit code = value_write(call, args, entry, &value);
   larder_value_release(&value);
   return code;
 }
 
-static cli_exit value_get(const cli_call *call, const get_args *args, larder_ns *ns, const cli_key *key) {
+static cli_exit value_get(const cli_call *call, const get_args *args, const cli_entry *entry) {
   larder_value value = {0};
   larder_get_options how = {.size = sizeof how, .fresh = args->fresh, .allow_stale = args->stale};
   larder_version_wanted const wanted = {.size = sizeof wanted, .version = args->version};
   if (args->version != NULL && (args->fresh || args->stale))
     return cli_refuse(call, CLI_USAGE, "leave one of them out", "--version and --%s are both given",
                       args->fresh ? "fresh" : "stale");
-  larder_err result = args->version != NULL ? larder_version_get(ns, key->data, key->len, &wanted, &value)
-                                            : larder_get(ns, key->data, key->len, &how, &value);
+  larder_err result = args->version != NULL ? larder_version_get(entry->ns, entry->key.data, entry->key.len, &wanted, &value)
+                                            : larder_get(entry->ns, entry->key.data, entry->key.len, &how, &value);
   if (result == LARDER_MISS && args->version != NULL)
     return cli_refuse(call, CLI_NOT_FOUND, "`larder versions NS KEY` lists what is kept", "not found: version %s of %s in %s",
-                      args->version, args->key, args->ns);
+                      args->version, entry->named->key, entry->named->ns);
   if (result == LARDER_MISS) {
     const char *hint = args->fresh ? "--fresh bypasses what is kept; with --make it is made anew"
                                    : "`larder ls NS` lists the keys; `larder get --stale` also takes what is past its time";
-    return cli_refuse(call, CLI_NOT_FOUND, hint, "not found: %s in %s", args->key, args->ns);
+    return cli_entry_not_found(call, entry, hint);
   }
   if (result < 0) return cli_refuse_result(call, result, NULL, "cannot get the value");
-  cli_exit code = value_write(call, args, key, &value);
+  cli_exit code = value_write(call, args, entry, &value);
   larder_value_release(&value);
   return code;
 }
 
+static cli_exit get(const cli_call *call, const cli_entry *entry, const void *given) {
+  const get_args *args = given;
+  return (args->make ? value_make : value_get)(call, args, entry);
+}
+
 static cli_exit run(const cli_call *call, void *given) {
   const get_args *args = given;
-  cli_key key;
-  larder *cache = NULL;
-  larder_ns *ns = NULL;
-  cli_exit code = cli_key_read(call, args->key, args->hex, &key);
-  if (code == CLI_DONE) code = cli_open(call, args->make ? CLI_CHANGES : CLI_LOOKS, &cache);
-  if (code == CLI_DONE) code = cli_ns(call, cache, args->ns, &ns);
-  if (code == CLI_DONE) code = (args->make ? value_make : value_get)(call, args, ns, &key);
-  return cli_close(call, &cache, code);
+  return cli_on_entry(call, &args->entry, args->make ? CLI_CHANGES : CLI_LOOKS, get, args);
 }
 
 const cli_command cli_command_get = {.name = "get",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli_table.h"
 #include "commands.h"
+#include "health_check.h"
 #include "health_show.h"
 #include "session.h"
 
@@ -15,6 +16,8 @@ typedef struct health_args {
   const char *error;
   const char *status;
   uint64_t limit;
+  uint64_t parallel;
+  bool check;
   bool hex;
 } health_args;
 
@@ -25,6 +28,9 @@ static const cli_option options[] = {
     {"status", 0, CLI_CHOICE, AT(status), "STATUS", "unknown healthy degraded unhealthy", NULL,
      "without KEY: only entries of this health"},
     {"limit", 'n', CLI_COUNT, AT(limit), "N", NULL, "20", "without KEY: show at most N entries; 0: all"},
+    {"check", 0, CLI_FLAG, AT(check), NULL, NULL, NULL,
+     "try it now by the namespace's `health.check` and report how that went; without KEY all that is kept or unhealthy"},
+    {"parallel", 0, CLI_COUNT, AT(parallel), "N", NULL, "8", "with --check: so many at once, at most 64"},
     {"key-hex", 0, CLI_FLAG, AT(hex), NULL, NULL, NULL, "KEY is given in hexadecimal"},
     {0}};
 
@@ -39,6 +45,7 @@ static const cli_example examples[] = {
     {"larder health proxies http://10.0.0.7:3128 fail --error timeout", "the third in a row evicts it everywhere"},
     {"larder health proxies http://10.0.0.7:3128 ok", "it works: the count begins anew"},
     {"larder health proxies http://10.0.0.7:3128", "its health, also when it has been evicted"},
+    {"larder health proxies --check", "tries all now; exit code 1 when one does not work"},
     {"larder health proxies --status unhealthy", "what is broken, and when it should be tried again"},
     {0}};
 
@@ -245,6 +252,9 @@ static cli_exit wrong(const cli_call *call, const health_args *args) {
   bool const fails = args->what != NULL && strcmp(args->what, "fail") == 0;
   if (args->error != NULL && !fails)
     return cli_refuse(call, CLI_USAGE, "`larder health NS KEY fail --error TEXT`", "--error is for fail");
+  if (args->check && (args->what != NULL || args->status != NULL))
+    return cli_refuse(call, CLI_USAGE, "`larder health NS [KEY] --check`",
+                      "--check tries and reports by itself: %s is too much", args->what != NULL ? args->what : "--status");
   if (args->status != NULL && args->key != NULL)
     return cli_refuse(call, CLI_USAGE, "leave KEY out", "--status is for listing a namespace");
   return CLI_DONE;
@@ -262,7 +272,8 @@ static cli_exit run(const cli_call *call, void *given) {
   if (code == CLI_DONE) code = cli_open(call, reports ? CLI_CHANGES : CLI_LOOKS, &cache);
   if (code == CLI_DONE) code = reports ? cli_ns(call, cache, args->ns, &ns) : cli_ns_known(call, cache, args->ns, &ns);
   if (code == CLI_DONE) {
-    code = reports                      ? report(call, args, ns, &key)
+    code = args->check                  ? cli_health_check(call, ns, args->key != NULL ? &key : NULL, args->parallel)
+           : reports                    ? report(call, args, ns, &key)
            : strcmp(what, "reset") == 0 ? reset(call, args, ns, &key)
            : args->key != NULL          ? show(call, args, ns, &key)
                                         : list(call, args, ns);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands.h"
 #include "file_io.h"
-#include "nearest.h"
 #include "session.h"
 #include "usage.h"
 
 #include <errno.h>
+#include <larder/nearest.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -84,11 +84,11 @@ static cli_exit run(const cli_call *call, void *given) {
   const cli_command *command = args->command != NULL ? cli_command_find(args->command) : NULL;
   if (args->command != NULL && command == NULL) {
     char hint[480];
-    cli_nearest nearest = {.wrong = args->command};
+    larder_nearest nearest = {.wanted = args->command};
     for (const cli_command *const *c = cli_commands; *c != NULL; c++) {
-      if (!(*c)->hidden) cli_nearest_offer(&nearest, (*c)->name);
+      if (!(*c)->hidden) larder_nearest_offer(&nearest, (*c)->name);
     }
-    const char *best = cli_nearest_best(&nearest);
+    const char *best = larder_nearest_best(&nearest);
     snprintf(hint, sizeof hint, "%s%s%s`larder help` lists them all", best != NULL ? "did you mean " : "",
              best != NULL ? best : "", best != NULL ? "? " : "");
     return cli_refuse(call, CLI_USAGE, hint, "there is no command '%s'", args->command);

@@ -216,13 +216,14 @@ static cli_exit inspect_many(const cli_call *call, larder *cache, const inspect_
   cli_json_init(&l.json, stdout);
   cli_json_object(&l.json, NULL);
   cli_json_array(&l.json, "entries");
-  cli_exit code = cli_each_ns(call, cache, ns, inspect_ns, &l);
+  cli_unopened unopened = {0};
+  cli_exit code = cli_each_ns(call, cache, ns, &unopened, inspect_ns, &l);
   cli_json_array_end(&l.json);
   cli_json_object_end(&l.json);
   if (code == CLI_DONE && call->globals->json) cli_json_end(&l.json);
   cli_buf_fini(&l.json.text);
   cli_table_fini(&l.table);
-  return code;
+  return code == CLI_DONE ? cli_unopened_told(call, &unopened, code) : code;
 }
 
 /* --- one ----------------------------------------------------------------------------------------------------------- */

@@ -19,6 +19,7 @@ typedef struct ls_args {
   uint64_t limit;
   bool long_form;
   bool stale;
+  bool all;
 } ls_args;
 
 #define AT(field) offsetof(ls_args, field)
@@ -30,6 +31,7 @@ static const cli_option options[] = {
     {"limit", 'n', CLI_COUNT, AT(limit), "N", NULL, "0", "stop after N entries; 0: list all"},
     {"long", 'l', CLI_FLAG, AT(long_form), NULL, NULL, NULL, "with size, kind, age, time left and tags"},
     {"stale", 0, CLI_FLAG, AT(stale), NULL, NULL, NULL, "also what is past its time but still kept"},
+    {"all", 'a', CLI_FLAG, AT(all), NULL, NULL, NULL, "also that, and what a maker said is not there (kind absent)"},
     {0}};
 
 static const cli_operand operands[] = {
@@ -93,7 +95,8 @@ static cli_exit ls_namespaces(const cli_call *call, larder *cache) {
   cli_json_object(&o.json, NULL);
   cli_json_text(&o.json, "root", larder_root(cache));
   cli_json_array(&o.json, "namespaces");
-  cli_exit code = cli_each_ns(call, cache, NULL, overview_ns, &o);
+  cli_unopened unopened = {0};
+  cli_exit code = cli_each_ns(call, cache, NULL, &unopened, overview_ns, &o);
   cli_json_array_end(&o.json);
   cli_json_object_end(&o.json);
   if (code == CLI_DONE && call->globals->json) {
@@ -104,7 +107,7 @@ static cli_exit ls_namespaces(const cli_call *call, larder *cache) {
   }
   cli_buf_fini(&o.json.text);
   cli_table_fini(&o.table);
-  return code;
+  return code == CLI_DONE ? cli_unopened_told(call, &unopened, code) : code;
 }
 
 /* --- entries ------------------------------------------------------------------------------------------------------- */
@@ -182,7 +185,8 @@ static larder_err entries_list(listing *l, larder_ns *ns) {
                         .prefix_len = l->args->prefix != NULL ? strlen(l->args->prefix) : 0,
                         .glob = l->args->glob,
                         .tag = l->args->tag,
-                        .stale_too = l->args->stale};
+                        .stale_too = l->args->stale || l->args->all,
+                        .absent_too = l->args->all};
   while (result == LARDER_OK && (l->args->limit == 0 || l->count < l->args->limit)) {
     uint64_t left = l->args->limit == 0 ? BATCH : l->args->limit - l->count;
     result = larder_list(ns, &match, false, left < BATCH ? left : BATCH, &cursor, entry_visit, l);
@@ -227,7 +231,8 @@ static cli_exit ls_entries(const cli_call *call, larder *cache, const ls_args *a
 static cli_exit run(const cli_call *call, void *given) {
   const ls_args *args = given;
   larder *cache = NULL;
-  bool filtered = args->prefix != NULL || args->glob != NULL || args->tag != NULL || args->limit > 0 || args->stale;
+  bool filtered =
+      args->prefix != NULL || args->glob != NULL || args->tag != NULL || args->limit > 0 || args->stale || args->all;
   if (args->ns == NULL && (filtered || args->long_form))
     return cli_refuse(call, CLI_USAGE, "write `larder ls NS` with it", "the options of ls speak of the entries of a namespace");
   cli_exit code = cli_open(call, CLI_LOOKS, &cache);
@@ -237,7 +242,10 @@ static cli_exit run(const cli_call *call, void *given) {
 
 const cli_command cli_command_ls = {.name = "ls",
                                     .summary = "List namespaces, or the keys of one.",
-                                    .text = "Keys come in no order that means anything; pipe them through sort for one.",
+                                    .text =
+                                        "Keys come in no order that means anything; pipe them through sort for one.\n\n"
+                                        "ENTRIES and SIZE of a namespace are of all that its lowest tier keeps, which is what "
+                                        "NS with --all lists.",
                                     .options = options,
                                     .operands = operands,
                                     .examples = examples,

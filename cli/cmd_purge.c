@@ -122,7 +122,7 @@ static cli_exit uses_of_ns(const cli_call *call, larder *cache, larder_ns *ns, v
   purge *p = context;
   larder_match match = p->match;
   (void)cache;
-  match.stale_too = true;
+  match.stale_too = match.absent_too = true;
   for (size_t i = 0; i < p->patterns_len; i++) {
     const char *glob = cli_buf_str(&p->patterns[i]);
     match.glob = glob[0] != '\0' ? glob : NULL;
@@ -140,7 +140,8 @@ static int by_use(const void *a, const void *b) {
 /* Narrows the selection to what was used before the moment from which on no more than `size` was. */
 static cli_exit narrow_to(const cli_call *call, larder *cache, const char *ns, uint64_t size, purge *p) {
   uint64_t left = 0;
-  cli_exit code = cli_each_ns(call, cache, ns, uses_of_ns, p);
+  cli_unopened unopened = {0}; /* told when they are met again */
+  cli_exit code = cli_each_ns(call, cache, ns, &unopened, uses_of_ns, p);
   if (code != CLI_DONE) return code;
   use *uses = (use *)(void *)p->uses.data;
   size_t first = p->uses.len / sizeof *uses; /* that may stay */
@@ -159,7 +160,7 @@ static larder_err one_pattern(purge *p, larder_ns *ns, const char *glob, larder_
   match.glob = glob[0] != '\0' ? glob : NULL;
   if (!p->args->confirm) {
     p->counted = (larder_bulk){0};
-    match.stale_too = true;
+    match.stale_too = match.absent_too = true; /* as a purge takes them */
     larder_err result = larder_list(ns, &match, false, 0, NULL, counted_visit, p);
     *out = p->counted;
     return result == LARDER_END ? LARDER_OK : result;
@@ -234,6 +235,7 @@ static cli_exit run(const cli_call *call, void *given) {
   static const char *const heads[] = {"NAMESPACE", ">ENTRIES", ">SIZE", ">LEFT", NULL};
   const purge_args *args = given;
   larder *cache = NULL;
+  cli_unopened unopened = {0};
   const char *ns = args->source != NULL ? args->source : args->ns;
   uint64_t size = 0;
   bool selective = ns != NULL || args->key != NULL || args->market != NULL || args->tag != NULL || args->before_ms != 0 ||
@@ -261,13 +263,13 @@ static cli_exit run(const cli_call *call, void *given) {
   cli_json_array(&p.json, "namespaces");
   cli_exit code = cli_open(call, CLI_LOOKS, &cache);
   if (code == CLI_DONE && args->to != NULL) code = narrow_to(call, cache, ns, size, &p);
-  if (code == CLI_DONE) code = cli_each_ns(call, cache, ns, purge_ns, &p);
+  if (code == CLI_DONE) code = cli_each_ns(call, cache, ns, &unopened, purge_ns, &p);
   cli_json_array_end(&p.json);
   cli_json_uint(&p.json, "entries", p.total.entries);
   cli_json_uint(&p.json, "bytes", p.total.bytes);
   cli_json_uint(&p.json, "failed", p.total.failed);
   cli_json_object_end(&p.json);
-  if (code == CLI_DONE) code = told(call, &p);
+  if (code == CLI_DONE) code = cli_unopened_told(call, &unopened, told(call, &p));
   cli_buf_fini(&p.json.text);
   cli_table_fini(&p.table);
   cli_buf_fini(&p.uses);

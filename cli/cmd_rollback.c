@@ -1,28 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands.h"
-#include "session.h"
+#include "entry_call.h"
 
 #include <inttypes.h>
 #include <larder/versions.h>
 
 typedef struct rollback_args {
-  const char *ns;
-  const char *key;
+  cli_entry_args entry;
   const char *version;
   const char *stamp;
-  bool hex;
 } rollback_args;
 
-#define AT(field) offsetof(rollback_args, field)
+#define AT(field)    offsetof(rollback_args, field)
+#define ENTRY(field) offsetof(rollback_args, entry.field)
 
 static const cli_option options[] = {
     {"version", 0, CLI_TEXT, AT(version), "TEXT", NULL, NULL, "the newest former value of this version"},
     {"stamp", 0, CLI_TEXT, AT(stamp), "STAMP", NULL, NULL, "the former value that `larder versions` shows with this stamp"},
-    {"key-hex", 0, CLI_FLAG, AT(hex), NULL, NULL, NULL, "KEY is given in hexadecimal"},
+    CLI_ENTRY_OPTIONS(ENTRY),
     {0}};
 
-static const cli_operand operands[] = {
-    {"NS", CLI_TEXT, AT(ns), false, NULL, "the namespace"}, {"KEY", CLI_TEXT, AT(key), false, NULL, "the key"}, {0}};
+static const cli_operand operands[] = {CLI_ENTRY_OPERANDS(ENTRY), {0}};
 
 static const cli_example examples[] = {
     {"larder rollback conf limits", "back to the value before the present one"},
@@ -30,14 +28,12 @@ static const cli_example examples[] = {
     {"larder rollback conf limits", "the same again goes forward: what was replaced is a former value now"},
     {0}};
 
-static cli_exit rolled_back(const cli_call *call, const rollback_args *args, const cli_key *key, larder_err result,
-                            uint64_t from) {
+static cli_exit rolled_back(const cli_call *call, const cli_entry *entry, larder_err result, uint64_t from) {
   if (call->globals->json) {
     cli_json json;
     cli_json_init(&json, stdout);
     cli_json_object(&json, NULL);
-    cli_json_text(&json, "ns", args->ns);
-    cli_json_bytes(&json, "key", "key_encoding", key->data, key->len);
+    cli_entry_json(&json, entry);
     cli_json_uint(&json, "from_stamp", from);
     cli_json_text(&json, "result", result == LARDER_DEGRADED ? "degraded" : "kept");
     cli_json_object_end(&json);
@@ -45,40 +41,35 @@ static cli_exit rolled_back(const cli_call *call, const rollback_args *args, con
     return CLI_DONE;
   }
   if (result == LARDER_DEGRADED) cli_note(call, "larder: warning: a tier is away; `larder stats` shows which");
-  cli_note(call, "%s in %s is again what it was with the stamp %" PRIu64, args->key, args->ns, from);
+  cli_note(call, "%s in %s is again what it was with the stamp %" PRIu64, entry->named->key, entry->named->ns, from);
   return CLI_DONE;
 }
 
-static cli_exit roll_back(const cli_call *call, const rollback_args *args, larder_ns *ns, const cli_key *key) {
+static cli_exit roll_back(const cli_call *call, const cli_entry *entry, const void *given) {
+  const rollback_args *args = given;
   larder_version_wanted wanted = {.size = sizeof wanted, .version = args->version};
   larder_policy policy = {0};
   uint64_t from = 0;
+  cli_exit const lasts = cli_lasting(call, entry->ns);
+  if (lasts != CLI_DONE) return lasts;
   if (args->stamp != NULL && !cli_stamp_read(args->stamp, &wanted.stamp))
     return cli_refuse(call, CLI_USAGE, "`larder versions NS KEY` shows the stamps, whole numbers", "--stamp cannot be '%s'",
                       args->stamp);
-  larder_err result = larder_roll_back(ns, key->data, key->len, &wanted, &from);
-  larder_ns_policy(ns, &policy);
+  larder_err result = larder_roll_back(entry->ns, entry->key.data, entry->key.len, &wanted, &from);
+  larder_ns_policy(entry->ns, &policy);
   if (result == LARDER_MISS)
     return cli_refuse(call, CLI_NOT_FOUND,
                       policy.keep_versions > 0 ? "`larder versions NS KEY` lists what is kept"
                                                : "the namespace keeps none: set its `keep_versions`",
-                      "there is no such former value of %s in %s", args->key, args->ns);
-  if (result == LARDER_OK || result == LARDER_DEGRADED) return rolled_back(call, args, key, result, from);
+                      "there is no such former value of %s in %s", entry->named->key, entry->named->ns);
+  if (result == LARDER_OK || result == LARDER_DEGRADED) return rolled_back(call, entry, result, from);
   if (result > 0) return cli_refuse(call, CLI_FAILED, "try again", "not rolled back: %s", larder_err_text(result));
   return cli_refuse_result(call, result, NULL, "cannot roll back");
 }
 
 static cli_exit run(const cli_call *call, void *given) {
   const rollback_args *args = given;
-  cli_key key;
-  larder *cache = NULL;
-  larder_ns *ns = NULL;
-  cli_exit code = cli_key_read(call, args->key, args->hex, &key);
-  if (code == CLI_DONE) code = cli_open(call, CLI_LOOKS, &cache);
-  if (code == CLI_DONE) code = cli_ns_known(call, cache, args->ns, &ns);
-  if (code == CLI_DONE) code = cli_lasting(call, ns);
-  if (code == CLI_DONE) code = roll_back(call, args, ns, &key);
-  return cli_close(call, &cache, code);
+  return cli_on_entry(call, &args->entry, CLI_LOOKS, roll_back, args);
 }
 
 const cli_command cli_command_rollback = {

@@ -229,6 +229,13 @@ static void span_add(cli_table *table, double ms) {
   cli_table_add(table, cli_nanos_text((uint64_t)(ms * 1e6), text, sizeof text));
 }
 
+/* A hit in memory that is measured stands for about a thousand, so where there are any a count is an estimate. */
+static bool is_estimate(const larder_stats *stats, const char *ns, const char *tier, const char *op) {
+  uint64_t hits = 0;
+  bool const counts_memory = strcmp(tier, "memory") == 0 || strcmp(tier, "all") == 0;
+  return counts_memory && strcmp(op, "get") == 0 && larder_stats_value(stats, ns, "memory", "hits", &hits) && hits > 0;
+}
+
 /* Latencies of the tiers of one namespace, or of the sums. */
 static void latencies_print(const larder_stats *stats, const char *ns) {
   static const char *const heads[] = {"TIER", "OPERATION", ">COUNT", ">MEAN", ">P50", ">P95", ">P99", ">P99.9", NULL};
@@ -243,7 +250,11 @@ static void latencies_print(const larder_stats *stats, const char *ns) {
       if (!larder_stats_latency_of(stats, ns, row.tier, ops[op], &latency) || latency.count == 0) continue;
       cli_table_add(&table, row.tier);
       cli_table_add(&table, ops[op]);
-      count_add(&table, latency.count);
+      bool const estimate = is_estimate(stats, ns, row.tier, ops[op]);
+      char count[CLI_SHORT];
+      char shown[CLI_SHORT + 1];
+      snprintf(shown, sizeof shown, "%s%s", estimate ? "~" : "", cli_count_text(latency.count, count, sizeof count));
+      cli_table_add(&table, shown);
       span_add(&table, latency.mean_ms);
       span_add(&table, latency.p50_ms);
       span_add(&table, latency.p95_ms);
@@ -332,7 +343,9 @@ const cli_command cli_command_stats = {
     .summary = "Show hits, evictions and latencies, also of running programs.",
     .text =
         "The figures are read from shared memory while the programs run. KEPT and SIZE of the memory tier are the sums over "
-        "the living processes.",
+        "the living processes. EVICTED of the tier all is the sum of its tiers. A COUNT with ~ is an estimate: about every "
+        "1024th "
+        "hit in memory is measured, and counts for 1024.",
     .options = options,
     .operands = operands,
     .examples = examples,

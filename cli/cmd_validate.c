@@ -58,16 +58,22 @@ static void finding_visit(void *context, const larder_finding *finding) {
 
 static void report_print(const cli_call *call, const larder_validation *report, bool repair) {
   char count[CLI_SHORT];
+  char records[CLI_SHORT];
+  uint64_t const others = report->examined > report->entries ? report->examined - report->entries : 0;
   if (call->globals->quiet) return;
   cli_count_text(report->locked, count, sizeof count);
   if (report->locked != 0)
     printf("not to be opened here: %s; sealed with a key that is not here or written by a newer Larder; not checked\n", count);
-  cli_count_text(report->examined, count, sizeof count);
   if (report->damaged == 0 && report->orphans == 0) {
-    printf("%ssound%s: %s %s verified, nothing damaged\n", cli_style_on(stdout, CLI_GREEN), cli_style_off(stdout), count,
-           cli_plural(report->examined, "entry", "entries"));
+    cli_count_text(report->entries, count, sizeof count);
+    printf("%ssound%s: %s %s", cli_style_on(stdout, CLI_GREEN), cli_style_off(stdout), count,
+           cli_plural(report->entries, "entry", "entries"));
+    if (others > 0)
+      printf(" and %s other %s", cli_count_text(others, records, sizeof records), cli_plural(others, "record", "records"));
+    puts(" verified, nothing damaged");
     return;
   }
+  cli_count_text(report->examined, count, sizeof count);
   printf("%s examined, %" PRIu64 " damaged, %" PRIu64 " orphaned, %" PRIu64 " repaired\n", count, report->damaged,
          report->orphans, report->repaired);
   if (!repair) cli_note(call, "`larder validate --repair` removes what is damaged or orphaned");
@@ -84,6 +90,8 @@ static cli_exit validate(const cli_call *call, larder *cache, larder_ns *ns, boo
   cli_json_array_end(&f.json);
   cli_json_uint(&f.json, "findings_total", f.count);
   cli_json_uint(&f.json, "examined", report.examined);
+  cli_json_uint(&f.json, "entries", report.entries);
+  cli_json_uint(&f.json, "absences", report.absences);
   cli_json_uint(&f.json, "damaged", report.damaged);
   cli_json_uint(&f.json, "orphans", report.orphans);
   cli_json_uint(&f.json, "repaired", report.repaired);
@@ -117,9 +125,12 @@ static cli_exit run(const cli_call *call, void *given) {
 const cli_command cli_command_validate = {
     .name = "validate",
     .summary = "Verify everything that is kept.",
-    .text = "Every checksum, every reference, and whether what is compressed or sealed opens. What is sealed with a key that "
-            "is not here, or written by a newer Larder, is counted and left alone. Exit code 1 says that something is damaged "
-            "and not repaired.",
+    .text =
+        "Every checksum, every reference, and whether what is compressed or sealed opens. What is sealed with a key that "
+        "is not here, or written by a newer Larder, is counted and left alone. Entries are counted in each tier that has them; "
+        "other records are traces of deletes, what makers said is not there, and the cache's own. Exit code 1 says that "
+        "something is damaged "
+        "and not repaired.",
     .options = options,
     .operands = operands,
     .examples = examples,

@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli_table.h"
 #include "commands.h"
-#include "session.h"
+#include "entry_call.h"
 
 #include <inttypes.h>
 #include <larder/versions.h>
 
-typedef struct versions_args {
-  const char *ns;
-  const char *key;
-  bool hex;
-} versions_args;
+#define ENTRY(field) offsetof(cli_entry_args, field)
 
-#define AT(field) offsetof(versions_args, field)
+static const cli_option options[] = {CLI_ENTRY_OPTIONS(ENTRY), {0}};
 
-static const cli_option options[] = {{"key-hex", 0, CLI_FLAG, AT(hex), NULL, NULL, NULL, "KEY is given in hexadecimal"}, {0}};
-
-static const cli_operand operands[] = {
-    {"NS", CLI_TEXT, AT(ns), false, NULL, "the namespace"}, {"KEY", CLI_TEXT, AT(key), false, NULL, "the key"}, {0}};
+static const cli_operand operands[] = {CLI_ENTRY_OPERANDS(ENTRY), {0}};
 
 static const cli_example examples[] = {{"larder versions conf limits", "the present value, and those that it replaced"},
                                        {"larder get conf limits --version 7", "one of them"},
@@ -63,16 +56,16 @@ static bool version_visit(void *context, const larder_version *version) {
   return true;
 }
 
-static cli_exit versions_list(const cli_call *call, const versions_args *args, larder_ns *ns, const cli_key *key) {
+static cli_exit versions_list(const cli_call *call, const cli_entry *entry, const void *args) {
   static const char *const heads[] = {"STAMP", ">AGE", ">SIZE", "IS", "VERSION", NULL};
   listing l = {.now_ms = cli_wall_ms()};
+  (void)args;
   cli_table_init(&l.table, heads);
   cli_json_init(&l.json, stdout);
   cli_json_object(&l.json, NULL);
-  cli_json_text(&l.json, "ns", args->ns);
-  cli_json_bytes(&l.json, "key", "key_encoding", key->data, key->len);
+  cli_entry_json(&l.json, entry);
   cli_json_array(&l.json, "versions");
-  larder_err result = larder_versions_each(ns, key->data, key->len, version_visit, &l);
+  larder_err result = larder_versions_each(entry->ns, entry->key.data, entry->key.len, version_visit, &l);
   cli_json_array_end(&l.json);
   cli_json_object_end(&l.json);
   if (result == LARDER_OK && call->globals->json) {
@@ -82,22 +75,11 @@ static cli_exit versions_list(const cli_call *call, const versions_args *args, l
   }
   cli_buf_fini(&l.json.text);
   cli_table_fini(&l.table);
-  if (result == LARDER_MISS)
-    return cli_refuse(call, CLI_NOT_FOUND, "`larder ls NS` lists the keys", "not found: %s in %s", args->key, args->ns);
+  if (result == LARDER_MISS) return cli_entry_not_found(call, entry, "`larder ls NS` lists the keys");
   return result < 0 ? cli_refuse_result(call, result, NULL, "cannot list the versions") : CLI_DONE;
 }
 
-static cli_exit run(const cli_call *call, void *given) {
-  const versions_args *args = given;
-  cli_key key;
-  larder *cache = NULL;
-  larder_ns *ns = NULL;
-  cli_exit code = cli_key_read(call, args->key, args->hex, &key);
-  if (code == CLI_DONE) code = cli_open(call, CLI_LOOKS, &cache);
-  if (code == CLI_DONE) code = cli_ns_known(call, cache, args->ns, &ns);
-  if (code == CLI_DONE) code = versions_list(call, args, ns, &key);
-  return cli_close(call, &cache, code);
-}
+static cli_exit run(const cli_call *call, void *given) { return cli_on_entry(call, given, CLI_LOOKS, versions_list, NULL); }
 
 const cli_command cli_command_versions = {
     .name = "versions",
@@ -108,5 +90,5 @@ const cli_command cli_command_versions = {
     .options = options,
     .operands = operands,
     .examples = examples,
-    .args_size = sizeof(versions_args),
+    .args_size = sizeof(cli_entry_args),
     .run = run};

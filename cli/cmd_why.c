@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli_table.h"
 #include "commands.h"
+#include "entry_call.h"
+#include "health_show.h"
 #include "preview.h"
-#include "session.h"
 
 #include <inttypes.h>
 #include <larder/redact.h>
@@ -11,20 +12,17 @@
 #include <string.h>
 
 typedef struct why_args {
-  const char *ns;
-  const char *key;
+  cli_entry_args entry;
   uint64_t limit;
-  bool hex;
 } why_args;
 
-#define AT(field) offsetof(why_args, field)
+#define AT(field)    offsetof(why_args, field)
+#define ENTRY(field) offsetof(why_args, entry.field)
 
-static const cli_option options[] = {{"limit", 'n', CLI_COUNT, AT(limit), "N", NULL, "10", "at most N of the last events"},
-                                     {"key-hex", 0, CLI_FLAG, AT(hex), NULL, NULL, NULL, "KEY is given in hexadecimal"},
-                                     {0}};
+static const cli_option options[] = {
+    {"limit", 'n', CLI_COUNT, AT(limit), "N", NULL, "10", "at most N of the last events"}, CLI_ENTRY_OPTIONS(ENTRY), {0}};
 
-static const cli_operand operands[] = {
-    {"NS", CLI_TEXT, AT(ns), false, NULL, "the namespace"}, {"KEY", CLI_TEXT, AT(key), false, NULL, "the key"}, {0}};
+static const cli_operand operands[] = {CLI_ENTRY_OPERANDS(ENTRY), {0}};
 
 static const cli_example examples[] = {
     {"larder why bls_ces payrolls:2026-10", "where it is, how fresh, who makes it, and what happened to it lately"},
@@ -36,6 +34,16 @@ static const char *state_name(larder_why_state state) {
       [LARDER_WHY_NOTHING] = "nothing",   [LARDER_WHY_FRESH] = "fresh", [LARDER_WHY_REVALIDATE] = "revalidate",
       [LARDER_WHY_ON_ERROR] = "on error", [LARDER_WHY_STALE] = "stale", [LARDER_WHY_ABSENT] = "absent"};
   return names[state];
+}
+
+/* NULL: it is not stale. */
+static const char *stale_name(larder_why_stale stale) {
+  static const char *const names[] = {[LARDER_STALE_NOT] = NULL,
+                                      [LARDER_STALE_LIFETIME] = "lifetime",
+                                      [LARDER_STALE_EXPIRED] = "call",
+                                      [LARDER_STALE_VERSION] = "version",
+                                      [LARDER_STALE_CLOCK] = "clock"};
+  return names[stale];
 }
 
 /* --- for people ----------------------------------------------------------------------------------------------------- */
@@ -96,6 +104,22 @@ static void making_print(const larder *cache, const larder_why *why) {
   cli_buf_fini(&shown);
 }
 
+static void health_print(const larder_why *why) {
+  char text[CLI_SHORT];
+  cli_buf line = {0};
+  if (!why->has_health) return;
+  label("health");
+  cli_health_text(&line, &why->health);
+  printf("%s%s%s\n", cli_style_on(stdout, cli_health_style(why->health.status)), cli_buf_str(&line), cli_style_off(stdout));
+  cli_buf_clear(&line);
+  if (why->health.error[0] != '\0') {
+    label("error");
+    cli_escape(&line, why->health.error, strlen(why->health.error));
+    printf("%s (%s)\n", cli_buf_str(&line), when_text(why->health.failed_ms, why->now_ms, text, sizeof text));
+  }
+  cli_buf_fini(&line);
+}
+
 static void events_print(const larder *cache, const larder_why *why, uint64_t limit) {
   static const char *const heads[] = {"when", "event", "tier", ">process", "reason", NULL};
   cli_table table;
@@ -137,6 +161,7 @@ static void why_print(const larder *cache, const larder_why *why, uint64_t limit
     fputc('\n', stdout);
   }
   making_print(cache, why);
+  health_print(why);
   events_print(cache, why, limit);
 }
 
@@ -185,13 +210,14 @@ static void making_json(const larder *cache, cli_json *json, const larder_why *w
   cli_json_object_end(json);
 }
 
-static void why_json(const larder *cache, const why_args *args, const cli_key *key, const larder_why *why) {
+static void why_json(const cli_entry *entry, const larder_why *why, uint64_t limit) {
+  const larder *cache = entry->cache;
   cli_json json;
   cli_json_init(&json, stdout);
   cli_json_object(&json, NULL);
-  cli_json_text(&json, "ns", args->ns);
-  cli_json_bytes(&json, "key", "key_encoding", key->data, key->len);
+  cli_entry_json(&json, entry);
   cli_json_text(&json, "state", state_name(why->state));
+  cli_json_text(&json, "stale_by", stale_name(why->stale));
   cli_json_text(&json, "why", larder_why_sentence(why));
   cli_json_array(&json, "tiers");
   for (size_t i = 0; i < why->tiers_len; i++) tier_json(&json, &why->tiers[i]);
@@ -206,8 +232,15 @@ static void why_json(const larder *cache, const why_args *args, const cli_key *k
     cli_json_null(&json, "slot");
   }
   making_json(cache, &json, why);
+  if (why->has_health) {
+    cli_json_object(&json, "health");
+    cli_health_json(&json, &why->health);
+    cli_json_object_end(&json);
+  } else {
+    cli_json_null(&json, "health");
+  }
   cli_json_array(&json, "events");
-  for (size_t i = 0; i < why->events_len && i < args->limit; i++) {
+  for (size_t i = 0; i < why->events_len && i < limit; i++) {
     const larder_why_event *event = &why->events[i];
     cli_json_object(&json, NULL);
     cli_json_int(&json, "at_ms", event->wall_ms);
@@ -224,18 +257,19 @@ static void why_json(const larder *cache, const why_args *args, const cli_key *k
 
 /* --- the command ---------------------------------------------------------------------------------------------------- */
 
-static cli_exit why_show(const cli_call *call, const why_args *args, const larder *cache, larder_ns *ns, const cli_key *key) {
+static cli_exit why_show(const cli_call *call, const cli_entry *entry, const void *given) {
+  const why_args *args = given;
   larder_why *why = calloc(1, sizeof *why);
   if (why == NULL) return cli_refuse_result(call, LARDER_ENOMEM, NULL, "cannot look at the key");
   why->size = sizeof *why;
-  larder_err const result = larder_why_look(ns, key->data, key->len, why);
+  larder_err const result = larder_why_look(entry->ns, entry->key.data, entry->key.len, why);
   cli_exit code = CLI_DONE;
   if (result < 0) {
     code = cli_refuse_result(call, result, NULL, "cannot look at the key");
   } else if (call->globals->json) {
-    why_json(cache, args, key, why);
+    why_json(entry, why, args->limit);
   } else {
-    why_print(cache, why, args->limit);
+    why_print(entry->cache, why, args->limit);
   }
   if (result == LARDER_OK && (why->state == LARDER_WHY_NOTHING || why->state == LARDER_WHY_ABSENT)) code = CLI_NOT_FOUND;
   free(why);
@@ -244,14 +278,7 @@ static cli_exit why_show(const cli_call *call, const why_args *args, const larde
 
 static cli_exit run(const cli_call *call, void *given) {
   const why_args *args = given;
-  cli_key key;
-  larder *cache = NULL;
-  larder_ns *ns = NULL;
-  cli_exit code = cli_key_read(call, args->key, args->hex, &key);
-  if (code == CLI_DONE) code = cli_open(call, CLI_LOOKS, &cache);
-  if (code == CLI_DONE) code = cli_ns_known(call, cache, args->ns, &ns);
-  if (code == CLI_DONE) code = why_show(call, args, cache, ns, &key);
-  return cli_close(call, &cache, code);
+  return cli_on_entry(call, &args->entry, CLI_LOOKS, why_show, args);
 }
 
 const cli_command cli_command_why = {.name = "why",

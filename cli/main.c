@@ -2,10 +2,10 @@
 /* larder: looks after a cache from the command line. */
 #include "arguments.h"
 #include "commands.h"
-#include "nearest.h"
 #include "session.h"
 #include "usage.h"
 
+#include <larder/nearest.h>
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
@@ -64,11 +64,11 @@ const cli_command *cli_command_find(const char *name) {
 
 static cli_exit command_unknown(const cli_call *call, const char *name) {
   char hint[480];
-  cli_nearest nearest = {.wrong = name};
+  larder_nearest nearest = {.wanted = name};
   for (const cli_command *const *c = cli_commands; *c != NULL; c++) {
-    if (!(*c)->hidden) cli_nearest_offer(&nearest, (*c)->name);
+    if (!(*c)->hidden) larder_nearest_offer(&nearest, (*c)->name);
   }
-  const char *best = cli_nearest_best(&nearest);
+  const char *best = larder_nearest_best(&nearest);
   if (best != NULL) {
     snprintf(hint, sizeof hint, "did you mean `larder %s`? `larder --help` lists them all", best);
   } else {

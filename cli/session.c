@@ -2,8 +2,9 @@
 #include "session.h"
 
 #include "cli_units.h"
-#include "nearest.h"
 #include <errno.h>
+#include <inttypes.h>
+#include <larder/nearest.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,24 +204,32 @@ cli_exit cli_lasting(const cli_call *call, larder_ns *ns) {
 }
 
 typedef struct known {
-  cli_nearest nearest;
+  larder_nearest nearest;
   bool found;
 } known;
 
 static bool known_visit(void *context, const char *name) {
   known *k = context;
-  if (strcmp(name, k->nearest.wrong) == 0) k->found = true;
-  cli_nearest_offer(&k->nearest, name);
+  if (strcmp(name, k->nearest.wanted) == 0) k->found = true;
+  larder_nearest_offer(&k->nearest, name);
   return !k->found;
 }
 
+/* Of a tier that does not answer nobody can say which namespaces it has. */
+static bool silent_visit(void *context, const larder_tier_state *tier) {
+  if (strcmp(tier->state, "closed") != 0 || !tier->usage_known) *(bool *)context = true;
+  return true;
+}
+
 cli_exit cli_ns_known(const cli_call *call, larder *cache, const char *name, larder_ns **out) {
-  known k = {.nearest = {.wrong = name}};
+  known k = {.nearest = {.wanted = name}};
+  bool silent = false;
   larder_err result = larder_ns_each(cache, known_visit, &k);
+  if (result == LARDER_OK && !k.found) result = larder_tiers(cache, NULL, silent_visit, &silent);
   if (result < 0) return cli_refuse_result(call, result, NULL, "cannot list the namespaces");
-  if (k.found) return cli_ns(call, cache, name, out);
+  if (k.found || silent) return cli_ns(call, cache, name, out);
   char hint[480];
-  const char *best = cli_nearest_best(&k.nearest);
+  const char *best = larder_nearest_best(&k.nearest);
   if (best != NULL) {
     snprintf(hint, sizeof hint, "did you mean %s? `larder ls` lists them", best);
   } else {
@@ -264,7 +273,29 @@ static bool names_visit(void *context, const char *name) {
 
 static int names_compare(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-cli_exit cli_each_ns(const cli_call *call, larder *cache, const char *only,
+static larder_ns *open_or_pass(larder *cache, const char *name, cli_unopened *unopened) {
+  larder_ns *ns = NULL;
+  larder_error error = {0};
+  larder_err const result = larder_ns_open(cache, name, &ns, &error);
+  if (result == LARDER_OK) return ns;
+  if (unopened->count++ == 0) {
+    unopened->result = result;
+    snprintf(unopened->why, sizeof unopened->why, "%s: %.240s", name, error.message);
+  }
+  return NULL;
+}
+
+cli_exit cli_unopened_told(const cli_call *call, const cli_unopened *unopened, cli_exit code) {
+  char doing[CLI_SHORT + 80];
+  larder_error error = {.code = unopened->result};
+  if (unopened->count == 0) return code;
+  snprintf(doing, sizeof doing, "%" PRIu64 " %s could not be opened and %s left out", unopened->count,
+           cli_plural(unopened->count, "namespace", "namespaces"), cli_plural(unopened->count, "was", "were"));
+  snprintf(error.message, sizeof error.message, "%s", unopened->why);
+  return cli_refuse_result(call, unopened->result, &error, doing);
+}
+
+cli_exit cli_each_ns(const cli_call *call, larder *cache, const char *only, cli_unopened *unopened,
                      cli_exit (*visit)(const cli_call *call, larder *cache, larder_ns *ns, void *context), void *context) {
   names n = {0};
   larder_ns *ns = NULL;
@@ -277,15 +308,14 @@ cli_exit cli_each_ns(const cli_call *call, larder *cache, const char *only,
   if (result < 0) code = cli_refuse_result(call, result, NULL, "cannot list the namespaces");
   if (n.len > 0) qsort(n.items, n.len, sizeof *n.items, names_compare);
   for (size_t i = 0; i < n.len; i++) {
-    if (code == CLI_DONE) code = cli_ns(call, cache, n.items[i], &ns);
-    if (code == CLI_DONE) code = visit(call, cache, ns, context);
+    if (code == CLI_DONE && (ns = open_or_pass(cache, n.items[i], unopened)) != NULL) code = visit(call, cache, ns, context);
     free(n.items[i]);
   }
   free(n.items);
   return code;
 }
 
-static const char *const kind_names[] = {"bytes", "text", "json", "array", "model", "wisdom"};
+static const char *const kind_names[] = {"bytes", "text", "json", "array", "model", "wisdom", "absent"};
 
 const char *cli_kind_name(larder_kind kind) {
   return (size_t)kind < sizeof kind_names / sizeof kind_names[0] ? kind_names[kind] : "unknown";

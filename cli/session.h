@@ -40,7 +40,10 @@ cli_exit cli_ns(const cli_call *call, larder *cache, const char *name, larder_ns
 unsigned cli_lasting_tiers(const larder_ns *ns);
 /* Refuses a namespace without a tier that outlives this process: it would keep nothing. */
 cli_exit cli_lasting(const cli_call *call, larder_ns *ns);
-/* A namespace that must be there: configured or with entries; the nearest name is offered where it is not. */
+/*
+ * A namespace that must be there: configured, or known to a tier. Else the nearest name is told and it is CLI_NOT_FOUND. Every
+ * command that makes no namespace asks by this, so that a slip neither looks like an empty one nor leaves one behind.
+ */
 cli_exit cli_ns_known(const cli_call *call, larder *cache, const char *name, larder_ns **out);
 
 /* A key as it was typed, to bytes. */
@@ -50,9 +53,18 @@ typedef struct cli_key {
 } cli_key;
 cli_exit cli_key_read(const cli_call *call, const char *text, bool hex, cli_key *out);
 
-/* Visits the names of namespaces, sorted; those are the caller's own copies during the visit. Stops at a code other than
- * CLI_DONE and returns it. */
-cli_exit cli_each_ns(const cli_call *call, larder *cache, const char *only,
+/* Of all namespaces, those that could not be opened. Zero-initialise. */
+typedef struct cli_unopened {
+  uint64_t count;
+  larder_err result; /* of the first, and why */
+  char why[400];
+} cli_unopened;
+/* Tells them, at the end of a command that was done for the others, and returns that failure; `code` where there are none. */
+cli_exit cli_unopened_told(const cli_call *call, const cli_unopened *unopened, cli_exit code);
+
+/* Visits the namespaces by name, sorted. Stops at a code other than CLI_DONE and returns it. Without `only` those that can't be
+ * opened are passed over. */
+cli_exit cli_each_ns(const cli_call *call, larder *cache, const char *only, cli_unopened *unopened,
                      cli_exit (*visit)(const cli_call *call, larder *cache, larder_ns *ns, void *context), void *context);
 
 /* Facts as JSON members: bytes, kind, version, tags, meta, written_ms, fresh_until_ms, keep_until_ms, reads, read_ms. */

@@ -71,6 +71,7 @@ static void progress_show(keys_run *run, const larder_job_progress *p, uint64_t 
   cli_buf says = {0};
   uint64_t now = cli_mono_ns();
   cli_buf_printf(&says, "made %" PRIu64 "  there %" PRIu64, p->made, p->hits);
+  if (p->unchanged > 0) cli_buf_printf(&says, "  unchanged %" PRIu64, p->unchanged);
   if (p->absent > 0) cli_buf_printf(&says, "  absent %" PRIu64, p->absent);
   if (p->errors > 0) cli_buf_printf(&says, "  failed %" PRIu64, p->errors);
   cli_buf_printf(&says, "  %.3g/s", p->per_second);
@@ -182,6 +183,7 @@ static void told_json(keys_run *run, const larder_job_progress *p) {
   cli_json_uint(&json, "resumed", p->resumed);
   cli_json_uint(&json, "hits", p->hits);
   cli_json_uint(&json, "made", p->made);
+  cli_json_uint(&json, "unchanged", p->unchanged);
   cli_json_uint(&json, "absent", p->absent);
   cli_json_uint(&json, "errors", p->errors);
   cli_json_uint(&json, "rejected", p->rejected);
@@ -213,10 +215,12 @@ static void failures_tell(const keys_run *run, const larder_job_progress *p) {
 static void told_text(const keys_run *run, const larder_job_progress *p) {
   char size[CLI_SHORT], time[CLI_SHORT];
   failures_tell(run, p);
-  if (!run->call->globals->quiet)
-    printf("made %" PRIu64 " (%s), there already %" PRIu64 ", absent %" PRIu64 ", failed %" PRIu64 ", in %s\n", p->made,
-           cli_size_text(p->bytes, size, sizeof size), p->hits, p->absent, p->errors,
+  if (!run->call->globals->quiet) {
+    printf("made %" PRIu64 " (%s), ", p->made, cli_size_text(p->bytes, size, sizeof size));
+    if (p->unchanged > 0) printf("unchanged %" PRIu64 ", ", p->unchanged);
+    printf("there already %" PRIu64 ", absent %" PRIu64 ", failed %" PRIu64 ", in %s\n", p->hits, p->absent, p->errors,
            cli_nanos_text((uint64_t)p->took_ms * 1000000, time, sizeof time));
+  }
   if (p->resumed > 0 && !run->call->globals->quiet) printf("%" PRIu64 " dealt with before the break\n", p->resumed);
   if (p->rejected > 0)
     cli_note(run->call, "larder: %" PRIu64 " %s no key", p->rejected, cli_plural(p->rejected, "line is", "lines are"));

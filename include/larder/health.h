@@ -55,6 +55,14 @@ LARDER_API const char *larder_health_status_name(larder_health_status status);
  */
 LARDER_API LARDER_MUST_CHECK larder_err larder_health_report(larder_ns *ns, const void *key, size_t key_len, bool ok,
                                                              const char *error, larder_health *out);
+/*
+ * Tries the entry now, as `health.check` of its namespace says, and reports how that went; *worked_out says it, and *out, which
+ * may be NULL, is its health then. Blocks for at most the check's timeout. LARDER_EUNSUPPORTED: the namespace has no check;
+ * LARDER_EINVAL also for a key that has not what the check's template wants. Else as
+ * larder_health_report. err, which may be NULL, says what went wrong with the try, also where that was found out.
+ */
+LARDER_API LARDER_MUST_CHECK larder_err larder_health_check(larder_ns *ns, const void *key, size_t key_len, bool *worked_out,
+                                                            larder_health *out, larder_error *err);
 /* LARDER_MISS when nothing was ever reported on it. Else as larder_get. */
 LARDER_API LARDER_MUST_CHECK larder_err larder_health_get(larder_ns *ns, const void *key, size_t key_len, larder_health *out);
 /* Forgets what was reported. LARDER_OK when there was something, LARDER_MISS when not. Else as larder_delete. */

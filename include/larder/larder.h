@@ -181,6 +181,7 @@ typedef struct larder_match {
   bool expired_only; /* entries past their soft expiry */
   bool stale_too;    /* listing: also entries past their soft expiry (expired_only implies it) */
   int64_t unused_ms; /* entries neither written nor, as far as has been noted, read since this wall time; 0: any */
+  bool absent_too;   /* listing: also that a maker said that there is none, as an entry of LARDER_KIND_ABSENT */
 } larder_match;
 
 /* One listed entry, borrowed during the visit. value is NULL unless asked for. */
@@ -244,6 +245,8 @@ typedef struct larder_validation {
   uint64_t repaired; /* of these, removed or mended */
   uint64_t orphans;  /* files nobody refers to */
   uint64_t locked;   /* sealed with a key that is not here, or of a newer Larder: whole as stored, not opened, never removed */
+  uint64_t entries;  /* of those examined in shared tiers, the values of namespaces that are whole as stored */
+  uint64_t absences; /* likewise, what makers said is not there. The others are traces of deletes and the cache's own records */
 } larder_validation;
 /*
  * Reads and verifies everything kept, value by value. With repair, removes what is damaged and orphaned. ns: findings of others

@@ -3,8 +3,8 @@
  * What a cache did: counters, gauges and latencies by namespace and tier, of all processes on the root, living and past.
  *
  * A `larder_stats` is a snapshot: it belongs to the caller, does not change, and may outlive the cache. Its strings live
- * as long as it does. The tier "all" is a namespace as its callers saw it; what has namespace NULL is the sum over all
- * namespaces. Counters are asked for by name ("hits"); docs/statistics.md lists them.
+ * as long as it does. The tier "all" is a namespace as its callers saw it, with the evictions of its tiers; what has
+ * namespace NULL is the sum over all namespaces. Counters are asked for by name ("hits"); docs/statistics.md lists them.
  */
 #ifndef LARDER_STATS_H
 #define LARDER_STATS_H

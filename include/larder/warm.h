@@ -27,7 +27,7 @@ typedef enum larder_job_state {
   LARDER_JOB_CANCELLED /* before that, by larder_job_cancel */
 } larder_job_state;
 
-/* How far it is. done == resumed + hits + made + absent + errors. */
+/* How far it is. done == resumed + hits + made + unchanged + absent + errors. */
 typedef struct larder_job_progress {
   larder_job_state state;
   uint64_t total;    /* keys of all namespaces */
@@ -41,7 +41,8 @@ typedef struct larder_job_progress {
   uint64_t bytes;    /* of the values made */
   double per_second; /* keys dealt with, of late */
   int64_t took_ms;
-  int64_t left_ms; /* estimate; -1: not known */
+  int64_t left_ms;    /* estimate; -1: not known */
+  uint64_t unchanged; /* the maker found what was kept good still: its lifetime began anew */
 } larder_job_progress;
 
 /* One key that was dealt with. Borrowed during the call. */
@@ -50,9 +51,10 @@ typedef struct larder_warm_result {
   const void *key;
   size_t key_len;
   larder_err result;  /* LARDER_OK: see made; LARDER_MISS: absent; else why not */
-  bool made;          /* false: it was a hit */
+  bool made;          /* false: it was a hit, or unchanged */
   uint64_t bytes;     /* of the value made */
   const char *reason; /* of an error: a sentence */
+  bool unchanged;     /* the maker found what was kept good still */
 } larder_warm_result;
 
 /* Exactly one of keys_file, keys_read and places_file is given. All is copied or read before larder_warm_start returns, but for

@@ -9,6 +9,7 @@
 #ifndef LARDER_WHY_H
 #define LARDER_WHY_H
 
+#include <larder/health.h>
 #include <larder/larder.h>
 
 #ifdef __cplusplus
@@ -26,6 +27,15 @@ typedef enum larder_why_state {
   LARDER_WHY_STALE,      /* stale, and only served to who asks for stale values */
   LARDER_WHY_ABSENT      /* a maker said that there is none, and that counts still */
 } larder_why_state;
+
+/* Why it is stale. */
+typedef enum larder_why_stale {
+  LARDER_STALE_NOT,
+  LARDER_STALE_LIFETIME, /* its lifetime is over */
+  LARDER_STALE_EXPIRED,  /* a caller made it stale, by its key or with others (events tell when) */
+  LARDER_STALE_VERSION,  /* it was written under another `version` of the namespace */
+  LARDER_STALE_CLOCK     /* the clock was set back: it was written at a time that is still to come */
+} larder_why_stale;
 
 /* One tier of the namespace's chain, uppermost first. */
 typedef struct larder_why_tier {
@@ -75,6 +85,9 @@ typedef struct larder_why {
   int64_t making_takes_ms;                    /* lately, in this process; 0: not known */
   larder_why_event events[LARDER_WHY_EVENTS]; /* newest first */
   size_t events_len;
+  larder_why_stale stale;
+  bool has_health; /* something was reported on it */
+  larder_health health;
 } larder_why;
 
 /* LARDER_OK and *out, also where nothing is kept. Blocks on disk. */

@@ -9,6 +9,7 @@
 
 #include "config/option_value.h"
 #include "config/value_read.h"
+#include <larder/nearest.h>
 #include <stdio.h>
 
 static bool equals(const char *a, const char *b) { return strcmp(a, b) == 0; }
@@ -28,11 +29,10 @@ static bool type_check(lrd_reader *reader, const char *type, lrd_place place, co
           (equals(type, "files") && !cache->files.enable) ||
           (equals(type, "redis") && reader->settings->redis_given && !cache->redis.enable && !extra_is(reader, type));
   if (*skip || extra_is(reader, type)) return true;
-  lrd_nearest nearest;
-  lrd_nearest_init(&nearest, type);
+  larder_nearest nearest = {.wanted = type};
   for (size_t i = 0; i < lrd_tier_types_len; i++) {
     if (!equals(lrd_tier_types[i].name, type)) {
-      lrd_nearest_try(&nearest, lrd_tier_types[i].name);
+      larder_nearest_offer(&nearest, lrd_tier_types[i].name);
       continue;
     }
     if (lrd_tier_types[i].needs == NULL) return true;
@@ -40,8 +40,8 @@ static bool type_check(lrd_reader *reader, const char *type, lrd_place place, co
     return false;
   }
   for (const char *const *extra = reader->extra_types; extra != NULL && *extra != NULL; extra++)
-    lrd_nearest_try(&nearest, *extra);
-  const char *near = lrd_nearest_name(&nearest);
+    larder_nearest_offer(&nearest, *extra);
+  const char *near = larder_nearest_best(&nearest);
   lrd_mistake_add(reader->mistakes, place,
                   "%s: found the unknown tier %s; expected memory, sqlite, files or one that the application "
                   "registers%s%s",

@@ -9,6 +9,7 @@
 
 #include "base/fail.h"
 #include "config/mistakes.h"
+#include <larder/nearest.h>
 #include <strings.h>
 
 #define ROOM      "maker"
@@ -83,15 +84,14 @@ static larder_err text_add(reading *r, char c) {
 /* What was meant by a place that is none; name is what stands between the braces. */
 static larder_err place_refuse(const reading *r, const char *name, size_t len) {
   char shown[LRD_QUOTED_MAX], wanted[NAME_LEN + 1];
-  lrd_nearest nearest;
   size_t kept = 0;
   for (size_t i = 0; i < len && kept < NAME_LEN; i++) {
     if (name_char(name[i])) wanted[kept++] = name[i];
   }
   wanted[kept] = '\0';
-  lrd_nearest_init(&nearest, wanted);
-  for (size_t i = 0; i < NAMED_COUNT; i++) lrd_nearest_try(&nearest, named[i].name);
-  const char *near = lrd_nearest_name(&nearest);
+  larder_nearest nearest = {.wanted = wanted};
+  for (size_t i = 0; i < NAMED_COUNT; i++) larder_nearest_offer(&nearest, named[i].name);
+  const char *near = larder_nearest_best(&nearest);
   bool plus = len > 0 && name[0] == '+' && r->template->form == LRD_TEMPLATE_URL;
   for (size_t i = 0; near && i < NAMED_COUNT; i++) plus &= strcmp(near, named[i].name) != 0 || named[i].plus;
   (void)lrd_quote(name, len, shown);

@@ -2,10 +2,11 @@
 #include "config/maker_read.h"
 
 #include "config/key_template.h"
-
 #include "config/option_value.h"
 #include "config/value_read.h"
 #include <ctype.h>
+#include <larder/nearest.h>
+#include <stdio.h>
 
 #define NOT_GIVEN_MS   (-1)
 #define NOT_GIVEN      UINT64_MAX
@@ -121,6 +122,22 @@ static void text_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_s
   }
 }
 
+void lrd_recipe_name_check(lrd_reader *reader, const char *name, lrd_place place, const lrd_trail *trail) {
+  char where[LRD_TRAIL_MAX], quoted[LRD_QUOTED_MAX], names[200] = "";
+  larder_nearest nearest = {.wanted = name};
+  size_t at = 0;
+  for (const char *const *one = lrd_recipe_names; *one != NULL; one++) {
+    if (strcmp(*one, name) == 0) return;
+    larder_nearest_offer(&nearest, *one);
+    int const written = snprintf(names + at, sizeof names - at, "%s%s", at > 0 ? ", " : "", *one);
+    if (written > 0 && (size_t)written < sizeof names - at) at += (size_t)written;
+  }
+  const char *near = larder_nearest_best(&nearest);
+  lrd_mistake_add(reader->mistakes, place, "%s: found %s; expected one of %.*s%s%s", lrd_trail_text(trail, where),
+                  lrd_quote(name, strlen(name), quoted), (int)at, names, near != NULL ? "; the nearest is " : "",
+                  near != NULL ? near : "");
+}
+
 static void template_check(lrd_reader *reader, const char *text, lrd_template_form form, char separator, lrd_place place,
                            const lrd_trail *trail) {
   char where[LRD_TRAIL_MAX];
@@ -156,12 +173,12 @@ void lrd_proxy_check(lrd_reader *reader, const lrd_yaml_node *map, const char *p
   }
 }
 
-/* Places that a key fills: in a URL, in each argument. */
-static void places_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_settings_maker *maker,
-                         const lrd_trail *trail) {
+/* Places that a key fills, in a URL and in each argument; and the name of a recipe. */
+static void what_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_settings_maker *maker, const lrd_trail *trail) {
   for (const lrd_yaml_item *item = map->first; item != NULL; item = item->next) {
     if (item->key->kind != LRD_YAML_SCALAR || strcmp(item->key->text, types[maker->type].key) != 0) continue;
     const lrd_trail here = {trail, item->key->text};
+    if (maker->type == LRD_MAKER_RECIPE) lrd_recipe_name_check(reader, maker->recipe, item->value->place, &here);
     if (maker->type == LRD_MAKER_HTTP)
       template_check(reader, maker->http, LRD_TEMPLATE_URL, maker->separator, item->value->place, &here);
     const lrd_yaml_item *argument = item->value->kind == LRD_YAML_LIST ? item->value->first : NULL;
@@ -187,7 +204,7 @@ void lrd_maker_check(lrd_reader *reader, const lrd_yaml_node *map, lrd_settings_
   size_t const before = reader->mistakes->count;
   text_check(reader, map, maker, trail);
   lrd_proxy_check(reader, map, maker->proxy, trail);
-  if (reader->mistakes->count == before) places_check(reader, map, maker, trail);
+  if (reader->mistakes->count == before) what_check(reader, map, maker, trail);
   if (maker->hard_timeout_ms == NOT_GIVEN_MS) maker->hard_timeout_ms = types[maker->type].hard_timeout_ms;
   if (maker->retries == NOT_GIVEN) maker->retries = types[maker->type].retries;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A policy's section `maker`: what is more than a value for each key. Which recipes and callbacks there are, and whether a
- * template's places are right, is not known here. */
+/* A policy's section `maker`: what is more than a value for each key. Which callbacks there are is not known here. */
 #ifndef LRD_CONFIG_MAKER_READ_H
 #define LRD_CONFIG_MAKER_READ_H
 
@@ -14,6 +13,8 @@ void lrd_argv_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_nod
 bool lrd_maker_pair_valid(const lrd_option *row, const char *name, const char **expected);
 /* Whether the map's `proxy`, as read, is a proxy's URL or says that there is none. Of what is not, nothing is shown. */
 void lrd_proxy_check(lrd_reader *reader, const lrd_yaml_node *map, const char *proxy, const lrd_trail *trail);
+/* Told where there is no recipe of that name. */
+void lrd_recipe_name_check(lrd_reader *reader, const char *name, lrd_place place, const lrd_trail *trail);
 /* When all keys have been read: exactly one of those that say how, no key of another, and defaults that depend on it. */
 void lrd_maker_check(lrd_reader *reader, const lrd_yaml_node *map, lrd_settings_maker *maker, const lrd_trail *trail);
 

@@ -40,25 +40,4 @@ LARDER_PRINTF(3, 4) void lrd_notice_add(lrd_mistakes *mistakes, lrd_place place,
 #define LRD_QUOTED_MAX 288
 const char *lrd_quote(const char *text, size_t len, char out[LRD_QUOTED_MAX]);
 
-/* How many single-character changes, swaps of neighbours included, lead from a to b; at most `limit` + 1. ASCII case is free.
- */
-int lrd_edit_distance(const char *a, const char *b, int limit);
-#define LRD_NEAREST_MAX 48 /* bytes; longer names are never near */
-/* The nearest of the names that are tried. `wanted` is borrowed, names are copied. */
-typedef struct lrd_nearest {
-  const char *wanted;
-  bool found;
-  int distance;
-  char near[LRD_NEAREST_MAX + 1];
-  unsigned akin_count;
-  char akin[LRD_NEAREST_MAX + 1]; /* the first that begins with the wanted one, or the other way round */
-} lrd_nearest;
-void lrd_nearest_init(lrd_nearest *nearest, const char *wanted);
-void lrd_nearest_try(lrd_nearest *nearest, const char *name);
-/*
- * NULL: none is meant for sure. Else what is one letter off; or the only name that begins with the wanted one, or that it
- * begins with, by three letters or more; or the nearest of those with few enough letters wrong.
- */
-const char *lrd_nearest_name(const lrd_nearest *nearest);
-
 #endif

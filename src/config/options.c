@@ -51,6 +51,8 @@ const lrd_tier_type lrd_tier_types[] = {
 };
 const size_t lrd_tier_types_len = sizeof lrd_tier_types / sizeof *lrd_tier_types;
 
+const char *const lrd_recipe_names[] = {"kernel", "laplacian", "echo", "profile", "sources", "wisdom", NULL};
+
 const lrd_option lrd_options[] = {
     {ROW(CACHE, "root", PATH), .offset = AT(root),
      .sentence = "Folder of everything kept on disk. Relative to the folder of this file. Without it "

@@ -117,6 +117,9 @@ typedef struct lrd_tier_type {
 extern const lrd_tier_type lrd_tier_types[];
 extern const size_t lrd_tier_types_len;
 
+/* The recipes of maker/recipe by name, ended by NULL: the registry there is above this room, and its tests compare. */
+extern const char *const lrd_recipe_names[];
+
 /* Rows of one scope in order: start with NULL; NULL ends. */
 const lrd_option *lrd_option_next(lrd_scope scope, const lrd_option *last);
 /* The row that a key names, by either spelling, or NULL. */

@@ -13,6 +13,7 @@
 #include "config/option_value.h"
 #include "config/value_read.h"
 #include "config/warm_read.h"
+#include <larder/nearest.h>
 #include <stdio.h>
 
 #define NS_NAME_BYTES_MAX 128
@@ -34,17 +35,16 @@ static void unknown_key(lrd_reader *reader, lrd_scope scope, const lrd_yaml_node
   char where[LRD_TRAIL_MAX], quoted[LRD_QUOTED_MAX], names[512];
   size_t at = 0;
   names[0] = '\0';
-  lrd_nearest nearest;
-  lrd_nearest_init(&nearest, key->text);
+  larder_nearest nearest = {.wanted = key->text};
   for (const lrd_option *row = lrd_option_next(scope, NULL); row != NULL; row = lrd_option_next(scope, row)) {
     if ((row->flags & without) != 0) continue;
-    lrd_nearest_try(&nearest, row->name);
-    if (row->other != NULL) lrd_nearest_try(&nearest, row->other);
+    larder_nearest_offer(&nearest, row->name);
+    if (row->other != NULL) larder_nearest_offer(&nearest, row->other);
     int written = snprintf(names + at, sizeof names - at, "%s%s", at > 0 ? ", " : "", row->name);
     if (written > 0 && (size_t)written < sizeof names - at) at += (size_t)written;
   }
   lrd_quote(key->text, key->len, quoted);
-  const char *near = lrd_nearest_name(&nearest);
+  const char *near = larder_nearest_best(&nearest);
   if (near != NULL)
     lrd_mistake_add(reader->mistakes, key->place, "%s: found the unknown key %s; expected one of its keys; the nearest is %s",
                     lrd_trail_text(trail, where), quoted, near);
@@ -300,13 +300,12 @@ static const lrd_yaml_node *cache_find(lrd_reader *reader, const lrd_yaml_node *
       found = item;
   }
   if (found == NULL && from_file) {
-    lrd_nearest nearest;
     const lrd_yaml_item *near_item = NULL;
     for (const lrd_yaml_item *item = root == NULL ? NULL : root->first; item != NULL && near_item == NULL; item = item->next) {
       if (item->key->kind != LRD_YAML_SCALAR) continue;
-      lrd_nearest_init(&nearest, item->key->text);
-      lrd_nearest_try(&nearest, "cache");
-      if (nearest.found) near_item = item; /* what only begins alike is another program's */
+      larder_nearest nearest = {.wanted = item->key->text};
+      larder_nearest_offer(&nearest, "cache");
+      if (nearest.near[0] != '\0') near_item = item; /* what only begins alike is another program's */
     }
     lrd_notice_add(reader->mistakes, near_item == NULL ? (lrd_place){1, 1} : near_item->key->place,
                    near_item == NULL ? "the file has no section cache: the defaults are in force"

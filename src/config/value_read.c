@@ -10,6 +10,7 @@
 #include "config/interpolate.h"
 #include "config/maker_read.h"
 #include "config/option_value.h"
+#include <larder/nearest.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -156,12 +157,11 @@ void lrd_scalar_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
     lrd_schedule schedule;
     larder_error why = {0};
     char name[32];
-    lrd_nearest nearest;
-    lrd_nearest_init(&nearest, text);
+    larder_nearest nearest = {.wanted = text};
     for (uint32_t i = 0; row->type == LRD_OPTION_CHOICE && lrd_option_choice(row, i, name)[0] != '\0'; i++) {
-      lrd_nearest_try(&nearest, name);
+      larder_nearest_offer(&nearest, name);
     }
-    const char *near = lrd_nearest_name(&nearest);
+    const char *near = larder_nearest_best(&nearest);
     if (row->type == LRD_OPTION_SCHEDULE && lrd_schedule_parse(text, &schedule, &why) != LARDER_OK) {
       lrd_mistake_add(reader->mistakes, value->place, "%s: %s", lrd_trail_text(trail, where), why.message);
       return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/warm_read.h"
 
+#include "config/maker_read.h"
 #include "config/value_read.h"
 #include <stdio.h>
 
@@ -34,6 +35,7 @@ static void param_read(lrd_reader *reader, const lrd_yaml_item *item, lrd_config
   }
   if (strcmp(item->key->text, "recipe") == 0) {
     warm->recipe = text;
+    lrd_recipe_name_check(reader, text, item->value->place, &here);
     return;
   }
   warm->params = lrd_config_arena_printf(&reader->settings->arena, "%s%s=%s\n", warm->params, item->key->text, text);

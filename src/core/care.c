@@ -46,6 +46,8 @@ typedef struct validation {
   space_name *names;      /* of its spaces, whether or not they are open here */
   size_t names_len;
   uint64_t locked;
+  uint64_t entries;
+  uint64_t absences;
   larder_err failed; /* why something could not be judged */
   void (*finding)(void *context, const larder_finding *finding);
   void *context;
@@ -99,9 +101,13 @@ static void validation_finding(void *context, const larder_tier_key *key, const 
 static const char *validation_judge(void *context, const larder_tier_key *key, const larder_facts *facts, const void *value) {
   validation *run = context;
   const char *why = NULL;
-  larder_err result = lrd_value_try(run->cache, name_of(run, key->space), lrd_span_of(key->data, key->len), value, facts, &why);
+  const char *name = name_of(run, key->space);
+  larder_err result = lrd_value_try(run->cache, name, lrd_span_of(key->data, key->len), value, facts, &why);
   if (result == LARDER_ECORRUPT) {
     return why;
+  }
+  if (name && name[0] != '.') {
+    ++*(facts->kind == LARDER_KIND_ABSENT ? &run->absences : &run->entries);
   }
   if (result == LARDER_EKEY || result == LARDER_EFORMAT) { /* another key's, or a newer build's: whole, and not ours to judge */
     run->locked++;
@@ -122,6 +128,8 @@ static larder_err validate_tier(validation *run, bool repair, larder_validation 
     sum->repaired += one.repaired;
     sum->orphans += one.orphans;
     sum->locked += run->locked;
+    sum->entries += run->entries;
+    sum->absences += run->absences;
   }
   for (size_t i = 0; i < run->names_len; i++) {
     lrd_dealloc(run->names[i].name);

@@ -24,6 +24,8 @@
 #define LOOK_MAX_MS   INT64_C(15000)
 #define THREADS_MAX   16u
 
+#define ROOM "health"
+
 struct lrd_checker {
   larder_ns *ns;
   const lrd_config_check *config;
@@ -203,6 +205,37 @@ static void item_check(const batch *b, const check_item *item) {
     lrd_log_write(&c->ns->cache->log, LRD_LOG_WARN, "check.lost", "namespace %s: the outcome of a check was not kept: %s",
                   c->ns->name, larder_err_text(kept));
   }
+}
+
+larder_err larder_health_check(larder_ns *ns, const void *key, size_t key_len, bool *worked_out, larder_health *out,
+                               larder_error *err) {
+  larder_error why = {0};
+  larder_stat stat = {0};
+  lrd_op op;
+  larder_err result = worked_out ? lrd_op_begin(ns, key, key_len, &op) : LARDER_EINVAL;
+  if (result != LARDER_OK) {
+    return lrd_fail(err, result, 0, ROOM, "%s", larder_err_text(result));
+  }
+  if (ns->links_len > 0 && lrd_cache_onlooker(ns->cache)) {
+    return lrd_fail(err, LARDER_EACCES, 0, ROOM, "%s", larder_err_text(LARDER_EACCES));
+  }
+  if (!ns->checker) {
+    return lrd_fail(err, LARDER_EUNSUPPORTED, 0, ROOM, "namespace %s has no check: configure its `health.check`", ns->name);
+  }
+  /* What is put meanwhile is not evicted for what was tried. */
+  uint64_t const stamp = larder_stat_get(ns, key, key_len, &stat) == LARDER_OK ? stat.facts.stamp : 0;
+  larder_stat_free(&stat);
+  result = lrd_probe_run(ns->checker->probe, key, key_len, &ns->checker->cancel, &why);
+  if (result != LARDER_OK && result != LARDER_EIO) {
+    return lrd_fail(err, result, 0, ROOM, "%s", why.message[0] ? why.message : larder_err_text(result));
+  }
+  bool const worked = result == LARDER_OK;
+  result = lrd_health_report_on(ns, key, key_len, stamp, worked, why.message, out);
+  if (result >= 0) {
+    *worked_out = worked;
+  }
+  return result >= 0 && worked ? result
+                               : lrd_fail(err, result, 0, ROOM, "%s", result < 0 ? larder_err_text(result) : why.message);
 }
 
 static void items_check(void *context) {

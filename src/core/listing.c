@@ -252,6 +252,7 @@ larder_err larder_list(larder_ns *ns, const larder_match *match, bool values, ui
                     .match = match,
                     .now_ms = lrd_wall_ms(ns->cache->clock),
                     .limit = limit,
+                    .absent_too = match && match->absent_too,
                     .visit = visit,
                     .context = context};
   int64_t began_ns = lrd_mono_ns(ns->cache->clock);

@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#define CALL_MS INT64_C(5000) /* from the moment that a call took for its own to the event: it may have waited for the slot */
+
 static void text_copy(char *to, size_t room, const char *from, size_t len) {
   size_t const taken = len < room ? len : room - 1;
   if (taken > 0) {
@@ -112,6 +114,37 @@ static larder_why_state state_of(const lrd_op *op, const larder_why *out) {
                                                                                : LARDER_WHY_STALE;
 }
 
+/* A call that made it stale set its end to that moment. */
+static bool expired_by_call(const larder_why *out, const larder_why_tier *tier) {
+  for (size_t i = 0; i < out->events_len; i++) {
+    int64_t const later_ms = out->events[i].wall_ms - tier->expires_soft_ms;
+    if (out->events[i].what == lrd_event_name(LRD_EVENT_EXPIRED) && later_ms >= 0 && later_ms <= CALL_MS) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static larder_why_stale stale_of(const larder_why *out) {
+  const larder_why_tier *tier = out->tiers;
+  if (out->state != LARDER_WHY_REVALIDATE && out->state != LARDER_WHY_ON_ERROR && out->state != LARDER_WHY_STALE) {
+    return LARDER_STALE_NOT;
+  }
+  while (!tier->here) { /* what is stale is here */
+    tier++;
+  }
+  larder_facts const facts = {.stamp = tier->stamp, .expires_soft_ms = tier->expires_soft_ms};
+  return lrd_facts_outdated(&facts)                                          ? LARDER_STALE_VERSION
+         : tier->expires_soft_ms == 0 || out->now_ms < tier->expires_soft_ms ? LARDER_STALE_CLOCK
+         : expired_by_call(out, tier)                                        ? LARDER_STALE_EXPIRED
+                                                                             : LARDER_STALE_LIFETIME;
+}
+
+static void health_look(const lrd_op *op, larder_why *out) {
+  out->health.size = sizeof out->health;
+  out->has_health = larder_health_get(op->ns, op->key, op->key_len, &out->health) == LARDER_OK;
+}
+
 static void slot_look(const lrd_op *op, larder_why *out) {
   lrd_slots *slots = op->ns->cache->slots;
   if (!lrd_ns_coherent(op->ns)) {
@@ -198,21 +231,49 @@ larder_err larder_why_look(larder_ns *ns, const void *key, size_t key_len, larde
   slot_look(&op, out);
   making_look(&op, out);
   events_look(&op, out);
+  out->stale = stale_of(out);
+  health_look(&op, out);
   return LARDER_OK;
 }
+
+/* Of what is stale: because of what, and what is done with it. */
+#define STALE(because)                                                                                                         \
+  {                                                                                                                            \
+    [LARDER_WHY_REVALIDATE] =                                                                                                  \
+        "It is stale, since " because ": a get misses; who has it made is served the stale value while that is done.",         \
+    [LARDER_WHY_ON_ERROR] =                                                                                                    \
+        "It is stale, since " because ": a get misses; who has it made is served the stale value only if that fails.",         \
+    [LARDER_WHY_STALE] = "It is stale, since " because ", past the windows in which that is served: a get misses.",            \
+    [LARDER_WHY_ABSENT] = NULL                                                                                                 \
+  }
+#define LIFETIME "its lifetime is over"
+#define EXPIRED  "a call made it so"
+#define VERSION  "it was written under another version of the namespace"
+#define CLOCK    "the clock was set back behind the time at which it was written"
 
 const char *larder_why_sentence(const larder_why *why) {
   static const char *const kept[] = {
       [LARDER_WHY_FRESH] = "It is kept and fresh: a get hits.",
-      [LARDER_WHY_REVALIDATE] = "It is stale: a get misses; who has it made is served the stale value while that is done.",
-      [LARDER_WHY_ON_ERROR] = "It is stale: a get misses; who has it made is served the stale value only if that fails.",
-      [LARDER_WHY_STALE] = "It is stale, past the windows in which that is served: a get misses.",
       [LARDER_WHY_ABSENT] = "Its maker said that there is none, and that counts still: a get misses, and it is not made.",
       [LARDER_WHY_NOTHING] = "Nothing is kept: a get misses."};
-  if (why->failure != LARDER_OK && why->state != LARDER_WHY_FRESH) {
-    return why->state == LARDER_WHY_NOTHING
-               ? "Nothing is kept, and making it failed a moment ago: that failure is told until it is tried again."
-               : "It is stale, and making it failed a moment ago: it is tried again later.";
+  static const char *const stale[][LARDER_WHY_ABSENT + 1] = {[LARDER_STALE_NOT] = STALE(LIFETIME),
+                                                             [LARDER_STALE_LIFETIME] = STALE(LIFETIME),
+                                                             [LARDER_STALE_EXPIRED] = STALE(EXPIRED),
+                                                             [LARDER_STALE_VERSION] = STALE(VERSION),
+                                                             [LARDER_STALE_CLOCK] = STALE(CLOCK)};
+#define FAILED(because) "It is stale, since " because ", and making it failed a moment ago: it is tried again later."
+  static const char *const failed[] = {[LARDER_STALE_NOT] = FAILED(LIFETIME),
+                                       [LARDER_STALE_LIFETIME] = FAILED(LIFETIME),
+                                       [LARDER_STALE_EXPIRED] = FAILED(EXPIRED),
+                                       [LARDER_STALE_VERSION] = FAILED(VERSION),
+                                       [LARDER_STALE_CLOCK] = FAILED(CLOCK)};
+  bool const is_stale =
+      why->state == LARDER_WHY_REVALIDATE || why->state == LARDER_WHY_ON_ERROR || why->state == LARDER_WHY_STALE;
+  if (why->failure != LARDER_OK && why->state == LARDER_WHY_NOTHING) {
+    return "Nothing is kept, and making it failed a moment ago: that failure is told until it is tried again.";
+  }
+  if (is_stale) {
+    return why->failure != LARDER_OK ? failed[why->stale] : stale[why->stale][why->state];
   }
   return kept[why->state];
 }

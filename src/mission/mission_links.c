@@ -5,6 +5,7 @@
  */
 #include "mission/mission_graph.h"
 
+#include <larder/nearest.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,11 +76,10 @@ static larder_err ids_sort(links *l) {
 }
 
 static void unknown_step(links *l, const lrd_step_at *at, const char *name) {
-  lrd_nearest nearest;
-  lrd_nearest_init(&nearest, name);
+  larder_nearest nearest = {.wanted = name};
   if (l->nearest_asked++ < NEAREST_MOST)
-    for (uint32_t i = 0; i < l->m->steps_len; i++) lrd_nearest_try(&nearest, l->m->steps[i].id);
-  const char *near = lrd_nearest_name(&nearest);
+    for (uint32_t i = 0; i < l->m->steps_len; i++) larder_nearest_offer(&nearest, l->m->steps[i].id);
+  const char *near = larder_nearest_best(&nearest);
   if (near && near[0] != '\0')
     mistake(l, at->after, "found after \"%s\", which is no step; did you mean \"%s\"?", name, near);
   else

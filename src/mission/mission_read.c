@@ -8,6 +8,7 @@
 #include "config/yaml_json.h"
 #include "mission/canonical_json.h"
 #include "mission/mission_graph.h"
+#include <larder/nearest.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -241,14 +242,13 @@ static const step_member step_members[] = {{"id", read_id},           {"type", r
 static void unknown_member(reader *r, uint32_t key, const char *const *names, size_t names_len) {
   char shown[LRD_QUOTED_MAX];
   char name[64] = "";
-  lrd_nearest nearest;
   const lrd_json_node *node = &r->doc.nodes[key];
   (void)snprintf(name, sizeof name, "%.*s", (int)(node->len < sizeof name - 1 ? node->len : sizeof name - 1),
                  r->doc.text + node->at);
-  lrd_nearest_init(&nearest, name);
-  for (size_t i = 0; i < names_len; i++) lrd_nearest_try(&nearest, names[i]);
+  larder_nearest nearest = {.wanted = name};
+  for (size_t i = 0; i < names_len; i++) larder_nearest_offer(&nearest, names[i]);
   (void)lrd_quote(r->doc.text + node->at, node->len, shown);
-  const char *near = lrd_nearest_name(&nearest);
+  const char *near = larder_nearest_best(&nearest);
   if (near)
     lrd_mistake_add(r->reading->mistakes, place_of(r, key), "found %s; expected a known name: did you mean %s?", shown, near);
   else

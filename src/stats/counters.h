@@ -75,7 +75,7 @@
 
 /* Operations with a latency histogram. */
 #define LRD_STATS_OPS(X)                                                                                                       \
-  X(GET, "get", "seconds", stable, "Time of lookups.")                                                                         \
+  X(GET, "get", "seconds", stable, "Time of lookups; a hit in memory that is measured counts for about a thousand.")           \
   X(PUT, "put", "seconds", stable, "Time of writes of values.")                                                                \
   X(DELETE, "delete", "seconds", stable, "Time of deletes, expires and touches.")                                              \
   X(SCAN, "scan", "seconds", stable, "Time of listings, per page.")                                                            \
@@ -95,6 +95,14 @@ typedef enum lrd_stat_op { LRD_STATS_OPS(LRD_STATS_ENUM_OP) LRD_OP_COUNT } lrd_s
 
 /* The order of the six is the order of larder_evict_reason. */
 #define LRD_STAT_EVICTED_FIRST LRD_STAT_EVICTED_CAPACITY
+
+/* What a counter is of: in the cells of anything else it stays 0. */
+typedef enum lrd_stats_scope {
+  LRD_STATS_OF_BOTH,
+  LRD_STATS_OF_NAMESPACES, /* counted once for all tiers, in the tier "all" */
+  LRD_STATS_OF_TIERS
+} lrd_stats_scope;
+lrd_stats_scope lrd_stats_scope_of(lrd_counter counter);
 
 /* The tables as data, for whoever writes figures out. */
 typedef struct lrd_stats_info {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A snapshot in Prometheus' text format 0.0.4. Two groups of families, so that adding up over tiers never counts a lookup
- * twice: larder_namespace_… is what callers saw, larder_tier_… what each tier did. Latencies are summaries.
+ * twice: larder_namespace_… is what callers saw, larder_tier_… what each tier did; a counter that is of one of them alone
+ * stands there alone. Latencies are summaries.
  */
 #include "json_writer.h"
 #include "stats_room.h"
@@ -12,6 +13,15 @@ typedef struct prometheus {
   const larder_stats *stats;
   larder_err err;
 } prometheus;
+
+/* What stands above the series of a family, once there is one. */
+typedef struct family {
+  const char *name;
+  const char *suffix;
+  const char *type;
+  const char *help;
+  bool told;
+} family;
 
 static void put(prometheus *to, const char *text, size_t len) {
   if (to->err == LARDER_OK) to->err = lrd_buf_append(to->out, text, len);
@@ -49,10 +59,16 @@ static bool in_group(const stats_sum *sum, group of) {
   return (strcmp(sum->tier, LRD_STATS_ALL) == 0) == (of == GROUP_NAMESPACE);
 }
 
-static void put_head(prometheus *to, group of, const char *name, const char *suffix, const char *type, const char *help) {
-  if (to->err == LARDER_OK)
-    to->err = lrd_buf_printf(to->out, "# HELP larder_%s_%s%s %s\n# TYPE larder_%s_%s%s %s\n", group_name(of), name, suffix,
-                             help, group_name(of), name, suffix, type);
+static bool is_shown(size_t counter, group of) {
+  lrd_stats_scope const scope = lrd_stats_scope_of((lrd_counter)counter);
+  return scope == LRD_STATS_OF_BOTH || (scope == LRD_STATS_OF_TIERS) == (of == GROUP_TIER);
+}
+
+static void put_head(prometheus *to, group of, family *head) {
+  if (to->err == LARDER_OK && !head->told)
+    to->err = lrd_buf_printf(to->out, "# HELP larder_%s_%s%s %s\n# TYPE larder_%s_%s%s %s\n", group_name(of), head->name,
+                             head->suffix, head->help, group_name(of), head->name, head->suffix, head->type);
+  head->told = true;
 }
 
 /* Name and labels, up to the value; one further label when it has a value. */
@@ -86,28 +102,31 @@ static void put_counters(prometheus *to, group of) {
   const stats_sums *cells = &to->stats->cells;
   for (size_t c = 0; c < LRD_STAT_COUNT; c++) {
     if (c >= LRD_STAT_EVICTED_FIRST && c < (size_t)LRD_STAT_EVICTED_FIRST + LARDER_EVICT_REASON_COUNT) continue;
+    if (!is_shown(c, of)) continue;
     const lrd_stats_info *info = &lrd_stats_counter_info[c];
-    put_head(to, of, info->name, "_total", "counter", info->sentence);
+    family head = {info->name, "_total", "counter", info->sentence, false};
     for (size_t i = 0; i < cells->count; i++) {
       if (!in_group(cells->cells[i], of)) continue;
+      put_head(to, of, &head);
       put_series(to, of, info->name, "_total", cells->cells[i], NULL, NULL);
       put_u64(to, cells->cells[i]->counters[c]);
     }
   }
 }
 
-static void put_evictions(prometheus *to, group of) {
+static void put_evictions(prometheus *to) {
   static const char *const reasons[] = {
 #define REASON(name, text) text,
       LARDER_EVICT_REASONS(REASON)
 #undef REASON
   };
   const stats_sums *cells = &to->stats->cells;
-  put_head(to, of, "evictions", "_total", "counter", "Entries removed, by reason.");
+  family head = {"evictions", "_total", "counter", "Entries removed, by reason.", false};
   for (size_t i = 0; i < cells->count; i++) {
-    if (!in_group(cells->cells[i], of)) continue;
+    if (!in_group(cells->cells[i], GROUP_TIER)) continue;
+    put_head(to, GROUP_TIER, &head);
     for (size_t r = 0; r < LARDER_EVICT_REASON_COUNT; r++) {
-      put_series(to, of, "evictions", "_total", cells->cells[i], "reason", reasons[r]);
+      put_series(to, GROUP_TIER, "evictions", "_total", cells->cells[i], "reason", reasons[r]);
       put_u64(to, cells->cells[i]->counters[LRD_STAT_EVICTED_FIRST + r]);
     }
   }
@@ -117,9 +136,10 @@ static void put_gauges(prometheus *to, group of) {
   const stats_sums *cells = &to->stats->cells;
   for (size_t g = 0; g < LRD_GAUGE_COUNT; g++) {
     const lrd_stats_info *info = &lrd_stats_gauge_info[g];
-    put_head(to, of, info->name, "", "gauge", info->sentence);
+    family head = {info->name, "", "gauge", info->sentence, false};
     for (size_t i = 0; i < cells->count; i++) {
       if (!in_group(cells->cells[i], of) || !cells->cells[i]->gauges_ms) continue;
+      put_head(to, of, &head);
       put_series(to, of, info->name, "", cells->cells[i], NULL, NULL);
       put_u64(to, cells->cells[i]->gauges[g]);
     }
@@ -145,9 +165,10 @@ static void put_latency(prometheus *to, group of, const stats_sum *sum, size_t o
 static void put_latencies(prometheus *to, group of) {
   const stats_sums *cells = &to->stats->cells;
   for (size_t op = 0; op < LRD_OP_COUNT; op++) {
-    put_head(to, of, lrd_stats_op_info[op].name, "_seconds", "summary", lrd_stats_op_info[op].sentence);
+    family head = {lrd_stats_op_info[op].name, "_seconds", "summary", lrd_stats_op_info[op].sentence, false};
     for (size_t i = 0; i < cells->count; i++) {
       if (!in_group(cells->cells[i], of) || !cells->cells[i]->buckets[op]) continue;
+      put_head(to, of, &head);
       put_latency(to, of, cells->cells[i], op);
     }
   }
@@ -158,7 +179,7 @@ larder_err larder_stats_to_prometheus(const larder_stats *stats, char **out, siz
   prometheus to = {.out = &text, .stats = stats};
   for (group of = GROUP_NAMESPACE; of <= GROUP_TIER; of++) {
     put_counters(&to, of);
-    put_evictions(&to, of);
+    if (of == GROUP_TIER) put_evictions(&to);
     put_gauges(&to, of);
     put_latencies(&to, of);
   }

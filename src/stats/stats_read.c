@@ -424,6 +424,16 @@ static void snapshot_drop_empty_others(stats_sums *cells) {
   lrd_dealloc(others);
 }
 
+/* Of a namespace all that its tiers evicted, so that the row that stands for the whole shows it. */
+static void snapshot_evictions(stats_sums *cells) {
+  for (size_t i = 0; i < cells->count; i++) {
+    const stats_sum *sum = cells->cells[i];
+    stats_sum *whole = strcmp(sum->tier, LRD_STATS_ALL) == 0 ? NULL : lrd_sums_find(cells, sum->ns, LRD_STATS_ALL);
+    for (size_t c = 0; whole && c < LARDER_EVICT_REASON_COUNT; c++)
+      whole->counters[LRD_STAT_EVICTED_FIRST + c] += sum->counters[LRD_STAT_EVICTED_FIRST + c];
+  }
+}
+
 larder_err lrd_stats_snapshot(lrd_stats *stats, larder_stats **out) {
   lrd_buf baseline = {0};
   larder_stats *into = lrd_alloc_zero(1, sizeof *into);
@@ -437,6 +447,7 @@ larder_err lrd_stats_snapshot(lrd_stats *stats, larder_stats **out) {
   lrd_unlock(&stats->mutex);
   lrd_buf_fini(&baseline);
   snapshot_drop_empty_others(&into->cells);
+  snapshot_evictions(&into->cells);
   if (err == LARDER_OK) err = snapshot_total(into);
   if (err != LARDER_OK) {
     larder_stats_free(&into);

@@ -37,7 +37,7 @@ struct larder_job {
   pthread_t watcher;
   bool ended; /* by the watcher, last */
   uint64_t next;
-  uint64_t counts[4]; /* by outcome */
+  uint64_t counts[LRD_JOB_LEFT]; /* by outcome */
   uint64_t bytes;
   int64_t began_ns;
   int64_t ended_ns;
@@ -245,6 +245,7 @@ void larder_job_progress_get(larder_job *job, larder_job_progress *out) {
                                .resumed = job->work.first,
                                .hits = job->counts[LRD_JOB_HIT],
                                .made = job->counts[LRD_JOB_MADE],
+                               .unchanged = job->counts[LRD_JOB_UNCHANGED],
                                .absent = job->counts[LRD_JOB_ABSENT],
                                .errors = job->counts[LRD_JOB_ERROR],
                                .rejected = job->work.rejected,

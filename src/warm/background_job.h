@@ -12,6 +12,7 @@
 typedef enum lrd_job_outcome {
   LRD_JOB_HIT,
   LRD_JOB_MADE,
+  LRD_JOB_UNCHANGED,
   LRD_JOB_ABSENT,
   LRD_JOB_ERROR,
   LRD_JOB_LEFT /* cancelled before its turn came */

@@ -192,16 +192,28 @@ static larder_err sealed_hide(export_run *run) {
   return result == LARDER_EINVAL ? LARDER_OK : result;
 }
 
+/* What stands in the way of one namespace is told, and the others are written; of the only one it is the export's failure. */
+static larder_err ns_left_out(export_run *run, larder_err result, larder_error *why, larder_error *err) {
+  if (run->options->ns || !run->options->failed || result == LARDER_ENOMEM)
+    return lrd_fail(err, result, why->os_errno, ROOM, "%s", why->message);
+  run->counts.failed++;
+  run->options->failed(run->options->context, 0, NULL, 0, why->message);
+  return LARDER_OK;
+}
+
 static larder_err ns_export(export_run *run, const char *name, larder_error *err) {
   larder_cursor cursor = {{0}};
-  larder_err result = larder_ns_open(run->cache, name, &run->ns, err);
-  if (result != LARDER_OK) return result;
+  larder_error why = {0};
+  larder_err result = larder_ns_open(run->cache, name, &run->ns, &why);
+  if (result != LARDER_OK) return ns_left_out(run, result, &why, err);
   result = sealed_hide(run);
   if (result != LARDER_OK) return lrd_fail(err, result, 0, ROOM, "out of memory");
   while (result == LARDER_OK) {
     result = larder_list(run->ns, run->options->match, true, PAGE_ENTRIES, &cursor, entry_visit, run);
     if (run->failure != LARDER_OK) return lrd_fail(err, run->failure, 0, ROOM, "out of memory");
-    if (result < 0) return lrd_fail(err, result, 0, ROOM, "%s can't be listed: %s", name, larder_err_text(result));
+    if (result < 0)
+      return ns_left_out(run, lrd_fail(&why, result, 0, ROOM, "%s can't be listed: %s", name, larder_err_text(result)), &why,
+                         err);
     larder_err written = page_write(run, err);
     if (written != LARDER_OK) return written;
     if (run->options->progress && !run->options->progress(run->options->context, &run->counts))

@@ -40,8 +40,31 @@ static void key_job_free(void *context) {
 
 /* --- one key -------------------------------------------------------------------------------------------------------------- */
 
-/* Made, absent or failed, with the result's facts. */
-static void key_make(const key_job *job, larder_ns *ns, larder_warm_result *out, larder_error *err) {
+/* What is kept before anything is made: its stamp, 0 where there is nothing. True when it is fresh. */
+static bool key_look(larder_ns *ns, lrd_span key, uint64_t *stamp_out) {
+  larder_stat stat = {0};
+  *stamp_out = 0;
+  if (larder_stat_get(ns, key.data, key.len, &stat) != LARDER_OK) return false;
+  bool const fresh = !stat.stale;
+  *stamp_out = stat.facts.stamp;
+  larder_stat_free(&stat);
+  return fresh;
+}
+
+/* As its makings count as lookups that missed, so does this as one that hit. */
+static void hit_count(larder_ns *ns) {
+  lrd_stats_add(ns->cell, LRD_STAT_LOOKUPS, 1);
+  lrd_stats_add(ns->cell, LRD_STAT_HITS, 1);
+}
+
+/* Whether the maker found the value of that stamp good still. */
+static bool is_unchanged(const larder_value *value, uint64_t stamp) {
+  larder_facts facts = {0};
+  return stamp != 0 && larder_value_facts(value, &facts) == LARDER_OK && facts.stamp == stamp;
+}
+
+/* Made, unchanged, absent or failed, with the result's facts. */
+static void key_make(const key_job *job, larder_ns *ns, uint64_t stamp, larder_warm_result *out, larder_error *err) {
   larder_make_options how = job->how;
   larder_value value = {0};
   how.fresh = job->fresh;
@@ -54,14 +77,21 @@ static void key_make(const key_job *job, larder_ns *ns, larder_warm_result *out,
   if (out->result == LARDER_OK && value.stale) {
     out->result = lrd_fail(err, LARDER_EAWAY, 0, ROOM, "it could not be made anew; what is kept is stale");
   } else if (out->result == LARDER_OK) {
-    out->made = true;
-    out->bytes = value.len;
+    out->unchanged = is_unchanged(&value, stamp);
+    out->made = !out->unchanged;
+    out->bytes = out->made ? value.len : 0;
   }
   larder_value_release(&value);
   /* A value that was only handed out is of no use to who comes later. */
   if (out->result == LARDER_OK && larder_exists(ns, out->key, out->key_len) != LARDER_OK)
     out->result = lrd_fail(err, LARDER_NOT_KEPT, 0, ROOM,
                            "it was made, but is not kept: above max_entry, past its time at once, or its tiers are away");
+}
+
+static lrd_job_outcome outcome_of(const larder_warm_result *result) {
+  if (result->result == LARDER_MISS) return LRD_JOB_ABSENT;
+  if (result->result != LARDER_OK) return LRD_JOB_ERROR;
+  return result->unchanged ? LRD_JOB_UNCHANGED : LRD_JOB_MADE;
 }
 
 static lrd_job_outcome key_deal(void *context, larder_job *job, uint64_t number, uint64_t *bytes_out) {
@@ -71,10 +101,13 @@ static lrd_job_outcome key_deal(void *context, larder_job *job, uint64_t number,
   larder_warm_result result = {.ns = larder_ns_name(ns), .key = key.data, .key_len = key.len};
   larder_error err = {0};
   lrd_job_outcome outcome = LRD_JOB_HIT;
-  if (mine->fresh || larder_exists(ns, key.data, key.len) != LARDER_OK) {
+  uint64_t stamp = 0;
+  if (!key_look(ns, key, &stamp) || mine->fresh) {
     if (!lrd_job_turn(job)) return LRD_JOB_LEFT;
-    key_make(mine, ns, &result, &err);
-    outcome = result.result == LARDER_OK ? LRD_JOB_MADE : result.result == LARDER_MISS ? LRD_JOB_ABSENT : LRD_JOB_ERROR;
+    key_make(mine, ns, stamp, &result, &err);
+    outcome = outcome_of(&result);
+  } else {
+    hit_count(ns);
   }
   if (outcome == LRD_JOB_MADE) *bytes_out = result.bytes;
   if (outcome == LRD_JOB_ERROR) result.reason = err.message[0] ? err.message : larder_err_text(result.result);

@@ -12,6 +12,7 @@
 #include "place_name.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <larder/nearest.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,11 +257,10 @@ const lrd_location *lrd_places_at(const lrd_places *places, size_t index) { retu
 /* --- near ----------------------------------------------------------------------------------------------------------------- */
 
 static larder_err not_there(const lrd_places *places, const char *name, larder_error *err) {
-  lrd_nearest near;
   char quoted[LRD_QUOTED_MAX];
-  lrd_nearest_init(&near, name);
-  for (size_t i = 0; i < places->len; i++) lrd_nearest_try(&near, places->at[i].name);
-  const char *meant = lrd_nearest_name(&near);
+  larder_nearest near = {.wanted = name};
+  for (size_t i = 0; i < places->len; i++) larder_nearest_offer(&near, places->at[i].name);
+  const char *meant = larder_nearest_best(&near);
   return lrd_fail(err, LARDER_MISS, 0, ROOM, "no place is named %s%s%s%s", lrd_quote(name, strlen(name), quoted),
                   meant ? "; is \"" : "", meant ? meant : "", meant ? "\" meant?" : "");
 }

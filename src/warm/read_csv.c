@@ -5,6 +5,7 @@
  */
 #include "config/mistakes.h"
 #include "entry_file.h"
+#include <larder/nearest.h>
 
 /* The record in front: its length without and with its line end. Both 0 at the end of the file. */
 static larder_err record_find(lrd_source *source, size_t *len_out, size_t *end_out) {
@@ -86,13 +87,12 @@ static larder_err column_add(lrd_reader_file *reader) {
 /* Every field that is wanted by name has to be a column. */
 static larder_err picks_check(lrd_reader_file *reader) {
   for (size_t i = 0; i < reader->picks->len; i++) {
-    lrd_nearest near;
     const char *wanted = reader->picks->picks[i].name;
     if (has_column(reader, wanted)) continue;
-    lrd_nearest_init(&near, wanted);
+    larder_nearest near = {.wanted = wanted};
     for (size_t j = 0; j < reader->columns_len; j++)
-      lrd_nearest_try(&near, (const char *)reader->names.data + reader->columns[j]);
-    const char *name = lrd_nearest_name(&near);
+      larder_nearest_offer(&near, (const char *)reader->names.data + reader->columns[j]);
+    const char *name = larder_nearest_best(&near);
     return lrd_reader_mistaken(reader, "the first row has to name the columns, and has no %.60s%s%s%s", wanted,
                                name ? "; is " : "", name ? name : "", name ? " meant?" : "");
   }

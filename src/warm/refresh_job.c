@@ -110,6 +110,7 @@ static lrd_job_outcome outcome_of(larder_refresh_what what) {
   case LARDER_REFRESH_FAILED:
     return LRD_JOB_ERROR;
   case LARDER_REFRESH_UNCHANGED:
+    return LRD_JOB_UNCHANGED;
   case LARDER_REFRESH_FRESH:
   case LARDER_REFRESH_GONE:
   case LARDER_REFRESH_NOTHING:

@@ -110,6 +110,49 @@ class ClearExpired(CliCase):
         self.assertEqual(self.document("ls", "demo")["count"], 1)
 
 
+class Unopened(CliCase):
+    """One namespace of several can't be opened: its key is not there."""
+    config = "cache: {namespaces: {a: {}, m: {seal: aes-256-gcm}, z: {}}}\n"
+
+    def setUp(self):
+        super().setUp()
+        for ns in ("a", "z"):
+            self.put(ns, "k", "v")
+
+    def told(self, ran):
+        self.assertIn("1 namespace could not be opened and was left out: m: ", ran.err)
+        self.assertNotEqual(ran.code, DONE)
+
+    def test_purge_goes_on_and_tells_it(self):
+        ran = self.larder("purge", "--all")
+        self.assertIn("would remove 2 entries", ran.out)
+        self.told(ran)
+        self.told(self.larder("purge", "--all", "--to", "1MiB", "--confirm"))
+        ran = self.larder("--json", "purge", "--all", "--confirm")
+        self.assertEqual((ran.code, ran.error["exit"]), (ran.error["exit"], ran.code))
+        self.assertEqual([n["ns"] for n in ran.document["namespaces"]], ["a", "z"])
+        self.expect(NOT_FOUND, "get", "z", "k")
+
+    def test_export_goes_on_and_tells_it(self):
+        path = os.path.join(self.folder, "all.jsonl")
+        ran = self.expect(NOT_FOUND, "export", "--output", path)
+        self.assertIn("exported 2 entries", ran.err)
+        self.assertIn("namespace m", ran.err)
+        self.assertEqual(self.read(path).count(b'"key"'), 2)
+        document = self.document("export", "--output", path, code=NOT_FOUND)
+        self.assertIsNone(fits(shapes()["export"], document))
+        self.assertEqual((document["exported"], document["failed"], document["failures"][0]["key"]), (2, 1, None))
+        self.assertNotEqual(self.larder("export", "m", "--output", path).code, DONE)
+
+    def test_lists_go_on_and_tell_it(self):
+        ran = self.larder("ls")
+        self.assertRegex(ran.out, r"(?m)^a .*\n^z ")
+        self.told(ran)
+        ran = self.larder("inspect")
+        self.assertRegex(ran.out, r"(?m)^k ")
+        self.told(ran)
+
+
 class Validate(CliCase):
     def test_a_sound_cache(self):
         self.put("demo", "k", "v")
@@ -119,6 +162,19 @@ class Validate(CliCase):
         self.assertEqual((document["sound"], document["damaged"]), (True, 0))
         self.assertGreaterEqual(document["examined"], 1)
         self.assertEqual(self.expect(DONE, "validate", "--quiet", "demo").out, "")
+
+    def test_only_values_are_counted_as_entries(self):
+        self.write("larder.yaml", b"cache: {namespaces: {none: {maker: {command: [/bin/sh, -c, 'exit 3'], absent_exit: 3}, "
+                   b"negative_ttl: 1h}}}\n")
+        self.put("demo", "k", "v")
+        self.put("demo", "gone", "v")
+        self.expect(DONE, "del", "demo", "gone")
+        self.expect(NOT_FOUND, "get", "none", "nothing", "--make")
+        self.expect(DONE, "health", "demo", "k", "ok")
+        self.assertRegex(self.expect(DONE, "validate").out, r"^sound: 1 entry and \d+ other records verified, nothing damaged\n$")
+        document = self.document("validate")
+        self.assertEqual((document["entries"], document["absences"]), (1, 1))
+        self.assertGreaterEqual(document["examined"], 4)
 
     def damage_a_blob(self):
         """Large values lie in files of their own beside the database; one of them gets a wrong byte."""

@@ -38,6 +38,18 @@ class Away(CliCase):
         self.put("demo", "k1", "newer")
         self.assertEqual(self.expect(DONE, "get", "demo", "k1").out, "newer")
 
+    def test_that_there_is_no_such_namespace_is_not_said_of_a_tier_that_is_away(self):
+        self.put("demo", "k", "v")
+        stranger = sqlite3.connect(os.path.join(self.root, "larder.db"), isolation_level=None)
+        self.addCleanup(stranger.close)
+        stranger.execute("PRAGMA locking_mode=EXCLUSIVE")
+        stranger.execute("BEGIN IMMEDIATE")
+        ran = self.expect(NOT_FOUND, "get", "demo", "k")
+        self.assertIn("not found: k in demo", ran.err)
+        self.assertNotIn("no namespace", ran.err)
+        stranger.close()
+        self.expect(DONE, "get", "demo", "k")
+
 
 class PutAndGet(CliCase):
     def test_what_is_put_comes_back(self):
@@ -281,10 +293,35 @@ class Ls(CliCase):
 
     def test_an_unknown_namespace_is_1_and_the_nearest_is_told(self):
         self.fill()
-        for command in ("ls", "inspect", "stats", "validate"):
-            ran = self.expect(NOT_FOUND, command, "alhpa")
-            self.assertIn("did you mean alpha", ran.err)
+        for command in (["ls", "alhpa"], ["inspect", "alhpa"], ["inspect", "alhpa", "k"], ["stats", "alhpa"], ["validate", "alhpa"],
+                        ["get", "alhpa", "k"], ["exists", "alhpa", "k"], ["del", "alhpa", "k"],
+                        ["why", "alhpa", "k"], ["versions", "alhpa", "k"], ["rollback", "alhpa", "k"], ["health", "alhpa"],
+                        ["health", "alhpa", "k"], ["health", "alhpa", "k", "reset"], ["export", "alhpa", "-o", "x.jsonl"],
+                        ["purge", "--ns", "alhpa"], ["refresh", "alhpa"]):
+            ran = self.expect(NOT_FOUND, *command)
+            self.assertIn("there is no namespace 'alhpa' here", ran.err)
+            self.assertIn("did you mean alpha?", ran.err)
             self.assertEqual(ran.out, "")
+        self.assertEqual([n["ns"] for n in self.document("ls")["namespaces"]], ["alpha", "beta"])
+
+    def test_what_is_known_to_be_absent_is_listed_only_with_all(self):
+        self.write("larder.yaml", b"cache: {namespaces: {none: {maker: {command: [/bin/sh, -c, 'exit 3'], absent_exit: 3}, "
+                   b"negative_ttl: 1h}}}\n")
+        self.expect(NOT_FOUND, "get", "none", "nothing", "--make")
+        self.put("none", "k", "v")
+        self.put("none", "old", "v", "--ttl", "1ms")
+        time.sleep(0.01)
+        self.assertEqual(self.lines("none"), ["k"])
+        self.assertEqual(self.lines("none", "--stale")[:1], ["k"])
+        self.assertNotIn("nothing", self.lines("none", "--stale"))
+        self.assertIn("nothing", self.lines("none", "--all"))
+        document = self.document("ls", "none", "--all", "--prefix", "n")
+        self.assertIsNone(fits(shapes()["ls-ns"], document))
+        self.assertEqual([(e["key"], e["kind"], e["bytes"]) for e in document["entries"]], [("nothing", "absent", 0)])
+        self.assertRegex(self.expect(DONE, "ls", "none", "-a", "-l").out, r"(?m)^ *0 B +absent ")
+        self.assertIn("would remove 2 entries", self.expect(USAGE, "purge", "--ns", "none", "--key", "[nk]*").out)
+        self.assertIn("removed 2 entries", self.expect(DONE, "purge", "--ns", "none", "--key", "[nk]*", "--confirm").out)
+        self.expect(USAGE, "ls", "--all")
 
     def test_many_entries_are_all_listed(self):
         writer = subprocess.Popen([LARDER, "--root", self.root, "--config", self.config_file, "tour-writer", "many"],

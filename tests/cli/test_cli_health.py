@@ -110,6 +110,37 @@ class Health(CliCase):
         self.expect(NOT_FOUND, "health", "nowhere", "k")
 
 
+class Check(CliCase):
+    config = ("cache: {namespaces: {n: {tiers: [memory, sqlite], health: {failures: 1, check: {command: [/bin/sh, -c, "
+              "'case $1 in bad*) echo refused >&2; exit 1;; esac', sh, '{key}'], every: 1h}}}, m: {}}}\n")
+
+    def test_all_are_tried_and_what_fails_is_told_and_evicted(self):
+        for key in ("good", "bad-1", "bad-2"):
+            self.put("n", key, "v")
+        document = self.document("health", "n", "--check", code=NOT_FOUND)
+        self.assertIsNone(fits(shapes()["health-check"], document))
+        self.assertEqual([document[m] for m in ("worked", "failed", "evicted", "not_known")], [1, 2, 2, 0])
+        self.assertEqual({e["key"]: e["result"] for e in document["entries"]}, {"good": "worked", "bad-1": "failed", "bad-2": "failed"})
+        self.assertIn("refused", [e["message"] for e in document["entries"] if e["key"] == "bad-1"][0])
+        self.expect(NOT_FOUND, "get", "n", "bad-1")
+        ran = self.expect(NOT_FOUND, "health", "n", "--check", "--parallel", "1")  # what is unhealthy is tried though it is gone
+        self.assertRegex(ran.out, r"(?m)^bad-2 +failed +unhealthy: 2 failures in a row +.*refused")
+        self.assertIn("1 worked, 2 failed, 0 evicted, 0 not known", ran.err)
+        self.assertEqual(self.document("health", "n", "good")["successes"], 2)
+
+    def test_one_is_tried(self):
+        self.put("n", "good", "v")
+        self.assertEqual(self.document("health", "n", "good", "--check")["worked"], 1)
+        self.assertEqual(self.document("health", "n", "bad", "--check", code=NOT_FOUND)["failed"], 1)
+        self.assertEqual(self.document("health", "n", "good")["status"], "healthy")
+
+    def test_wrong_calls(self):
+        self.put("m", "k", "v")
+        self.assertIn("namespace m has no check", self.expect(USAGE, "health", "m", "--check").err)
+        self.assertIn("--status is too much", self.expect(USAGE, "health", "n", "--check", "--status", "healthy").err)
+        self.assertIn("ok is too much", self.expect(USAGE, "health", "n", "k", "ok", "--check").err)
+
+
 class Mistakes(CliCase):
     config = "cache: {namespaces: {n: {health: often}}}\n"
 

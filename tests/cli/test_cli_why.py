@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """why, and get --make: on a real root, with makers that are real programs."""
 import os
+import time
 import unittest
 
 from cli_support import DONE, FAILED, NOT_FOUND, CliCase, fits, shapes
@@ -11,6 +12,7 @@ cache:
   namespaces:
     plain: {tiers: [memory, sqlite], ttl: 1h}
     alone: {tiers: [memory]}
+    kept: {tiers: [sqlite], ttl: 1h, stale_if_error: 2h}
     two: {tiers: [memory, files, sqlite], ttl: 1h}
     stale: {tiers: [sqlite], ttl: 1ms, stale_while_revalidate: 1h, stale_if_error: 2h}
     error: {tiers: [sqlite], ttl: 1ms, stale_if_error: 2h}
@@ -53,6 +55,38 @@ class Why(CliCase):
         self.put("error", "k", "value")
         self.assertEqual(self.why("stale", "k")["state"], "revalidate")
         self.assertEqual(self.why("error", "k")["state"], "on error")
+
+    def test_why_it_is_stale(self):
+        self.put("stale", "k", "value")
+        time.sleep(0.01)
+        found = self.why("stale", "k")
+        self.assertEqual(found["stale_by"], "lifetime")
+        self.assertIn("since its lifetime is over", found["why"])
+        for key in ("one", "tagged"):
+            self.put("kept", key, "value", "--tag", "t")
+        self.assertIsNone(self.why("kept", "one")["stale_by"])
+        self.expect(DONE, "del", "kept", "one", "--expire")
+        self.assertEqual(self.why("kept", "one")["stale_by"], "call")
+        self.expect(DONE, "purge", "--ns", "kept", "--tag", "t", "--expire", "--confirm")
+        found = self.why("kept", "tagged")
+        self.assertEqual(found["stale_by"], "call")
+        self.assertIn("since a call made it so", found["why"])
+        self.put("kept", "old", "value")
+        self.write("larder.yaml", CONFIG.replace("kept: {", "kept: {version: v2, ").encode())
+        found = self.why("kept", "old")
+        self.assertEqual(found["stale_by"], "version")
+        self.assertIn("another version of the namespace", self.expect(DONE, "why", "kept", "old").out)
+
+    def test_the_last_error_of_its_health_is_shown(self):
+        self.put("plain", "k", "value")
+        self.assertIsNone(self.why("plain", "k")["health"])
+        self.expect(DONE, "health", "plain", "k", "fail", "--error", "refused \x1b[2J")
+        health = self.why("plain", "k")["health"]
+        self.assertIsNone(fits(shapes()["health"], health))
+        self.assertEqual(health["status"], "degraded")
+        shown = self.expect(DONE, "why", "plain", "k").out
+        self.assertRegex(shown, r"(?m)^health +degraded: 1 failure in a row\nerror +refused ")
+        self.assertNotIn("\x1b", shown)
 
     def test_memory_alone_has_no_slot(self):
         self.put("plain", "k", "value")

@@ -480,6 +480,39 @@ static void a_thread_checks_while_the_namespace_is_open(void **state) {
   server_stop(&s);
 }
 
+static void one_is_tried_when_asked_for(void **state) {
+  (void)state;
+  fixture f;
+  larder_error err = {0};
+  larder_health health = {.size = sizeof health};
+  bool worked = false;
+  begin(&f);
+  open_with(
+      &f,
+      "tiers: [memory, sqlite], health: {failures: 1, check: {command: [sh, -c, 'test $1 = good || (echo no >&2; exit 1)', "
+      "sh, '{2}'], every: 1h}}",
+      true);
+  put(&f, "1:good");
+  put(&f, "1:bad");
+  assert_ok(larder_health_check(f.ns, "1:good", 6, &worked, &health, &err));
+  assert_true(worked);
+  assert_int_equal(health.status, LARDER_HEALTH_HEALTHY);
+  assert_ok(larder_health_check(f.ns, "1:bad", 5, &worked, &health, &err));
+  assert_false(worked);
+  assert_true(health.evicted && health.failures_in_row == 1);
+  assert_non_null(strstr(err.message, "no"));
+  assert_err(larder_exists(f.ns, "1:bad", 5), LARDER_MISS);
+  assert_ok(larder_health_check(f.ns, "1:bad", 5, &worked, NULL, NULL)); /* also what is gone */
+  assert_err(larder_health_check(f.ns, "1:bad", 5, NULL, NULL, NULL), LARDER_EINVAL);
+  assert_err(larder_health_check(f.ns, "k", 1, &worked, NULL, &err), LARDER_EINVAL);
+  assert_err(larder_health_check(NULL, "k", 1, &worked, NULL, NULL), LARDER_EINVAL);
+  assert_ok(larder_close(&f.cache));
+  open_with(&f, "tiers: [memory, sqlite]", true);
+  assert_err(larder_health_check(f.ns, "1:good", 6, &worked, NULL, &err), LARDER_EUNSUPPORTED);
+  assert_string_equal(err.message, "namespace n has no check: configure its `health.check`");
+  end(&f);
+}
+
 #define TOUCHES "tiers: [sqlite], health: {check: {command: [touch, '%s'], every: 1m, jitter: 0}}"
 
 /* Two caches of a host: the second begins when the first has ended. */
@@ -579,6 +612,7 @@ int main(void) {
       cmocka_unit_test(who_does_not_answer_has_failed),
       cmocka_unit_test(a_thread_checks_while_the_namespace_is_open),
       cmocka_unit_test(who_could_not_close_goes_on_checking),
+      cmocka_unit_test(one_is_tried_when_asked_for),
       cmocka_unit_test(one_of_a_host_checks),
       cmocka_unit_test(a_fork_amid_checks_leaves_both_sides_whole),
   };

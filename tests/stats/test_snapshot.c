@@ -291,7 +291,18 @@ static void prometheus_text_is_well_formed(void **state) {
       "larder_processes 1\n"};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
     if (!strstr(text, parts[i])) fail_msg("%s is missing in\n%s", parts[i], text);
+  /* What is always 0 in one of the groups stands in the other alone. */
+  static const char *const none[] = {"larder_tier_made_total",
+                                     "larder_tier_puts_total",
+                                     "larder_tier_lookups_total",
+                                     "larder_namespace_evictions_total",
+                                     "larder_namespace_bytes_read_total",
+                                     "larder_namespace_bytes ",
+                                     "larder_tier_make_seconds"};
+  for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+    if (strstr(text, none[i])) fail_msg("%s is there in\n%s", none[i], text);
   unsigned helps = 0, types = 0;
+  const char *before = "";
   for (char *line = text, *end; *line; line = end + 1) {
     end = strchr(line, '\n');
     assert_non_null(end);
@@ -299,6 +310,11 @@ static void prometheus_text_is_well_formed(void **state) {
     if (!exposition_line(line)) fail_msg("not in the format: %s", line);
     helps += strncmp(line, "# HELP", 6) == 0;
     types += strncmp(line, "# TYPE", 6) == 0;
+    if (strncmp(before, "# TYPE", 6) == 0) { /* a family has series, of its name */
+      size_t const name = strcspn(before + 7, " ");
+      if (strncmp(line, before + 7, name) != 0) fail_msg("%s is followed by %s", before, line);
+    }
+    before = line;
   }
   assert_int_equal(helps, types);
   assert_true(helps > 50);
@@ -332,6 +348,11 @@ static void rows_come_in_order_with_totals_first(void **state) {
   assert_int_equal(row.hits, 3);
   assert_int_equal(row.misses, 1);
   assert_int_equal(row.evictions, 2);
+  assert_true(larder_stats_row_at(shot, 0, &row)); /* the whole shows what its tiers evicted */
+  assert_int_equal(row.evictions, 2);
+  assert_true(larder_stats_row_at(shot, 4, &row));
+  assert_int_equal(row.evictions, 0);
+  assert_true(larder_stats_row_at(shot, 1, &row));
   assert_true(row.hit_rate == 0.75);
   uint64_t value = 7;
   assert_false(larder_stats_value(shot, NULL, "all", "no such figure", &value));

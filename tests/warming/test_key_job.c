@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "larder_testing.h"
 #include <dirent.h>
+#include <larder/stats.h>
 #include <larder/warm.h>
 #include <math.h>
 #include <pthread.h>
@@ -64,6 +65,10 @@ static larder_err origin_make(void *context, const larder_making *making, larder
     made->what = LARDER_MADE_ABSENT;
     return LARDER_OK;
   }
+  if (begins(making, "same") && making->kept) {
+    made->what = LARDER_MADE_UNCHANGED;
+    return LARDER_OK;
+  }
   made->value = value;
   made->len = (size_t)snprintf(value, sizeof value, "%s/%.*s", larder_ns_name(making->ns), (int)making->key_len,
                                (const char *)making->key);
@@ -85,7 +90,9 @@ static void dealt(void *context, const larder_warm_result *r) {
   heard *h = context;
   pthread_mutex_lock(&h->mutex);
   assert_ok(lrd_buf_printf(&h->lines, "%s %.*s %s\n", r->ns, (int)r->key_len, (const char *)r->key,
-                           r->result == LARDER_OK     ? r->made ? "made" : "hit"
+                           r->result == LARDER_OK     ? r->made        ? "made"
+                                                        : r->unchanged ? "unchanged"
+                                                                       : "hit"
                            : r->result == LARDER_MISS ? "absent"
                                                       : r->reason));
   pthread_mutex_unlock(&h->mutex);
@@ -141,7 +148,8 @@ static larder_job_progress run(larder *cache, const larder_warm_plan *plan) {
   larder_job_progress progress;
   assert_true(larder_job_wait(job, WAIT_MS));
   larder_job_progress_get(job, &progress);
-  assert_int_equal(progress.done, progress.resumed + progress.hits + progress.made + progress.absent + progress.errors);
+  assert_int_equal(progress.done,
+                   progress.resumed + progress.hits + progress.made + progress.unchanged + progress.absent + progress.errors);
   larder_job_free(&job);
   assert_null(job);
   return progress;
@@ -238,6 +246,49 @@ static void absences_failures_and_what_is_not_kept_are_told(void **state) {
   assert_true(atomic_load(&o.calls) <= calls + 2);
   assert_ok(larder_close(&cache));
   heard_fini(&h);
+  free(keys);
+}
+
+static void what_the_maker_finds_good_still_is_not_made(void **state) {
+  static const char text[] = "same-1\nother\n";
+  larder *cache = cache_open(*state, "cache: {}");
+  char *keys = support_path(*state, "keys.txt");
+  origin o = {0};
+  heard h = {PTHREAD_MUTEX_INITIALIZER, {0}};
+  larder_warm_plan plan = plan_of(&o, keys);
+  support_file_write(keys, text, strlen(text));
+  assert_int_equal(run(cache, &plan).made, 2);
+  plan.fresh = true;
+  plan.dealt = dealt;
+  plan.context = &h;
+  larder_job_progress p = run(cache, &plan);
+  assert_int_equal(p.unchanged, 1);
+  assert_int_equal(p.made, 1);
+  assert_int_equal(p.bytes, strlen("a/other"));
+  assert_true(said(&h, "a same-1 unchanged\n") && said(&h, "a other made\n"));
+  assert_ok(larder_close(&cache));
+  heard_fini(&h);
+  free(keys);
+}
+
+static void what_is_there_counts_as_hits(void **state) {
+  larder *cache = cache_open(*state, "cache: {}");
+  char *keys = keys_write(*state, 10);
+  origin o = {0};
+  larder_warm_plan plan = plan_of(&o, keys);
+  larder_stats *stats = NULL;
+  uint64_t figures[3] = {0};
+  assert_int_equal(run(cache, &plan).made, 10);
+  assert_int_equal(run(cache, &plan).hits, 10);
+  assert_ok(larder_stats_take(cache, &stats, NULL));
+  assert_true(larder_stats_value(stats, "a", "all", "hits", &figures[0]) &&
+              larder_stats_value(stats, "a", "all", "misses", &figures[1]) &&
+              larder_stats_value(stats, "a", "all", "lookups", &figures[2]));
+  larder_stats_free(&stats);
+  assert_int_equal(figures[0], 10);
+  assert_int_equal(figures[1], 10);
+  assert_int_equal(figures[2], 20);
+  assert_ok(larder_close(&cache));
   free(keys);
 }
 
@@ -633,6 +684,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       SUPPORT_DIR_TEST(each_key_of_each_namespace_is_made_once),
       SUPPORT_DIR_TEST(absences_failures_and_what_is_not_kept_are_told),
+      SUPPORT_DIR_TEST(what_the_maker_finds_good_still_is_not_made),
+      SUPPORT_DIR_TEST(what_is_there_counts_as_hits),
       SUPPORT_DIR_TEST(no_more_than_so_many_are_made_at_once),
       SUPPORT_DIR_TEST(a_rate_holds_makings_back_and_no_hits),
       SUPPORT_DIR_TEST(who_waits_for_a_turn_is_woken_by_cancelling),

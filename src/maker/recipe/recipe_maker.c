@@ -10,6 +10,7 @@
 #include "config/mistakes.h"
 #include "maker/attempts.h"
 #include "recipes.h"
+#include <larder/nearest.h>
 #include <stdio.h>
 
 #define LOOK_NS INT64_C(50000000)
@@ -292,14 +293,13 @@ larder_err lrd_recipe_maker_make(void *context, const larder_making *making, lar
 static larder_err name_refuse(const char *name, const char *ns, larder_error *err) {
   char quoted[LRD_QUOTED_MAX], names[200];
   size_t len = 0;
-  lrd_nearest nearest;
-  lrd_nearest_init(&nearest, name);
+  larder_nearest nearest = {.wanted = name};
   for (size_t i = 0; lrd_recipe_at(i) && len < sizeof names; i++) {
     const char *one = lrd_recipe_at(i)->shown.name;
-    lrd_nearest_try(&nearest, one);
+    larder_nearest_offer(&nearest, one);
     len += (size_t)snprintf(names + len, sizeof names - len, "%s%s", i > 0 ? ", " : "", one);
   }
-  const char *near = lrd_nearest_name(&nearest);
+  const char *near = larder_nearest_best(&nearest);
   return lrd_fail(err, LARDER_EINVAL, 0, "maker", "%s: maker.recipe: found %s; expected one of %s%s%s", ns,
                   lrd_quote(name, strlen(name), quoted), names, near ? "; the nearest is " : "", near ? near : "");
 }

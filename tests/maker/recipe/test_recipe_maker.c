@@ -2,6 +2,7 @@
 /* Values from recipes by their keys: the same as the recipe makes, and no key that says two things. */
 #include "support/support.h"
 
+#include "config/options.h"
 #include "maker/making.h"
 #include "maker/recipe/recipe_maker.h"
 #include "maker/recipe/recipes.h"
@@ -312,8 +313,19 @@ static void any_allocation_may_fail(void **state) {
   }
 }
 
+/* The configuration is read below the room that has the registry. */
+static void the_configuration_knows_the_recipes_that_there_are(void **state) {
+  size_t count = 0;
+  (void)state;
+  for (; lrd_recipe_at(count) && lrd_recipe_names[count]; count++)
+    assert_string_equal(lrd_recipe_at(count)->shown.name, lrd_recipe_names[count]);
+  assert_null(lrd_recipe_at(count));
+  assert_null(lrd_recipe_names[count]);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(the_configuration_knows_the_recipes_that_there_are),
       cmocka_unit_test(pairs_and_spelling_make_the_same),
       cmocka_unit_test(a_key_that_is_none_is_told),
       cmocka_unit_test(a_spelling_that_says_two_things_is_none),
