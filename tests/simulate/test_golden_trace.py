@@ -3,8 +3,10 @@
 """The golden trace and its known answers."""
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -37,6 +39,19 @@ class Golden(unittest.TestCase):
     def test_answers_are_the_known_ones(self):
         known = {cell: misses for cell, misses in self.found.items() if cell in self.answers}
         self.assertEqual(known, self.answers)
+
+    def test_the_page_shows_what_is_printed(self):
+        with open(os.path.join(os.environ["LARDER_SOURCE_DIR"], "docs", "simulate.md"), encoding="utf-8") as file:
+            page = file.read()
+        blocks = re.findall(r"^    \$ larder (.*shop\.ltrc\.zst.*)\n((?:(?:    .*)?\n)+)", page, re.M)
+        self.assertEqual(len(blocks), 3)
+        with tempfile.TemporaryDirectory() as folder:
+            os.symlink(golden.TRACE, os.path.join(folder, "shop.ltrc.zst"))
+            for command, shown in blocks:
+                printed = subprocess.run([LARDER, *command.split()], cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout
+                lines = [" ".join(line.split()) for line in printed.splitlines()]
+                for line in filter(str.strip, shown.splitlines()):
+                    self.assertIn(" ".join(line.split()), lines, command)
 
     def test_nobody_beats_the_optimum(self):
         for cell, misses in self.found.items():
