@@ -41,6 +41,7 @@ static void threads_change_no_figure(void **state) {
     const larder_simulate_options how = {.size = sizeof how, .parallel = threads};
     (void)runs_make(again);
     assert_ok(larder_simulate(trace, &how, threads == 1 ? first : again, count, NULL));
+    for (size_t i = 0; i < count; i++) assert_true(first[i].misses >= trace->unique && first[i].miss_ratio > 0);
     for (size_t i = 0; threads > 1 && i < count; i++) {
       assert_int_equal(again[i].misses, first[i].misses);
       assert_int_equal(again[i].evictions, first[i].evictions);

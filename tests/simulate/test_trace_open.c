@@ -122,6 +122,25 @@ static void mistakes_in_a_table_are_told_with_their_line(void **state) {
   trace_refused("t", "a\n", FIELDS("url", NULL), LARDER_EINVAL, "t is no table: only CSV and JSON Lines have fields");
 }
 
+/* Begins as a table with a quote that stands where none may, and goes on for ever. */
+static int64_t endless_read(void *context, void *out, size_t room) {
+  static const char begin[] = "key\na\"b\n";
+  size_t *at = context;
+  for (size_t i = 0; i < room; i++, (*at)++) ((char *)out)[i] = *at < sizeof begin - 1 ? begin[*at] : *at % 8 ? 'k' : '\n';
+  return (int64_t)room;
+}
+
+static void a_quote_out_of_place_does_not_take_the_next_rows_along(void **state) {
+  (void)state;
+  size_t at = 0;
+  larder_trace *trace = NULL;
+  larder_error err = {0};
+  const larder_trace_options how = {.size = sizeof how, .format = LARDER_TRACE_CSV, .read = endless_read, .read_context = &at};
+  assert_err(larder_trace_open("t", &how, &trace, &err), LARDER_EFORMAT);
+  assert_string_equal(err.message, "t:2: a quote stands inside a cell that does not begin with one");
+  assert_true(at < 1000000);
+}
+
 /* --- sessions ------------------------------------------------------------------------------------------------------------- */
 
 static void sessions_and_requests_are_lines_of_json(void **state) {
@@ -351,6 +370,7 @@ int main(void) {
       cmocka_unit_test(a_table_without_names_has_its_keys_in_front),
       cmocka_unit_test(an_entry_is_as_large_as_the_largest_said_and_never_nothing),
       cmocka_unit_test(mistakes_in_a_table_are_told_with_their_line),
+      cmocka_unit_test(a_quote_out_of_place_does_not_take_the_next_rows_along),
       cmocka_unit_test(sessions_and_requests_are_lines_of_json),
       cmocka_unit_test(mistakes_in_sessions_are_told_with_their_line),
       cmocka_unit_test(the_binary_format_is_read),
