@@ -219,7 +219,8 @@ static bool operand_take(parse *p, const char *text) {
     snprintf(hint, sizeof hint, "`larder %s --help` shows the form; quote what has blanks in it", p->command->name);
     return mistake_set(p->mistake, hint, "'%s' is one argument too many", text);
   }
-  const cli_operand *operand = &p->command->operands[p->operands++];
+  const cli_operand *operand = &p->command->operands[p->operands];
+  if (operand->kind != CLI_LIST) p->operands++; /* a list takes all that follow */
   cli_option as_option = {.name = operand->name, .kind = operand->kind, .at = operand->at, .choices = operand->choices};
   return value_read(&as_option, operand->name, text, p->args, p->mistake);
 }
@@ -261,7 +262,8 @@ bool cli_parse(const cli_command *command, int argc, char **argv, cli_globals *g
   }
   if (globals->help) return true;
   const cli_operand *next = command->operands != NULL ? &command->operands[p.operands] : NULL;
-  if (next != NULL && next->name != NULL && !next->optional) {
+  bool some = next != NULL && next->kind == CLI_LIST && ((const cli_list *)((char *)args + next->at))->count > 0;
+  if (next != NULL && next->name != NULL && !next->optional && !some) {
     char hint[480];
     snprintf(hint, sizeof hint, "`larder %s --help` shows the form and examples", command->name);
     return mistake_set(mistake, hint, "%s is missing: %s", next->name, next->summary);

@@ -45,11 +45,17 @@ static void quoted(cli_buf *out, const char *text, size_t len) {
   cli_buf_text(out, "\"");
 }
 
+static void line_begin(cli_json *json) {
+  if (json->one_line) return;
+  cli_buf_text(&json->text, "\n");
+  for (int i = 0; i < json->depth; i++) cli_buf_text(&json->text, "  ");
+}
+
 /* What stands before every value: a comma, a new line, the name. */
 static void lead(cli_json *json, const char *name) {
   if (json->depth > 0) {
-    cli_buf_text(&json->text, json->some[json->depth] ? ",\n" : "\n");
-    for (int i = 0; i < json->depth; i++) cli_buf_text(&json->text, "  ");
+    if (json->some[json->depth]) cli_buf_text(&json->text, json->one_line ? ", " : ",");
+    line_begin(json);
     json->some[json->depth] = true;
   }
   if (name != NULL) {
@@ -67,10 +73,7 @@ static void open_level(cli_json *json, const char *name, const char *bracket) {
 
 static void close_level(cli_json *json, const char *bracket) {
   bool some = json->some[json->depth--];
-  if (some) {
-    cli_buf_text(&json->text, "\n");
-    for (int i = 0; i < json->depth; i++) cli_buf_text(&json->text, "  ");
-  }
+  if (some) line_begin(json);
   cli_buf_text(&json->text, bracket);
 }
 

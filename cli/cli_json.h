@@ -14,6 +14,7 @@ typedef struct cli_json {
   cli_buf text;
   FILE *stream;
   int depth;
+  bool one_line;                 /* set after init: no line ends within the document */
   bool some[CLI_JSON_DEPTH_MAX]; /* this level has a member already */
 } cli_json;
 

@@ -142,6 +142,10 @@ static void write_zsh(void) {
         printf(" \\\n        '*::%s:_normal'", o->name);
         continue;
       }
+      if (o->kind == CLI_LIST) {
+        printf(" \\\n        '*:%s:_files'", o->name);
+        continue;
+      }
       printf(" \\\n        '%s", o->optional ? ":" : "");
       value_zsh(o->kind, o->name, o->choices);
       putchar('\'');
@@ -186,7 +190,8 @@ static void write_fish(void) {
     for (const cli_operand *o = (*c)->operands; o != NULL && o->name != NULL; o++) {
       if (o->kind == CLI_CHOICE)
         printf("complete -c larder -n '__fish_seen_subcommand_from %s' -a '%s'\n", (*c)->name, o->choices);
-      if (o->kind == CLI_FILE) printf("complete -c larder -n '__fish_seen_subcommand_from %s' -F\n", (*c)->name);
+      if (o->kind == CLI_FILE || o->kind == CLI_LIST)
+        printf("complete -c larder -n '__fish_seen_subcommand_from %s' -F\n", (*c)->name);
     }
   }
 }

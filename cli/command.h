@@ -35,7 +35,7 @@ typedef enum cli_kind {
   CLI_DURATION, /* int64_t, milliseconds; LARDER_TTL_NEVER for `never` where `choices` is "never" */
   CLI_RATE,     /* double, a second */
   CLI_DATE,     /* int64_t, wall milliseconds */
-  CLI_LIST,     /* cli_list; may be given several times */
+  CLI_LIST,     /* cli_list; may be given several times; as the last operand, all that follow */
   CLI_REST      /* cli_rest: the last operand, everything behind `--` as it stands */
 } cli_kind;
 
