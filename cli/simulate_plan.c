@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* --size and --policy: lists with commas. */
 #include "cli_units.h"
-#include "nearest.h"
 #include "session.h"
 #include "simulate_traces.h"
 
+#include <larder/nearest.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,15 +75,15 @@ static void policy_add(cli_simulate_plan *plan, const char *policy) {
 static cli_exit policy_unknown(const cli_call *call, const char *name) {
   char hint[480];
   size_t len = 0;
-  cli_nearest nearest = {.wrong = name};
+  larder_nearest nearest = {.wanted = name};
   const char *policy;
   char all[300] = "";
   for (size_t i = 0; (policy = larder_simulate_policy(i)) != NULL; i++) {
     if (policy_find(policy) == NULL) continue;
-    cli_nearest_offer(&nearest, policy);
+    larder_nearest_offer(&nearest, policy);
     if (len < sizeof all) len += (size_t)snprintf(all + len, sizeof all - len, "%s, ", policy);
   }
-  const char *best = cli_nearest_best(&nearest);
+  const char *best = larder_nearest_best(&nearest);
   snprintf(hint, sizeof hint, "%s%s%sthere are %sand all", best ? "did you mean " : "", best ? best : "", best ? "? " : "",
            all);
   return cli_refuse(call, CLI_USAGE, hint, "there is no policy '%s'", name);

@@ -5,8 +5,8 @@
  * from 1: then there is no row of names. A row with fewer cells than are wanted is a mistake; more are no harm.
  */
 #include "base/fail.h"
-#include "config/mistakes.h"
 #include "trace_inner.h"
+#include <larder/nearest.h>
 
 #define CELLS_MAX 1024u
 #define ABSENT    UINT32_MAX
@@ -92,8 +92,8 @@ static bool column_number(const char *field, uint32_t *out) {
 typedef struct header {
   uint32_t key;
   uint32_t size;
-  lrd_nearest near_key;
-  lrd_nearest near_size;
+  larder_nearest near_key;
+  larder_nearest near_size;
 } header;
 
 /* Looks for the names in the row in front. */
@@ -101,8 +101,8 @@ static larder_err header_search(table *t, const char *text, size_t len, const ch
   const char *at = text, *end = text + len;
   bool more = true;
   *found = (header){.key = ABSENT, .size = ABSENT};
-  lrd_nearest_init(&found->near_key, key);
-  lrd_nearest_init(&found->near_size, size);
+  found->near_key.wanted = key;
+  found->near_size.wanted = size;
   for (uint32_t column = 0; more && column < CELLS_MAX; column++) {
     larder_err err = cell_take(t->reading, &at, end, &t->cell, &more);
     if (err == LARDER_OK) err = lrd_buf_terminate(&t->cell);
@@ -110,14 +110,14 @@ static larder_err header_search(table *t, const char *text, size_t len, const ch
     const char *name = (const char *)t->cell.data;
     if (found->key == ABSENT && strcmp(name, key) == 0) found->key = column;
     if (found->size == ABSENT && strcmp(name, size) == 0) found->size = column;
-    lrd_nearest_try(&found->near_key, name);
-    lrd_nearest_try(&found->near_size, name);
+    larder_nearest_offer(&found->near_key, name);
+    larder_nearest_offer(&found->near_size, name);
   }
   return LARDER_OK;
 }
 
-static larder_err column_missing(const table *t, const char *wanted, const lrd_nearest *near) {
-  const char *name = lrd_nearest_name(near);
+static larder_err column_missing(const table *t, const char *wanted, const larder_nearest *near) {
+  const char *name = larder_nearest_best(near);
   return lrd_trace_mistaken(t->reading, "the first row has to name the columns, and has no %.60s%s%.60s%s", wanted,
                             name ? "; is " : "", name ? name : "", name ? " meant?" : "");
 }
