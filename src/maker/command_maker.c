@@ -192,6 +192,8 @@ static larder_err judge(const run *r, const lrd_command_result *ended, larder_ma
   case LRD_COMMAND_NOT_STARTED:
     return lrd_making_fail(a, r->making, start_failure(ended->code), ended->code, err, "the command %s cannot be started: %s",
                            name, strerrordesc_np(ended->code));
+  case LRD_COMMAND_LOST:
+    return lrd_making_fail(a, r->making, LARDER_EUNSUPPORTED, 0, err, "the command %s " LRD_COMMAND_LOST_TEXT, name);
   case LRD_COMMAND_TIMED_OUT:
   case LRD_COMMAND_STOPPED:
     break;
@@ -227,6 +229,7 @@ static larder_err attempt(void *context, const larder_making *making, larder_mad
                                           .environment_clean = !m->config.inherit_environment,
                                           .stop_fd = -1,
                                           .signal_fd = -1,
+                                          .errors_end_with_it = true,
                                           .take = take,
                                           .cancelled = cancelled,
                                           .context = r},

@@ -22,8 +22,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHUNK   65536u
-#define TICK_MS 20 /* where the kernel has no pidfd */
+#define CHUNK       65536u
+#define DRAIN_READS 4u
+#define TICK_MS     20 /* where the kernel has no pidfd */
 
 extern char **environ;
 
@@ -208,9 +209,23 @@ static void time_look(running *r) {
   r->killed = true;
 }
 
+/* Who left the group and still holds the output is not waited for once the group was ended. */
+static bool goes_on(const running *r) {
+  if (!r->exited) return true;
+  return !r->killed && (r->out[0] >= 0 || (r->err[0] >= 0 && !r->command->errors_end_with_it));
+}
+
+/* What it had written by its end: as much as a pipe holds, whoever goes on writing there. */
+static void errors_drain(running *r) {
+  for (unsigned reads = 0; r->err[0] >= 0 && reads < DRAIN_READS; reads++) {
+    struct pollfd left = {.fd = r->err[0], .events = POLLIN};
+    if (poll(&left, 1, 0) <= 0) return;
+    stream_read(r, &r->err[0], STDERR_FILENO);
+  }
+}
+
 static void child_follow(running *r) {
-  /* Who left the group and still holds the output is not waited for once the group was ended. */
-  while (!r->exited || ((r->out[0] >= 0 || r->err[0] >= 0) && !r->killed)) {
+  while (goes_on(r)) {
     struct pollfd fds[WATCH_COUNT] = {
         [WATCH_OUT] = {.fd = r->out[0], .events = POLLIN},
         [WATCH_ERR] = {.fd = r->err[0], .events = POLLIN},
@@ -245,7 +260,7 @@ static void result_of(const running *r, int exec_errno, lrd_command_result *out)
   } else if (r->kill_at_ns) {
     *out = (lrd_command_result){r->asked, 0};
   } else if (got != r->pid) {
-    *out = (lrd_command_result){LRD_COMMAND_SIGNALLED, SIGCHLD}; /* its end is not known, so it is no success */
+    *out = (lrd_command_result){LRD_COMMAND_LOST, 0}; /* so it is no success */
   } else if (WIFSIGNALED(status)) {
     *out = (lrd_command_result){LRD_COMMAND_SIGNALLED, WTERMSIG(status)};
   } else {
@@ -279,6 +294,7 @@ larder_err lrd_command_run(const lrd_command *command, lrd_command_result *out) 
   }
   r.pidfd = pidfd_open(r.pid, 0);
   child_follow(&r);
+  if (command->errors_end_with_it && !r.killed) errors_drain(&r);
   result_of(&r, exec_errno, out);
   result = LARDER_OK;
 out:

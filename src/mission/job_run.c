@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "mission/flight_lock.h"
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,6 +42,9 @@ static int exit_code_of(const lrd_command_result *ended, char why[LRD_WHY_MAX]) 
   case LRD_COMMAND_STOPPED:
     (void)snprintf(why, LRD_WHY_MAX, "stopped");
     return LARDER_EXIT_SIGNAL + 15;
+  case LRD_COMMAND_LOST:
+    (void)snprintf(why, LRD_WHY_MAX, LRD_COMMAND_LOST_TEXT);
+    return LARDER_EXIT_SIGNAL + SIGCHLD; /* no code of its own; that it was no success is what counts */
   case LRD_COMMAND_NOT_STARTED:
     break;
   }

@@ -141,6 +141,15 @@ static void arguments_are_filled_and_no_shell_reads_them(void **state) {
   rig_fini(&r);
 }
 
+static void an_end_that_somebody_else_has_reaped_is_told_as_such(void **state) {
+  RIG(r, "echo value");
+  void (*before)(int) = signal(SIGCHLD, SIG_IGN);
+  (void)run(&r);
+  (void)signal(SIGCHLD, before);
+  expect_told(&r, LARDER_EUNSUPPORTED, "this process ignores SIGCHLD or reaps every child");
+  rig_fini(&r);
+}
+
 static void the_environment_is_what_was_given(void **state) {
   RIG(r, "cat; env | grep '^LARDER_MAKE\\|^LARDER_KEY\\|^OURS\\|^GIVEN\\|^EMPTY' | sort; pwd");
   assert_int_equal(setenv("OURS", "ours", 1), 0);
@@ -515,6 +524,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       FIXTURE_TEST(output_is_the_value_byte_for_byte),
       FIXTURE_TEST(arguments_are_filled_and_no_shell_reads_them),
+      FIXTURE_TEST(an_end_that_somebody_else_has_reaped_is_told_as_such),
       FIXTURE_TEST(the_environment_is_what_was_given),
       FIXTURE_TEST(an_exit_code_says_that_there_is_none),
       FIXTURE_TEST(failures_are_told_with_what_was_said),

@@ -220,6 +220,33 @@ static void who_ignores_being_asked_is_ended(void **state) {
   expect(&command, LRD_COMMAND_TIMED_OUT, 0);
 }
 
+static void how_it_ended_is_lost_where_the_application_reaps_its_children(void **state) {
+  fixture *f = *state;
+  FIXTURE_SCRIPT(script, "echo whole");
+  lrd_command command = command_of(f, script);
+  void (*before)(int) = signal(SIGCHLD, SIG_IGN);
+  expect(&command, LRD_COMMAND_LOST, 0);
+  (void)signal(SIGCHLD, before);
+  assert_string_equal((char *)f->seen[0].data, "whole\n");
+  command = command_of(f, script);
+  expect(&command, LRD_COMMAND_EXITED, 0);
+}
+
+/* What it had said by then is heard; the time limit is for who waits all the same. */
+static void who_holds_the_errors_alone_is_not_waited_for(void **state) {
+  fixture *f = *state;
+  FIXTURE_SCRIPT(script, "sleep 1000 >/dev/null & echo $!; echo told >&2");
+  lrd_command command = command_of(f, script);
+  command.timeout_ms = 20000;
+  command.errors_end_with_it = true;
+  expect(&command, LRD_COMMAND_EXITED, 0);
+  assert_string_equal((char *)f->seen[1].data, "told\n");
+  pid_t const sleeper = (pid_t)strtol((const char *)f->seen[0].data, NULL, 10);
+  assert_true(sleeper > 1);
+  assert_int_equal(kill(sleeper, SIGKILL), 0);
+  expect_gone(f);
+}
+
 static void any_allocation_may_fail(void **state) {
   FIXTURE_SCRIPT(script, "exit 3");
   lrd_command command = command_of(*state, script);
@@ -250,6 +277,8 @@ int main(void) {
       FIXTURE_TEST(who_is_not_wanted_any_more_is_ended),
       FIXTURE_TEST(signals_are_passed_on),
       FIXTURE_TEST(who_ignores_being_asked_is_ended),
+      FIXTURE_TEST(how_it_ended_is_lost_where_the_application_reaps_its_children),
+      FIXTURE_TEST(who_holds_the_errors_alone_is_not_waited_for),
       FIXTURE_TEST(any_allocation_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
