@@ -35,7 +35,7 @@ struct lrd_checker {
   lrd_cond changed;
   pthread_t thread;
   bool running;
-  _Atomic bool told; /* that some key can't be checked */
+  _Atomic unsigned told; /* a bit for each kind of reason why some key can't be checked */
   bool leased;
   lrd_lease lease;
   /* The round. */
@@ -57,7 +57,7 @@ struct lrd_checker {
 typedef struct check_item {
   size_t at; /* in the batch's keys */
   size_t len;
-  uint64_t stamp; /* of the entry; 0: whatever is there then */
+  uint64_t stamp; /* of the entry; 0: of a record, whose entry is looked for when its turn comes */
 } check_item;
 
 typedef struct batch {
@@ -181,8 +181,10 @@ static bool left_alone(const batch *b, const void *key, size_t key_len) {
          health.next_check_ms > b->now_ms;
 }
 
+/* Each kind of reason is told once. */
 static void not_found_out(lrd_checker *c, larder_err why, const char *message) {
-  if ((why == LARDER_EINVAL || why == LARDER_EUNSUPPORTED) && !atomic_exchange(&c->told, true)) {
+  unsigned const bit = why == LARDER_EINVAL ? 1u : why == LARDER_EUNSUPPORTED ? 2u : why == LARDER_EAWAY ? 4u : 0;
+  if ((atomic_fetch_or(&c->told, bit) & bit) != bit) {
     lrd_log_write(&c->ns->cache->log, LRD_LOG_WARN, "check.impossible", "namespace %s: an entry can't be checked: %s",
                   c->ns->name, message[0] ? message : larder_err_text(why));
   }
@@ -195,12 +197,17 @@ static void item_check(const batch *b, const check_item *item) {
   if (left_alone(b, key, item->len)) {
     return;
   }
+  /* Before it is tried: what is put meanwhile is not what was tried, nor is what cannot be looked at now. */
+  uint64_t stamp = item->stamp;
+  if (stamp == 0 && lrd_health_stamp_now(c->ns, key, item->len, &stamp) != LARDER_OK) {
+    stamp = LRD_HEALTH_NOTHING;
+  }
   larder_err const found = lrd_probe_run(c->probe, key, item->len, &c->cancel, &why);
   if (found != LARDER_OK && found != LARDER_EIO) {
     not_found_out(c, found, why.message);
     return;
   }
-  larder_err const kept = lrd_health_report_on(c->ns, key, item->len, item->stamp, found == LARDER_OK, why.message, NULL);
+  larder_err const kept = lrd_health_report_on(c->ns, key, item->len, stamp, found == LARDER_OK, why.message, NULL);
   if (kept < 0) {
     lrd_log_write(&c->ns->cache->log, LRD_LOG_WARN, "check.lost", "namespace %s: the outcome of a check was not kept: %s",
                   c->ns->name, larder_err_text(kept));

@@ -219,11 +219,10 @@ static larder_err report_keep(health_report *r) {
   return result == LARDER_OLDER ? LARDER_EBUSY : result;
 }
 
-/* Of what is there now, stale or not; 0: nothing. */
-static larder_err stamp_now(larder_ns *ns, const void *key, size_t key_len, uint64_t *out) {
+larder_err lrd_health_stamp_now(larder_ns *ns, const void *key, size_t key_len, uint64_t *out) {
   larder_stat stat;
   larder_err result = larder_stat_get(ns, key, key_len, &stat);
-  *out = 0;
+  *out = LRD_HEALTH_NOTHING;
   if (result != LARDER_OK) {
     return result == LARDER_MISS ? LARDER_OK : result;
   }
@@ -267,7 +266,7 @@ larder_err lrd_health_report_on(larder_ns *ns, const void *key, size_t key_len, 
   }
   bool const may_evict = !ok && ns && ns->policy.health.evict;
   if (result == LARDER_OK && may_evict && seen_stamp == 0) {
-    result = stamp_now(ns, key, key_len, &seen_stamp);
+    result = lrd_health_stamp_now(ns, key, key_len, &seen_stamp);
   }
   if (result != LARDER_OK) {
     return result;
@@ -277,7 +276,7 @@ larder_err lrd_health_report_on(larder_ns *ns, const void *key, size_t key_len, 
   if (result < 0) {
     return result;
   }
-  if (may_evict && seen_stamp != 0 && r.record.state.failures_in_row >= ns->policy.health.failures) {
+  if (may_evict && seen_stamp != LRD_HEALTH_NOTHING && r.record.state.failures_in_row >= ns->policy.health.failures) {
     larder_err const went = evict(ns, key, key_len, seen_stamp, &evicted);
     result = went != LARDER_OK ? went : result;
   }

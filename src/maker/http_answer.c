@@ -9,7 +9,9 @@
 #include "base/redact.h"
 #include "http_date.h"
 #include "http_way.h"
+#include <errno.h>
 #include <stdio.h>
+#include <strings.h>
 
 #define MODIFIED     "lm:"
 #define MODIFIED_LEN 3u
@@ -62,10 +64,60 @@ static bool read_proxy(const lrd_http_transfer *t, lrd_http_answer *out) {
   return true;
 }
 
+/* What a socket meets when this machine has no more to give, or no way out. */
+static bool is_local(long os_errno) {
+  static const int local[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL, ENETUNREACH};
+  for (size_t i = 0; i < sizeof local / sizeof *local; i++) {
+    if (os_errno == local[i]) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Whether it was a proxy to which no connection came about. Only libcurl's sentence says to whom: of the URL's own host it
+ * reads `Failed to connect to HOST port PORT after`. */
+static bool sought_proxy(const lrd_http_transfer *t) {
+  static const char begins[] = "Failed to connect to ";
+  char said[LRD_HTTP_PLACE_ROOM];
+  lrd_http_place place;
+  const char *url = NULL, *host = t->error + sizeof begins - 1;
+  if (strncmp(t->error, begins, sizeof begins - 1) != 0 ||
+      curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url) != CURLE_OK || !url ||
+      lrd_http_place_of(url, &place) != LARDER_OK) {
+    return false;
+  }
+  char *port = strrchr(place.host, ':');
+  *port = '\0';
+  bool const literal = place.host[0] == '['; /* of IPv6, which the sentence has without brackets */
+  if (literal) {
+    port[-1] = '\0';
+  }
+  (void)snprintf(said, sizeof said, "%s port %s after", place.host + literal, port + 1);
+  return strncasecmp(host, said, strlen(said)) != 0;
+}
+
+/* Whether who was to be asked has not even been looked for, or cannot be by this machine. */
+static bool failed_here(const lrd_http_transfer *t) {
+  long os_errno = 0;
+  switch (t->outcome) {
+  case CURLE_COULDNT_RESOLVE_HOST:
+  case CURLE_COULDNT_RESOLVE_PROXY:
+  case CURLE_OUT_OF_MEMORY:
+    return true;
+  case CURLE_COULDNT_CONNECT:
+    (void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
+    return is_local(t->socket_errno) || is_local(os_errno) || sought_proxy(t);
+  default:
+    return false;
+  }
+}
+
 void lrd_http_failure_read(const lrd_http_transfer *t, lrd_http_answer *out) {
   if (read_proxy(t, out)) {
     return;
   }
+  out->here = failed_here(t);
   if (t->body.failure != LARDER_OK) {
     /* a body that was damaged on the way is whole the next time */
     failed(out, t->body.failure == LARDER_EFORMAT ? LARDER_EAWAY : t->body.failure, t->body.failure != LARDER_ETOOBIG,

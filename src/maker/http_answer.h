@@ -24,6 +24,7 @@ typedef struct lrd_http_answer {
   larder_err failure;     /* FAILED */
   bool may_pass;          /* FAILED: to try again may help */
   bool ours;              /* FAILED: by what our side lets through, which says nothing of who was to be asked */
+  bool here;              /* FAILED: likewise, by what this machine has not at the moment: descriptors, a network, a proxy */
   int64_t retry_after_ms; /* what the origin asks for; 0: nothing */
   char why[LRD_HTTP_WHY_ROOM];
 } lrd_http_answer;

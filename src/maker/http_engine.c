@@ -15,6 +15,7 @@
 
 #include "attempts.h"
 #include "base/fail.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -64,10 +65,13 @@ static void socket_swap(lrd_http_engine *engine, int from, int to) {
 }
 
 static curl_socket_t on_socket_open(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
+  lrd_http_transfer *t = context;
   (void)purpose;
   int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
   if (fd >= 0) {
-    socket_swap(context, 0, fd + 1);
+    socket_swap(t->engine, 0, fd + 1);
+  } else {
+    t->socket_errno = errno;
   }
   return fd >= 0 ? fd : CURL_SOCKET_BAD;
 }
@@ -348,8 +352,9 @@ static bool let_go(lrd_http_engine *engine, lrd_http_transfer *t) {
 larder_err lrd_http_engine_run(lrd_http_engine *engine, lrd_http_transfer **transfer, const larder_making *making) {
   lrd_http_transfer *t = *transfer;
   *transfer = NULL;
+  t->engine = engine;
   (void)curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, on_socket_open);
-  (void)curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, engine);
+  (void)curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
   (void)curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETFUNCTION, on_socket_close);
   (void)curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETDATA, engine);
   bool mine = true;

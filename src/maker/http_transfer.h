@@ -46,7 +46,9 @@ struct lrd_http_transfer {
   bool status_only;
   const char *refused; /* why we broke it off ourselves; NULL: we did not */
   size_t header_bytes;
-  size_t passed_over; /* of the body of any other status */
+  size_t passed_over;             /* of the body of any other status */
+  int socket_errno;               /* why there was no socket to be had; 0: there was, or none was wanted */
+  struct lrd_http_engine *engine; /* while it is there */
   /* The engine's, under its mutex. */
   lrd_cond changed;
   lrd_transfer_state state;

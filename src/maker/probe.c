@@ -8,6 +8,7 @@
 #include "http_answer.h"
 #include "http_headers.h"
 #include "http_way.h"
+#include <errno.h>
 
 #define ROOM "health"
 
@@ -100,10 +101,8 @@ static larder_err http_judge(const lrd_http_place *place, const lrd_http_transfe
     return lrd_fail(err, LARDER_EIO, 0, ROOM, "%s answered with status %ld", place->shown, status);
   }
   lrd_http_failure_read(t, &answer);
-  if (answer.failure == LARDER_ENOMEM) {
-    return LARDER_ENOMEM;
-  }
-  return lrd_fail(err, answer.ours ? LARDER_EUNSUPPORTED : LARDER_EIO, 0, ROOM, "%s: %s", place->shown, answer.why);
+  larder_err const result = answer.ours ? LARDER_EUNSUPPORTED : answer.here ? LARDER_EAWAY : LARDER_EIO;
+  return lrd_fail(err, result, 0, ROOM, "%s: %s", place->shown, answer.why);
 }
 
 /* One request; *out is own. */
@@ -207,6 +206,8 @@ static larder_err command_judge(const lrd_probe *probe, const lrd_command_result
   case LRD_COMMAND_NOT_STARTED:
     return lrd_fail(err, LARDER_EUNSUPPORTED, ended->code, ROOM, "the command cannot be started: %s",
                     strerrordesc_np(ended->code));
+  case LRD_COMMAND_LOST:
+    return lrd_fail(err, LARDER_EUNSUPPORTED, 0, ROOM, "the command " LRD_COMMAND_LOST_TEXT);
   case LRD_COMMAND_STOPPED:
     break;
   }
@@ -225,12 +226,15 @@ static larder_err command_run(const lrd_probe *probe, const char *const *argv, c
                                                      .timeout_ms = probe->config->timeout_ms,
                                                      .stop_fd = -1,
                                                      .signal_fd = -1,
+                                                     .errors_end_with_it = true,
                                                      .take = take,
                                                      .cancelled = cancelled,
                                                      .context = l},
                                       &ended);
   /* that there was no process to be had says nothing of the entry */
-  result = result == LARDER_OK ? command_judge(probe, &ended, l, err) : LARDER_ENOMEM;
+  result = result == LARDER_OK ? command_judge(probe, &ended, l, err)
+                               : lrd_fail(err, LARDER_EAWAY, errno, ROOM, "no process is to be had for the command: %s",
+                                          strerrordesc_np(result == LARDER_ENOMEM ? ENOMEM : errno));
   lrd_dealloc(l);
   return result;
 }

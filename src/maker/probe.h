@@ -17,8 +17,9 @@ void lrd_probe_free(lrd_probe *probe); /* NULL is fine */
 
 /*
  * Blocks until it is known, at most for the check's timeout. LARDER_OK: it works. LARDER_EIO: it does not, and err says why,
- * without the key. Anything else: it was not found out: LARDER_EINVAL (the key has not what the template wants, and err
- * says what), LARDER_ECANCELLED, LARDER_ENOMEM, LARDER_EUNSUPPORTED.
+ * without the key. Anything else: it was not found out: LARDER_EINVAL (the key has not what the template wants), LARDER_EAWAY
+ * (this machine could not ask) and LARDER_EUNSUPPORTED (it never can), each with a sentence in err; LARDER_ECANCELLED,
+ * LARDER_ENOMEM.
  */
 LARDER_MUST_CHECK larder_err lrd_probe_run(lrd_probe *probe, const void *key, size_t key_len, const lrd_cancel *cancel,
                                            larder_error *err);

@@ -10,6 +10,7 @@
 #include <larder/health.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,8 @@ typedef struct server {
   _Atomic unsigned heads;
   _Atomic unsigned gets;
   _Atomic unsigned by_letter[26];
+  void (*amid)(void *context); /* before an answer; NULL: nothing */
+  void *context;
 } server;
 
 static void answer(server *s, int fd) {
@@ -52,6 +55,7 @@ static void answer(server *s, int fd) {
     while (!atomic_load(&s->ending) && recv(fd, text, 1, MSG_DONTWAIT) != 0) usleep(1000);
     return;
   }
+  if (s->amid) s->amid(s->context);
   char reply[256];
   int const reply_len = snprintf(reply, sizeof reply, "HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n%s\r\n",
                                  letter == 'b'   ? "503 Away"
@@ -315,6 +319,23 @@ static void a_key_that_has_not_the_part_is_not_checked(void **state) {
   end(&f);
 }
 
+static void a_command_whose_end_is_lost_evicts_nothing(void **state) {
+  (void)state;
+  fixture f;
+  begin(&f);
+  open_with(&f, "tiers: [sqlite], health: {failures: 1, check: {command: ['true'], every: 1m, jitter: 0}}", true);
+  put(&f, "k");
+  void (*before)(int) = signal(SIGCHLD, SIG_IGN);
+  tick(&f, 0);
+  tick(&f, 60000);
+  (void)signal(SIGCHLD, before);
+  assert_ok(larder_exists(f.ns, "k", 1));
+  assert_int_equal(health_of(&f, "k").failures, 0);
+  assert_non_null(strstr(f.logged, "check.impossible"));
+  assert_non_null(strstr(f.logged, "SIGCHLD"));
+  end(&f);
+}
+
 static void a_command_that_is_not_there_evicts_nothing(void **state) {
   (void)state;
   fixture f;
@@ -438,6 +459,43 @@ static void who_does_not_answer_has_failed(void **state) {
   tick(&f, 60000);
   assert_int_equal(health_of(&f, "a").failures, 1);
   end(&f);
+}
+
+static void put_anew(void *context) {
+  fixture *f = context;
+  larder_err const result = larder_put(f->ns, "b:1", 3, "new", 3, NULL);
+  if (result != LARDER_OK) print_error("put: %s\n", larder_err_name(result));
+}
+
+/* The check that was due began while nothing was there. */
+static void what_is_put_while_its_predecessor_is_tried_stays(void **state) {
+  (void)state;
+  server s;
+  fixture f;
+  char policy[300];
+  server_start(&s);
+  begin(&f);
+  (void)snprintf(
+      policy, sizeof policy,
+      "tiers: [memory, sqlite], health: {failures: 1, retry: 10s, check: {http: 'http://127.0.0.1:%d/{1}/{2}', every: "
+      "1h, jitter: 0}}",
+      s.port);
+  open_with(&f, policy, true);
+  put(&f, "b:1");
+  assert_ok(larder_health_report(f.ns, "b:1", 3, false, "refused", NULL));
+  assert_err(larder_exists(f.ns, "b:1", 3), LARDER_MISS);
+  s.context = &f;
+  s.amid = put_anew;
+  tick(&f, health_of(&f, "b:1").next_check_ms - lrd_wall_ms(&f.clock.clock) + 2501);
+  assert_int_equal(health_of(&f, "b:1").failures, 2);
+  assert_ok(larder_exists(f.ns, "b:1", 3));
+  s.amid = NULL;
+  /* what has been tried itself goes */
+  tick(&f, health_of(&f, "b:1").next_check_ms - lrd_wall_ms(&f.clock.clock) + 2501);
+  assert_int_equal(health_of(&f, "b:1").failures, 3);
+  assert_err(larder_exists(f.ns, "b:1", 3), LARDER_MISS);
+  end(&f);
+  server_stop(&s);
 }
 
 /* --- with threads ------------------------------------------------------------------------------------------------------------
@@ -605,11 +663,13 @@ int main(void) {
       cmocka_unit_test(what_is_unhealthy_is_tried_again_when_its_next_check_is_due),
       cmocka_unit_test(an_unhealthy_entry_that_stays_is_left_alone_until_then),
       cmocka_unit_test(a_key_that_has_not_the_part_is_not_checked),
+      cmocka_unit_test(a_command_whose_end_is_lost_evicts_nothing),
       cmocka_unit_test(a_command_that_is_not_there_evicts_nothing),
       cmocka_unit_test(authorities_that_can_not_be_read_evict_nothing),
       cmocka_unit_test(templates_that_can_not_be_do_not_open),
       cmocka_unit_test(a_status_tells_whether_an_entry_is_well),
       cmocka_unit_test(who_does_not_answer_has_failed),
+      cmocka_unit_test(what_is_put_while_its_predecessor_is_tried_stays),
       cmocka_unit_test(a_thread_checks_while_the_namespace_is_open),
       cmocka_unit_test(who_could_not_close_goes_on_checking),
       cmocka_unit_test(one_is_tried_when_asked_for),

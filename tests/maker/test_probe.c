@@ -3,8 +3,11 @@
 #include "maker/probe.h"
 
 #include "http_rig.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 static origin shared;
 static char *shared_dir;
@@ -142,6 +145,44 @@ static void a_proxy_that_wants_to_know_us_is_no_failure_of_the_entry(void **stat
   support_origin_stop(&proxy);
 }
 
+/* What this machine cannot do at the moment says nothing of an entry; that nobody listens does. */
+static void what_could_not_be_asked_is_no_failure_of_the_entry(void **state) {
+  static const char nameless[] = "http://"
+                                 "a-label-of-a-name-has-sixty-three-letters-at-most-and-this-one-has-more"
+                                 ".invalid/";
+  probe_rig *rig = *state;
+  larder_error err = {0};
+  lrd_probe *probe = NULL;
+  rig->config.proxy = "";
+  rig->config.url = nameless;
+  assert_ok(lrd_probe_new(&rig->config, "mirrors", NULL, rig->http->engine, &probe, &err));
+  assert_err(lrd_probe_run(probe, "k", 1, &rig->http->cancel, &err), LARDER_EAWAY);
+  assert_non_null(strstr(err.message, "resolve host"));
+  lrd_probe_free(probe);
+  rig->config.proxy = "http://127.0.0.1:1"; /* nobody's */
+  assert_err(ask(rig, "echo/unasked", &err), LARDER_EAWAY);
+  rig->config.proxy = "";
+  assert_err(ask_at(rig, "http", 1, "echo/unasked", &err), LARDER_EIO);
+  assert_int_equal(support_origin_count(&shared, "/echo/unasked"), 0);
+}
+
+static void without_descriptors_nothing_is_found_out(void **state) {
+  probe_rig *rig = *state;
+  larder_error err = {0};
+  struct rlimit before, none;
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+  none = before;
+  int const lowest = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  assert_true(lowest > 0);
+  close(lowest);
+  none.rlim_cur = (rlim_t)lowest;
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+  larder_err const found = ask(rig, "echo/later", &err);
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+  assert_err(found, LARDER_EAWAY);
+  assert_ok(ask(rig, "echo/later", &err));
+}
+
 static void the_time_is_for_all_redirects_together(void **state) {
   probe_rig *rig = *state;
   larder_error err = {0};
@@ -161,6 +202,8 @@ int main(void) {
                                      TEST(headers_go_to_the_host_of_the_url_alone),
                                      TEST(who_is_trusted_is_what_the_file_says),
                                      TEST(a_proxy_that_wants_to_know_us_is_no_failure_of_the_entry),
+                                     TEST(what_could_not_be_asked_is_no_failure_of_the_entry),
+                                     TEST(without_descriptors_nothing_is_found_out),
                                      TEST(the_time_is_for_all_redirects_together)};
   return cmocka_run_group_tests(tests, group_begin, group_end);
 }
