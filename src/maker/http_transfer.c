@@ -101,6 +101,10 @@ static bool body_begin(lrd_http_transfer *t) {
     t->refused = "its body is packed in another way than gzip";
     return false;
   }
+  if (lrd_http_header(t, "Content-Encoding", 1)) {
+    t->refused = "its body is packed more than once";
+    return false;
+  }
   t->has_body = true;
   if (lrd_http_body_begin(&t->body, gzip, t->body.bytes_max) != LARDER_OK) {
     return false;

@@ -270,6 +270,13 @@ static void a_lifetime_is_the_origins_where_it_is_wanted(void **state) {
   http_asked_release(&asked);
 }
 
+static void a_body_that_is_packed_more_than_once_is_refused(void **state) {
+  http_rig *rig = *state;
+  fails(rig, "headers/Content-Encoding/identity/Content-Encoding/br", LARDER_EFORMAT, "packed more than once");
+  fails(rig, "headers/Content-Encoding/identity/Content-Encoding/gzip", LARDER_EFORMAT, "packed more than once");
+  fails(rig, "headers/Content-Encoding/gzip, gzip", LARDER_EFORMAT, "another way than gzip");
+}
+
 static void redirects_are_followed_so_often(void **state) {
   http_rig *rig = *state;
   rig->config.redirects = 3;
@@ -422,6 +429,7 @@ int main(void) {
                                      TEST(versions_of_others_are_not_sent),
                                      TEST(validators_that_cannot_be_kept_are_none),
                                      TEST(a_lifetime_is_the_origins_where_it_is_wanted),
+                                     TEST(a_body_that_is_packed_more_than_once_is_refused),
                                      TEST(redirects_are_followed_so_often),
                                      TEST(headers_go_to_their_host_alone),
                                      TEST(redirects_lead_to_http_alone),
