@@ -51,9 +51,9 @@ larder_err lrd_made_keep(lrd_flight *flight, const lrd_op *op, lrd_made_value *m
   return result == LARDER_OK && change.verb == LRD_CHANGE_DELETE ? LARDER_NOT_KEPT : result;
 }
 
-larder_err lrd_made_keep_absent(lrd_flight *flight, const lrd_op *op, bool something_kept) {
+larder_err lrd_made_keep_absent(lrd_flight *flight, const lrd_op *op, bool something_kept, bool not_kept) {
   larder_ns *ns = op->ns;
-  int64_t const ttl_ms = ns->policy.negative_ttl_ms;
+  int64_t const ttl_ms = not_kept ? 0 : ns->policy.negative_ttl_ms;
   lrd_change change = {.verb = ttl_ms > 0 ? LRD_CHANGE_PUT : LRD_CHANGE_DELETE, .op = *op};
   if (ttl_ms <= 0 && !something_kept) {
     return LARDER_OK;
@@ -66,5 +66,8 @@ larder_err lrd_made_keep_absent(lrd_flight *flight, const lrd_op *op, bool somet
 larder_err lrd_made_keep_unchanged(lrd_flight *flight, const lrd_op *op, const lrd_made_value *made) {
   lrd_change change = {
       .verb = LRD_CHANGE_TOUCH, .op = *op, .facts = made->facts, .only_stamp = made->only_stamp, .revive = true};
+  if (made->not_kept) {
+    change = (lrd_change){.verb = LRD_CHANGE_DELETE, .op = *op, .only_stamp = made->only_stamp};
+  }
   return carry_out(flight, &change);
 }

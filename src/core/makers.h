@@ -87,7 +87,8 @@ typedef struct lrd_made_value {
 
 /* Each keeps it unless the key was changed since the flight began, which is counted. LARDER_OK: it is kept. */
 larder_err lrd_made_keep(lrd_flight *flight, const lrd_op *op, lrd_made_value *made);
-larder_err lrd_made_keep_absent(lrd_flight *flight, const lrd_op *op, bool something_kept);
+/* not_kept: not even that there is none. */
+larder_err lrd_made_keep_absent(lrd_flight *flight, const lrd_op *op, bool something_kept, bool not_kept);
 larder_err lrd_made_keep_unchanged(lrd_flight *flight, const lrd_op *op, const lrd_made_value *made);
 
 #endif

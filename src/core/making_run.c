@@ -279,10 +279,10 @@ static void made_value(run *r, const larder_made *made) {
   land_value(r, made->value, made->len, &new.facts);
 }
 
-static void made_absent(run *r) {
+static void made_absent(run *r, const larder_made *made) {
   lrd_stats_add(r->ns->cell, LRD_STAT_MADE_ABSENT, 1);
   lrd_note(&r->wanted->op, LRD_EVENT_ABSENT, NULL, NULL);
-  (void)lrd_made_keep_absent(r->flight, &r->wanted->op, r->there);
+  (void)lrd_made_keep_absent(r->flight, &r->wanted->op, r->there, made->not_kept);
   r->landing = (lrd_landing){.result = LARDER_MISS};
 }
 
@@ -293,7 +293,7 @@ static void made_unchanged(run *r, const larder_made *made) {
     making_failed(r, LARDER_EINVAL, 0);
     return;
   }
-  lrd_made_value still = {.facts = r->kept_facts, .only_stamp = r->kept_facts.stamp};
+  lrd_made_value still = {.facts = r->kept_facts, .only_stamp = r->kept_facts.stamp, .not_kept = made->not_kept};
   larder_facts lifetime;
   larder_err const result = lrd_facts_from_options(r->ns, &made->put, r->kept.len, r->tags_room, &lifetime);
   if (result != LARDER_OK) {
@@ -316,7 +316,7 @@ static void make(run *r) {
   } else if (r->made.what == LARDER_MADE_VALUE) {
     made_value(r, &r->made);
   } else if (r->made.what == LARDER_MADE_ABSENT) {
-    made_absent(r);
+    made_absent(r, &r->made);
   } else if (r->made.what == LARDER_MADE_UNCHANGED) {
     made_unchanged(r, &r->made);
   } else {

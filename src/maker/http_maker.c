@@ -13,6 +13,7 @@
 
 #include "attempts.h"
 #include "base/fail.h"
+#include "base/stamp.h"
 #include "config/key_template.h"
 #include "http_answer.h"
 #include "http_headers.h"
@@ -148,6 +149,19 @@ static void outcome_release(void *context, const void *value) {
   lrd_dealloc(r);
 }
 
+/* A 304 that says nothing of a lifetime leaves the one that was said before: as long again as what is kept was given. */
+static void lifetime_keep(const larder_facts *kept, larder_put_options *put) {
+  int64_t const given_ms = kept->expires_soft_ms - lrd_stamp_wall_ms(kept->stamp);
+  int64_t const beyond_ms = kept->expires_hard_ms - kept->expires_soft_ms;
+  if (put->ttl_ms != 0) {
+    return;
+  }
+  put->ttl_ms = kept->expires_soft_ms == 0 ? LARDER_TTL_NEVER : given_ms > 0 ? given_ms : 1;
+  if (put->stale_ms == 0) {
+    put->stale_ms = beyond_ms > 0 ? beyond_ms : -1;
+  }
+}
+
 static larder_err made_fill(const job *j, lrd_http_transfer *t, lrd_http_meaning meaning) {
   larder_made *made = j->made;
   outcome *r = lrd_alloc_zero(1, sizeof *r);
@@ -170,6 +184,9 @@ static larder_err made_fill(const job *j, lrd_http_transfer *t, lrd_http_meaning
   if (j->maker->config.cache_control) {
     made->put.ttl_ms = r->validity.lifetime.ttl_ms;
     made->put.stale_ms = r->validity.lifetime.stale_ms;
+    if (meaning == LRD_HTTP_UNCHANGED) {
+      lifetime_keep(j->making->kept_facts, &made->put);
+    }
   }
   if (meaning == LRD_HTTP_UNCHANGED && !r->validity.version[0]) {
     /* a 304 need not repeat it */

@@ -230,6 +230,34 @@ static void what_is_unchanged_lives_on(void **state) {
   }
 }
 
+static void an_absence_that_is_not_kept_is_asked_for_each_time(void **state) {
+  fixture f;
+  (void)state;
+  EACH_CHAIN(&f, POLICY) {
+    f.maker.what = LARDER_MADE_ABSENT;
+    f.maker.not_kept = true;
+    expect_failure(&f, "k", LARDER_MISS, NULL);
+    expect_failure(&f, "k", LARDER_MISS, NULL);
+    assert_int_equal(f.maker.began, 2);
+    assert_int_equal(counted(&f, "absent_told"), 0);
+  }
+}
+
+static void what_is_unchanged_and_not_kept_goes_once_it_is_handed_out(void **state) {
+  fixture f;
+  larder_value value;
+  (void)state;
+  EACH_CHAIN(&f, POLICY) {
+    expect(&f, "k", "one", false);
+    lrd_clock_moved_advance_ms(&f.clock, 91000);
+    f.maker.what = LARDER_MADE_UNCHANGED;
+    f.maker.not_kept = true;
+    expect(&f, "k", "one", false);
+    larder_get_options const how = {.size = sizeof how, .allow_stale = true};
+    assert_err(larder_get(f.ns, "k", 1, &how, &value), LARDER_MISS);
+  }
+}
+
 static void not_kept_is_handed_out_and_takes_the_old_along(void **state) {
   fixture f;
   larder_value value = {0};
@@ -498,6 +526,8 @@ int main(void) {
       cmocka_unit_test(clearing_takes_absences_along),
       cmocka_unit_test(an_absence_takes_the_place_of_what_was_stale),
       cmocka_unit_test(what_is_unchanged_lives_on),
+      cmocka_unit_test(an_absence_that_is_not_kept_is_asked_for_each_time),
+      cmocka_unit_test(what_is_unchanged_and_not_kept_goes_once_it_is_handed_out),
       cmocka_unit_test(not_kept_is_handed_out_and_takes_the_old_along),
       cmocka_unit_test(fresh_makes_it_whatever_is_kept),
       cmocka_unit_test(what_is_not_what_its_kind_says_is_a_failure),
