@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "entry_call.h"
 #include "file_io.h"
+#include "progress_bar.h"
 
 #include <larder/ext/maker.h>
 #include <larder/versions.h>
@@ -89,7 +90,14 @@ static cli_exit value_make(const cli_call *call, const get_args *args, const cli
   larder_value value = {0};
   larder_error why = {0};
   larder_make_options how = {.size = sizeof how, .fresh = args->fresh, .in_front = true};
+  cli_interrupt_catch();
+  cli_interrupt_cancels(entry->cache, true);
   larder_err result = larder_get_or_make(entry->ns, entry->key.data, entry->key.len, &how, &value, &why);
+  cli_interrupt_cancels(NULL, true);
+  if (cli_interrupted()) {
+    if (result == LARDER_OK) larder_value_release(&value);
+    return cli_refuse(call, CLI_FAILED, "", "stopped");
+  }
   if (result == LARDER_MISS)
     return cli_refuse(call, CLI_NOT_FOUND, "`larder why` tells when its maker said so", "there is no %s in %s",
                       entry->named->key, entry->named->ns);

@@ -272,7 +272,7 @@ static cli_exit run(const cli_call *call, void *given) {
   if (code == CLI_DONE) code = cli_open(call, reports ? CLI_CHANGES : CLI_LOOKS, &cache);
   if (code == CLI_DONE) code = reports ? cli_ns(call, cache, args->ns, &ns) : cli_ns_known(call, cache, args->ns, &ns);
   if (code == CLI_DONE) {
-    code = args->check                  ? cli_health_check(call, ns, args->key != NULL ? &key : NULL, args->parallel)
+    code = args->check                  ? cli_health_check(call, cache, ns, args->key != NULL ? &key : NULL, args->parallel)
            : reports                    ? report(call, args, ns, &key)
            : strcmp(what, "reset") == 0 ? reset(call, args, ns, &key)
            : args->key != NULL          ? show(call, args, ns, &key)

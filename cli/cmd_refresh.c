@@ -283,7 +283,9 @@ static cli_exit job_run(refresh_run *run, larder *cache, larder_ns *ns) {
                                     : cli_refuse_result(run->call, result, &error, "cannot refresh");
   }
   cli_progress_begin(run->call, &run->progress);
+  cli_interrupt_cancels(cache, false);
   wait_for_end(run, job);
+  cli_interrupt_cancels(NULL, false);
   larder_job_progress_get(job, &p);
   cli_exit code = told(run, job, &p);
   larder_job_free(&job);

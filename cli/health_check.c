@@ -168,7 +168,7 @@ static void told_text(const round_run *r, const sums *s) {
            s->evicted, s->unknown);
 }
 
-cli_exit cli_health_check(const cli_call *call, larder_ns *ns, const cli_key *key, uint64_t parallel) {
+cli_exit cli_health_check(const cli_call *call, larder *cache, larder_ns *ns, const cli_key *key, uint64_t parallel) {
   round_run r = {.call = call, .ns = ns};
   cli_exit code = CLI_DONE;
   larder_err result = LARDER_OK;
@@ -181,7 +181,9 @@ cli_exit cli_health_check(const cli_call *call, larder_ns *ns, const cli_key *ke
     code = cli_refuse_result(call, result, NULL, "cannot list what is to be tried");
   } else {
     cli_interrupt_catch();
+    cli_interrupt_cancels(cache, true);
     try_all(&r, parallel);
+    cli_interrupt_cancels(NULL, true);
     if (r.len > 0 && r.items[0].result == LARDER_EUNSUPPORTED)
       code =
           cli_refuse(call, CLI_USAGE, "in the configuration: health: {check: {command: [PROGRAM, \"{key}\"]}} or {http: URL}",

@@ -2,6 +2,7 @@
 /* larder: looks after a cache from the command line. */
 #include "arguments.h"
 #include "commands.h"
+#include "progress_bar.h"
 #include "session.h"
 #include "usage.h"
 
@@ -112,5 +113,5 @@ int main(int argc, char **argv) {
   /* A reader that had enough is no failure. Which errno an earlier write met is not known here any more. */
   if ((fflush(stdout) != 0 || ferror(stdout)) && code == CLI_DONE && !reader_has_left())
     code = cli_refuse(&call, CLI_FAILED, "is there room where it goes?", "cannot write the output");
-  return (int)code;
+  return cli_exit_number(code);
 }

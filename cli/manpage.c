@@ -81,6 +81,7 @@ static void head(cli_buf *out, const char *page, const char *summary) {
 static void exit_codes(cli_buf *out) {
   section(out, "EXIT STATUS");
   for (int i = 0; i < 5; i++) cli_buf_printf(out, ".TP\n%d\n%s\n", i, cli_exit_texts[i]);
+  cli_buf_text(out, ".TP\n130, 143\nbroken off by Ctrl-C, by SIGTERM\n");
 }
 
 static void command_page(const cli_command *command, cli_buf *out) {

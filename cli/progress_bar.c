@@ -2,6 +2,7 @@
 #include "progress_bar.h"
 
 #include "cli_text.h"
+#include <larder/ext/maker.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -51,18 +52,34 @@ uint64_t cli_progress_end(cli_progress *progress) {
   return (cli_mono_ns() - progress->begin_ns) / 1000000;
 }
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted; /* the signal; 0: none */
+static volatile sig_atomic_t waits_for_second;
+static larder *_Atomic cancels;
 
-static void on_interrupt(int number) {
-  (void)number;
-  interrupted = 1;
-}
-
-void cli_interrupt_catch(void) {
-  struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+static void handler_set(void (*handler)(int)) {
+  struct sigaction action = {.sa_handler = handler};
   sigemptyset(&action.sa_mask);
   (void)sigaction(SIGINT, &action, NULL);
   (void)sigaction(SIGTERM, &action, NULL);
 }
 
+static void on_interrupt(int number) {
+  larder *cache = cancels;
+  bool const first = interrupted == 0;
+  interrupted = number;
+  if (cache != NULL && first && waits_for_second && number == SIGINT) return;
+  larder_makings_cancel(cache);
+  handler_set(SIG_DFL);
+}
+
+void cli_interrupt_catch(void) { handler_set(on_interrupt); }
+
+void cli_interrupt_cancels(larder *cache, bool at_once) {
+  waits_for_second = !at_once;
+  cancels = cache;
+  if (interrupted != 0) larder_makings_cancel(cache); /* it came before anybody could be told */
+}
+
 bool cli_interrupted(void) { return interrupted != 0; }
+
+int cli_exit_number(cli_exit code) { return code == CLI_FAILED && interrupted != 0 ? 128 + interrupted : (int)code; }

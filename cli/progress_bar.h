@@ -25,5 +25,11 @@ uint64_t cli_progress_end(cli_progress *progress);
 /* From now on the first Ctrl-C (or SIGTERM) only sets what cli_interrupted tells; a second one ends the program. */
 void cli_interrupt_catch(void);
 bool cli_interrupted(void);
+/* Until it is taken back with NULL, before the cache is closed: what the cache makes or tries is ended, with all that its
+ * programs have started, by SIGTERM and by the second Ctrl-C, or by the first (at_once). Whoever comes after that ends the
+ * program. */
+void cli_interrupt_cancels(larder *cache, bool at_once);
+/* What to leave with: 128 and the signal's number where the command was broken off by one. */
+int cli_exit_number(cli_exit code);
 
 #endif

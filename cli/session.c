@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "session.h"
 
+#include "progress_bar.h"
+
 #include "cli_units.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -18,7 +20,7 @@ static void refuse_print(const cli_call *call, cli_exit code, const char *name, 
     cli_json_object(&json, NULL);
     cli_json_object(&json, "error");
     cli_json_text(&json, "code", name);
-    cli_json_int(&json, "exit", code);
+    cli_json_int(&json, "exit", cli_exit_number(code));
     cli_json_text(&json, "message", message);
     cli_json_text(&json, "hint", hint);
     cli_json_object_end(&json);

@@ -119,5 +119,6 @@ void cli_help_overview(FILE *stream) {
   options_print(stream, cli_global_options);
   heading(stream, "Exit codes");
   for (int i = 0; i < 5; i++) fprintf(stream, "  %d  %s\n", i, cli_exit_texts[i]);
+  fputs("  130, 143  broken off by Ctrl-C, by SIGTERM\n", stream);
   fputs("\n`larder tour` shows in a minute what Larder does; `larder COMMAND --help` has examples.\n", stream);
 }

@@ -281,7 +281,9 @@ static cli_exit job_run(keys_run *run, larder *cache, const larder_warm_plan *pl
   larder_err result = larder_warm_start(cache, plan, &job, &error);
   if (result != LARDER_OK) return cli_transfer_refuse(run->call, result, &error, "cannot warm");
   cli_progress_begin(run->call, &run->progress);
+  cli_interrupt_cancels(cache, false);
   wait_for_end(run, job, &p);
+  cli_interrupt_cancels(NULL, false);
   larder_job_free(&job);
   if (p.total == 0 && p.rejected == 0) return cli_refuse(run->call, CLI_NOT_FOUND, "one key a line", "there is no key in it");
   return told(run, &p);

@@ -217,8 +217,8 @@ static void item_check(const batch *b, const check_item *item) {
 larder_err larder_health_check(larder_ns *ns, const void *key, size_t key_len, bool *worked_out, larder_health *out,
                                larder_error *err) {
   larder_error why = {0};
-  larder_stat stat = {0};
   lrd_op op;
+  uint64_t stamp = 0;
   larder_err result = worked_out ? lrd_op_begin(ns, key, key_len, &op) : LARDER_EINVAL;
   if (result != LARDER_OK) {
     return lrd_fail(err, result, 0, ROOM, "%s", larder_err_text(result));
@@ -230,8 +230,9 @@ larder_err larder_health_check(larder_ns *ns, const void *key, size_t key_len, b
     return lrd_fail(err, LARDER_EUNSUPPORTED, 0, ROOM, "namespace %s has no check: configure its `health.check`", ns->name);
   }
   /* What is put meanwhile is not evicted for what was tried. */
-  uint64_t const stamp = larder_stat_get(ns, key, key_len, &stat) == LARDER_OK ? stat.facts.stamp : 0;
-  larder_stat_free(&stat);
+  if (lrd_health_stamp_now(ns, key, key_len, &stamp) != LARDER_OK) {
+    stamp = LRD_HEALTH_NOTHING;
+  }
   result = lrd_probe_run(ns->checker->probe, key, key_len, &ns->checker->cancel, &why);
   if (result != LARDER_OK && result != LARDER_EIO) {
     return lrd_fail(err, result, 0, ROOM, "%s", why.message[0] ? why.message : larder_err_text(result));
@@ -399,6 +400,11 @@ static void tell_to_end(lrd_checker *c) {
   pthread_cond_broadcast(&c->changed);
   lrd_unlock(&c->mutex);
 }
+
+/* Without the lock, which a signal handler may not take. */
+static void cancel(lrd_checker *c) { atomic_store(&c->cancel.closing, true); }
+
+void lrd_checkers_cancel(larder *cache) { each_checker(cache, cancel); }
 
 static void wait_for_end(lrd_checker *c) {
   if (c->running) {

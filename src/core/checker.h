@@ -17,6 +17,8 @@ void lrd_checker_start(lrd_checker *checker);
 /* All of a cache are told to end, and waited for; lrd_checkers_resume takes it back. */
 void lrd_checkers_quiet(larder *cache);
 void lrd_checkers_resume(larder *cache);
+/* What is tried is ended, and nothing more is tried; for larder_makings_cancel, by a signal handler. Likewise taken back. */
+void lrd_checkers_cancel(larder *cache);
 /* In a forked child. */
 void lrd_checkers_abandon(larder *cache);
 void lrd_checkers_tick(larder *cache);

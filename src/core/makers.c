@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a cache needs for makers: the table of flights, the pool, and the callbacks that were registered by name. */
 #include "makers.h"
+#include "checker.h"
 #include "prefetch.h"
 
 #include "base/bytes.h"
@@ -40,6 +41,15 @@ larder_err lrd_makers_http(larder *cache, lrd_http_engine **out, larder_error *e
   }
   return result;
 }
+
+void larder_makings_cancel(larder *cache) {
+  if (cache && cache->makers) {
+    atomic_store(&cache->makers->cancel.closing, true);
+    lrd_checkers_cancel(cache);
+  }
+}
+
+bool lrd_makings_cancelled(const larder *cache) { return cache->makers && atomic_load(&cache->makers->cancel.closing); }
 
 void lrd_makers_quiet(larder *cache) {
   if (cache->makers && cache->makers->pool) {

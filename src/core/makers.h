@@ -31,6 +31,8 @@ void lrd_makers_free(larder *cache);
 /* In a forked child: at once, then when the cache is closed there. */
 void lrd_makers_forked(larder *cache);
 void lrd_makers_abandon(larder *cache);
+/* By larder_makings_cancel, or by closing. */
+bool lrd_makings_cancelled(const larder *cache);
 /* Once a second: flights past their deadline, leases of the dead. */
 void lrd_makers_tick(larder *cache);
 

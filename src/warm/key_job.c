@@ -105,6 +105,7 @@ static lrd_job_outcome key_deal(void *context, larder_job *job, uint64_t number,
   if (!key_look(ns, key, &stamp) || mine->fresh) {
     if (!lrd_job_turn(job)) return LRD_JOB_LEFT;
     key_make(mine, ns, stamp, &result, &err);
+    if (result.result == LARDER_ECANCELLED && lrd_makings_cancelled(ns->cache)) return LRD_JOB_LEFT;
     outcome = outcome_of(&result);
   } else {
     hit_count(ns);

@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "base/schedule.h"
+#include "core/makers.h"
 #include <math.h>
 #include <stdatomic.h>
 
@@ -139,6 +140,7 @@ static lrd_job_outcome refresh_deal(void *context, larder_job *running, uint64_t
   } else {
     if (!lrd_job_turn(running)) return LRD_JOB_LEFT;
     entry_make(job, part->ns, &before, &result, version, bytes_out, &err);
+    if (result.what == LARDER_REFRESH_FAILED && lrd_makings_cancelled(part->ns->cache)) return LRD_JOB_LEFT;
   }
   atomic_fetch_add(&job->counts[result.what], 1);
   if (result.version_changed) atomic_fetch_add(&job->versions, 1);

@@ -70,7 +70,9 @@ uint64_t http_rig_counted(http_rig *rig, lrd_http_count which) { return atomic_l
 
 http_asked http_rig_make(http_rig *rig, lrd_http_maker *maker, const char *key, const char *kept_version, int64_t deadline_ns) {
   http_asked asked = {.made.size = sizeof asked.made};
-  larder_facts const facts = {.version = kept_version, .version_len = kept_version ? strlen(kept_version) : 0};
+  larder_facts facts = rig->kept;
+  facts.version = kept_version;
+  facts.version_len = kept_version ? strlen(kept_version) : 0;
   larder_making const making = {.size = sizeof making,
                                 .key = key,
                                 .key_len = strlen(key),

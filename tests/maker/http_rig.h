@@ -22,6 +22,7 @@ typedef struct http_rig {
   lrd_http_engine *engine;
   lrd_cancel cancel;
   lrd_config_maker config; /* as the configuration's defaults; a test changes it before it makes a maker */
+  larder_facts kept;       /* of what is kept, where a version is */
   char url[200];           /* config.what: the origin, and the key as its path */
   _Atomic uint64_t counts[HTTP_RIG_COUNTS];
 } http_rig;

@@ -217,6 +217,21 @@ static void a_version_is_kept_where_a_304_repeats_none(void **state) {
   http_asked_release(&asked);
 }
 
+static void a_lifetime_goes_on_where_a_304_names_none(void **state) {
+  http_rig *rig = *state;
+  rig->config.cache_control = true;
+  rig->kept = (larder_facts){.stamp = UINT64_C(1000000) << 16, .expires_soft_ms = 1005000, .expires_hard_ms = 1012000};
+  for (int way = 0; way < 3; way++) {
+    if (way == 1) rig->kept.expires_hard_ms = rig->kept.expires_soft_ms;
+    if (way == 2) rig->kept.expires_soft_ms = rig->kept.expires_hard_ms = 0;
+    http_asked asked = ask_kept(rig, "bare304", "\"kept\"");
+    assert_ok(asked.code);
+    assert_int_equal(asked.made.put.ttl_ms, way == 2 ? LARDER_TTL_NEVER : 5000);
+    assert_int_equal(asked.made.put.stale_ms, way == 0 ? 7000 : -1);
+    http_asked_release(&asked);
+  }
+}
+
 static void versions_of_others_are_not_sent(void **state) {
   http_rig *rig = *state;
   static const char *const versions[] = {"v1", "\"a\r\nX-Evil: 1\"", "lm:soon", "lm:", "W/\"", "\"a b\"", "\"", ""};
@@ -426,6 +441,7 @@ int main(void) {
                                      TEST(a_value_is_limited_while_it_comes),
                                      TEST(an_origin_is_asked_whether_it_has_changed),
                                      TEST(a_version_is_kept_where_a_304_repeats_none),
+                                     TEST(a_lifetime_goes_on_where_a_304_names_none),
                                      TEST(versions_of_others_are_not_sent),
                                      TEST(validators_that_cannot_be_kept_are_none),
                                      TEST(a_lifetime_is_the_origins_where_it_is_wanted),

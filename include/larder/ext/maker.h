@@ -70,6 +70,13 @@ typedef larder_err (*larder_make)(void *context, const larder_making *making, la
  */
 LARDER_API LARDER_MUST_CHECK larder_err larder_maker_register(larder *cache, const char *name, larder_make make, void *context);
 
+/*
+ * Whatever is being made or checked is told to end: programs with what they have started, requests, recipes; a callback sees it
+ * by larder_making_cancelled. Who waits for it is told LARDER_ECANCELLED, and so is who asks for a making until the cache is
+ * closed. Never blocks, and may be called by a signal handler while the cache is open. NULL is fine.
+ */
+LARDER_API void larder_makings_cancel(larder *cache);
+
 typedef struct larder_make_options {
   size_t size;
   larder_make make; /* NULL: the namespace's maker */
