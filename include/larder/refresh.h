@@ -46,7 +46,7 @@ typedef struct larder_refresh_options {
   bool dry_run;            /* make nothing: only tell what is due */
   unsigned parallel;       /* threads; 0: LARDER_JOB_PARALLEL */
   double per_second;       /* makings begun in a second; 0: no limit but the maker's own */
-  uint64_t limit;          /* entries at most; 0: all */
+  uint64_t limit;          /* entries at most, others each time, so that failures hold up nobody; 0: all */
   int64_t hard_timeout_ms; /* of each making; 0: the namespace's; -1: none */
   /* Each entry that was due, by several threads of the job at once, under no lock; may be NULL. */
   void (*dealt)(void *context, const larder_refresh_result *result);

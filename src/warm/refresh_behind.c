@@ -3,6 +3,9 @@
  * A namespace goes through three states: it waits until look_ns; it is listed, a page a tick, until all has been looked at or
  * enough is due; its job runs. All is the keeper's, but that closing takes it over under the mutex.
  *
+ * Such rounds make a pass: each goes on behind the one before, and only when all has been looked at does the next pass begin at
+ * the front. So entries that fail again and again keep nobody behind them waiting.
+ *
  * When something may be due next follows from the oldest entry that was not: everything else is newer, or will be made later.
  */
 #include "refresh_behind.h"
@@ -23,6 +26,7 @@ typedef struct refresh_space {
   lrd_schedule schedule;
   int64_t look_ns;  /* monotonic; not before */
   int64_t retry_ns; /* the last wait after failures; 0: there were none */
+  bool failed;      /* something did, in this pass */
   bool leased;
   lrd_lease lease;
   lrd_refresh_plan *plan; /* while it is listed */
@@ -92,6 +96,29 @@ static void look_after_failures(refresh_space *space) {
   look_in(space, space->retry_ns);
 }
 
+/* The next round begins at the front. */
+static void pass_end(refresh_space *space) {
+  if (space->failed)
+    look_after_failures(space);
+  else
+    look_when_due(space);
+  space->failed = false;
+  space->list = (lrd_refresh_list){0};
+}
+
+/* A round of which nothing came but failures is followed by a wait: what makes the entries may be away. */
+static void round_end(refresh_space *space, const larder_refresh_counts *counts) {
+  if (counts->errors > 0) space->failed = true;
+  if (space->list.whole) {
+    pass_end(space);
+  } else if (counts->errors > 0 && counts->errors == counts->due) {
+    look_after_failures(space);
+  } else {
+    space->retry_ns = 0;
+    look_in(space, 0);
+  }
+}
+
 /* --- its three states --------------------------------------------------------------------------------------------------------
  */
 
@@ -107,7 +134,10 @@ static void list_begin(refresh_space *space) {
     look_after_failures(space);
     return;
   }
-  lrd_refresh_list_begin(&space->list, space->ns, due_before_ms, LRD_REFRESH_KEYS, &space->plan->keys);
+  if (space->list.ns)
+    lrd_refresh_list_resume(&space->list, due_before_ms, &space->plan->keys);
+  else
+    lrd_refresh_list_begin(&space->list, space->ns, due_before_ms, LRD_REFRESH_KEYS, &space->plan->keys);
 }
 
 /* As many as leave callers half of the places. */
@@ -123,7 +153,7 @@ static void list_on(refresh_space *space) {
   if (result == LARDER_OK && !space->list.ended) return;
   if (result == LARDER_OK && space->plan->keys.len == 0) {
     space_end(space);
-    look_when_due(space);
+    pass_end(space);
     return;
   }
   if (result == LARDER_OK) {
@@ -136,7 +166,8 @@ static void list_on(refresh_space *space) {
   lrd_log_write(&cache->log, LRD_LOG_WARN, "refresh.failed", "namespace %s is not refreshed: %s", space->ns->name,
                 why.message[0] ? why.message : larder_err_text(result));
   space_end(space);
-  look_after_failures(space);
+  space->failed = true;
+  pass_end(space);
 }
 
 static void job_look(refresh_space *space) {
@@ -148,14 +179,8 @@ static void job_look(refresh_space *space) {
                 "namespace %s: of %" PRIu64 " entries %" PRIu64 " were due: %" PRIu64 " made, %" PRIu64 " unchanged, %" PRIu64
                 " absent, %" PRIu64 " failed",
                 space->ns->name, c.looked, c.due, c.made, c.unchanged, c.absent, c.errors);
-  bool more = space->plan == NULL && c.due >= LRD_REFRESH_KEYS;
   space_end(space);
-  if (c.errors > 0)
-    look_after_failures(space);
-  else if (more)
-    look_in(space, 0);
-  else
-    look_when_due(space);
+  round_end(space, &c);
 }
 
 static bool may_make(const larder_ns *ns) {

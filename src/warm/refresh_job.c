@@ -7,6 +7,7 @@
 #include "refresh_job.h"
 
 #include "base/fail.h"
+#include "base/hash.h"
 #include "base/schedule.h"
 #include "core/makers.h"
 #include <math.h>
@@ -190,6 +191,41 @@ larder_err larder_refresh_counts_get(const larder_job *running, larder_refresh_c
   return LARDER_OK;
 }
 
+/* --- a part of what is due -------------------------------------------------------------------------------------------------
+ */
+
+/* `count` of all keys from one on, and from the first on behind the last: how many of them lie below one. */
+static uint64_t chosen_below(uint64_t below, uint64_t from, uint64_t count, uint64_t all) {
+  uint64_t wrapped = from + count > all ? from + count - all : 0;
+  uint64_t front = below < wrapped ? below : wrapped;
+  uint64_t back = below > from ? below - from : 0;
+  return front + (back < count - wrapped ? back : count - wrapped);
+}
+
+/*
+ * Leaves `limit` keys, from another place on each time: what could not be made stays due, and would else be all that is ever
+ * tried where it stands in front.
+ */
+static larder_err plan_cut(lrd_refresh_plan *plan, uint64_t limit, uint64_t random) {
+  uint64_t all = plan->keys.len;
+  if (limit == 0 || limit >= all) return LARDER_OK;
+  uint64_t from = random % all;
+  lrd_key_list chosen = {0};
+  larder_err result = LARDER_OK;
+  for (uint64_t i = 0; i < all && result == LARDER_OK; i++) {
+    lrd_span key = lrd_key_list_at(&plan->keys, i);
+    if (chosen_below(i + 1, from, limit, all) > chosen.len) result = lrd_key_list_add(&chosen, key.data, key.len);
+  }
+  if (result != LARDER_OK) {
+    lrd_key_list_fini(&chosen);
+    return result;
+  }
+  for (size_t i = 0; i < plan->parts_len; i++) plan->parts[i].end = chosen_below(plan->parts[i].end, from, limit, all);
+  lrd_key_list_fini(&plan->keys);
+  plan->keys = chosen;
+  return LARDER_OK;
+}
+
 /* --- what is asked for by hand ----------------------------------------------------------------------------------------------
  */
 
@@ -225,7 +261,7 @@ static larder_err part_gather(lrd_refresh_plan *plan, larder_ns *ns, const larde
     if (result != LARDER_OK) return result;
     due_before_ms = lrd_schedule_due_before(&schedule, now_ms);
   }
-  lrd_refresh_list_begin(&list, ns, due_before_ms, options->limit > 0 ? options->limit : LRD_KEY_LIST_MAX, &plan->keys);
+  lrd_refresh_list_begin(&list, ns, due_before_ms, LRD_KEY_LIST_MAX, &plan->keys);
   list.all = options->all;
   larder_err result = lrd_refresh_list_page(&list, 0);
   if (result != LARDER_OK)
@@ -272,6 +308,11 @@ larder_err larder_refresh_due(larder *cache, larder_ns *ns, const larder_refresh
   lrd_refresh_plan *plan = lrd_alloc_zero(1, sizeof *plan);
   if (!plan) return lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "out of memory");
   result = ns ? part_gather(plan, ns, options, err) : all_gather(plan, cache, options, err);
+  if (result == LARDER_OK) {
+    int64_t now_ns = lrd_mono_ns(cache->clock);
+    result = plan_cut(plan, options->limit, lrd_sum64(&now_ns, sizeof now_ns));
+    if (result != LARDER_OK) lrd_ignore(lrd_fail(err, result, 0, ROOM, "out of memory"));
+  }
   if (result != LARDER_OK) {
     lrd_refresh_plan_free(plan);
     return result;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "refresh_list.h"
 
+#include "base/fail.h"
+
 /* One page under way. */
 typedef struct page_visit {
   lrd_refresh_list *list;
@@ -14,6 +16,14 @@ bool lrd_refresh_is_due(const larder *cache, int64_t made_ms, int64_t due_before
 void lrd_refresh_list_begin(lrd_refresh_list *list, larder_ns *ns, int64_t due_before_ms, uint64_t limit, lrd_key_list *keys) {
   *list =
       (lrd_refresh_list){.ns = ns, .due_before_ms = due_before_ms, .limit = limit, .keys = keys, .oldest_left_ms = INT64_MAX};
+}
+
+void lrd_refresh_list_resume(lrd_refresh_list *list, int64_t due_before_ms, lrd_key_list *keys) {
+  LRD_ASSERT(list->ended && !list->whole);
+  list->due_before_ms = due_before_ms;
+  list->keys = keys;
+  list->ended = false;
+  list->looked = 0;
 }
 
 static bool entry_look(void *context, const larder_listed *entry) {
@@ -37,6 +47,6 @@ larder_err lrd_refresh_list_page(lrd_refresh_list *list, uint64_t entries) {
   if (list->ended) return LARDER_OK;
   larder_err result = larder_list(list->ns, &match, false, entries, &list->cursor, entry_look, &visit);
   if (visit.result != LARDER_OK) return visit.result;
-  if (result == LARDER_END) list->ended = true;
+  if (result == LARDER_END) list->ended = list->whole = true;
   return result < 0 ? result : LARDER_OK;
 }

@@ -54,6 +54,7 @@ static larder_err origin_make(void *context, const larder_making *making, larder
     snprintf(err->message, sizeof err->message, "the origin is away");
     return LARDER_EAWAY;
   }
+  if (making->key_len >= 4 && memcmp(making->key, "bad-", 4) == 0) return LARDER_EIO;
   if (making->key_len >= 3 && memcmp(making->key, "ex-", 3) == 0 && atomic_load(&o->edition) > 1) {
     made->what = LARDER_MADE_ABSENT;
     return LARDER_OK;
@@ -386,6 +387,60 @@ static void failures_are_tried_again_but_not_at_once(void **state) {
   shut(&f);
 }
 
+/* So many that always fail that no round has room for another. */
+#define BAD  (LRD_REFRESH_KEYS + LRD_REFRESH_KEYS / 5)
+#define GOOD 200u
+
+static void entries_put(fixture *f, const char *name, unsigned count) {
+  larder_put_options how = {.size = sizeof how, .version = "v0"};
+  char key[24];
+  for (unsigned i = 0; i < count; i++) {
+    snprintf(key, sizeof key, "%s-%u", name, i);
+    assert_ok(larder_put(f->ns, key, strlen(key), "v0", 2, &how));
+  }
+}
+
+static unsigned good_left(fixture *f) {
+  unsigned left = 0;
+  char key[24];
+  for (unsigned i = 0; i < GOOD; i++) {
+    snprintf(key, sizeof key, "good-%u", i);
+    left += is(f, key, "v0");
+  }
+  return left;
+}
+
+static void what_fails_again_and_again_holds_up_nobody_behind(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, "[memory]", "every 7d");
+  entries_put(&f, "bad", BAD);
+  entries_put(&f, "good", GOOD);
+  lrd_clock_moved_advance_ms(&f.clock, 8 * DAYS);
+  atomic_store(&f.origin.calls, 0);
+  ticks(f.cache, 1);
+  WAIT_FOR((lrd_larder_tick(f.cache), lrd_clock_moved_advance_ms(&f.clock, 1000), good_left(&f) == 0));
+  assert_true(atomic_load(&f.origin.calls) <= BAD + GOOD); /* one pass */
+  shut(&f);
+}
+
+static void a_limit_leaves_out_nobody_for_good(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, "[memory]", "every 7d");
+  entries_put(&f, "bad", 50);
+  entries_put(&f, "good", GOOD);
+  lrd_clock_moved_advance_ms(&f.clock, 8 * DAYS);
+  larder_refresh_options options = options_of(&f);
+  options.limit = 20;
+  for (unsigned i = 0; good_left(&f) > 0; i++) {
+    lrd_clock_moved_advance_ms(&f.clock, 1);
+    assert_int_equal(run(&f, f.ns, &options).due, 20);
+    assert_true(i < 500);
+  }
+  shut(&f);
+}
+
 static void closing_ends_what_is_under_way(void **state) {
   fixture f;
   open_with(&f, *state, "every 7d");
@@ -470,6 +525,8 @@ int main(void) {
       cmocka_unit_test(out_of_memory_while_it_is_set_up_leaks_nothing),
       cmocka_unit_test(out_of_memory_before_it_begins_leaks_nothing),
       cmocka_unit_test(failures_are_tried_again_but_not_at_once),
+      cmocka_unit_test(what_fails_again_and_again_holds_up_nobody_behind),
+      cmocka_unit_test(a_limit_leaves_out_nobody_for_good),
       cmocka_unit_test_prestate(closing_ends_what_is_under_way, both),
       cmocka_unit_test_prestate(closing_ends_what_is_under_way, alone),
   };
