@@ -72,6 +72,14 @@ int lrd_fs_read_full(int fd, void *out, size_t len, int64_t offset, size_t *got)
   return 0;
 }
 
+int64_t lrd_fs_read_next(int fd, void *out, size_t len) {
+  ssize_t got;
+  do {
+    got = fs_refused(LRD_FS_READ, NULL, &len) ? -1 : read(fd, out, len);
+  } while (got < 0 && errno == EINTR);
+  return got;
+}
+
 int lrd_fs_write_full(int fd, const char *path, const void *data, size_t len, int64_t offset) {
   const uint8_t *at = data;
   size_t done = 0;

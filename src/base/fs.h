@@ -45,6 +45,8 @@ int lrd_fs_pass(lrd_fs_op op, const char *path, size_t *len);
 int lrd_fs_open(const char *path, int flags, mode_t mode);                        /* O_CLOEXEC is always added */
 void lrd_fs_close(int fd);                                                        /* accepts -1 */
 int lrd_fs_read_full(int fd, void *out, size_t len, int64_t offset, size_t *got); /* pread until len or end of file */
+/* read, for what has no offsets: a pipe, a terminal. Waits for what comes; 0: nothing does any more. */
+int64_t lrd_fs_read_next(int fd, void *out, size_t len);
 int lrd_fs_write_full(int fd, const char *path, const void *data, size_t len, int64_t offset);
 int lrd_fs_sync(int fd, const char *path); /* fdatasync */
 int lrd_fs_sync_dir(const char *path);

@@ -8,7 +8,9 @@
 #include "base/fail.h"
 #include "base/fs.h"
 #include <errno.h>
+#include <fcntl.h>
 
+#define ROOM       "warm"
 #define READ_BYTES ((size_t)256 << 10)
 
 larder_err lrd_source_init(lrd_source *source, int fd, int64_t (*read)(void *context, void *out, size_t room), void *context) {
@@ -16,7 +18,31 @@ larder_err lrd_source_init(lrd_source *source, int fd, int64_t (*read)(void *con
   return fd >= 0 ? LARDER_OK : lrd_summing_new(&source->sum);
 }
 
+static int64_t opened_read(void *context, void *out, size_t room) {
+  const int *opened = context;
+  return lrd_fs_read_next(*opened, out, room);
+}
+
+larder_err lrd_source_open(lrd_source *source, const char *path, larder_error *err) {
+  struct stat info;
+  *source = (lrd_source){.fd = -1};
+  bool there = lrd_fs_stat(path, &info) == 0;
+  if (there && S_ISDIR(info.st_mode)) return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "%s is a folder; name a file in it", path);
+  int fd = there ? lrd_fs_open(path, O_RDONLY | O_NOCTTY, 0) : -1;
+  if (fd < 0) {
+    int os_errno = errno;
+    larder_err result = os_errno == ENOENT ? LARDER_MISS : lrd_err_from_errno(os_errno);
+    return lrd_fail(err, result, os_errno, ROOM, "%s can't be read: %s", path, strerror(os_errno));
+  }
+  larder_err result = S_ISREG(info.st_mode) ? lrd_source_init(source, fd, NULL, NULL)
+                                            : lrd_source_init(source, -1, opened_read, &source->opened);
+  source->owns = true;
+  source->opened = fd;
+  return result == LARDER_OK ? LARDER_OK : lrd_fail(err, result, 0, ROOM, "out of memory");
+}
+
 void lrd_source_fini(lrd_source *source) {
+  if (source->owns) lrd_fs_close(source->opened);
   lrd_buf_fini(&source->window);
   lrd_summing_free(source->sum);
   *source = (lrd_source){.fd = -1};

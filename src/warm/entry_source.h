@@ -10,6 +10,8 @@ typedef struct lrd_source {
   int fd; /* -1: a stream */
   int64_t (*read)(void *context, void *out, size_t room);
   void *read_context;
+  bool owns;  /* what lrd_source_open has opened */
+  int opened; /* that */
   lrd_buf window;
   size_t at;        /* of the window: the first byte not used yet */
   uint64_t offset;  /* in the file, of the window's first byte */
@@ -21,6 +23,12 @@ typedef struct lrd_source {
 /* A file that is open (its descriptor is borrowed), or a stream, which keeps a sum. */
 LARDER_MUST_CHECK larder_err lrd_source_init(lrd_source *source, int fd, int64_t (*read)(void *context, void *out, size_t room),
                                              void *context);
+/*
+ * Opens what bears that name, as a file where it is one, else (a pipe, a terminal) as a stream, which waits for whoever writes.
+ * LARDER_MISS: it is not there; LARDER_EINVAL: a folder. The source must not be moved from then on, and is to be ended also
+ * when this fails.
+ */
+LARDER_MUST_CHECK larder_err lrd_source_open(lrd_source *source, const char *path, larder_error *err);
 void lrd_source_fini(lrd_source *source);
 /* A file only: goes on at an offset, which is on that line. */
 void lrd_source_seek(lrd_source *source, uint64_t offset, uint64_t line);

@@ -2,11 +2,9 @@
 #include "key_list.h"
 
 #include "base/fail.h"
-#include "base/fs.h"
 #include "field_template.h"
 #include "places.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <larder/larder.h>
 #include <larder/warm.h>
 #include <stdio.h>
@@ -93,16 +91,9 @@ larder_err lrd_key_list_read(lrd_key_list *list, lrd_source *source, const char 
 
 larder_err lrd_key_list_open(lrd_key_list *list, const char *path, bool comments, larder_error *err) {
   lrd_source source;
-  int fd = lrd_fs_open(path, O_RDONLY | O_NONBLOCK, 0);
-  if (fd < 0) {
-    int os_errno = errno;
-    larder_err result = os_errno == ENOENT ? LARDER_MISS : lrd_err_from_errno(os_errno);
-    return lrd_fail(err, result, os_errno, ROOM, "%s can't be read: %s", path, strerror(os_errno));
-  }
-  larder_err result = lrd_source_init(&source, fd, NULL, NULL);
+  larder_err result = lrd_source_open(&source, path, err);
   if (result == LARDER_OK) result = lrd_key_list_read(list, &source, path, comments, err);
   lrd_source_fini(&source);
-  lrd_fs_close(fd);
   return result;
 }
 

@@ -6,12 +6,10 @@
 #include "places.h"
 
 #include "base/fail.h"
-#include "base/fs.h"
 #include "config/mistakes.h"
 #include "entry_file.h"
 #include "place_name.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <larder/nearest.h>
 #include <math.h>
 #include <stdio.h>
@@ -228,17 +226,10 @@ larder_err lrd_places_read(lrd_source *source, const char *called, const lrd_pla
 larder_err lrd_places_open(const char *path, const lrd_places_options *options, lrd_places **out, larder_error *err) {
   lrd_places_options how = *options;
   lrd_source source;
-  int fd = lrd_fs_open(path, O_RDONLY | O_NONBLOCK, 0);
-  if (fd < 0) {
-    int os_errno = errno;
-    larder_err result = os_errno == ENOENT ? LARDER_MISS : lrd_err_from_errno(os_errno);
-    return lrd_fail(err, result, os_errno, ROOM, "%s can't be read: %s", path, strerror(os_errno));
-  }
   how.format = lrd_format_of_path(how.format, path);
-  larder_err result = lrd_source_init(&source, fd, NULL, NULL);
+  larder_err result = lrd_source_open(&source, path, err);
   if (result == LARDER_OK) result = lrd_places_read(&source, path, &how, out, err);
   lrd_source_fini(&source);
-  lrd_fs_close(fd);
   return result;
 }
 

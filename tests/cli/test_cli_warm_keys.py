@@ -3,12 +3,14 @@
 """warm --keys and --places with real commands as makers: counts, progress, rate, Ctrl-C and the command that goes on."""
 import json
 import os
+import pathlib
 import pty
 import re
 import select
 import shlex
 import signal
 import subprocess
+import threading
 import time
 import unittest
 
@@ -55,6 +57,23 @@ class Keys(CliCase):
         self.assertEqual(self.document("warm", "a", "--keys", keys, "--comments")["total"], 3)
         self.assertEqual(self.document("warm", "a", "--keys", "-", "--fresh", stdin=b"one\nfour")["made"], 2)
         self.assertEqual(self.calls()[-2:].count("one"), 1)
+
+    def piped(self, name, data):
+        pipe = os.path.join(self.folder, name)
+        os.mkfifo(pipe)
+        writer = threading.Thread(target=lambda: pathlib.Path(pipe).write_bytes(data))
+        writer.start()
+        self.addCleanup(writer.join)
+        return pipe
+
+    def test_keys_and_places_come_out_of_pipes_too(self):
+        keys = self.piped("keys", b"one\n" + b"# \n" * 200000 + b"two")
+        self.assertEqual(self.document("warm", "a", "--keys", keys, "--comments")["made"], 2)
+        places = self.piped("places.csv", PLACES)
+        document = self.document("warm", "a", "--places", places, "--key", "{cbsa}", code=NOT_FOUND)
+        self.assertEqual([document[m] for m in ("made", "rejected")], [4, 2])
+        for args in (["--keys", self.folder], ["--places", self.folder, "--key", "{name}"]):
+            self.assertIn("is a folder; name a file in it", self.expect(USAGE, "warm", "a", *args).err)
 
     def test_failures_are_told_and_the_rest_is_made(self):
         keys = self.write("k", b"bad-\x1b[31m\ngood\n" + b"x" * 1025 + b"\nbad-2\n")
