@@ -72,12 +72,14 @@ LARDER_API LARDER_MUST_CHECK larder_err larder_export(larder *cache, const char 
 typedef struct larder_import_options {
   size_t size;
   larder_format format;
-  const char *ns;      /* where all entries go; NULL: where each says */
-  int64_t ttl_ms;      /* instead of what the entries say; LARDER_TTL_NEVER; 0: as they say */
-  const char *rejects; /* file for what was not transferred, as it stands in the input; NULL: none */
-  bool resume;         /* go on where a broken off import of the same file ended, if there was one */
-  bool dry_run;        /* read and compare, store nothing */
-  bool force;          /* go on although the file is an export that was cut short or changed */
+  const char *ns; /* where all entries go; NULL: where each says */
+  int64_t ttl_ms; /* instead of what the entries say; LARDER_TTL_NEVER; 0: as they say */
+  /* File for what was not transferred, as it stands in the input; what is in it is replaced, unless the import goes on. NULL:
+   * none. */
+  const char *rejects;
+  bool resume;  /* go on where a broken off import of the same file ended, if there was one */
+  bool dry_run; /* read and compare, store nothing */
+  bool force;   /* go on although the file is an export that was cut short or changed */
   /* Instead of a path: up to `room` bytes; 0 at the end, below 0 a failure. */
   int64_t (*read)(void *context, void *out, size_t room);
   void *read_context;

@@ -44,6 +44,12 @@ static larder_err failed_with(import_run *run, larder_err result, const char *do
                   larder_err_text(result));
 }
 
+static larder_err unreadable(import_run *run, const char *path) {
+  int os_errno = errno;
+  larder_err err = os_errno == ENOENT ? LARDER_MISS : lrd_err_from_errno(os_errno);
+  return lrd_fail(run->err, err, os_errno, ROOM, "%s can't be read: %s", path, strerror(os_errno));
+}
+
 /* --- rejects ------------------------------------------------------------------------------------------------------------- */
 
 /* An import goes on behind what it wrote itself. A shorter file was taken away or mended since, and stays as it is. */
@@ -59,6 +65,15 @@ static larder_err rejects_open(import_run *run) {
                     strerror(os_errno));
   }
   return LARDER_OK;
+}
+
+/* What an import that is not gone on with refused is no reject of this one. */
+static larder_err rejects_begin(import_run *run) {
+  struct stat info;
+  const char *path = run->options->rejects;
+  if (!path || run->rejects_len > 0) return LARDER_OK;
+  if (lrd_fs_stat(path, &info) != 0) return errno == ENOENT ? LARDER_OK : unreadable(run, path);
+  return rejects_open(run);
 }
 
 static larder_err rejects_add(import_run *run, lrd_span text) {
@@ -110,25 +125,31 @@ static larder_err file_verify(import_run *run) {
   return state == LRD_FILE_CHANGED && !run->options->force ? changed(run, "changed since it was written") : LARDER_OK;
 }
 
-static larder_err unreadable(import_run *run, const char *path) {
-  int os_errno = errno;
-  larder_err err = os_errno == ENOENT ? LARDER_MISS : lrd_err_from_errno(os_errno);
-  return lrd_fail(run->err, err, os_errno, ROOM, "%s can't be read: %s", path, strerror(os_errno));
+/* The rejects go into a file of their own. */
+static larder_err rejects_check(import_run *run, const struct stat *imported) {
+  const char *path = run->options->rejects, *checkpoint = run->options->checkpoint;
+  struct stat rejects, other;
+  if (checkpoint && strcmp(path, checkpoint) == 0)
+    return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "the rejects and the checkpoint can't go into one file");
+  if (lrd_fs_stat(path, &rejects) != 0) return errno == ENOENT ? LARDER_OK : unreadable(run, path);
+  if (!S_ISREG(rejects.st_mode))
+    return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "%s is no ordinary file, so no rejects can go into it", path);
+  if (imported && rejects.st_dev == imported->st_dev && rejects.st_ino == imported->st_ino)
+    return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "the rejects can't go into the file that is imported");
+  if (checkpoint && lrd_fs_stat(checkpoint, &other) == 0 && rejects.st_dev == other.st_dev && rejects.st_ino == other.st_ino)
+    return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "the rejects and the checkpoint can't go into one file");
+  return LARDER_OK;
 }
 
 static larder_err file_open(import_run *run) {
-  struct stat info, rejects;
-  if (!run->path) return LARDER_OK;
+  struct stat info;
+  if (!run->path) return run->options->rejects ? rejects_check(run, NULL) : LARDER_OK;
   /* Looked at first: opening a pipe would wait for its writer. */
   if (lrd_fs_stat(run->path, &info) != 0) return unreadable(run, run->path);
   if (!S_ISREG(info.st_mode))
     return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "%s is no ordinary file; pipe it in instead", run->path);
-  if (run->options->rejects) {
-    bool there = lrd_fs_stat(run->options->rejects, &rejects) == 0;
-    if (!there && errno != ENOENT) return unreadable(run, run->options->rejects);
-    if (there && rejects.st_dev == info.st_dev && rejects.st_ino == info.st_ino)
-      return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "the rejects can't go into the file that is imported");
-  }
+  larder_err err = run->options->rejects ? rejects_check(run, &info) : LARDER_OK;
+  if (err != LARDER_OK) return err;
   run->fd = lrd_fs_open(run->path, O_RDONLY, 0);
   return run->fd >= 0 ? file_verify(run) : unreadable(run, run->path);
 }
@@ -201,7 +222,8 @@ static larder_err begin(import_run *run) {
   run->batch->counts = &run->counts;
   run->batch->refused = entry_refused;
   run->batch->context = run;
-  return resume(run);
+  err = resume(run);
+  return err == LARDER_OK ? rejects_begin(run) : err;
 }
 
 /* --- going --------------------------------------------------------------------------------------------------------------- */

@@ -81,6 +81,38 @@ static void rejects_that_were_mended_are_left_alone(void **state) {
   free(rejects);
 }
 
+static void rejects_are_of_this_import_alone(void **state) {
+  transfer_rig *f = *state;
+  static const char good[] = "{\"key\":\"a\",\"value\":\"1\"}\n";
+  char *path = support_path(f->dir, "y.jsonl"), *rejects = support_path(f->dir, "rejects"),
+       *none = support_path(f->dir, "none");
+  size_t len;
+  support_file_write(path, good, sizeof good - 1);
+  support_file_write(rejects, "{\"key\":9}\n", 10);
+  larder_import_options how = {.ns = "n", .rejects = rejects};
+  assert_ok(transfer_import(f->cache, path, &how, NULL));
+  char *kept = support_file_read(rejects, &len);
+  assert_string_equal(kept, "");
+  free(kept);
+  how.rejects = none;
+  assert_ok(transfer_import(f->cache, path, &how, NULL));
+  assert_int_equal(access(none, F_OK), -1);
+  /* A file that is something else stays as it is. */
+  how.checkpoint = none;
+  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EINVAL);
+  how.rejects = rejects;
+  assert_int_equal(link(rejects, none), 0);
+  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EINVAL);
+  how.checkpoint = NULL;
+  how.rejects = f->dir;
+  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EINVAL);
+  how.rejects = path;
+  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EINVAL);
+  free(path);
+  free(rejects);
+  free(none);
+}
+
 /* A checkpoint says that they are there. */
 static void rejects_are_synced_before_a_checkpoint(void **state) {
   transfer_rig *f = *state;
@@ -154,8 +186,11 @@ static void each_format_can_be_gone_on_with(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      CASE(an_import_goes_on_where_it_was_stopped), CASE(rejects_that_were_mended_are_left_alone),
-      CASE(rejects_are_synced_before_a_checkpoint), CASE(another_file_under_the_same_name_is_begun_anew),
+      CASE(an_import_goes_on_where_it_was_stopped),
+      CASE(rejects_that_were_mended_are_left_alone),
+      CASE(rejects_are_of_this_import_alone),
+      CASE(rejects_are_synced_before_a_checkpoint),
+      CASE(another_file_under_the_same_name_is_begun_anew),
       CASE(each_format_can_be_gone_on_with),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
