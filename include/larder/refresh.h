@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Making anew what is kept, ahead of who asks for it. A namespace says when: `refresh: every 7d`, or a time of the calendar. An
- * entry is *due* when it was last made (or found good still) longer ago than that, or before the last such time. Only what is
- * there is made, and by the namespace's maker, which may find that it is good still: then its lifetime begins anew.
+ * entry is *due* when it was last made (or found good still, touched or expired) longer ago than that, or before the last such
+ * time. Only what is there is made, and by the namespace's maker, which may find that it is good still: then its lifetime
+ * begins anew.
  *
  * A process that has the cache open does this by itself, in the background, one process of the host for each namespace. This is
  * the same by hand, at once: for programs that run now and then, and for `larder refresh --due` from a timer.

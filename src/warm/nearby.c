@@ -7,12 +7,12 @@
 #include "nearby.h"
 
 #include "base/fail.h"
+#include "base/fs.h"
 #include "base/hash.h"
 #include "field_template.h"
 #include "places.h"
 #include <larder/prefetch.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #define ROOM          "nearby"
 #define NO_PLACE      UINT32_MAX
@@ -95,7 +95,12 @@ static larder_err table_read(const larder_ns *ns, const lrd_field_template *plat
   const char *names[LRD_FIELD_TEMPLATE_NAMES];
   lrd_places_options how = {.more = names, .more_len = lrd_field_template_count(plate)};
   for (size_t i = 0; i < how.more_len; i++) names[i] = lrd_field_template_name(plate, i);
-  larder_err result = lrd_places_open(ns->policy.nearby.places, &how, &out->places, err);
+  const char *path = ns->policy.nearby.places;
+  struct stat facts;
+  /* Nothing here may wait for who writes into a pipe. */
+  if (lrd_fs_stat(path, &facts) == 0 && !S_ISREG(facts.st_mode))
+    return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "%s is no ordinary file, which `nearby` needs to read it again", path);
+  larder_err result = lrd_places_open(path, &how, &out->places, err);
   if (result != LARDER_OK) return result;
   size_t count = lrd_places_count(out->places);
   out->keys = lrd_alloc((count + 1) * sizeof *out->keys);
@@ -119,7 +124,7 @@ static uint32_t table_find(const near_table *table, const void *key, size_t key_
 
 static struct timespec file_changed(const char *path) {
   struct stat facts;
-  return stat(path, &facts) == 0 ? facts.st_mtim : (struct timespec){0};
+  return lrd_fs_stat(path, &facts) == 0 ? facts.st_mtim : (struct timespec){0};
 }
 
 /* --- who asks ---------------------------------------------------------------------------------------------------------------
@@ -140,6 +145,20 @@ static void key_asked(larder_ns *ns, const void *key, size_t key_len) {
   lrd_unlock(&near->mutex);
 }
 
+/* A table that is not there may come yet, and nobody's entries depend on it. */
+static larder_err table_first(larder_ns *ns, larder_error *err) {
+  larder_error why = {0};
+  struct lrd_nearby *near = ns->nearby;
+  larder_err result = table_read(ns, near->plate, &near->table, &why);
+  if (result == LARDER_MISS) {
+    lrd_log_write(&ns->cache->log, LRD_LOG_WARN, "nearby.failed", "namespace %s has nothing nearby until it is there: %s",
+                  ns->name, why.message);
+    return LARDER_OK;
+  }
+  if (result != LARDER_OK && err) *err = why;
+  return result;
+}
+
 larder_err lrd_nearby_open(larder_ns *ns, larder_error *err) {
   const lrd_config_nearby *config = &ns->policy.nearby;
   if (!config->places || !ns->make || ns->name[0] == '.' || !ns->cache->config->prefetch.enable) return LARDER_OK;
@@ -154,7 +173,7 @@ larder_err lrd_nearby_open(larder_ns *ns, larder_error *err) {
     result = lrd_fail(err, LARDER_EINVAL, 0, ROOM, "namespace %s: the key \"%.80s\" of `nearby` names no field of a place",
                       ns->name, config->key);
   if (result == LARDER_OK && config->radius) result = lrd_radius_parse(config->radius, &near->radius_km, err);
-  if (result == LARDER_OK) result = table_read(ns, near->plate, &near->table, err);
+  if (result == LARDER_OK) result = table_first(ns, err);
   if (result != LARDER_OK) {
     lrd_nearby_close(ns);
     return result == LARDER_ENOMEM ? result : LARDER_ECONFIG;

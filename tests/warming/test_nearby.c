@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define WAIT_MS 20000
 
@@ -175,8 +177,31 @@ static void what_is_wrong_is_told_at_opening(void **state) {
     if (!strstr(err.message, wrong[i][1])) fail_msg("%s", err.message);
   }
   assert_ok(larder_close(&f.cache));
-  f.places[strlen(f.places) - 1] = 'x';
+  assert_int_equal(unlink(f.places), 0);
+  assert_int_equal(mkfifo(f.places, 0600), 0);
   assert_int_equal(try_open(&f, "key: '{cbsa}'", &err), LARDER_ECONFIG);
+  assert_non_null(strstr(err.message, "no ordinary file"));
+  shut(&f);
+}
+
+static void a_table_may_come_later(void **state) {
+  static const char two[] = "name,lat,lon,cbsa\nA,10,10,1\nB,10.1,10,2\n";
+  fixture f;
+  larder_error err = {0};
+  (void)state;
+  open_with(&f, colorado, "key: 'acs:{cbsa}'");
+  assert_ok(larder_close(&f.cache));
+  assert_int_equal(unlink(f.places), 0);
+  if (try_open(&f, "key: 'acs:{cbsa}'", &err) != LARDER_OK) fail_msg("%s", err.message);
+  ask(&f, "acs:1");
+  settle(&f);
+  assert_string_equal(f.made, "acs:1 ");
+  support_file_write(f.places, two, strlen(two));
+  lrd_clock_moved_advance_ms(&f.clock, 61000);
+  settle(&f);
+  ask(&f, "acs:1");
+  settle(&f);
+  assert_string_equal(f.made, "acs:1 acs:2 ");
   shut(&f);
 }
 
@@ -186,6 +211,7 @@ int main(void) {
       cmocka_unit_test(radius_and_limit_hold),
       cmocka_unit_test(a_changed_table_is_read_again),
       cmocka_unit_test(what_is_wrong_is_told_at_opening),
+      cmocka_unit_test(a_table_may_come_later),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
