@@ -467,6 +467,28 @@ larder_err lrd_key_template_fill(const lrd_key_template *template, const char *n
   return result == LARDER_ENOMEM ? lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "no memory to fill a template") : result;
 }
 
+static bool ends_options(const lrd_key_template *template) {
+  return template->count == 1 && template->pieces[0].what == PIECE_TEXT && template->text.len == 2 &&
+         memcmp(template->text.data, "--", 2) == 0;
+}
+
+larder_err lrd_key_argument_fill(lrd_key_template *const *argv, size_t at, const char *ns, const void *key, size_t key_len,
+                                 lrd_buf *out, larder_error *err) {
+  const lrd_key_template *template = argv[at];
+  size_t const before = out->len;
+  bool may_be_any = template->count == 0 || template->pieces[0].what == PIECE_TEXT;
+  for (size_t i = 1; i < at && !may_be_any; i++) may_be_any = ends_options(argv[i]);
+  larder_err const result = lrd_key_template_fill(template, ns, key, key_len, out, err);
+  if (result == LARDER_OK && !may_be_any && out->len > before && out->data[before] == '-') {
+    out->len = before;
+    return lrd_fail(err, LARDER_EINVAL, 0, ROOM,
+                    "with this key argument %zu would begin with - and be read as an option; write `--` before it, or "
+                    "`--name={key}`",
+                    at);
+  }
+  return result;
+}
+
 static larder_err text_decode(lrd_span text, lrd_buf *out) {
   lrd_buf_clear(out);
   larder_err result = value_add(out, text, LRD_TEMPLATE_PLAIN, false, true);

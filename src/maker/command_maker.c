@@ -69,7 +69,7 @@ static larder_err argv_fill(run *r, larder_error *err) {
   larder_error why = {0};
   larder_err result = LARDER_OK;
   for (size_t i = 0; i < m->argc && result == LARDER_OK; i++) {
-    result = lrd_key_template_fill(m->argv[i], m->attempts.ns, making->key, making->key_len, &r->arguments, &why);
+    result = lrd_key_argument_fill(m->argv, i, m->attempts.ns, making->key, making->key_len, &r->arguments, &why);
     if (result == LARDER_OK) {
       result = lrd_buf_append_byte(&r->arguments, '\0');
     }

@@ -246,7 +246,9 @@ larder_err lrd_probe_run(lrd_probe *probe, const void *key, size_t key_len, cons
   const char **argv = lrd_alloc_zero(probe->count + 1, sizeof *argv);
   larder_err result = filled && argv ? LARDER_OK : LARDER_ENOMEM;
   for (size_t i = 0; i < probe->count && result == LARDER_OK; i++) {
-    result = lrd_key_template_fill(probe->templates[i], probe->ns, key, key_len, &filled[i], err);
+    result = probe->config->type == LRD_CHECK_HTTP
+                 ? lrd_key_template_fill(probe->templates[i], probe->ns, key, key_len, &filled[i], err)
+                 : lrd_key_argument_fill(probe->templates, i, probe->ns, key, key_len, &filled[i], err);
     if (result == LARDER_OK) {
       result = lrd_buf_terminate(&filled[i]);
     }

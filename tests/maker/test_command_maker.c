@@ -132,6 +132,15 @@ static void arguments_are_filled_and_no_shell_reads_them(void **state) {
   r.config.argv = third;
   (void)run(&r);
   expect_told(&r, LARDER_EINVAL, "the key has no part {3}");
+  const char *const option[] = {"sort", "{key}", NULL};
+  r.config.argv = option;
+  r.making.key = "-opwned";
+  r.making.key_len = strlen(r.making.key);
+  (void)run(&r);
+  expect_told(&r, LARDER_EINVAL, "be read as an option");
+  char *pwned = fixture_read(r.f, "pwned");
+  assert_string_equal(pwned, "");
+  free(pwned);
   const char *const whole[] = {"echo", "{key}", NULL};
   r.config.argv = whole;
   r.making.key = "a\0b";

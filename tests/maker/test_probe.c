@@ -183,6 +183,24 @@ static void without_descriptors_nothing_is_found_out(void **state) {
   assert_ok(ask(rig, "echo/later", &err));
 }
 
+static void a_key_that_would_be_an_option_is_not_tried(void **state) {
+  probe_rig *rig = *state;
+  const char *const argv[] = {"test", "{key}", NULL}, *const ended[] = {"sh", "-c", "test x-e = \"x$1\"", "--", "{key}", NULL};
+  lrd_probe *probe = NULL;
+  larder_error err = {0};
+  rig->config = (lrd_config_check){.type = LRD_CHECK_COMMAND, .argv = argv, .separator = ':', .timeout_ms = 20000};
+  assert_ok(lrd_probe_new(&rig->config, "mirrors", NULL, NULL, &probe, &err));
+  assert_ok(lrd_probe_run(probe, "a", 1, &rig->http->cancel, &err));
+  assert_err(lrd_probe_run(probe, "-e", 2, &rig->http->cancel, &err), LARDER_EINVAL);
+  assert_non_null(strstr(err.message, "option"));
+  lrd_probe_free(probe);
+  probe = NULL;
+  rig->config.argv = ended;
+  assert_ok(lrd_probe_new(&rig->config, "mirrors", NULL, NULL, &probe, &err));
+  assert_ok(lrd_probe_run(probe, "-e", 2, &rig->http->cancel, &err));
+  lrd_probe_free(probe);
+}
+
 static void the_time_is_for_all_redirects_together(void **state) {
   probe_rig *rig = *state;
   larder_error err = {0};
@@ -204,6 +222,7 @@ int main(void) {
                                      TEST(a_proxy_that_wants_to_know_us_is_no_failure_of_the_entry),
                                      TEST(what_could_not_be_asked_is_no_failure_of_the_entry),
                                      TEST(without_descriptors_nothing_is_found_out),
-                                     TEST(the_time_is_for_all_redirects_together)};
+                                     TEST(the_time_is_for_all_redirects_together),
+                                     TEST(a_key_that_would_be_an_option_is_not_tried)};
   return cmocka_run_group_tests(tests, group_begin, group_end);
 }
