@@ -231,19 +231,19 @@ static larder_err url_check(const lrd_key_template *t, larder_error *err) {
   const char *text = (const char *)t->text.data;
   size_t scheme = 0;
   if (first && first->what == PIECE_TEXT) {
-    scheme = first->len > 8 && strncasecmp(text, "https://", 8) == 0 ? 8 : 0;
-    scheme = first->len > 7 && strncasecmp(text, "http://", 7) == 0 ? 7 : scheme;
+    scheme = first->len >= 8 && strncasecmp(text, "https://", 8) == 0 ? 8 : 0;
+    scheme = first->len >= 7 && strncasecmp(text, "http://", 7) == 0 ? 7 : scheme;
   }
   if (scheme == 0) {
     return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "expected a URL that begins with https:// or http:// and a host");
   }
   size_t host = host_end((const uint8_t *)text, first->len);
-  if (host == scheme) {
-    return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "found no host in the URL; expected one behind its ://");
-  }
   if (host == first->len && t->count > 1) {
     return lrd_fail(err, LARDER_EINVAL, 0, ROOM,
                     "found a place in the URL's host; expected it behind the host's /, so that no key chooses whom to ask");
+  }
+  if (host == scheme) {
+    return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "found no host in the URL; expected one behind its ://");
   }
   for (size_t p = 0; p < t->count; p++) {
     const piece *run = &t->pieces[p];

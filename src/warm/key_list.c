@@ -3,7 +3,8 @@
 
 #include "base/fail.h"
 #include "base/fs.h"
-#include "field_template.h"
+#include "base/measure.h"
+#include "config/field_template.h"
 #include "places.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -8,7 +8,8 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
-#include "field_template.h"
+#include "base/measure.h"
+#include "config/field_template.h"
 #include "places.h"
 #include <larder/prefetch.h>
 #include <stdlib.h>

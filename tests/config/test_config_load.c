@@ -271,7 +271,7 @@ static void health_reaches_the_configuration(void **state) {
   assert_true(health->given && health->failures == 5 && !health->evict && health->decay_ms == LRD_TTL_NEVER);
   assert_true(health->retry_ms == 30000 && health->retry_max_ms == 7200000);
   assert_int_equal(check->type, LRD_CHECK_HTTP);
-  assert_string_equal(check->url, "http://{1}/up");
+  assert_string_equal(check->url, "http://h/{1}/up");
   assert_true(check->argv == NULL && check->separator == '/' && check->get && check->every_ms == 90000);
   assert_true(check->jitter == 0.1 && check->timeout_ms == 3000 && check->parallel == 4);
   assert_int_equal(check->redirects, 3);

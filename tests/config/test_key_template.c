@@ -183,11 +183,14 @@ static void a_host_is_never_the_keys(void **state) {
   refused(form, "ftp://h/", "begins with https:// or http://");
   refused(form, "h/x", "begins with https:// or http://");
   refused(form, "https:///x", "no host");
-  refused(form, "https://{1}/x", "begins with");
+  refused(form, "https://", "no host");
+  refused(form, "https://{1}", "a place in the URL's host");
+  refused(form, "http://{1}/up", "a place in the URL's host");
+  refused(form, "https://{1}/x", "a place in the URL's host");
   refused(form, "https://h{1}/x", "behind the host's /");
   refused(form, "https://h.example.org{+path}", "behind the host's /");
   refused(form, "https://h:{1}/", "behind the host's /");
-  refused(form, "https://{ns}.example.org/", "begins with");
+  refused(form, "https://{ns}.example.org/", "a place in the URL's host");
   refused(form, "https://h/../x", ". or ..");
   refused(form, "https://h/x/%2E%2e?y", ". or ..");
   refused(form, "https://h/a b", "blank");
