@@ -51,7 +51,8 @@ void lrd_argv_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_nod
   }
   count = 0;
   for (const lrd_yaml_item *item = list->first; item != NULL; item = item->next) {
-    const char *text = lrd_tag_check(reader, item->value, trail) ? lrd_scalar_text(reader, item->value, trail, "a text") : NULL;
+    const char *text =
+        lrd_tag_check(reader, item->value, trail) ? lrd_row_text(reader, row, item->value, trail, "a text") : NULL;
     if (text == NULL) return;
     if (count == 0 && text[0] == '\0') {
       lrd_mistake_add(reader->mistakes, item->value->place, "%s: found an empty text; expected the name of a program",

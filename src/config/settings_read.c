@@ -9,6 +9,7 @@
 #include "config/chain.h"
 #include "config/config_find.h"
 #include "config/health_read.h"
+#include "config/interpolate.h"
 #include "config/maker_read.h"
 #include "config/nearby_read.h"
 #include "config/option_value.h"
@@ -180,6 +181,21 @@ static void section_read(lrd_reader *reader, const lrd_option *row, const lrd_ya
   lrd_scope_read(reader, row->inside, item->value, inside, 0, here);
 }
 
+/* A maker or a check, with the variables of its texts: what they hold is not to be shown. */
+static void section_with_variables(lrd_reader *reader, const lrd_option *row, const lrd_yaml_item *item, void *section,
+                                   const lrd_trail *here) {
+  lrd_variables seen = {.arena = &reader->settings->arena};
+  void *inside = (char *)section + row->offset;
+  const char *const **out =
+      row->inside == LRD_SCOPE_MAKER ? &((lrd_settings_maker *)inside)->variables : &((lrd_settings_check *)inside)->variables;
+  reader->seen = &seen;
+  section_read(reader, row, item, section, here);
+  reader->seen = NULL;
+  if (seen.len == 0) return;
+  *out = lrd_variables_list(&seen);
+  if (*out == NULL) reader->out_of_memory = true;
+}
+
 static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_item *item, void *section,
                      const lrd_trail *trail) {
   const lrd_trail here = {trail, row->name};
@@ -191,7 +207,10 @@ static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
   if (!lrd_tag_check(reader, item->value, &here)) return;
   switch (row->type) {
   case LRD_OPTION_SECTION:
-    section_read(reader, row, item, section, &here);
+    if (row->inside == LRD_SCOPE_MAKER || row->inside == LRD_SCOPE_CHECK)
+      section_with_variables(reader, row, item, section, &here);
+    else
+      section_read(reader, row, item, section, &here);
     break;
   case LRD_OPTION_TTLS:
     ttls_read(reader, row, item->value, &here);

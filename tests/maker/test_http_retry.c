@@ -162,6 +162,16 @@ static void no_origin_is_left_alone_for_more_than_an_hour(void **state) {
   lrd_http_maker_free(maker);
 }
 
+static void what_came_from_a_variable_is_not_told(void **state) {
+  static const char *const held[] = {"HOST=127.0.0.1", NULL};
+  http_rig *rig = *state;
+  rig->config.variables = held;
+  http_asked asked = http_rig_ask(rig, "after/9/3600/held");
+  assert_non_null(strstr(asked.err.message, "http://***:"));
+  assert_null(strstr(asked.err.message, "127.0.0.1"));
+  http_asked_failed(&asked, LARDER_EAWAY, "status 429");
+}
+
 static void a_namespace_has_its_rate(void **state) {
   http_rig *rig = *state;
   rig->config.rate_per_s = 2;
@@ -257,6 +267,7 @@ int main(void) {
                                      TEST(the_origins_pause_is_kept),
                                      TEST(a_pause_beyond_the_deadline_is_handed_on),
                                      TEST(a_long_pause_is_not_waited_for),
+                                     TEST(what_came_from_a_variable_is_not_told),
                                      TEST(no_origin_is_left_alone_for_more_than_an_hour),
                                      TEST(a_namespace_has_its_rate),
                                      TEST(a_host_has_its_rate_for_all_who_ask_it),
