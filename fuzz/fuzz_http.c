@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Headers of an origin: Cache-Control, dates, Retry-After, validators; and a body that comes as gzip. */
+#include "maker/attempts.h"
 #include "maker/http_answer.h"
 #include "maker/http_date.h"
 #include <stdlib.h>

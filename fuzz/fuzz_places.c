@@ -3,6 +3,7 @@
  * Files of places: the first byte says the format, then a radius text up to a line end, then the file. What is accepted has
  * a name and coordinates within their limits; each is near itself, and what is near comes in order and within the radius.
  */
+#include "base/measure.h"
 #include "warm/places.h"
 #include <math.h>
 #include <stdlib.h>

@@ -300,3 +300,43 @@ larder_err lrd_redact_text(const char *secrets, const char *text, size_t len, bo
   if (r.err == LARDER_OK && len > r.copied) r.err = lrd_buf_append(out, text + r.copied, len - r.copied);
   return r.err;
 }
+
+/* --- values ----------------------------------------------------------------------------------------------------------- */
+
+#define VALUE_MIN 4u
+
+/* How long the longest value is that stands at the front; 0: none does. */
+static size_t value_at(const char *const *pairs, const char *text, size_t len) {
+  size_t longest = 0;
+  for (size_t i = 0; pairs && pairs[i]; i++) {
+    const char *equals = strchr(pairs[i], '=');
+    const char *value = equals ? equals + 1 : "";
+    size_t const value_len = strlen(value);
+    if (value_len >= VALUE_MIN && value_len > longest && value_len <= len && memcmp(text, value, value_len) == 0) {
+      longest = value_len;
+    }
+  }
+  return longest;
+}
+
+size_t lrd_redact_values(const char *const *pairs, const char *const *more, char *text, size_t len) {
+  size_t done = 0;
+  for (size_t at = 0; at < len;) {
+    size_t one = value_at(pairs, text + at, len - at), other = value_at(more, text + at, len - at);
+    size_t const hidden = one > other ? one : other;
+    if (hidden > 0) {
+      memcpy(text + done, LRD_REDACTED, sizeof LRD_REDACTED - 1);
+      done += sizeof LRD_REDACTED - 1;
+      at += hidden;
+    } else {
+      text[done++] = text[at++];
+    }
+  }
+  return done;
+}
+
+void lrd_redact_values_in(const char *const *pairs, char *text) {
+  if (pairs) {
+    text[lrd_redact_values(pairs, NULL, text, strlen(text))] = '\0';
+  }
+}

@@ -33,4 +33,11 @@ bool lrd_secret_given_valid(const char *name, size_t len);
 LARDER_MUST_CHECK larder_err lrd_redact_text(const char *secrets, const char *text, size_t len, bool cut, lrd_buf *out,
                                              lrd_hidden *hidden);
 
+/* Where the values of pairs (`NAME=value`, ended by NULL; NULL: none) stand in a text they become `***`, whatever stands before
+ * them: of several that begin at one place the longest. Values of less than four bytes may stand anywhere by chance, and stay.
+ * Returns the length, which is never greater; nothing ends it. */
+size_t lrd_redact_values(const char *const *pairs, const char *const *more, char *text, size_t len);
+/* The same of a text that NUL ends. */
+void lrd_redact_values_in(const char *const *pairs, char *text);
+
 #endif

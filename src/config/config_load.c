@@ -129,7 +129,8 @@ static lrd_config_maker maker_of(const lrd_settings_maker *maker) {
                             .inherit_environment = maker->inherit_environment,
                             .environment = maker->environment,
                             .folder = maker->folder,
-                            .absent_exit = (int)maker->absent_exit};
+                            .absent_exit = (int)maker->absent_exit,
+                            .variables = maker->variables};
 }
 
 static lrd_config_health health_of(const lrd_settings_health *health) {
@@ -152,7 +153,8 @@ static lrd_config_health health_of(const lrd_settings_health *health) {
                                        .every_ms = check->every_ms,
                                        .jitter = check->jitter,
                                        .timeout_ms = check->timeout_ms,
-                                       .parallel = check->parallel}};
+                                       .parallel = check->parallel,
+                                       .variables = check->variables}};
 }
 
 static bool ns_fill(lrd_config_ns *ns, const lrd_settings_policy *policy, lrd_config_arena *arena) {

@@ -5,6 +5,7 @@
 #include "base/redact.h"
 #include "config/config_writer.h"
 #include "config/option_value.h"
+#include "config/value_read.h"
 
 typedef struct shower {
   const lrd_settings *settings;
@@ -27,27 +28,24 @@ static larder_err escape_variables(lrd_buf *text) {
   return err;
 }
 
-/* A text in which secrets may be: they are hidden, and variables escaped. */
-static larder_err veil(shower *s, const char *text, lrd_buf *out) {
+/* A text of the settings as the file has it: what variables hold is not shown, and a `${` that is none is escaped. veiled:
+ * there may be secrets in it, which are hidden. */
+static larder_err text_write(const shower *s, const char *text, bool veiled, lrd_buf *out) {
+  const char *written = lrd_written_text(s->settings, text);
   lrd_hidden hidden = {0};
-  larder_err err = lrd_redact_text(s->secrets, text, strlen(text), false, out, &hidden);
-  return err == LARDER_OK ? escape_variables(out) : err;
+  larder_err err =
+      veiled ? lrd_redact_text(s->secrets, written, strlen(written), false, out, &hidden) : lrd_buf_append_str(out, written);
+  return err == LARDER_OK && written == text ? escape_variables(out) : err;
 }
 
 static void value_show(shower *s, const lrd_option *row, const void *section) {
   lrd_config_writer *w = &s->writer;
   lrd_buf text = {0};
   bool is_text = row->type == LRD_OPTION_SCHEDULE || row->type == LRD_OPTION_TEXT || row->type == LRD_OPTION_PATH;
-  if (w->err == LARDER_OK) w->err = lrd_option_get(row, section, &text);
-  if (w->err == LARDER_OK && (row->flags & LRD_OPTION_VEILED) != 0) {
-    w->err = lrd_buf_terminate(&text);
-    lrd_buf clean = {0};
-    if (w->err == LARDER_OK) w->err = veil(s, (const char *)text.data, &clean);
-    lrd_buf_fini(&text);
-    text = clean;
-  } else if (w->err == LARDER_OK && is_text) {
-    w->err = escape_variables(&text);
-  }
+  const char *own = is_text ? *(const char *const *)((const char *)section + row->offset) : NULL;
+  if (w->err == LARDER_OK)
+    w->err =
+        own != NULL ? text_write(s, own, (row->flags & LRD_OPTION_VEILED) != 0, &text) : lrd_option_get(row, section, &text);
   if (w->err == LARDER_OK) w->err = lrd_buf_terminate(&text);
   if (w->err == LARDER_OK) {
     const char *value = (const char *)text.data;
@@ -65,8 +63,9 @@ static void value_show(shower *s, const lrd_option *row, const void *section) {
 }
 
 /* `name=value` lines, as members of the map that is open. */
-static void lines_show(shower *s, const char *lines, bool secret) {
+static void lines_show(shower *s, const char *text, bool secret) {
   lrd_config_writer *w = &s->writer;
+  const char *lines = text != NULL ? lrd_written_text(s->settings, text) : NULL;
   while (lines != NULL && *lines != '\0' && w->err == LARDER_OK) {
     size_t name_len = strcspn(lines, "="), line_len = strcspn(lines, "\n");
     char *name = lrd_strndup(lines, name_len);
@@ -74,7 +73,6 @@ static void lines_show(shower *s, const char *lines, bool secret) {
     w->err = name == NULL ? LARDER_ENOMEM
              : secret     ? lrd_buf_append_str(&value, LRD_REDACTED)
                           : lrd_buf_append(&value, lines + name_len + 1, line_len - name_len - 1);
-    if (w->err == LARDER_OK) w->err = escape_variables(&value);
     if (w->err == LARDER_OK) w->err = lrd_buf_terminate(&value);
     if (w->err == LARDER_OK) lrd_writer_string(w, name, (const char *)value.data);
     lrd_buf_fini(&value);
@@ -101,7 +99,7 @@ static void argv_show(shower *s, const lrd_option *row, const void *section) {
   for (size_t i = 0; argv[i] != NULL && w->err == LARDER_OK; i++) {
     lrd_buf text = {0};
     bool secret = i > 0 && names_secret(s, argv[i - 1]);
-    w->err = secret ? lrd_buf_append_str(&text, LRD_REDACTED) : veil(s, argv[i], &text);
+    w->err = secret ? lrd_buf_append_str(&text, LRD_REDACTED) : text_write(s, argv[i], true, &text);
     if (w->err == LARDER_OK) w->err = lrd_buf_terminate(&text);
     if (w->err == LARDER_OK) lrd_writer_string(w, NULL, (const char *)text.data);
     lrd_buf_fini(&text);
@@ -113,7 +111,7 @@ static void warm_show(shower *s, const lrd_option *row, const lrd_settings_polic
   lrd_writer_list_open(&s->writer, row->name);
   for (size_t i = 0; i < policy->warm_len; i++) {
     lrd_writer_map_open(&s->writer, NULL, true);
-    lrd_writer_string(&s->writer, "recipe", policy->warm[i].recipe);
+    lrd_writer_string(&s->writer, "recipe", lrd_written_text(s->settings, policy->warm[i].recipe));
     lines_show(s, policy->warm[i].params, false);
     lrd_writer_map_close(&s->writer);
   }
@@ -122,14 +120,14 @@ static void warm_show(shower *s, const lrd_option *row, const lrd_settings_polic
 
 static void names_show(shower *s, const lrd_option *row, const void *section) {
   lrd_config_writer *w = &s->writer;
-  const char *lines = *(const char *const *)((const char *)section + row->offset);
-  if (lines == NULL) return;
+  const char *text = *(const char *const *)((const char *)section + row->offset);
+  if (text == NULL) return;
+  const char *lines = lrd_written_text(s->settings, text);
   lrd_writer_list_open(w, row->name);
   for (size_t len; *lines != '\0' && w->err == LARDER_OK; lines += len + 1) {
     lrd_buf name = {0};
     len = strcspn(lines, "\n");
     w->err = lrd_buf_append(&name, lines, len);
-    if (w->err == LARDER_OK) w->err = escape_variables(&name);
     if (w->err == LARDER_OK) w->err = lrd_buf_terminate(&name);
     if (w->err == LARDER_OK) lrd_writer_string(w, NULL, (const char *)name.data);
     lrd_buf_fini(&name);

@@ -68,6 +68,8 @@ typedef struct lrd_config_maker {
   uint64_t value_bytes_max;
   uint64_t retries; /* after the first attempt */
   int64_t retry_delay_ms;
+  const char *const *variables; /* NAME=value of the environment, of those in its texts: no sentence shows the values. Ended by
+                                   NULL; NULL: none */
   /* HTTP */
   const char *headers; /* `name=value` lines; values are secret */
   const char *ca_file; /* absolute; NULL: the system's */
@@ -96,18 +98,19 @@ typedef enum lrd_check_type { LRD_CHECK_NONE, LRD_CHECK_HTTP, LRD_CHECK_COMMAND 
 
 typedef struct lrd_config_check {
   lrd_check_type type;
-  const char *url;         /* HTTP: template */
-  const char *const *argv; /* COMMAND: templates, ended by NULL */
-  char separator;          /* between the parts of a key */
-  bool get;                /* HTTP: GET instead of HEAD */
-  uint64_t redirects;      /* HTTP */
-  const char *headers;     /* HTTP: `name=value` lines; values are secret */
-  const char *ca_file;     /* HTTP: absolute; NULL: the system's */
-  const char *proxy;       /* HTTP: as a maker's */
-  int64_t every_ms;        /* how long a round over all entries takes */
-  double jitter;           /* part of it by which a round may be shorter or longer */
-  int64_t timeout_ms;      /* of one check */
-  uint64_t parallel;       /* checks at once */
+  const char *url;              /* HTTP: template */
+  const char *const *argv;      /* COMMAND: templates, ended by NULL */
+  char separator;               /* between the parts of a key */
+  bool get;                     /* HTTP: GET instead of HEAD */
+  uint64_t redirects;           /* HTTP */
+  const char *headers;          /* HTTP: `name=value` lines; values are secret */
+  const char *ca_file;          /* HTTP: absolute; NULL: the system's */
+  const char *proxy;            /* HTTP: as a maker's */
+  int64_t every_ms;             /* how long a round over all entries takes */
+  double jitter;                /* part of it by which a round may be shorter or longer */
+  int64_t timeout_ms;           /* of one check */
+  uint64_t parallel;            /* checks at once */
+  const char *const *variables; /* as a maker's */
 } lrd_config_check;
 
 typedef struct lrd_config_health {

@@ -36,8 +36,17 @@ static void http_keys_refuse(lrd_reader *reader, const lrd_yaml_node *map, const
   }
 }
 
+static void places_check(lrd_reader *reader, const lrd_yaml_item *item, const lrd_settings_check *check,
+                         const lrd_trail *trail) {
+  if (item == NULL) return;
+  const lrd_trail here = {trail, item->key->text};
+  bool const http = check->type == LRD_CHECK_HTTP;
+  lrd_templates_check(reader, item->value, http ? check->http : NULL, http ? NULL : check->command, check->separator, &here);
+}
+
 void lrd_check_check(lrd_reader *reader, const lrd_yaml_node *map, lrd_settings_check *check, const lrd_trail *trail) {
   char where[LRD_TRAIL_MAX];
+  size_t const before = reader->mistakes->count;
   const lrd_yaml_item *http = item_of(map, "http"), *command = item_of(map, "command");
   check->type = http != NULL ? LRD_CHECK_HTTP : command != NULL ? LRD_CHECK_COMMAND : LRD_CHECK_NONE;
   if (http != NULL && command != NULL)
@@ -50,6 +59,7 @@ void lrd_check_check(lrd_reader *reader, const lrd_yaml_node *map, lrd_settings_
     lrd_mistake_add(reader->mistakes, http->value->place, "%s.http: found an empty text; expected a URL",
                     lrd_trail_text(trail, where));
   if (http == NULL && command != NULL) http_keys_refuse(reader, map, trail);
+  if (reader->mistakes->count == before) places_check(reader, http != NULL ? http : command, check, trail);
   lrd_proxy_check(reader, map, check->proxy, trail);
 }
 

@@ -26,11 +26,38 @@ static size_t name_length(const char *at) {
 
 typedef struct expansion {
   const lrd_yaml_node *node;
-  const char *where;
-  bool must_be_set;
-  lrd_mistakes *mistakes;
+  const lrd_interpolation *how;
   lrd_buf text;
 } expansion;
+
+const char *const *lrd_variables_list(const lrd_variables *variables) {
+  const char **list = lrd_config_arena_alloc(variables->arena, (variables->len + 1) * sizeof *list);
+  size_t at = 0;
+  for (const lrd_variable *one = variables->first; list != NULL && one != NULL; one = one->next) list[at++] = one->pair;
+  return (const char *const *)list;
+}
+
+static bool variable_note(lrd_variables *seen, const char *name, const char *value) {
+  size_t const len = strlen(name);
+  for (const lrd_variable *one = seen->first; one != NULL; one = one->next)
+    if (strncmp(one->pair, name, len) == 0 && one->pair[len] == '=') return true;
+  lrd_variable *one = lrd_config_arena_alloc(seen->arena, sizeof *one);
+  if (one == NULL) return false;
+  *one = (lrd_variable){.pair = lrd_config_arena_printf(seen->arena, "%s=%s", name, value), .next = seen->first};
+  seen->first = one;
+  seen->len++;
+  return one->pair != NULL;
+}
+
+static lrd_interpolated value_append(expansion *e, const char *name, const char *value) {
+  larder_err err = e->how->seen == NULL || variable_note(e->how->seen, name, value) ? LARDER_OK : LARDER_ENOMEM;
+  if (!e->how->braces_doubled && err == LARDER_OK) err = lrd_buf_append_str(&e->text, value);
+  for (; e->how->braces_doubled && err == LARDER_OK && *value != '\0'; value++) {
+    if (*value == '{' || *value == '}') err = lrd_buf_append_byte(&e->text, (uint8_t)*value);
+    if (err == LARDER_OK) err = lrd_buf_append_byte(&e->text, (uint8_t)*value);
+  }
+  return err == LARDER_OK ? LRD_INTERPOLATED_DONE : LRD_INTERPOLATED_NO_MEMORY;
+}
 
 /* `*at` stands on `${`; moved behind the `}`. */
 static lrd_interpolated variable_append(expansion *e, const char **at) {
@@ -41,8 +68,8 @@ static lrd_interpolated variable_append(expansion *e, const char **at) {
   const char *end = strchr(after, '}');
   if (name_len == 0 || name_len > NAME_BYTES_MAX || end == NULL || (!has_default && end != after)) {
     char quoted[LRD_QUOTED_MAX];
-    lrd_mistake_add(e->mistakes, place_of(e->node, start),
-                    "%s: found %s; expected ${VAR} or ${VAR:-default}, and $${ for a literal ${", e->where,
+    lrd_mistake_add(e->how->mistakes, place_of(e->node, start),
+                    "%s: found %s; expected ${VAR} or ${VAR:-default}, and $${ for a literal ${", e->how->where,
                     lrd_quote(start, end == NULL ? strlen(start) : (size_t)(end - start) + 1, quoted));
     return LRD_INTERPOLATED_WRONG;
   }
@@ -54,12 +81,11 @@ static lrd_interpolated variable_append(expansion *e, const char **at) {
   if (has_default && (value == NULL || value[0] == '\0'))
     return lrd_buf_append(&e->text, after + 2, (size_t)(end - after) - 2) == LARDER_OK ? LRD_INTERPOLATED_DONE
                                                                                        : LRD_INTERPOLATED_NO_MEMORY;
-  if (value != NULL)
-    return lrd_buf_append_str(&e->text, value) == LARDER_OK ? LRD_INTERPOLATED_DONE : LRD_INTERPOLATED_NO_MEMORY;
-  if (e->must_be_set)
-    lrd_mistake_add(e->mistakes, place_of(e->node, start),
-                    "%s: the environment variable %s is not set; expected it set, or a default as in ${%s:-default}", e->where,
-                    variable, variable);
+  if (value != NULL) return value_append(e, variable, value);
+  if (e->how->must_be_set)
+    lrd_mistake_add(e->how->mistakes, place_of(e->node, start),
+                    "%s: the environment variable %s is not set; expected it set, or a default as in ${%s:-default}",
+                    e->how->where, variable, variable);
   return LRD_INTERPOLATED_UNSET;
 }
 
@@ -79,16 +105,15 @@ static lrd_interpolated expand(expansion *e) {
   return result;
 }
 
-lrd_interpolated lrd_interpolate(const lrd_yaml_node *node, const char *where, bool must_be_set, lrd_mistakes *mistakes,
-                                 const char **out) {
+lrd_interpolated lrd_interpolate(const lrd_yaml_node *node, const lrd_interpolation *how, const char **out) {
   if (strstr(node->text, "${") == NULL) {
     *out = node->text;
     return LRD_INTERPOLATED_PLAIN;
   }
-  expansion e = {.node = node, .where = where, .must_be_set = must_be_set, .mistakes = mistakes};
+  expansion e = {.node = node, .how = how};
   lrd_interpolated result = expand(&e);
   if (result == LRD_INTERPOLATED_DONE) {
-    const char *copy = lrd_config_arena_copy(mistakes->arena, (const char *)e.text.data, e.text.len);
+    const char *copy = lrd_config_arena_copy(how->mistakes->arena, (const char *)e.text.data, e.text.len);
     if (copy == NULL)
       result = LRD_INTERPOLATED_NO_MEMORY;
     else

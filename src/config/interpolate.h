@@ -16,8 +16,30 @@ typedef enum lrd_interpolated {
   LRD_INTERPOLATED_NO_MEMORY
 } lrd_interpolated;
 
-/* *out is set for PLAIN and DONE. `where` is the option's path, for the message. */
-lrd_interpolated lrd_interpolate(const lrd_yaml_node *node, const char *where, bool must_be_set, lrd_mistakes *mistakes,
-                                 const char **out);
+/* Variables whose values came in, each once. */
+typedef struct lrd_variable lrd_variable;
+struct lrd_variable {
+  const char *pair; /* NAME=value */
+  lrd_variable *next;
+};
+typedef struct lrd_variables {
+  lrd_config_arena *arena; /* borrowed; holds them */
+  lrd_variable *first;
+  size_t len;
+} lrd_variables;
+
+/* Their pairs, ended by NULL, in the arena; NULL: out of memory. */
+const char *const *lrd_variables_list(const lrd_variables *variables);
+
+typedef struct lrd_interpolation {
+  const char *where;   /* the option's path, for messages */
+  bool must_be_set;    /* a variable without a default */
+  bool braces_doubled; /* of what a variable holds: the text is a template, in which they would be places */
+  lrd_variables *seen; /* adds to it; NULL: nobody asks */
+  lrd_mistakes *mistakes;
+} lrd_interpolation;
+
+/* *out is set for PLAIN and DONE. */
+lrd_interpolated lrd_interpolate(const lrd_yaml_node *node, const lrd_interpolation *how, const char **out);
 
 #endif

@@ -231,19 +231,19 @@ static larder_err url_check(const lrd_key_template *t, larder_error *err) {
   const char *text = (const char *)t->text.data;
   size_t scheme = 0;
   if (first && first->what == PIECE_TEXT) {
-    scheme = first->len > 8 && strncasecmp(text, "https://", 8) == 0 ? 8 : 0;
-    scheme = first->len > 7 && strncasecmp(text, "http://", 7) == 0 ? 7 : scheme;
+    scheme = first->len >= 8 && strncasecmp(text, "https://", 8) == 0 ? 8 : 0;
+    scheme = first->len >= 7 && strncasecmp(text, "http://", 7) == 0 ? 7 : scheme;
   }
   if (scheme == 0) {
     return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "expected a URL that begins with https:// or http:// and a host");
   }
   size_t host = host_end((const uint8_t *)text, first->len);
-  if (host == scheme) {
-    return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "found no host in the URL; expected one behind its ://");
-  }
   if (host == first->len && t->count > 1) {
     return lrd_fail(err, LARDER_EINVAL, 0, ROOM,
                     "found a place in the URL's host; expected it behind the host's /, so that no key chooses whom to ask");
+  }
+  if (host == scheme) {
+    return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "found no host in the URL; expected one behind its ://");
   }
   for (size_t p = 0; p < t->count; p++) {
     const piece *run = &t->pieces[p];
@@ -465,6 +465,28 @@ larder_err lrd_key_template_fill(const lrd_key_template *template, const char *n
     out->len = before;
   }
   return result == LARDER_ENOMEM ? lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "no memory to fill a template") : result;
+}
+
+static bool ends_options(const lrd_key_template *template) {
+  return template->count == 1 && template->pieces[0].what == PIECE_TEXT && template->text.len == 2 &&
+         memcmp(template->text.data, "--", 2) == 0;
+}
+
+larder_err lrd_key_argument_fill(lrd_key_template *const *argv, size_t at, const char *ns, const void *key, size_t key_len,
+                                 lrd_buf *out, larder_error *err) {
+  const lrd_key_template *template = argv[at];
+  size_t const before = out->len;
+  bool may_be_any = template->count == 0 || template->pieces[0].what == PIECE_TEXT;
+  for (size_t i = 1; i < at && !may_be_any; i++) may_be_any = ends_options(argv[i]);
+  larder_err const result = lrd_key_template_fill(template, ns, key, key_len, out, err);
+  if (result == LARDER_OK && !may_be_any && out->len > before && out->data[before] == '-') {
+    out->len = before;
+    return lrd_fail(err, LARDER_EINVAL, 0, ROOM,
+                    "with this key argument %zu would begin with - and be read as an option; write `--` before it, or "
+                    "`--name={key}`",
+                    at);
+  }
+  return result;
 }
 
 static larder_err text_decode(lrd_span text, lrd_buf *out) {

@@ -37,6 +37,14 @@ void lrd_key_template_free(lrd_key_template *template); /* NULL is fine */
 LARDER_MUST_CHECK larder_err lrd_key_template_fill(const lrd_key_template *template, const char *ns, const void *key,
                                                    size_t key_len, lrd_buf *out, larder_error *err);
 
+/*
+ * Argument `at` of a command, of the templates of all of them, appended likewise. LARDER_EINVAL also where the argument would
+ * begin with `-` by what the key brings, since most programs read that as an option: unless an argument before it is `--` as
+ * it is written.
+ */
+LARDER_MUST_CHECK larder_err lrd_key_argument_fill(lrd_key_template *const *argv, size_t at, const char *ns, const void *key,
+                                                   size_t key_len, lrd_buf *out, larder_error *err);
+
 /* The pairs of a key one after the other, percent-decoded, each with a NUL that len does not count; empty ones are left out.
  * *at is 0 for the first. LARDER_MISS: there is no further one. */
 LARDER_MUST_CHECK larder_err lrd_key_pair_next(const void *key, size_t key_len, size_t *at, lrd_buf *name, lrd_buf *value);

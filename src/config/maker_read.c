@@ -51,7 +51,8 @@ void lrd_argv_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_nod
   }
   count = 0;
   for (const lrd_yaml_item *item = list->first; item != NULL; item = item->next) {
-    const char *text = lrd_tag_check(reader, item->value, trail) ? lrd_scalar_text(reader, item->value, trail, "a text") : NULL;
+    const char *text =
+        lrd_tag_check(reader, item->value, trail) ? lrd_row_text(reader, row, item->value, trail, "a text") : NULL;
     if (text == NULL) return;
     if (count == 0 && text[0] == '\0') {
       lrd_mistake_add(reader->mistakes, item->value->place, "%s: found an empty text; expected the name of a program",
@@ -173,20 +174,26 @@ void lrd_proxy_check(lrd_reader *reader, const lrd_yaml_node *map, const char *p
   }
 }
 
+void lrd_templates_check(lrd_reader *reader, const lrd_yaml_node *value, const char *url, const char *const *argv,
+                         char separator, const lrd_trail *trail) {
+  if (url != NULL) template_check(reader, url, LRD_TEMPLATE_URL, separator, value->place, trail);
+  const lrd_yaml_item *argument = value->kind == LRD_YAML_LIST ? value->first : NULL;
+  for (size_t i = 0; argv != NULL && argv[i] != NULL; i++) {
+    lrd_place const place = argument != NULL ? argument->value->place : value->place;
+    template_check(reader, argv[i], LRD_TEMPLATE_PLAIN, separator, place, trail);
+    argument = argument != NULL ? argument->next : NULL;
+  }
+}
+
 /* Places that a key fills, in a URL and in each argument; and the name of a recipe. */
 static void what_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_settings_maker *maker, const lrd_trail *trail) {
+  bool const http = maker->type == LRD_MAKER_HTTP, command = maker->type == LRD_MAKER_COMMAND;
   for (const lrd_yaml_item *item = map->first; item != NULL; item = item->next) {
     if (item->key->kind != LRD_YAML_SCALAR || strcmp(item->key->text, types[maker->type].key) != 0) continue;
     const lrd_trail here = {trail, item->key->text};
     if (maker->type == LRD_MAKER_RECIPE) lrd_recipe_name_check(reader, maker->recipe, item->value->place, &here);
-    if (maker->type == LRD_MAKER_HTTP)
-      template_check(reader, maker->http, LRD_TEMPLATE_URL, maker->separator, item->value->place, &here);
-    const lrd_yaml_item *argument = item->value->kind == LRD_YAML_LIST ? item->value->first : NULL;
-    for (size_t i = 0; maker->type == LRD_MAKER_COMMAND && maker->command != NULL && maker->command[i] != NULL; i++) {
-      lrd_place const place = argument != NULL ? argument->value->place : item->value->place;
-      template_check(reader, maker->command[i], LRD_TEMPLATE_PLAIN, maker->separator, place, &here);
-      argument = argument != NULL ? argument->next : NULL;
-    }
+    lrd_templates_check(reader, item->value, http ? maker->http : NULL, command ? maker->command : NULL, maker->separator,
+                        &here);
   }
 }
 

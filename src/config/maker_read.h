@@ -15,6 +15,10 @@ bool lrd_maker_pair_valid(const lrd_option *row, const char *name, const char **
 void lrd_proxy_check(lrd_reader *reader, const lrd_yaml_node *map, const char *proxy, const lrd_trail *trail);
 /* Told where there is no recipe of that name. */
 void lrd_recipe_name_check(lrd_reader *reader, const char *name, lrd_place place, const lrd_trail *trail);
+/* Whether the places of a URL (or NULL), or of each argument of a command (or NULL), are such as a key can fill; value is where
+ * they stand. */
+void lrd_templates_check(lrd_reader *reader, const lrd_yaml_node *value, const char *url, const char *const *argv,
+                         char separator, const lrd_trail *trail);
 /* When all keys have been read: exactly one of those that say how, no key of another, and defaults that depend on it. */
 void lrd_maker_check(lrd_reader *reader, const lrd_yaml_node *map, lrd_settings_maker *maker, const lrd_trail *trail);
 

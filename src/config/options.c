@@ -286,12 +286,12 @@ const lrd_option lrd_options[] = {
     {ROW(LIMIT, "max_bytes", SIZE), .flags = LRD_OPTION_SAME, SIZE_IN("bytes", 1, 0, 1024 * TIB), .offset = LIMIT(bytes_max),
      .sentence = "The same in bytes."},
 
-    {ROW(MAKER, "http", TEXT), .flags = LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = MAKER(http),
+    {ROW(MAKER, "http", TEXT), .flags = LRD_OPTION_PLACES | LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = MAKER(http),
      .sentence = "Fetch it: a URL with places that the key fills, such as `https://api.example.org/{1}/{2}?{query}`: `{key}`, "
                  "`{path}` (what stands before the key's `|`), `{1}` to `{9}` (parts of the path), `{query}` (the pairs behind "
                  "the `|`), `{NAME}` (the value of one of them), `{ns}`. What is filled in is percent-encoded; `{+path}` keeps "
                  "its slashes. `{{` and `}}` are braces."},
-    {ROW(MAKER, "command", ARGV), .flags = LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = MAKER(command),
+    {ROW(MAKER, "command", ARGV), .flags = LRD_OPTION_PLACES | LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = MAKER(command),
      .sentence = "Run a program: what it writes to its standard output is the value. A list of the program and its arguments, "
                  "with the places of `http`, filled as they are. No shell is in between. Exit code 0 means that the value is "
                  "whole, any "
@@ -365,9 +365,9 @@ const lrd_option lrd_options[] = {
     {ROW(HEALTH, "check", SECTION), .inside = LRD_SCOPE_CHECK, .offset = HEALTH(check),
      .sentence = "Let Larder try the entries, while a process has the namespace open; one process of the host does."},
 
-    {ROW(CHECK, "http", TEXT), .flags = LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = CHECK(http),
+    {ROW(CHECK, "http", TEXT), .flags = LRD_OPTION_PLACES | LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = CHECK(http),
      .sentence = "Ask a URL, with the places of a maker's `http`. A status of 200 to 299 is well."},
-    {ROW(CHECK, "command", ARGV), .flags = LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = CHECK(command),
+    {ROW(CHECK, "command", ARGV), .flags = LRD_OPTION_PLACES | LRD_OPTION_ONE | LRD_OPTION_VEILED, .offset = CHECK(command),
      .sentence = "Run a program, with the places of a maker's `command`. Exit code 0 is well; else the end of what it wrote to "
                  "its standard error is kept. "
                  "It has of the environment PATH, HOME, LANG, LC_ALL, TZ and TMPDIR."},
@@ -396,7 +396,7 @@ const lrd_option lrd_options[] = {
      .sentence =
          "A table of places, CSV or JSON, with `name`, `lat` and `lon` (docs/transfer.md#places). Relative to the folder "
          "of this file. It is read again when it has changed."},
-    {ROW(NEARBY, "key", TEXT), .offset = NEAR(key),
+    {ROW(NEARBY, "key", TEXT), .flags = LRD_OPTION_PLACES, .offset = NEAR(key),
      .sentence = "The key of a place, made of its fields: `acs:2022:cbsa:{cbsa}`."},
     {ROW(NEARBY, "radius", TEXT), .offset = NEAR(radius),
      .sentence = "How near, such as `50mi` or `80km`; without it `prefetch.nearby_radius_miles`."},

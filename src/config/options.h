@@ -81,6 +81,7 @@ enum {
   LRD_OPTION_ONE = 1u << 8,      /* exactly one of the rows with this is given */
   LRD_OPTION_HTTP = 1u << 9,     /* of a maker that is http, */
   LRD_OPTION_COMMAND = 1u << 10, /* or command */
+  LRD_OPTION_PLACES = 1u << 12,  /* a template: braces out of a variable are text */
   LRD_OPTION_VEILED = 1u << 11   /* shown with the secrets in it hidden (base/redact.h) */
 };
 

@@ -133,6 +133,7 @@ typedef struct lrd_settings_maker {
   const char *environment; /* `name=value` lines */
   const char *folder;
   uint64_t absent_exit;
+  const char *const *variables; /* NAME=value, of those in its texts; ended by NULL. NULL: none was read */
 } lrd_settings_maker;
 
 typedef struct lrd_settings_nearby {
@@ -156,6 +157,7 @@ typedef struct lrd_settings_check {
   double jitter;
   int64_t timeout_ms;
   uint64_t parallel;
+  const char *const *variables; /* as a maker's */
 } lrd_settings_check;
 
 typedef struct lrd_settings_health {
@@ -230,6 +232,14 @@ typedef struct lrd_settings_cache {
   lrd_settings_policy defaults;
 } lrd_settings_cache;
 
+/* A text into which variables were put, and how the file has it: `show` never says what a variable holds. */
+typedef struct lrd_settings_written lrd_settings_written;
+struct lrd_settings_written {
+  const char *text; /* as it is in the settings, which have this very pointer */
+  const char *written;
+  lrd_settings_written *next;
+};
+
 typedef struct lrd_settings {
   lrd_config_arena arena; /* holds all that lies below, and the lrd_config */
   lrd_settings_cache cache;
@@ -241,6 +251,7 @@ typedef struct lrd_settings {
   size_t instances_cap;
   lrd_settings_policy *policies; /* namespaces, then bare ttl policies */
   size_t policies_len;
+  lrd_settings_written *written;
 } lrd_settings;
 
 #endif

@@ -9,7 +9,9 @@
 #include "config/chain.h"
 #include "config/config_find.h"
 #include "config/health_read.h"
+#include "config/interpolate.h"
 #include "config/maker_read.h"
+#include "config/nearby_read.h"
 #include "config/option_value.h"
 #include "config/value_read.h"
 #include "config/warm_read.h"
@@ -128,7 +130,9 @@ static void policies_read(lrd_reader *reader, const lrd_yaml_node *map, const lr
     if (policy == NULL) return;
     policy->named_only = false;
     const lrd_trail here = {trail, policy->name};
-    if (item->value->kind != LRD_YAML_NULL) lrd_scope_read(reader, LRD_SCOPE_POLICY, item->value, policy, 0, &here);
+    if (item->value->kind == LRD_YAML_NULL) continue;
+    lrd_scope_read(reader, LRD_SCOPE_POLICY, item->value, policy, 0, &here);
+    lrd_idle_notice(reader, item->value, policy, &here);
   }
 }
 
@@ -177,6 +181,21 @@ static void section_read(lrd_reader *reader, const lrd_option *row, const lrd_ya
   lrd_scope_read(reader, row->inside, item->value, inside, 0, here);
 }
 
+/* A maker or a check, with the variables of its texts: what they hold is not to be shown. */
+static void section_with_variables(lrd_reader *reader, const lrd_option *row, const lrd_yaml_item *item, void *section,
+                                   const lrd_trail *here) {
+  lrd_variables seen = {.arena = &reader->settings->arena};
+  void *inside = (char *)section + row->offset;
+  const char *const **out =
+      row->inside == LRD_SCOPE_MAKER ? &((lrd_settings_maker *)inside)->variables : &((lrd_settings_check *)inside)->variables;
+  reader->seen = &seen;
+  section_read(reader, row, item, section, here);
+  reader->seen = NULL;
+  if (seen.len == 0) return;
+  *out = lrd_variables_list(&seen);
+  if (*out == NULL) reader->out_of_memory = true;
+}
+
 static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_item *item, void *section,
                      const lrd_trail *trail) {
   const lrd_trail here = {trail, row->name};
@@ -188,7 +207,10 @@ static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
   if (!lrd_tag_check(reader, item->value, &here)) return;
   switch (row->type) {
   case LRD_OPTION_SECTION:
-    section_read(reader, row, item, section, &here);
+    if (row->inside == LRD_SCOPE_MAKER || row->inside == LRD_SCOPE_CHECK)
+      section_with_variables(reader, row, item, section, &here);
+    else
+      section_read(reader, row, item, section, &here);
     break;
   case LRD_OPTION_TTLS:
     ttls_read(reader, row, item->value, &here);
@@ -224,10 +246,7 @@ static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
 static void scope_after(lrd_reader *reader, lrd_scope scope, const lrd_yaml_node *map, void *section, const lrd_trail *trail) {
   char where[LRD_TRAIL_MAX];
   if (scope == LRD_SCOPE_MAKER) lrd_maker_check(reader, map, section, trail);
-  const lrd_settings_nearby *near = section;
-  if (scope == LRD_SCOPE_NEARBY && (near->places == NULL || near->key == NULL || near->key[0] == '\0'))
-    lrd_mistake_add(reader->mistakes, map->place, "%s: found no %s; expected a table of places and the key of one",
-                    lrd_trail_text(trail, where), near->places == NULL ? "places" : "key");
+  if (scope == LRD_SCOPE_NEARBY) lrd_nearby_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_HEALTH) lrd_health_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_CHECK) lrd_check_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_SEAL && item_of_row(map, lrd_option_find(scope, "fields")) != NULL &&

@@ -12,6 +12,7 @@ typedef struct lrd_reader {
   const char *folder;             /* that a relative `root` starts from, absolute; NULL: none */
   const char *root_override;      /* absolute, or NULL */
   const char *const *extra_types; /* NULL-terminated, or NULL */
+  struct lrd_variables *seen;     /* of the section that is read, where that wants to know; NULL: nobody does */
   bool disabled;                  /* within a section that is not in use: unset variables do not matter */
   bool out_of_memory;
 } lrd_reader;

@@ -64,19 +64,66 @@ void lrd_unexpected_kind(lrd_reader *reader, const lrd_yaml_node *node, const lr
                   lrd_yaml_kind_text(node), expected);
 }
 
-const char *lrd_scalar_text(lrd_reader *reader, const lrd_yaml_node *node, const lrd_trail *trail, const char *expected) {
+const char *lrd_written_text(const lrd_settings *settings, const char *text) {
+  for (const lrd_settings_written *one = settings->written; one != NULL; one = one->next)
+    if (one->text == text) return one->written;
+  return text;
+}
+
+const char *lrd_written_line(const lrd_settings *settings, const char *text) {
+  const char *written = lrd_written_text(settings, text);
+  return strpbrk(written, "\r\n") == NULL ? written : LRD_REDACTED; /* a default that is not in force may have any */
+}
+
+void lrd_written_note(lrd_reader *reader, const char *text, const char *written) {
+  lrd_settings *settings = reader->settings;
+  lrd_settings_written *one = lrd_config_arena_alloc(&settings->arena, sizeof *one);
+  if (one == NULL) {
+    reader->out_of_memory = true;
+    return;
+  }
+  *one = (lrd_settings_written){.text = text, .written = written, .next = settings->written};
+  settings->written = one;
+}
+
+static const char *text_read(lrd_reader *reader, const lrd_yaml_node *node, const lrd_trail *trail, const char *expected,
+                             bool braces_doubled) {
   char where[LRD_TRAIL_MAX];
   if (node->kind != LRD_YAML_SCALAR) {
     lrd_unexpected_kind(reader, node, trail, expected);
     return NULL;
   }
   const char *text = NULL;
-  lrd_interpolated got = lrd_interpolate(node, lrd_trail_text(trail, where), !reader->disabled, reader->mistakes, &text);
+  lrd_interpolation const how = {.where = lrd_trail_text(trail, where),
+                                 .must_be_set = !reader->disabled,
+                                 .braces_doubled = braces_doubled,
+                                 .seen = reader->seen,
+                                 .mistakes = reader->mistakes};
+  lrd_interpolated const got = lrd_interpolate(node, &how, &text);
   if (got == LRD_INTERPOLATED_NO_MEMORY) reader->out_of_memory = true;
   if (text == NULL) return NULL;
-  char *copy = lrd_config_arena_copy(&reader->settings->arena, text, strlen(text));
-  if (copy == NULL) reader->out_of_memory = true;
+  lrd_config_arena *arena = &reader->settings->arena;
+  const char *copy = lrd_config_arena_copy(arena, text, strlen(text));
+  const char *written = got == LRD_INTERPOLATED_DONE ? lrd_config_arena_copy(arena, node->text, node->len) : copy;
+  if (copy == NULL || written == NULL) {
+    reader->out_of_memory = true;
+    return NULL;
+  }
+  if (written != copy) lrd_written_note(reader, copy, written);
   return copy;
+}
+
+const char *lrd_scalar_text(lrd_reader *reader, const lrd_yaml_node *node, const lrd_trail *trail, const char *expected) {
+  return text_read(reader, node, trail, expected, false);
+}
+
+const char *lrd_row_text(lrd_reader *reader, const lrd_option *row, const lrd_yaml_node *node, const lrd_trail *trail,
+                         const char *expected) {
+  lrd_variables *const seen = reader->seen;
+  if (row->type == LRD_OPTION_PATH) reader->seen = NULL; /* a folder is no secret, and sentences about files need it */
+  const char *text = text_read(reader, node, trail, expected, (row->flags & LRD_OPTION_PLACES) != 0);
+  reader->seen = seen;
+  return text;
 }
 
 /* What was found, as the file has it: never what a variable holds, nor a secret. */
@@ -151,7 +198,7 @@ void lrd_scalar_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
   char where[LRD_TRAIL_MAX], quoted[LRD_QUOTED_MAX], expected[LRD_EXPECTED_MAX];
   const lrd_yaml_node *value = item->value;
   lrd_option_expected(row, expected);
-  const char *text = lrd_scalar_text(reader, value, trail, expected);
+  const char *text = lrd_row_text(reader, row, value, trail, expected);
   if (text == NULL) return;
   if (!lrd_option_set(row, section, text)) {
     lrd_schedule schedule;
@@ -204,6 +251,16 @@ static bool pair_check(lrd_reader *reader, const lrd_option *row, const lrd_yaml
   return true;
 }
 
+/* Either is NULL where there was no memory for it. */
+static void lines_keep(lrd_reader *reader, const char *lines, const char *written, const char **out) {
+  if (lines == NULL || written == NULL) {
+    reader->out_of_memory = true;
+    return;
+  }
+  if (strcmp(lines, written) != 0) lrd_written_note(reader, lines, written);
+  *out = lines;
+}
+
 /* `options: {a: 1, b: x}` of an extra tier, and the like, as lines. */
 void lrd_pairs_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_node *map, void *section,
                     const lrd_trail *trail) {
@@ -211,8 +268,8 @@ void lrd_pairs_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_no
     lrd_unexpected_kind(reader, map, trail, "a mapping of names to values");
     return;
   }
-  const char *lines = "";
-  for (const lrd_yaml_item *item = map->first; item != NULL && lines != NULL; item = item->next) {
+  const char *lines = "", *written = "";
+  for (const lrd_yaml_item *item = map->first; item != NULL && lines != NULL && written != NULL; item = item->next) {
     if (!lrd_key_check(reader, item, trail)) continue;
     const lrd_yaml_item *before = lrd_item_before(map, item, NULL);
     if (before != NULL) {
@@ -224,11 +281,10 @@ void lrd_pairs_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_no
     if (text == NULL) continue;
     if (!pair_check(reader, row, item, text, &here)) continue;
     lines = lrd_config_arena_printf(&reader->settings->arena, "%s%s=%s\n", lines, item->key->text, text);
+    written = lrd_config_arena_printf(&reader->settings->arena, "%s%s=%s\n", written, item->key->text,
+                                      lrd_written_line(reader->settings, text));
   }
-  if (lines == NULL)
-    reader->out_of_memory = true;
-  else
-    *(const char **)((char *)section + row->offset) = lines;
+  lines_keep(reader, lines, written, (const char **)((char *)section + row->offset));
 }
 
 void lrd_names_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_node *list, void *section,
@@ -237,8 +293,8 @@ void lrd_names_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_no
     lrd_unexpected_kind(reader, list, trail, "a list of names");
     return;
   }
-  const char *lines = "";
-  for (const lrd_yaml_item *item = list->first; item != NULL && lines != NULL; item = item->next) {
+  const char *lines = "", *written = "";
+  for (const lrd_yaml_item *item = list->first; item != NULL && lines != NULL && written != NULL; item = item->next) {
     const char *text = lrd_scalar_text(reader, item->value, trail, "a name");
     if (text == NULL) continue;
     bool const field = row->scope == LRD_SCOPE_SEAL;
@@ -250,9 +306,7 @@ void lrd_names_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_no
       continue;
     }
     lines = lrd_config_arena_printf(&reader->settings->arena, "%s%s\n", lines, text);
+    written = lrd_config_arena_printf(&reader->settings->arena, "%s%s\n", written, lrd_written_line(reader->settings, text));
   }
-  if (lines == NULL)
-    reader->out_of_memory = true;
-  else
-    *(const char **)((char *)section + row->offset) = lines;
+  lines_keep(reader, lines, written, (const char **)((char *)section + row->offset));
 }

@@ -11,6 +11,14 @@ const char *lrd_trail_text(const lrd_trail *trail, char out[LRD_TRAIL_MAX]);
 /* The text of a scalar with its variables replaced, living as long as the settings; NULL when there is none, which has been
  * told then where it matters. */
 const char *lrd_scalar_text(lrd_reader *reader, const lrd_yaml_node *node, const lrd_trail *trail, const char *expected);
+/* The same of a row's, which may be a template. */
+const char *lrd_row_text(lrd_reader *reader, const lrd_option *row, const lrd_yaml_node *node, const lrd_trail *trail,
+                         const char *expected);
+/* How the file has a text of the settings: itself, where no variable was put into it. */
+const char *lrd_written_text(const lrd_settings *settings, const char *text);
+const char *lrd_written_line(const lrd_settings *settings, const char *text); /* the same of a text that is one line, as one */
+/* That the file has a text of the settings otherwise. Both live as long as these. */
+void lrd_written_note(lrd_reader *reader, const char *text, const char *written);
 /* Absolute, `~/` expanded, without `//` and `/./`; what is relative starts from `base` (NULL: left relative). */
 const char *lrd_config_path(lrd_reader *reader, const char *base, const char *path);
 

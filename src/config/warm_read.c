@@ -9,17 +9,20 @@
 static const char *values_read(lrd_reader *reader, const lrd_yaml_node *node, const lrd_trail *trail) {
   static const char expected[] = "a value, or a list of values";
   if (node->kind != LRD_YAML_LIST) return lrd_scalar_text(reader, node, trail, expected);
-  const char *joined = NULL;
+  const char *joined = NULL, *written = NULL;
   if (node->first == NULL) lrd_unexpected_kind(reader, node, trail, "at least one value");
   for (const lrd_yaml_item *item = node->first; item != NULL; item = item->next) {
     const char *text = lrd_scalar_text(reader, item->value, trail, "a value");
     if (text == NULL) return NULL;
+    const char *line = lrd_written_line(reader->settings, text);
     joined = joined == NULL ? text : lrd_config_arena_printf(&reader->settings->arena, "%s,%s", joined, text);
-    if (joined == NULL) {
+    written = written == NULL ? line : lrd_config_arena_printf(&reader->settings->arena, "%s,%s", written, line);
+    if (joined == NULL || written == NULL) {
       reader->out_of_memory = true;
       return NULL;
     }
   }
+  if (joined != NULL && strcmp(joined, written) != 0) lrd_written_note(reader, joined, written);
   return joined;
 }
 
@@ -38,8 +41,15 @@ static void param_read(lrd_reader *reader, const lrd_yaml_item *item, lrd_config
     lrd_recipe_name_check(reader, text, item->value->place, &here);
     return;
   }
-  warm->params = lrd_config_arena_printf(&reader->settings->arena, "%s%s=%s\n", warm->params, item->key->text, text);
-  if (warm->params == NULL) reader->out_of_memory = true;
+  lrd_config_arena *arena = &reader->settings->arena;
+  const char *before = lrd_written_text(reader->settings, warm->params);
+  const char *written =
+      lrd_config_arena_printf(arena, "%s%s=%s\n", before, item->key->text, lrd_written_line(reader->settings, text));
+  warm->params = lrd_config_arena_printf(arena, "%s%s=%s\n", warm->params, item->key->text, text);
+  if (warm->params == NULL || written == NULL)
+    reader->out_of_memory = true;
+  else if (strcmp(warm->params, written) != 0)
+    lrd_written_note(reader, warm->params, written);
 }
 
 static void entry_read(lrd_reader *reader, const lrd_yaml_node *map, lrd_config_warm *warm, const lrd_trail *trail) {

@@ -12,8 +12,6 @@
 #include "making_pool.h"
 #include <larder/ext/maker.h>
 
-#define LRD_RETRY_AFTER_MAX_MS INT64_C(3600000) /* however long an origin asks to be left alone */
-
 struct lrd_makers {
   lrd_cancel cancel;
   lrd_pool *pool;

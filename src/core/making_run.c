@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/fail.h"
+#include "maker/attempts.h"
 
 #define MS INT64_C(1000000)
 

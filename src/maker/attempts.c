@@ -13,7 +13,7 @@
 
 #define LOOK_NS   INT64_C(50000000)
 #define NS_PER_MS INT64_C(1000000)
-#define DELAY_MAX INT64_C(3600000) /* ms between two attempts */
+#define DELAY_MAX LRD_RETRY_AFTER_MAX_MS /* between two attempts */
 
 void lrd_attempts_init(lrd_attempts *attempts, const lrd_config_maker *config, const char *ns, const char *secrets,
                        const lrd_clock *clock) {
@@ -111,12 +111,15 @@ larder_err lrd_attempts_make(lrd_attempts *attempts, larder_make make, void *con
     if (result == LARDER_OK) {
       return LARDER_OK;
     }
-    int64_t asked_ns = made->retry_after_ms < INT64_MAX / NS_PER_MS ? made->retry_after_ms * NS_PER_MS : INT64_MAX;
+    bool const too_long = made->retry_after_ms > LRD_RETRY_AFTER_MAX_MS; /* nobody waits for that */
+    if (too_long) {
+      made->retry_after_ms = LRD_RETRY_AFTER_MAX_MS;
+    }
+    int64_t asked_ns = made->retry_after_ms > 0 ? made->retry_after_ms * NS_PER_MS : 0;
     lrd_rate_pause(&attempts->rate, asked_ns);
     int64_t wait_ns = lrd_backoff_ns(attempts->retry_delay_ms, attempt, DELAY_MAX);
     wait_ns = wait_ns > asked_ns ? wait_ns : asked_ns;
-    if (attempt >= attempts->retries || !may_pass(result) || wait_ns > DELAY_MAX * NS_PER_MS ||
-        !has_time(attempts, making, wait_ns)) {
+    if (attempt >= attempts->retries || !may_pass(result) || too_long || !has_time(attempts, making, wait_ns)) {
       return result;
     }
     /* What the attempt said is more than that the time was over behind it. */

@@ -10,6 +10,8 @@
 #include "config/configuration.h"
 #include <larder/ext/maker.h>
 
+#define LRD_RETRY_AFTER_MAX_MS INT64_C(3600000) /* however long an origin or a maker asks to be left alone */
+
 typedef struct lrd_attempts {
   const lrd_clock *clock;
   lrd_rate rate;
@@ -28,7 +30,7 @@ void lrd_attempts_fini(lrd_attempts *attempts); /* also of a zeroed one */
 /*
  * The making, in as many attempts as it may take. LARDER_EAWAY: the deadline passed while it waited, or would have;
  * LARDER_ECANCELLED: nobody wants it any more. Else what the last attempt said. An attempt that failed with retry_after_ms
- * keeps everybody from the maker for so long.
+ * keeps everybody from the maker for so long, at most LRD_RETRY_AFTER_MAX_MS.
  */
 LARDER_MUST_CHECK larder_err lrd_attempts_make(lrd_attempts *attempts, larder_make make, void *context,
                                                const larder_making *making, larder_made *made, larder_error *err);

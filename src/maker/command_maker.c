@@ -7,6 +7,7 @@
 
 #include "attempts.h"
 #include "base/fail.h"
+#include "base/redact.h"
 #include "command_run.h"
 #include "command_said.h"
 #include "config/key_template.h"
@@ -69,7 +70,7 @@ static larder_err argv_fill(run *r, larder_error *err) {
   larder_error why = {0};
   larder_err result = LARDER_OK;
   for (size_t i = 0; i < m->argc && result == LARDER_OK; i++) {
-    result = lrd_key_template_fill(m->argv[i], m->attempts.ns, making->key, making->key_len, &r->arguments, &why);
+    result = lrd_key_argument_fill(m->argv, i, m->attempts.ns, making->key, making->key_len, &r->arguments, &why);
     if (result == LARDER_OK) {
       result = lrd_buf_append_byte(&r->arguments, '\0');
     }
@@ -139,7 +140,7 @@ static void run_fini(run *r) {
  */
 
 static void said(const run *r, char out[LRD_SAID_ROOM]) {
-  lrd_said_write(&r->said, r->maker->attempts.secrets, r->maker->variables, out);
+  lrd_said_write(&r->said, r->maker->attempts.secrets, r->maker->variables, r->maker->config.variables, out);
 }
 
 static larder_err gone_fail(const run *r, const char *name, larder_error *err) {
@@ -253,7 +254,11 @@ out:
 
 larder_err lrd_command_make(void *context, const larder_making *making, larder_made *made, larder_error *err) {
   lrd_command_maker *maker = context;
-  return lrd_attempts_make(&maker->attempts, attempt, maker, making, made, err);
+  larder_err const result = lrd_attempts_make(&maker->attempts, attempt, maker, making, made, err);
+  if (result != LARDER_OK && err) {
+    lrd_redact_values_in(maker->config.variables, err->message);
+  }
+  return result;
 }
 
 /* --- a maker ------------------------------------------------------------------------------------------------------------ */

@@ -5,8 +5,7 @@
 #include "stats/json_writer.h"
 #include <stdio.h>
 
-#define SHOWN    240u /* bytes of it in a sentence */
-#define HIDE_MIN 4u   /* a shorter configured value may stand anywhere by chance */
+#define SHOWN 240u /* bytes of it in a sentence */
 
 void lrd_said_add(lrd_said *said, const void *data, size_t len) {
   const char *bytes = data;
@@ -21,40 +20,6 @@ void lrd_said_add(lrd_said *said, const void *data, size_t len) {
   memmove(said->tail, said->tail + goes, said->len - goes);
   memcpy(said->tail + said->len - goes, bytes, len);
   said->len += len - goes;
-}
-
-/* Every configured value that stands in the text becomes `***`: they may be secrets, whatever stands before them. */
-static larder_err values_hide(const char *const *pairs, lrd_buf *text) {
-  larder_err result = LARDER_OK;
-  for (size_t i = 0; pairs[i] && result == LARDER_OK; i++) {
-    const char *value = strchr(pairs[i], '=') + 1;
-    size_t len = strlen(value), copied = 0;
-    lrd_buf clean = {0};
-    if (len < HIDE_MIN) {
-      continue;
-    }
-    for (size_t at = 0; at + len <= text->len && result == LARDER_OK;) {
-      if (memcmp(text->data + at, value, len) != 0) {
-        at++;
-        continue;
-      }
-      result = lrd_buf_append(&clean, text->data + copied, at - copied);
-      if (result == LARDER_OK) {
-        result = lrd_buf_append_str(&clean, LRD_REDACTED);
-      }
-      copied = at += len;
-    }
-    if (result == LARDER_OK && copied > 0) {
-      result = lrd_buf_append(&clean, text->data + copied, text->len - copied);
-    }
-    if (result == LARDER_OK && copied > 0) {
-      lrd_buf old = *text;
-      *text = clean;
-      clean = old;
-    }
-    lrd_buf_fini(&clean);
-  }
-  return result;
 }
 
 /* The length of a terminal's escape sequence at the front, or 0. */
@@ -95,7 +60,8 @@ static size_t line_clean(uint8_t *text, size_t len) {
   return done;
 }
 
-void lrd_said_write(const lrd_said *said, const char *secrets, const char *const *pairs, char out[LRD_SAID_ROOM]) {
+void lrd_said_write(const lrd_said *said, const char *secrets, const char *const *pairs, const char *const *more,
+                    char out[LRD_SAID_ROOM]) {
   lrd_buf text = {0};
   lrd_hidden hidden = {0};
   char plain[LRD_SAID_TAIL];
@@ -104,9 +70,10 @@ void lrd_said_write(const lrd_said *said, const char *secrets, const char *const
   while (said->cut && from < said->len && said->tail[from++] != '\n') continue;
   size_t plain_len = escapes_strip(said->tail + from, said->len - from, plain);
   out[0] = '\0';
-  if (lrd_redact_text(secrets, plain, plain_len, false, &text, &hidden) == LARDER_OK &&
-      values_hide(pairs, &text) == LARDER_OK && text.len > 0) {
-    size_t len = line_clean(text.data, text.len), skipped = len > SHOWN ? len - SHOWN : 0;
+  if (lrd_redact_text(secrets, plain, plain_len, false, &text, &hidden) == LARDER_OK && text.len > 0) {
+    size_t len = lrd_redact_values(pairs, more, (char *)text.data, text.len);
+    len = line_clean(text.data, len);
+    size_t skipped = len > SHOWN ? len - SHOWN : 0;
     while (skipped > 0 && skipped < len && (text.data[skipped] & 0xC0) == 0x80) skipped++;
     if (len > 0) {
       (void)snprintf(out, LRD_SAID_ROOM, ": %s%.*s", skipped > 0 ? "..." : "", (int)(len - skipped),

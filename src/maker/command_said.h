@@ -18,7 +18,9 @@ typedef struct lrd_said {
 
 void lrd_said_add(lrd_said *said, const void *data, size_t len);
 /* ": " and its last lines as one, printable, with secrets hidden: those of base/redact.h's list and the values of pairs
- * (`NAME=value`, ended by NULL) wherever they stand. "" when there is nothing to show, or no memory to do so. */
-void lrd_said_write(const lrd_said *said, const char *secrets, const char *const *pairs, char out[LRD_SAID_ROOM]);
+ * and more (`NAME=value`, ended by NULL; NULL: none) wherever they stand. "" when there is nothing to show, or no memory to do
+ * so. */
+void lrd_said_write(const lrd_said *said, const char *secrets, const char *const *pairs, const char *const *more,
+                    char out[LRD_SAID_ROOM]);
 
 #endif

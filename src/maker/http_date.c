@@ -9,6 +9,7 @@
  */
 #include "http_date.h"
 
+#include "attempts.h"
 #include <string.h>
 #include <strings.h>
 

@@ -10,9 +10,8 @@
 /* False, and *ms_out as it was, for what is no date of the years 1601 to 9999. Blanks around it are passed over. */
 bool lrd_http_date_read(const char *text, size_t len, int64_t *ms_out);
 
-#define LRD_RETRY_AFTER_MAX_MS INT64_C(86400000) /* whoever asks for more than a day is asked again after one */
-
-/* The header Retry-After, seconds or a date: milliseconds from now, 0 for a moment that has passed. False for neither. */
+/* The header Retry-After, seconds or a date: milliseconds from now, 0 for a moment that has passed, at most
+ * LRD_RETRY_AFTER_MAX_MS. False for neither. */
 bool lrd_http_retry_after_read(const char *text, size_t len, int64_t now_wall_ms, int64_t *ms_out);
 
 /* Digits alone: seconds, at most LRD_HTTP_SECONDS_MAX. False for anything else. */

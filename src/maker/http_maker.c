@@ -13,6 +13,7 @@
 
 #include "attempts.h"
 #include "base/fail.h"
+#include "base/redact.h"
 #include "base/stamp.h"
 #include "config/key_template.h"
 #include "http_answer.h"
@@ -25,7 +26,7 @@
 struct lrd_http_maker {
   lrd_http_engine *engine;
   const lrd_clock *clock;
-  lrd_config_maker config; /* its texts are ours, below */
+  lrd_config_maker config; /* its texts are ours, below; its variables are borrowed */
   lrd_key_template *url;
   lrd_http_place place; /* of the URL; no key can change it */
   char *ns;
@@ -340,6 +341,9 @@ larder_err lrd_http_make(void *maker, const larder_making *making, larder_made *
   lrd_http_engine_leave(j.maker->engine);
   if (result != LARDER_OK) {
     made->retry_after_ms = j.retry_after_ms;
+    if (err) {
+      lrd_redact_values_in(j.maker->config.variables, err->message);
+    }
   }
   lrd_buf_fini(&j.url);
   return result;

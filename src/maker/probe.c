@@ -2,6 +2,7 @@
 #include "probe.h"
 
 #include "base/fail.h"
+#include "base/redact.h"
 #include "command_run.h"
 #include "command_said.h"
 #include "config/key_template.h"
@@ -193,9 +194,8 @@ static bool cancelled(void *context) {
 
 static larder_err command_judge(const lrd_probe *probe, const lrd_command_result *ended, const listening *l,
                                 larder_error *err) {
-  static const char *const no_pairs[] = {NULL};
   char said[LRD_SAID_ROOM];
-  lrd_said_write(&l->said, probe->secrets, no_pairs, said);
+  lrd_said_write(&l->said, probe->secrets, probe->config->variables, NULL, said);
   switch (ended->end) {
   case LRD_COMMAND_EXITED:
     return ended->code == 0 ? LARDER_OK : lrd_fail(err, LARDER_EIO, 0, ROOM, "exit code %d%s", ended->code, said);
@@ -246,7 +246,9 @@ larder_err lrd_probe_run(lrd_probe *probe, const void *key, size_t key_len, cons
   const char **argv = lrd_alloc_zero(probe->count + 1, sizeof *argv);
   larder_err result = filled && argv ? LARDER_OK : LARDER_ENOMEM;
   for (size_t i = 0; i < probe->count && result == LARDER_OK; i++) {
-    result = lrd_key_template_fill(probe->templates[i], probe->ns, key, key_len, &filled[i], err);
+    result = probe->config->type == LRD_CHECK_HTTP
+                 ? lrd_key_template_fill(probe->templates[i], probe->ns, key, key_len, &filled[i], err)
+                 : lrd_key_argument_fill(probe->templates, i, probe->ns, key, key_len, &filled[i], err);
     if (result == LARDER_OK) {
       result = lrd_buf_terminate(&filled[i]);
     }
@@ -261,5 +263,8 @@ larder_err lrd_probe_run(lrd_probe *probe, const void *key, size_t key_len, cons
   }
   lrd_dealloc(filled);
   lrd_dealloc(argv);
+  if (result != LARDER_OK && err) {
+    lrd_redact_values_in(probe->config->variables, err->message);
+  }
   return result;
 }

@@ -3,8 +3,8 @@
 #ifndef LRD_WARM_FIELD_MAP_H
 #define LRD_WARM_FIELD_MAP_H
 
+#include "config/field_template.h"
 #include "entry_file.h"
-#include "field_template.h"
 
 typedef struct lrd_field_map {
   lrd_picks picks; /* for lrd_reader_pick; its context is the map, which must not move */

@@ -2,7 +2,9 @@
 #include "key_list.h"
 
 #include "base/fail.h"
-#include "field_template.h"
+#include "base/fs.h"
+#include "base/measure.h"
+#include "config/field_template.h"
 #include "places.h"
 #include <errno.h>
 #include <larder/larder.h>

@@ -9,7 +9,8 @@
 #include "base/fail.h"
 #include "base/fs.h"
 #include "base/hash.h"
-#include "field_template.h"
+#include "base/measure.h"
+#include "config/field_template.h"
 #include "places.h"
 #include <larder/prefetch.h>
 #include <stdlib.h>

@@ -6,6 +6,8 @@
 #include "places.h"
 
 #include "base/fail.h"
+#include "base/fs.h"
+#include "base/measure.h"
 #include "config/mistakes.h"
 #include "entry_file.h"
 #include "place_name.h"
@@ -54,46 +56,6 @@ double lrd_distance_km(double lat_a, double lon_a, double lat_b, double lon_b) {
   return 2 * LRD_EARTH_RADIUS_KM * atan2(sqrt(part), sqrt(1 - part));
 }
 
-/* Takes the blanks around a text away; returns those before it. */
-static size_t blanks_of(const char *text, size_t *len) {
-  size_t before = 0;
-  while (*len > 0 && (text[*len - 1] == ' ' || text[*len - 1] == '\t')) --*len;
-  while (before < *len && (text[before] == ' ' || text[before] == '\t')) before++;
-  *len -= before;
-  return before;
-}
-
-/* A number as JSON has it, a plus allowed; the whole text but for blanks. Allocates nothing. */
-static bool number_read(const char *text, size_t len, double *out) {
-  size_t mistake_at = 0;
-  const char *mistake = NULL;
-  text += blanks_of(text, &len);
-  if (len > 1 && *text == '+' && text[1] >= '0' && text[1] <= '9') text++, len--;
-  if (len == 0 || (*text != '-' && (*text < '0' || *text > '9'))) return false;
-  if (lrd_json_check(text, len, &mistake_at, &mistake) != LARDER_OK) return false;
-  lrd_json_node node = {.len = (uint32_t)len, .type = LRD_JSON_NUMBER};
-  lrd_json_doc doc = {.text = text, .len = len, .nodes = &node, .nodes_len = 1, .nodes_cap = 1};
-  return lrd_json_double_of(&doc, 0, out);
-}
-
-larder_err lrd_radius_parse(const char *text, double *km_out, larder_error *err) {
-  static const struct {
-    const char *name;
-    double km;
-  } units[] = {{"mi", LRD_KM_PER_MILE}, {"km", 1}, {"m", 0.001}, {"", LRD_KM_PER_MILE}};
-  size_t len = strlen(text);
-  size_t digits = strspn(text, " +-.0123456789eE");
-  const char *unit = text + digits;
-  double number = 0;
-  for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-    if (strcmp(unit, units[i].name) != 0) continue;
-    if (len == 0 || !number_read(text, digits, &number) || !(number >= 0) || !isfinite(number * units[i].km)) break;
-    *km_out = number * units[i].km;
-    return LARDER_OK;
-  }
-  return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "a radius is such as 50mi, 80km or 50 (miles), not \"%.40s\"", text);
-}
-
 /* --- reading -------------------------------------------------------------------------------------------------------------- */
 
 static larder_err text_keep(places_run *run, const char *text, size_t len, size_t *at_out) {
@@ -109,7 +71,7 @@ static void degrees_take(places_run *run, lrd_entry *entry, size_t pick, double 
   char quoted[LRD_QUOTED_MAX];
   if (text == NULL || len == 0) {
     lrd_entry_problem(entry, "it has no %s", called);
-  } else if (!number_read(text, len, out)) {
+  } else if (!lrd_number_read(text, len, out)) {
     lrd_entry_problem(entry, "%s is degrees such as 48.2083 or -16.37, not %.100s", called, lrd_quote(text, len, quoted));
   } else if (!(fabs(*out) <= limit)) {
     bool swapped = pick == run->lat && fabs(*out) <= 180;
@@ -123,7 +85,7 @@ static larder_err place_take(void *context, lrd_picks *picks, lrd_entry *entry) 
   places_run *run = context;
   size_t len = 0;
   const char *name = lrd_pick_text(picks, run->name, &len);
-  size_t before = name != NULL ? blanks_of(name, &len) : 0;
+  size_t before = name != NULL ? lrd_blanks_of(name, &len) : 0;
   run->now = (place_row){.line = entry->line};
   if (name == NULL || len == 0)
     lrd_entry_problem(entry, "it has no name");

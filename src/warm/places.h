@@ -14,7 +14,6 @@
 #include <larder/transfer.h>
 
 #define LRD_EARTH_RADIUS_KM 6371.0088 /* the mean radius R1 of the IUGG */
-#define LRD_KM_PER_MILE     1.609344
 #define LRD_PLACES_MAX      1000000u
 #define LRD_PLACE_MORE_MAX  16u /* further fields */
 #define LRD_PLACE_NAME_MAX  512u
@@ -52,8 +51,6 @@ size_t lrd_places_count(const lrd_places *places);
 const lrd_location *lrd_places_at(const lrd_places *places, size_t index);
 
 double lrd_distance_km(double lat_a, double lon_a, double lat_b, double lon_b);
-/* `50mi`, `80km`, `500m`; a bare number is miles. LARDER_EINVAL. */
-LARDER_MUST_CHECK larder_err lrd_radius_parse(const char *text, double *km_out, larder_error *err);
 
 typedef struct lrd_near {
   const lrd_location *place;

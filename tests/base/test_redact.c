@@ -197,6 +197,31 @@ static void out_of_memory_is_told(void **state) {
   }
 }
 
+static void values_are_hidden_wherever_they_stand(void **state) {
+  (void)state;
+  static const char *const pairs[] = {"A=horse", "B=horse staple", "C=abc", "D=", "E=====", NULL}, *const more[] = {"F=pony",
+                                                                                                                    NULL};
+  static const struct {
+    const char *text, *wanted;
+  } texts[] = {{"", ""},
+               {"horse", "***"},
+               {"a horse staple, a horse stable", "a ***, a *** stable"},
+               {"horsehorse horspony", "****** hors***"},
+               {"abc hors", "abc hors"},
+               {"====", "***"}};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    char text[64];
+    strcpy(text, texts[i].text);
+    text[lrd_redact_values(pairs, more, text, strlen(text))] = '\0';
+    assert_string_equal(text, texts[i].wanted);
+  }
+  char text[64] = "a horse, a pony";
+  lrd_redact_values_in(pairs, text);
+  assert_string_equal(text, "a ***, a pony");
+  lrd_redact_values_in(NULL, text);
+  assert_string_equal(text, "a ***, a pony");
+}
+
 static void keep_line(void *context, int level, const char *id, const char *message) {
   (void)level;
   (void)id;
@@ -235,6 +260,7 @@ int main(void) {
       cmocka_unit_test(a_null_that_may_go_on_is_hidden),
       cmocka_unit_test(random_text_never_harms),
       cmocka_unit_test(out_of_memory_is_told),
+      cmocka_unit_test(values_are_hidden_wherever_they_stand),
       cmocka_unit_test(a_log_line_holds_no_secret),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,7 +110,7 @@ const char config_text_everything[] =
     "redirects: 0, host_rate: 1000/h, cache_control: yes, proxy: 'http://us:hunter2@proxy.example:3128'}}\n"
     "    run: {maker: {command: [sh, -c, 'echo \"$1\" $${HOME}', '{key}', --password, hunter2, 5], inherit_environment: yes, "
     "environment: {API_KEY: hunter2, EMPTY: ''}, folder: /srv, absent_exit: 3}}\n"
-    "    checked: {health: {failures: 5, evict: no, decay: never, retry: 30s, retry_max: 2h, check: {http: 'http://{1}/up', "
+    "    checked: {health: {failures: 5, evict: no, decay: never, retry: 30s, retry_max: 2h, check: {http: 'http://h/{1}/up', "
     "separator: /, method: GET, every: 90s, jitter: 10%, timeout: 3s, parallel: 4, redirects: 3, headers: {Authorization: "
     "'Bearer hunter2'}, ca_file: /etc/ca.pem, proxy: none}}}\n"
     "    tried: {health: {check: {command: [test, -e, '{key}']}}}\n"

@@ -271,7 +271,7 @@ static void health_reaches_the_configuration(void **state) {
   assert_true(health->given && health->failures == 5 && !health->evict && health->decay_ms == LRD_TTL_NEVER);
   assert_true(health->retry_ms == 30000 && health->retry_max_ms == 7200000);
   assert_int_equal(check->type, LRD_CHECK_HTTP);
-  assert_string_equal(check->url, "http://{1}/up");
+  assert_string_equal(check->url, "http://h/{1}/up");
   assert_true(check->argv == NULL && check->separator == '/' && check->get && check->every_ms == 90000);
   assert_true(check->jitter == 0.1 && check->timeout_ms == 3000 && check->parallel == 4);
   assert_int_equal(check->redirects, 3);
@@ -456,6 +456,40 @@ static void variables_are_replaced_in_any_value(void **state) {
   lrd_config_free(config);
 }
 
+static const char *pair_named(const char *const *pairs, const char *name) {
+  size_t const len = strlen(name);
+  for (; *pairs != NULL; pairs++)
+    if (strncmp(*pairs, name, len) == 0 && (*pairs)[len] == '=') return *pairs;
+  return NULL;
+}
+
+static void what_a_variable_holds_is_no_place(void **state) {
+  (void)state;
+  setenv("LARDER_TEST_HELD", "a{1}b{", 1);
+  unsetenv("LARDER_TEST_UNSET");
+  lrd_config *config =
+      load_text("cache:\n  namespaces:\n"
+                "    a: {maker: {command: [x, '${LARDER_TEST_HELD}{2}', '${LARDER_TEST_UNSET:-{3}}'], environment: "
+                "{E: '${LARDER_TEST_HELD}'}}}\n"
+                "    b: {maker: {http: 'https://h/${LARDER_TEST_HELD}?{query}'}}\n"
+                "    c: {health: {check: {http: 'https://h/${LARDER_TEST_HELD}'}}}\n"
+                "    d: {health: {check: {command: [x, '${LARDER_TEST_HELD}']}}}\n"
+                "    e: {maker: {recipe: kernel}, nearby: {places: /dev/null, key: '${LARDER_TEST_HELD}{id}'}}\n");
+  const lrd_config_maker *maker = &ns_of(config, "a")->maker;
+  assert_string_equal(maker->argv[1], "a{{1}}b{{{2}");
+  assert_string_equal(maker->argv[2], "{3}"); /* the default is of the file */
+  assert_string_equal(maker->environment, "E=a{1}b{\n");
+  assert_string_equal(pair_named(maker->variables, "LARDER_TEST_HELD"), "LARDER_TEST_HELD=a{1}b{");
+  assert_null(maker->variables[1]); /* once, though it is twice there */
+  assert_string_equal(ns_of(config, "b")->maker.what, "https://h/a{{1}}b{{?{query}");
+  assert_string_equal(ns_of(config, "c")->health.check.url, "https://h/a{{1}}b{{");
+  assert_string_equal(ns_of(config, "d")->health.check.argv[1], "a{{1}}b{{");
+  assert_non_null(pair_named(ns_of(config, "d")->health.check.variables, "LARDER_TEST_HELD"));
+  assert_string_equal(ns_of(config, "e")->nearby.key, "a{{1}}b{{{id}");
+  assert_null(ns_of(config, "e")->maker.variables);
+  lrd_config_free(config);
+}
+
 static void anchors_and_merge_keys_work(void **state) {
   (void)state;
   lrd_config *config = load_text("base: &base {ttl: 1h, jitter: 2%}\n"
@@ -553,6 +587,7 @@ int main(void) {
       cmocka_unit_test(chains_share_instances_by_path_and_keep_their_limits),
       cmocka_unit_test(a_section_goes_before_a_ttl_policy_of_its_name),
       cmocka_unit_test(variables_are_replaced_in_any_value),
+      cmocka_unit_test(what_a_variable_holds_is_no_place),
       cmocka_unit_test(anchors_and_merge_keys_work),
       cmocka_unit_test(tiers_of_the_application_are_named_in_chains),
       cmocka_unit_test(a_tier_that_is_switched_off_leaves_the_chains),

@@ -271,6 +271,44 @@ static const awkward cases[] = {
      "3:23: cache.namespaces.a.maker.http: found an empty text; expected a URL\n"
      "4:25: cache.namespaces.b.maker.recipe: found an empty text; expected a name of 1 to 128 bytes\n"
      "5:27: cache.namespaces.c.maker.callback: found a text that is too long; expected a name of 1 to 128 bytes\n"},
+    {"a place in a host",
+     "cache:\n  namespaces:\n    a: {maker: {http: 'https://{1}/up'}}\n    b: {health: {check: {http: 'https://{1}/up'}}}\n",
+     "3:23: cache.namespaces.a.maker.http: found a place in the URL's host; expected it behind the host's /, so that no key "
+     "chooses whom to ask\n"
+     "4:32: cache.namespaces.b.health.check.http: found a place in the URL's host; expected it behind the host's /, so that no "
+     "key chooses whom to ask\n"},
+    {"places of checks that are none",
+     "cache:\n  namespaces:\n    a: {health: {check: {command: [x, '{key']}}}\n    b: {health: {check: {http: 'h/{key}'}}}\n",
+     "3:39: cache.namespaces.a.health.check.command: at character 1: found a { that is not closed; expected a place like "
+     "{path}, and {{ for a brace\n"
+     "4:32: cache.namespaces.b.health.check.http: expected a URL that begins with https:// or http:// and a host\n"},
+    {"what is nearby by no measure",
+     "cache:\n  namespaces:\n    a:\n      maker: {recipe: kernel}\n      nearby: {places: /dev/null, key: 'c:{cbsa}', radius: "
+     "5 "
+     "parsec}\n    b:\n      maker: {recipe: kernel}\n      nearby: {places: /dev/null, key: 'c:{cbsa', radius: 5 km}\n    "
+     "c:\n     "
+     " "
+     "maker: {recipe: kernel}\n      nearby: {places: /dev/null/cities.csv, key: cbsa}\n",
+     "5:60: cache.namespaces.a.nearby.radius: found \"5 parsec\"; expected a distance such as 50mi, 80km or 50 (miles)\n"
+     "8:40: cache.namespaces.b.nearby.key: key template \"c:{cbsa\": at character 3: a { without its }; write {{ for a brace\n"
+     "11:51: cache.namespaces.c.nearby.key: found \"cbsa\"; expected the {name} of a place's field in it\n"},
+    {"a table of places that is not there",
+     "cache:\n  namespaces:\n    a:\n      maker: {recipe: kernel}\n      nearby: {places: /nowhere/cities.csv, key: "
+     "'c:{cbsa}'}\n",
+     "notice 5:24: cache.namespaces.a.nearby.places: there is no such file now; nothing is nearby without it\n"},
+    {"what nobody carries out",
+     "cache:\n  prefetch: {enabled: false}\n  defaults: {refresh: every 1d}\n  namespaces:\n    a: {refresh: every 1d}\n    b: "
+     "{ttl: 1d}\n    c: {refresh: never}\n    d: {nearby: {places: /dev/null, key: 'c:{cbsa}'}}\n    e: {maker: {recipe: "
+     "kernel}, "
+     "refresh: every 1d, nearby: {places: /dev/null, key: 'c:{cbsa}'}}\n",
+     "notice 5:9: cache.namespaces.a.refresh: nothing is made anew, since the namespace has no maker; give it one, or leave "
+     "this "
+     "out\n"
+     "notice 8:9: cache.namespaces.d.nearby: nothing is made ahead, since the namespace has no maker; give it one, or leave "
+     "this "
+     "out\n"
+     "notice 9:53: cache.namespaces.e.nearby: nothing is made ahead, since `prefetch` is switched off; switch it on, or leave "
+     "this out\n"},
     {"a rate in a unit of its own", "cache: {defaults: {maker: {recipe: kernel, rate: 5/week, host_rate: 1}}}\n",
      "1:50: cache.defaults.maker.rate: found \"5/week\"; expected how often, such as 5/s, 300/min, 1000/h or 10/d, from 1/d to "
      "1000000/s, or 0 (a bare number is so many a second)\n"

@@ -75,6 +75,49 @@ static void show_says_what_is_in_force(void **state) {
   larder_text_free(yaml);
 }
 
+#define TEXT_VARIABLES                                                                                                         \
+  "cache:\n  root: /srv/larder\n  secrets: ['badge ${LARDER_TEST_HELD}']\n  namespaces:\n"                                     \
+  "    a: {version: 'of ${LARDER_TEST_HELD}', maker: {http: 'https://h/{1}?sig=x&k=${LARDER_TEST_HELD}', proxy: "              \
+  "'http://u:${LARDER_TEST_HELD}@h:1'}}\n"                                                                                     \
+  "    b: {maker: {command: [curl, -u, 'bob:${LARDER_TEST_HELD}', 'a$${b}${LARDER_TEST_UNSET:-c}'], environment: {P: "         \
+  "'${LARDER_TEST_HELD}'}}}\n"                                                                                                 \
+  "    c: {health: {check: {command: [test, '${LARDER_TEST_HELD}']}}, warm: [{recipe: kernel, n: ['1${LARDER_TEST_HELD}', "    \
+  "2]}]}\n"                                                                                                                    \
+  "    d: {maker: {recipe: kernel}, nearby: {places: /dev/null, key: '${LARDER_TEST_HELD}:{id}'}, seal: {fields: "             \
+  "['${LARDER_TEST_HELD}']}}\n"
+
+/* The way back leads to the same, with the variables as they are. */
+static void what_a_variable_holds_is_not_shown(void **state) {
+  (void)state;
+  static const char text[] =
+      TEXT_VARIABLES "    e: {tiers: [memory, {tape: {path: reel, options: {o: '${LARDER_TEST_HELD}', p: '$${q}'}}}]}\n";
+  static const char *const parts[] = {
+      "secrets: [\"badge ${LARDER_TEST_HELD}\"]",
+      "version: \"of ${LARDER_TEST_HELD}\"",
+      "http: \"https://h/{1}?sig=***&k=${LARDER_TEST_HELD}\"",
+      "proxy: \"http://u:***@h:1\"",
+      "command: [\"curl\", \"-u\", \"bob:${LARDER_TEST_HELD}\", \"a$${b}${LARDER_TEST_UNSET:-c}\"]",
+      "command: [\"test\", \"${LARDER_TEST_HELD}\"]",
+      "{recipe: \"kernel\", \"n\": \"1${LARDER_TEST_HELD},2\"}",
+      "key: \"${LARDER_TEST_HELD}:{id}\"",
+      "fields: [\"${LARDER_TEST_HELD}\"]",
+      "options: {o: \"${LARDER_TEST_HELD}\", p: \"$${q}\"}",
+  };
+  setenv("LARDER_TEST_HELD", "horse{1}staple", 1);
+  unsetenv("LARDER_TEST_UNSET");
+  char *yaml = shown(text, false), *json = shown(text, true), *again = shown(yaml, false), *from_json = shown(json, false);
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    if (strstr(yaml, parts[i]) == NULL) fail_msg("%s\nnot in\n%s\n", parts[i], yaml);
+  assert_null(strstr(yaml, "horse"));
+  assert_null(strstr(json, "horse"));
+  assert_string_equal(again, yaml);
+  assert_string_equal(from_json, yaml);
+  larder_text_free(from_json);
+  larder_text_free(again);
+  larder_text_free(json);
+  larder_text_free(yaml);
+}
+
 static struct fy_document *json_read(const char *text) {
   const struct fy_parse_cfg cfg = {.flags = FYPCF_JSON_FORCE | FYPCF_QUIET};
   struct fy_document *document = fy_document_build_from_string(&cfg, text, FY_NT);
@@ -242,9 +285,9 @@ static void texts_survive_a_failed_allocation_anywhere(void **state) {
   }
 }
 
-static void show_survives_a_failed_allocation_anywhere(void **state) {
-  char *path = support_path(*state, "l.yaml");
-  support_file_write(path, config_text_everything, strlen(config_text_everything));
+static void show_survives(const char *dir, const char *text) {
+  char *path = support_path(dir, "l.yaml");
+  support_file_write(path, text, strlen(text));
   for (uint64_t n = 1;; n++) {
     int64_t live = support_alloc_live();
     char *out = NULL;
@@ -259,10 +302,17 @@ static void show_survives_a_failed_allocation_anywhere(void **state) {
   free(path);
 }
 
+static void show_survives_a_failed_allocation_anywhere(void **state) {
+  setenv("LARDER_TEST_HELD", "horse{1}staple", 1);
+  show_survives(*state, config_text_everything);
+  show_survives(*state, TEXT_VARIABLES);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_show_prints_reads_as_the_same),
       cmocka_unit_test(show_says_what_is_in_force),
+      cmocka_unit_test(what_a_variable_holds_is_not_shown),
       cmocka_unit_test(the_schema_is_json_and_holds_every_key),
       cmocka_unit_test(the_page_holds_every_key_and_is_the_one_in_docs),
       cmocka_unit_test(defaults_of_the_table_are_within_its_limits),

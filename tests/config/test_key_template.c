@@ -92,6 +92,49 @@ static void an_argument_holds_no_nul(void **state) {
   assert_int_equal(fill("x{1}", LRD_TEMPLATE_PLAIN, "a:b\0", 4, found, &err), LARDER_OK);
 }
 
+/* What argument `at` of a command becomes; false: it is refused. */
+static bool argument_taken(const char *const *texts, size_t at, const char *key, const char *wanted) {
+  lrd_key_template *argv[8] = {NULL};
+  lrd_buf out = {0};
+  larder_error err = {0};
+  size_t count = 0;
+  for (; texts[count]; count++) argv[count] = template_of(texts[count], LRD_TEMPLATE_PLAIN);
+  larder_err const result = lrd_key_argument_fill(argv, at, "weather", key, strlen(key), &out, &err);
+  if (result == LARDER_OK) {
+    assert_int_equal(out.len, strlen(wanted));
+    if (out.len > 0) assert_memory_equal(out.data, wanted, out.len);
+  } else {
+    assert_err(result, LARDER_EINVAL);
+    assert_int_equal(out.len, 0);
+    assert_non_null(strstr(err.message, "would begin with - and be read as an option"));
+    assert_true(strlen(key) == 1 || !strstr(err.message, key));
+  }
+  lrd_buf_fini(&out);
+  for (size_t i = 0; i < count; i++) lrd_key_template_free(argv[i]);
+  return result == LARDER_OK;
+}
+
+static void a_key_is_no_option_of_the_program(void **state) {
+  (void)state;
+  const char *const plain[] = {"sort", "{key}", "{1}{2}", "--key={key}", "-{key}", "-r", NULL};
+  assert_false(argument_taken(plain, 1, "-opwned", ""));
+  assert_false(argument_taken(plain, 1, "-", ""));
+  assert_true(argument_taken(plain, 1, "o-p", "o-p"));
+  assert_false(argument_taken(plain, 2, ":--output=x", "")); /* by its second place, since the first is empty */
+  assert_true(argument_taken(plain, 2, "a:-b", "a-b"));
+  assert_true(argument_taken(plain, 3, "-opwned", "--key=-opwned"));
+  assert_true(argument_taken(plain, 4, "-opwned", "--opwned")); /* as whoever wrote it wants it */
+  assert_true(argument_taken(plain, 5, "-opwned", "-r"));
+  const char *const ended[] = {"sort", "{key}", "--", "{key}", NULL};
+  assert_false(argument_taken(ended, 1, "-opwned", ""));
+  assert_true(argument_taken(ended, 3, "-opwned", "-opwned"));
+  const char *const by_key[] = {"{1}", "{2}", "{key}", NULL};
+  assert_false(argument_taken(by_key, 0, "-sh:x", ""));
+  assert_false(argument_taken(by_key, 1, "rm:--:-x", ""));
+  const char *const kept[] = {"--", "{key}", NULL}; /* a program of that name ends no options */
+  assert_false(argument_taken(kept, 1, "-x", ""));
+}
+
 static void url_places_are_encoded(void **state) {
   (void)state;
   lrd_template_form const form = LRD_TEMPLATE_URL;
@@ -140,11 +183,14 @@ static void a_host_is_never_the_keys(void **state) {
   refused(form, "ftp://h/", "begins with https:// or http://");
   refused(form, "h/x", "begins with https:// or http://");
   refused(form, "https:///x", "no host");
-  refused(form, "https://{1}/x", "begins with");
+  refused(form, "https://", "no host");
+  refused(form, "https://{1}", "a place in the URL's host");
+  refused(form, "http://{1}/up", "a place in the URL's host");
+  refused(form, "https://{1}/x", "a place in the URL's host");
   refused(form, "https://h{1}/x", "behind the host's /");
   refused(form, "https://h.example.org{+path}", "behind the host's /");
   refused(form, "https://h:{1}/", "behind the host's /");
-  refused(form, "https://{ns}.example.org/", "begins with");
+  refused(form, "https://{ns}.example.org/", "a place in the URL's host");
   refused(form, "https://h/../x", ". or ..");
   refused(form, "https://h/x/%2E%2e?y", ". or ..");
   refused(form, "https://h/a b", "blank");
@@ -262,6 +308,7 @@ int main(void) {
       cmocka_unit_test(plain_places_take_bytes_as_they_are),
       cmocka_unit_test(a_key_without_the_part_is_told),
       cmocka_unit_test(an_argument_holds_no_nul),
+      cmocka_unit_test(a_key_is_no_option_of_the_program),
       cmocka_unit_test(url_places_are_encoded),
       cmocka_unit_test(a_key_cannot_climb_out_of_the_path),
       cmocka_unit_test(a_host_is_never_the_keys),

@@ -137,6 +137,21 @@ static void a_maker_that_asks_for_quiet_gets_it(void **state) {
   lrd_attempts_fini(&f.attempts);
 }
 
+static void nobody_is_kept_away_for_more_than_an_hour(void **state) {
+  (void)state;
+  fake f;
+  begin(&f, 3, 10, 0);
+  f.retry_after_ms = INT64_C(86400000);
+  assert_err(go(&f), LARDER_EAWAY);
+  assert_int_equal(f.tries, 1); /* so long is not waited for */
+  assert_int_equal(f.made.retry_after_ms, 3600000);
+  int64_t asked_ns = f.at_ns[0];
+  f.fails = 0;
+  assert_ok(go(&f));
+  assert_int_equal(f.at_ns[0] - asked_ns, 3600 * SECOND);
+  lrd_attempts_fini(&f.attempts);
+}
+
 static void no_attempt_begins_beyond_the_deadline(void **state) {
   (void)state;
   fake f;
@@ -199,6 +214,7 @@ int main(void) {
       cmocka_unit_test(the_last_failure_is_told),
       cmocka_unit_test(what_would_fail_again_is_not_tried_again),
       cmocka_unit_test(waits_are_drawn_from_what_doubles),
+      cmocka_unit_test(nobody_is_kept_away_for_more_than_an_hour),
       cmocka_unit_test(a_maker_that_asks_for_quiet_gets_it),
       cmocka_unit_test(no_attempt_begins_beyond_the_deadline),
       cmocka_unit_test(who_is_not_wanted_is_not_tried_again),

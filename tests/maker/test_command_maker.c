@@ -132,6 +132,15 @@ static void arguments_are_filled_and_no_shell_reads_them(void **state) {
   r.config.argv = third;
   (void)run(&r);
   expect_told(&r, LARDER_EINVAL, "the key has no part {3}");
+  const char *const option[] = {"sort", "{key}", NULL};
+  r.config.argv = option;
+  r.making.key = "-opwned";
+  r.making.key_len = strlen(r.making.key);
+  (void)run(&r);
+  expect_told(&r, LARDER_EINVAL, "be read as an option");
+  char *pwned = fixture_read(r.f, "pwned");
+  assert_string_equal(pwned, "");
+  free(pwned);
   const char *const whole[] = {"echo", "{key}", NULL};
   r.config.argv = whole;
   r.making.key = "a\0b";
@@ -248,6 +257,21 @@ static void secrets_are_not_shown(void **state) {
   rig_fini(&long_one);
 }
 
+static void what_came_from_a_variable_is_not_said(void **state) {
+  static const char *const argv[] = {"sh", "-c", "echo \"cannot log in with $0, $GIVEN\" >&2; exit 1", "hunter2 of ours", NULL},
+                           *const absent[] = {"/nowhere/hunter2 of ours", NULL},
+                           *const held[] = {"PW=hunter2 of ours", "SHORT=log", NULL};
+  rig r = rig_of(*state, argv);
+  r.config.variables = held;
+  r.config.environment = "GIVEN=given\n";
+  (void)run(&r);
+  expect_told(&r, LARDER_EIO, "exited with 1: cannot log in with ***, ***");
+  r.config.argv = absent;
+  (void)run(&r);
+  expect_told(&r, LARDER_EUNSUPPORTED, "`/nowhere/***` cannot be started");
+  rig_fini(&r);
+}
+
 static void of_a_long_end_the_last_of_it_is_said(void **state) {
   (void)state;
   static const char *const pairs[] = {"A=none", NULL};
@@ -257,7 +281,7 @@ static void of_a_long_end_the_last_of_it_is_said(void **state) {
     size_t at = 0;
     while (at + 3 <= len) at += (size_t)snprintf(line + at, sizeof line - at, "\xc3\xbc\n");
     for (size_t i = 0; i < at; i += 100) lrd_said_add(&said, line + i, at - i < 100 ? at - i : 100);
-    lrd_said_write(&said, NULL, pairs, out);
+    lrd_said_write(&said, NULL, pairs, NULL, out);
     assert_true(strlen(out) < LRD_SAID_ROOM);
     if (at > 0) assert_string_equal(out + strlen(out) - 2, "\xc3\xbc");
     if (strstr(out, "...")) assert_int_not_equal((uint8_t)out[5], 0xbc); /* not within a character */
@@ -265,10 +289,10 @@ static void of_a_long_end_the_last_of_it_is_said(void **state) {
   lrd_said whole = {0};
   memset(line, 'y', sizeof line);
   lrd_said_add(&whole, line, LRD_SAID_TAIL);
-  lrd_said_write(&whole, NULL, pairs, out);
+  lrd_said_write(&whole, NULL, pairs, NULL, out);
   assert_non_null(strstr(out, "...yyy"));
   lrd_said_add(&whole, line, sizeof line);
-  lrd_said_write(&whole, NULL, pairs, out);
+  lrd_said_write(&whole, NULL, pairs, NULL, out);
   assert_string_equal(out, "");
 }
 
@@ -531,6 +555,7 @@ int main(void) {
       FIXTURE_TEST(of_much_noise_the_end_is_told),
       FIXTURE_TEST(secrets_are_not_shown),
       cmocka_unit_test(of_a_long_end_the_last_of_it_is_said),
+      FIXTURE_TEST(what_came_from_a_variable_is_not_said),
       FIXTURE_TEST(a_flood_ends_the_group),
       FIXTURE_TEST(a_deadline_ends_the_group),
       FIXTURE_TEST(a_closing_cache_ends_the_group),

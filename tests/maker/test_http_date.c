@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Dates in the three forms of HTTP, what is none, and Retry-After. */
+#include "maker/attempts.h"
 #include "maker/http_date.h"
 
 #include "support/support.h"

@@ -149,6 +149,29 @@ static void a_long_pause_is_not_waited_for(void **state) {
   assert_int_equal(now_ms(rig), before);
 }
 
+static void no_origin_is_left_alone_for_more_than_an_hour(void **state) {
+  http_rig *rig = *state;
+  lrd_http_maker *maker = http_rig_maker(rig);
+  int64_t const before = now_ms(rig);
+  http_asked asked = http_rig_make(rig, maker, "after/9/86400/day", NULL, 10 * HTTP_RIG_SECOND);
+  assert_int_equal(asked.made.retry_after_ms, 3600000);
+  http_asked_failed(&asked, LARDER_EAWAY, "status 429");
+  asked = http_rig_make(rig, maker, "echo/after-an-hour", NULL, 3700 * HTTP_RIG_SECOND);
+  http_asked_value(&asked, "after-an-hour");
+  assert_in_range(now_ms(rig) - before, 3600000, 3600001);
+  lrd_http_maker_free(maker);
+}
+
+static void what_came_from_a_variable_is_not_told(void **state) {
+  static const char *const held[] = {"HOST=127.0.0.1", NULL};
+  http_rig *rig = *state;
+  rig->config.variables = held;
+  http_asked asked = http_rig_ask(rig, "after/9/3600/held");
+  assert_non_null(strstr(asked.err.message, "http://***:"));
+  assert_null(strstr(asked.err.message, "127.0.0.1"));
+  http_asked_failed(&asked, LARDER_EAWAY, "status 429");
+}
+
 static void a_namespace_has_its_rate(void **state) {
   http_rig *rig = *state;
   rig->config.rate_per_s = 2;
@@ -244,6 +267,8 @@ int main(void) {
                                      TEST(the_origins_pause_is_kept),
                                      TEST(a_pause_beyond_the_deadline_is_handed_on),
                                      TEST(a_long_pause_is_not_waited_for),
+                                     TEST(what_came_from_a_variable_is_not_told),
+                                     TEST(no_origin_is_left_alone_for_more_than_an_hour),
                                      TEST(a_namespace_has_its_rate),
                                      TEST(a_host_has_its_rate_for_all_who_ask_it),
                                      TEST(every_hop_takes_a_token),

@@ -183,6 +183,41 @@ static void without_descriptors_nothing_is_found_out(void **state) {
   assert_ok(ask(rig, "echo/later", &err));
 }
 
+static void what_came_from_a_variable_is_not_told(void **state) {
+  probe_rig *rig = *state;
+  const char *const argv[] = {"sh", "-c", "echo no entry for $0 >&2; exit 1", "hunter2", NULL};
+  const char *const held[] = {"PW=hunter2", "HOST=127.0.0.1", NULL};
+  lrd_probe *probe = NULL;
+  larder_error err = {0};
+  rig->config =
+      (lrd_config_check){.type = LRD_CHECK_COMMAND, .argv = argv, .separator = ':', .timeout_ms = 20000, .variables = held};
+  assert_ok(lrd_probe_new(&rig->config, "mirrors", NULL, NULL, &probe, &err));
+  assert_err(lrd_probe_run(probe, "k", 1, &rig->http->cancel, &err), LARDER_EIO);
+  assert_string_equal(err.message, "exit code 1: no entry for ***");
+  lrd_probe_free(probe);
+  rig->config.type = LRD_CHECK_HTTP;
+  assert_err(ask(rig, "status/404/x", &err), LARDER_EIO);
+  assert_non_null(strstr(err.message, "http://***:"));
+}
+
+static void a_key_that_would_be_an_option_is_not_tried(void **state) {
+  probe_rig *rig = *state;
+  const char *const argv[] = {"test", "{key}", NULL}, *const ended[] = {"sh", "-c", "test x-e = \"x$1\"", "--", "{key}", NULL};
+  lrd_probe *probe = NULL;
+  larder_error err = {0};
+  rig->config = (lrd_config_check){.type = LRD_CHECK_COMMAND, .argv = argv, .separator = ':', .timeout_ms = 20000};
+  assert_ok(lrd_probe_new(&rig->config, "mirrors", NULL, NULL, &probe, &err));
+  assert_ok(lrd_probe_run(probe, "a", 1, &rig->http->cancel, &err));
+  assert_err(lrd_probe_run(probe, "-e", 2, &rig->http->cancel, &err), LARDER_EINVAL);
+  assert_non_null(strstr(err.message, "option"));
+  lrd_probe_free(probe);
+  probe = NULL;
+  rig->config.argv = ended;
+  assert_ok(lrd_probe_new(&rig->config, "mirrors", NULL, NULL, &probe, &err));
+  assert_ok(lrd_probe_run(probe, "-e", 2, &rig->http->cancel, &err));
+  lrd_probe_free(probe);
+}
+
 static void the_time_is_for_all_redirects_together(void **state) {
   probe_rig *rig = *state;
   larder_error err = {0};
@@ -204,6 +239,8 @@ int main(void) {
                                      TEST(a_proxy_that_wants_to_know_us_is_no_failure_of_the_entry),
                                      TEST(what_could_not_be_asked_is_no_failure_of_the_entry),
                                      TEST(without_descriptors_nothing_is_found_out),
-                                     TEST(the_time_is_for_all_redirects_together)};
+                                     TEST(the_time_is_for_all_redirects_together),
+                                     TEST(what_came_from_a_variable_is_not_told),
+                                     TEST(a_key_that_would_be_an_option_is_not_tried)};
   return cmocka_run_group_tests(tests, group_begin, group_end);
 }

@@ -2,6 +2,7 @@
 /* Files of places, distances between them, radii, and who is near whom. */
 #include "support/support.h"
 
+#include "base/measure.h"
 #include "warm/places.h"
 #include <math.h>
 #include <stdio.h>

@@ -54,7 +54,8 @@ typedef struct larder_made {
   void *release_context;
   larder_put_options put; /* lifetime, kind, version, tags, metadata; borrowed until release */
   int64_t modified_ms;    /* wall time at which the source says it was changed; 0: not known */
-  int64_t retry_after_ms; /* with a failure: not to be tried for so long, at most an hour; 0: the namespace's error_ttl */
+  int64_t retry_after_ms; /* with a failure: this key is not tried for so long, at most an hour; 0: for the namespace's
+                             error_ttl. Of a namespace's maker no other key is, in this process */
   bool not_kept;          /* whatever it is: it is told to who waits and kept nowhere, and what was kept before is deleted */
 } larder_made;
 

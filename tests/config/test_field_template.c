@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/support.h"
 
-#include "warm/field_template.h"
+#include "config/field_template.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A template is pieces: the text before a field, and the field's number; the last piece has none. */
-#include "field_template.h"
+#include "config/field_template.h"
 
 #include "base/fail.h"
 
-#define ROOM     "warm"
+#define ROOM     "config"
 #define NO_FIELD UINT32_MAX
 
 typedef struct piece {

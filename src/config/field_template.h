@@ -3,8 +3,8 @@
  * Texts made from the fields of a record: `county:{state}:{fips}`. `{{` and `}}` are braces. Not the templates of makers,
  * which take a key apart: these put one together.
  */
-#ifndef LRD_WARM_FIELD_TEMPLATE_H
-#define LRD_WARM_FIELD_TEMPLATE_H
+#ifndef LRD_CONFIG_FIELD_TEMPLATE_H
+#define LRD_CONFIG_FIELD_TEMPLATE_H
 
 #include "base/bytes.h"
 
