@@ -250,8 +250,8 @@ static larder_err input_open(const char *path, trace_input *input, larder_error 
     larder_err result = os_errno == ENOENT ? LARDER_MISS : lrd_err_from_errno(os_errno);
     return lrd_fail(err, result, os_errno, LRD_TRACE_ROOM, "%s can't be read: %s", path, strerror(os_errno));
   }
-  if (fstat(input->fd, &facts) == 0 && !S_ISREG(facts.st_mode))
-    return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRACE_ROOM, "%s is no ordinary file; pipe it in instead", path);
+  if (fstat(input->fd, &facts) != 0 || !S_ISREG(facts.st_mode))
+    return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRACE_ROOM, "%s is no ordinary file that could be a trace", path);
   input->total = (uint64_t)facts.st_size;
   return LARDER_OK;
 }
