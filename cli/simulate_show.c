@@ -35,8 +35,8 @@ static void size_cell(const cli_simulate_size *size, const larder_simulate_run *
 }
 
 static void percent_add(cli_table *table, double part, double whole, cli_style style) {
-  char text[CLI_SHORT];
-  snprintf(text, sizeof text, whole > 0 ? "%.2f %%" : "", whole > 0 ? 100 * part / whole : 0.0);
+  char text[CLI_SHORT] = "";
+  if (whole > 0) snprintf(text, sizeof text, "%.2f %%", 100 * part / whole);
   cli_table_add_styled(table, text, style);
 }
 

@@ -227,17 +227,15 @@ static larder_err failure_tell(const lrd_trace_reading *reading, const trace_inp
 }
 
 static larder_err trace_read(lrd_trace_reading *reading, trace_input *input) {
-  lrd_source source;
   lrd_unpacking *unpacking = NULL;
   larder_err result = lrd_unpacking_new(input_read, input, &unpacking);
   if (result != LARDER_OK) return lrd_fail(reading->err, result, 0, LRD_TRACE_ROOM, "out of memory");
-  result = lrd_source_init(&source, -1, lrd_unpacking_read, unpacking);
-  reading->source = &source;
-  if (result == LARDER_OK) result = lrd_source_mark_skip(&source);
+  result = lrd_source_init(reading->source, -1, lrd_unpacking_read, unpacking);
+  if (result == LARDER_OK) result = lrd_source_mark_skip(reading->source);
   if (result == LARDER_OK) result = reader_run(reading);
   if (result == LARDER_OK) result = facts_count(reading->trace);
   if (result != LARDER_OK) result = failure_tell(reading, input, unpacking, result);
-  lrd_source_fini(&source);
+  lrd_source_fini(reading->source);
   lrd_unpacking_free(unpacking);
   return result;
 }
@@ -252,8 +250,8 @@ static larder_err input_open(const char *path, trace_input *input, larder_error 
     larder_err result = os_errno == ENOENT ? LARDER_MISS : lrd_err_from_errno(os_errno);
     return lrd_fail(err, result, os_errno, LRD_TRACE_ROOM, "%s can't be read: %s", path, strerror(os_errno));
   }
-  if (fstat(input->fd, &facts) == 0 && !S_ISREG(facts.st_mode))
-    return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRACE_ROOM, "%s is no ordinary file; pipe it in instead", path);
+  if (fstat(input->fd, &facts) != 0 || !S_ISREG(facts.st_mode))
+    return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRACE_ROOM, "%s is no ordinary file that could be a trace", path);
   input->total = (uint64_t)facts.st_size;
   return LARDER_OK;
 }
@@ -264,19 +262,22 @@ larder_err larder_trace_open(const char *path, const larder_trace_options *optio
   if (out == NULL || options->size != sizeof *options || (unsigned)options->format > LARDER_TRACE_JSONL)
     return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRACE_ROOM, "the options of a trace are of another version");
   trace_input input = {.options = options, .fd = -1};
-  lrd_trace_reading reading = {
-      .options = options, .called = path ? path : "the trace", .requests_max = options->requests_max, .err = err};
+  larder_trace *trace = lrd_alloc_zero(1, sizeof *trace);
+  if (trace == NULL) return lrd_fail(err, LARDER_ENOMEM, 0, LRD_TRACE_ROOM, "out of memory");
+  lrd_source source;
+  lrd_trace_reading reading = {.trace = trace,
+                               .options = options,
+                               .called = path ? path : "the trace",
+                               .source = &source,
+                               .requests_max = options->requests_max,
+                               .err = err};
   larder_err result = input_open(path, &input, err);
-  if (result == LARDER_OK) {
-    reading.trace = lrd_alloc_zero(1, sizeof *reading.trace);
-    if (reading.trace == NULL) result = lrd_fail(err, LARDER_ENOMEM, 0, LRD_TRACE_ROOM, "out of memory");
-  }
   if (result == LARDER_OK) result = trace_read(&reading, &input);
   if (result == LARDER_OK) {
-    *out = reading.trace;
-    reading.trace = NULL;
+    *out = trace;
+    trace = NULL;
   }
-  larder_trace_close(&reading.trace);
+  larder_trace_close(&trace);
   lrd_trace_keys_fini(&reading.keys);
   lrd_fs_close(input.fd);
   return result;

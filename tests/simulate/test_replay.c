@@ -131,7 +131,7 @@ static void every_policy_misses_exactly_what_the_memory_tier_misses(void **state
   static const uint64_t sizes[] = {1, 2, 7, 100, 1000};
   const char *policy;
   for (uint64_t seed = 1; seed <= 2; seed++) {
-    larder_trace *trace = trace_made(seed, 30000, 4000);
+    larder_trace *trace = trace_made(seed, 15000, 3000);
     for (size_t n = 0; (policy = lrd_memory_policy_name(n)) != NULL; n++) {
       for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         larder_simulate_options how = {.size = sizeof how, .seed = lrd_hash_seed_for(4242 + seed, "main")};
@@ -197,7 +197,7 @@ static larder_trace *trace_sized(uint64_t seed, uint64_t count, uint32_t keys) {
 
 static void by_bytes_entries_weigh_what_their_keys_are_said_to(void **state) {
   (void)state;
-  for (uint64_t seed = 1; seed <= 40; seed++) {
+  for (uint64_t seed = 1; seed <= 12; seed++) {
     larder_trace *trace = trace_sized(seed, 1000, 60);
     for (uint64_t bytes = 1; bytes < 300000; bytes = bytes * 3 + 1) {
       for (int lru = 0; lru < 2; lru++) {
