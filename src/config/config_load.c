@@ -166,6 +166,7 @@ static bool ns_fill(lrd_config_ns *ns, const lrd_settings_policy *policy, lrd_co
       .ttl_ms = policy->ttl_ms,
       .stale_while_revalidate_ms = policy->stale_while_revalidate_ms,
       .stale_if_error_ms = policy->stale_if_error_ms,
+      .revalidate_ms = policy->revalidate_ms,
       .jitter = policy->jitter,
       .durability = (larder_durability)policy->durability,
       .max_entry_bytes = policy->max_entry_bytes,

@@ -180,6 +180,7 @@ typedef struct lrd_settings_policy {
   double jitter;
   int64_t stale_while_revalidate_ms;
   int64_t stale_if_error_ms;
+  int64_t revalidate_ms;
   uint32_t durability;
   uint32_t kind;
   uint64_t max_entry_bytes;

@@ -230,6 +230,19 @@ static void making_failed(run *r, larder_err why, int64_t retry_after_ms) {
 
 /* --- what it made -------------------------------------------------------------------------------------------------------- */
 
+/* What has a version is kept for the next making to find unchanged, even if nobody may have it stale. Not where the maker said
+ * that it must not be stale: the windows of the namespace know nothing of that. */
+static void keep_to_ask_again(const run *r, const larder_made *made, larder_facts *facts) {
+  bool const versioned = facts->version_len > 0 || facts->modified_ms > 0;
+  if (!versioned || facts->expires_soft_ms == 0 || made->put.stale_ms < 0) {
+    return;
+  }
+  int64_t const until_ms = facts->expires_soft_ms + r->ns->policy.revalidate_ms;
+  if (facts->expires_hard_ms < until_ms) {
+    facts->expires_hard_ms = until_ms;
+  }
+}
+
 static larder_err made_check(run *r, const larder_made *made, lrd_made_value *out) {
   if (!made->value && made->len > 0) {
     return lrd_fail(&r->err, LARDER_EINVAL, 0, "maker", "the maker of namespace %s gave a length and no value", r->ns->name);
@@ -247,6 +260,7 @@ static larder_err made_check(run *r, const larder_made *made, lrd_made_value *ou
   if (made->modified_ms > 0) {
     out->facts.modified_ms = made->modified_ms;
   }
+  keep_to_ask_again(r, made, &out->facts);
   return lrd_kind_check(r->ns, out->facts.kind, made->value, made->len, &r->err);
 }
 
@@ -303,6 +317,7 @@ static void made_unchanged(run *r, const larder_made *made) {
   }
   still.facts.expires_soft_ms = lifetime.expires_soft_ms;
   still.facts.expires_hard_ms = lifetime.expires_hard_ms;
+  keep_to_ask_again(r, made, &still.facts);
   lrd_stats_add(r->ns->cell, LRD_STAT_MADE_UNCHANGED, 1);
   lrd_note(&r->wanted->op, LRD_EVENT_UNCHANGED, NULL, NULL);
   (void)lrd_made_keep_unchanged(r->flight, &r->wanted->op, &still);

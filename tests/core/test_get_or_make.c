@@ -230,6 +230,30 @@ static void what_is_unchanged_lives_on(void **state) {
   }
 }
 
+/* No stale windows: what has a version is kept for its maker alone. */
+static void what_has_a_version_is_there_to_be_found_unchanged_and_for_nothing_else(void **state) {
+  fixture f;
+  larder_value value;
+  (void)state;
+  EACH_CHAIN(&f, "ttl: 60s, revalidate: 10min, error_ttl: 0s") {
+    f.maker.version = "v1";
+    expect(&f, "k", "one", false);
+    lrd_clock_moved_advance_ms(&f.clock, 100000);
+    assert_err(larder_get(f.ns, "k", 1, NULL, &value), LARDER_MISS);
+    f.maker.result = LARDER_EAWAY;
+    expect_failure(&f, "k", LARDER_EAWAY, NULL);
+    f.maker.result = LARDER_OK;
+    f.maker.what = LARDER_MADE_UNCHANGED;
+    expect(&f, "k", "one", false);
+    assert_string_equal(f.maker.kept_version, "v1");
+    lrd_clock_moved_advance_ms(&f.clock, 59000);
+    expect(&f, "k", "one", false);
+    assert_int_equal(f.maker.began, 3);
+    lrd_clock_moved_advance_ms(&f.clock, 602000); /* not for longer than that */
+    expect_failure(&f, "k", LARDER_EINVAL, "unchanged");
+  }
+}
+
 static void an_absence_that_is_not_kept_is_asked_for_each_time(void **state) {
   fixture f;
   (void)state;
@@ -526,6 +550,7 @@ int main(void) {
       cmocka_unit_test(clearing_takes_absences_along),
       cmocka_unit_test(an_absence_takes_the_place_of_what_was_stale),
       cmocka_unit_test(what_is_unchanged_lives_on),
+      cmocka_unit_test(what_has_a_version_is_there_to_be_found_unchanged_and_for_nothing_else),
       cmocka_unit_test(an_absence_that_is_not_kept_is_asked_for_each_time),
       cmocka_unit_test(what_is_unchanged_and_not_kept_goes_once_it_is_handed_out),
       cmocka_unit_test(not_kept_is_handed_out_and_takes_the_old_along),
