@@ -131,7 +131,7 @@ typedef struct lrd_config_ns {
   int64_t stale_while_revalidate_ms;
   int64_t stale_if_error_ms;
   int64_t revalidate_ms; /* how long what was made with a version is kept to be found unchanged */
-  double jitter; /* part of ttl by which it may be shortened, 0 to 0.5 */
+  double jitter;         /* part of ttl by which it may be shortened, 0 to 0.5 */
   larder_durability durability;
   uint64_t max_entry_bytes;
   const char *memory_policy; /* "s3-fifo", … */

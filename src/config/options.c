@@ -223,8 +223,9 @@ const lrd_option lrd_options[] = {
      .sentence = "How long beyond its lifetime an entry may be served stale when it cannot be made anew."},
     {ROW(POLICY, "revalidate", DURATION), .flags = LRD_OPTION_INHERIT, TIME_IN("seconds", SECOND, 0, YEARS),
      .offset = POLICY(revalidate_ms), .fallback = "1h",
-     .sentence = "How long beyond its lifetime what a maker made with a version (such as an ETag) is kept, so that the maker may "
-                 "find it unchanged; beyond the stale windows it is not served."},
+     .sentence =
+         "How long beyond its lifetime what a maker made with a version (such as an ETag) is kept, so that the maker may "
+         "find it unchanged; beyond the stale windows it is not served."},
     {ROW(POLICY, "version", TEXT), .flags = LRD_OPTION_INHERIT, .offset = POLICY(version),
      .sentence = "Which version of what is kept this is, such as that of the program that makes it. An entry that was written "
                  "under another one, or under none, is stale from then on; under that one it is fresh again."},
