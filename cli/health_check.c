@@ -172,6 +172,12 @@ cli_exit cli_health_check(const cli_call *call, larder *cache, larder_ns *ns, co
   round_run r = {.call = call, .ns = ns};
   cli_exit code = CLI_DONE;
   larder_err result = LARDER_OK;
+  larder_policy policy = {0};
+  larder_ns_policy(ns, &policy);
+  if (!policy.checked) {
+    return cli_refuse(call, CLI_USAGE, "in the configuration: health: {check: {command: [PROGRAM, \"{key}\"]}} or {http: URL}",
+                      "namespace %s has no check", larder_ns_name(ns));
+  }
   if (key != NULL) {
     (void)add(&r, key->data, key->len);
   } else {
@@ -184,10 +190,6 @@ cli_exit cli_health_check(const cli_call *call, larder *cache, larder_ns *ns, co
     cli_interrupt_cancels(cache, true);
     try_all(&r, parallel);
     cli_interrupt_cancels(NULL, true);
-    if (r.len > 0 && r.items[0].result == LARDER_EUNSUPPORTED)
-      code =
-          cli_refuse(call, CLI_USAGE, "in the configuration: health: {check: {command: [PROGRAM, \"{key}\"]}} or {http: URL}",
-                     "%s", r.items[0].why);
   }
   if (code == CLI_DONE) {
     sums const s = sums_of(&r);

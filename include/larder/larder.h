@@ -86,7 +86,7 @@ typedef struct larder_value {
 typedef struct larder_get_options {
   size_t size;
   bool fresh;       /* bypass what is kept: always LARDER_MISS, counted as such, so that the caller makes it anew */
-  bool allow_stale; /* also hand out what is between soft and hard expiry */
+  bool allow_stale; /* also hand out what is between soft and hard expiry, if only to be found unchanged by its maker */
 } larder_get_options;
 
 /*
@@ -283,6 +283,7 @@ typedef struct larder_policy {
   const char *seal_fields;   /* names of the members that are sealed, each with a line break behind it; NULL: whole values */
   const char *version;       /* what is written under another one is stale; NULL: none */
   uint64_t keep_versions;    /* former values of an entry that are kept (<larder/versions.h>) */
+  bool checked;              /* it has a `health.check` (<larder/health.h>) */
 } larder_policy;
 LARDER_API void larder_ns_policy(const larder_ns *ns, larder_policy *out);
 /* The root's absolute path, or NULL for a cache without one. */

@@ -63,8 +63,8 @@ typedef struct larder_export_options {
  * one, mode 0600; on failure the old one is untouched. A CSV's checksum is `PATH.xxh128` beside it (`xxh128sum -c`); a crash
  * between the renames of the two may cost the CSV, old or new, its checksum file, as may a rename that fails.
  * LARDER_EINVAL, LARDER_ECANCELLED, LARDER_ENOSPC and its kin. Of all namespaces one that can't be opened or listed is told by
- * `failed`, without a key, and left out; without that, or when it is the only one asked for, the export fails. options may be
- * NULL, counts and err too.
+ * `failed`, without a key, and left out from there on; without that, or when it is the only one asked for, the export fails.
+ * options may be NULL, counts and err too.
  */
 LARDER_API LARDER_MUST_CHECK larder_err larder_export(larder *cache, const char *path, const larder_export_options *options,
                                                       larder_transfer_counts *counts, larder_error *err);

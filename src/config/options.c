@@ -225,7 +225,7 @@ const lrd_option lrd_options[] = {
      .offset = POLICY(revalidate_ms), .fallback = "1h",
      .sentence =
          "How long beyond its lifetime what a maker made with a version (such as an ETag) is kept, so that the maker may "
-         "find it unchanged; beyond the stale windows it is not served."},
+         "find it unchanged; beyond the stale windows it is handed out only to who asks for what is stale."},
     {ROW(POLICY, "version", TEXT), .flags = LRD_OPTION_INHERIT, .offset = POLICY(version),
      .sentence = "Which version of what is kept this is, such as that of the program that makes it. An entry that was written "
                  "under another one, or under none, is stale from then on; under that one it is fresh again."},

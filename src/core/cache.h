@@ -279,6 +279,8 @@ larder_err lrd_facts_from_options(const larder_ns *ns, const larder_put_options 
 /* Copies bytes to *at, which moves on, and says where they are now; NULL for none. The second: what facts point to. */
 const void *lrd_bytes_pack(uint8_t **at, const void *data, size_t len);
 void lrd_facts_pack(larder_facts *facts, uint8_t **at);
+/* The longer of the namespace's stale windows. */
+int64_t lrd_ns_stale_ms(const larder_ns *ns);
 /* The namespace's version, too. */
 void lrd_facts_set_lifetime(const larder_ns *ns, int64_t ttl_ms, int64_t stale_ms, larder_facts *facts);
 /* What a version text is in facts: never 0 for a text. */

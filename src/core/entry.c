@@ -18,6 +18,11 @@ static int64_t jittered(const larder_ns *ns, int64_t ttl_ms) {
   return ttl_ms - (int64_t)((double)ttl_ms * ns->policy.jitter * part);
 }
 
+int64_t lrd_ns_stale_ms(const larder_ns *ns) {
+  int64_t const revalidate_ms = ns->policy.stale_while_revalidate_ms, error_ms = ns->policy.stale_if_error_ms;
+  return revalidate_ms > error_ms ? revalidate_ms : error_ms;
+}
+
 void lrd_facts_set_lifetime(const larder_ns *ns, int64_t ttl_ms, int64_t stale_ms, larder_facts *facts) {
   int64_t now_ms = lrd_wall_ms(ns->cache->clock);
   bool chosen = ttl_ms != 0;
@@ -33,8 +38,7 @@ void lrd_facts_set_lifetime(const larder_ns *ns, int64_t ttl_ms, int64_t stale_m
     ttl_ms = jittered(ns, ttl_ms);
   }
   if (stale_ms == 0) {
-    stale_ms = ns->policy.stale_while_revalidate_ms > ns->policy.stale_if_error_ms ? ns->policy.stale_while_revalidate_ms
-                                                                                   : ns->policy.stale_if_error_ms;
+    stale_ms = lrd_ns_stale_ms(ns);
   }
   facts->expires_soft_ms = after(now_ms, ttl_ms);
   facts->expires_hard_ms = after(facts->expires_soft_ms, stale_ms < 0 ? 0 : stale_ms);

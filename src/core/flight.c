@@ -86,8 +86,9 @@ static bool of_use(const lrd_flight *flight) {
   return !lrd_flight_overtaken(flight, word ? atomic_load_explicit(word, memory_order_acquire) : 0);
 }
 
+/* What is being stored will have landed in a moment, and must not leave the table before: changes wait for it there. */
 static bool overdue(const lrd_flight *flight) {
-  return flight->deadline_ns != LRD_NO_DEADLINE && lrd_boot_ns(flight->of->clock) >= flight->deadline_ns;
+  return !flight->storing && flight->deadline_ns != LRD_NO_DEADLINE && lrd_boot_ns(flight->of->clock) >= flight->deadline_ns;
 }
 
 /* Of several that count equally long any may go. Under the chain's lock. */
@@ -302,7 +303,8 @@ lrd_flight_end lrd_flight_wait(lrd_flight *flight, int64_t ns) {
   }
   lrd_lock(&of->mutex);
   for (int64_t left = ns; !flight->landed && left > 0; left = left_of(ns, began_ns, lrd_mono_ns(clock))) {
-    int64_t const deadline = flight->deadline_ns == LRD_NO_DEADLINE ? INT64_MAX : flight->deadline_ns - lrd_boot_ns(clock);
+    bool const never = flight->deadline_ns == LRD_NO_DEADLINE || flight->storing;
+    int64_t const deadline = never ? INT64_MAX : flight->deadline_ns - lrd_boot_ns(clock);
     if (deadline <= 0) {
       end = cut(flight);
       break;

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Changes of keys that are being made. In memory-only namespaces a change and the storing of what is made keep out of each
- * other's way (model/change.pml):
- *
- *   nothing flies in the chain      the change counts itself in the chain's word, where flights are counted too, and takes
- * itself out again; neither takes a lock, and each looks for flights by the same step something does, when it begins  it waits
- * while the key's flight is stored, tells it, and stands in a list behind the lock when it ends                    it tells the
- * key's flight, and then is counted no more
+ * other's way (model/change.pml). Where nothing flies in the chain, a change counts itself in the chain's word, in which
+ * flights are counted too, and takes itself out again; neither takes a lock, and each looks for flights by the same step. Where
+ * something flies as it begins, it waits while the key's flight is stored, tells it, and stands in a list behind the lock.
+ * Where something flies only as it ends, it tells the key's flight, and then is counted no more.
  *
  * A flight is stored when nobody is counted: from its boarding on no more come, so that this is soon. What began before the
  * change is told; what began after memory had taken the change is newer.

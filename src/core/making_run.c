@@ -230,16 +230,18 @@ static void making_failed(run *r, larder_err why, int64_t retry_after_ms) {
 
 /* --- what it made -------------------------------------------------------------------------------------------------------- */
 
-/* What has a version is kept for the next making to find unchanged, even if nobody may have it stale. Not where the maker said
- * that it must not be stale: the windows of the namespace know nothing of that. */
+/* What has a version is kept for the next making to find unchanged, beyond the time in which it is handed out stale. Not where
+ * the maker allows less of that than the namespace, whose windows alone say then what is handed out. */
 static void keep_to_ask_again(const run *r, const larder_made *made, larder_facts *facts) {
   bool const versioned = facts->version_len > 0 || facts->modified_ms > 0;
-  if (!versioned || facts->expires_soft_ms == 0 || made->put.stale_ms < 0) {
+  int64_t const window_ms = lrd_ns_stale_ms(r->ns);
+  int64_t const ms = r->ns->policy.revalidate_ms;
+  if (!versioned || facts->expires_soft_ms == 0 || made->put.stale_ms < 0 ||
+      facts->expires_hard_ms - facts->expires_soft_ms < window_ms) {
     return;
   }
-  int64_t const until_ms = facts->expires_soft_ms + r->ns->policy.revalidate_ms;
-  if (facts->expires_hard_ms < until_ms) {
-    facts->expires_hard_ms = until_ms;
+  if (facts->expires_hard_ms - facts->expires_soft_ms < ms && facts->expires_soft_ms < INT64_MAX - ms) {
+    facts->expires_hard_ms = facts->expires_soft_ms + ms;
   }
 }
 

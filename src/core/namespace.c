@@ -515,10 +515,8 @@ static larder_err names_each(larder *cache, bool companions, bool (*visit)(void 
 void larder_ns_policy(const larder_ns *ns, larder_policy *out) {
   static const char *const packs[LRD_PACK_METHOD_COUNT] = {NULL, "zlib", "zstd", "lz4"};
   static const char *const seals[LRD_SEAL_COUNT] = {NULL, "aes-256-gcm", "fernet"};
-  int64_t stale_ms = ns->policy.stale_while_revalidate_ms > ns->policy.stale_if_error_ms ? ns->policy.stale_while_revalidate_ms
-                                                                                         : ns->policy.stale_if_error_ms;
   *out = (larder_policy){.ttl_ms = ns->policy.ttl_ms,
-                         .stale_ms = stale_ms,
+                         .stale_ms = lrd_ns_stale_ms(ns),
                          .max_entry_bytes = ns->policy.max_entry_bytes,
                          .durability = ns->links_len > 0 ? ns->policy.durability : LARDER_DURABILITY_COMMIT,
                          .tiers = ns->tiers_text,
@@ -528,7 +526,8 @@ void larder_ns_policy(const larder_ns *ns, larder_policy *out) {
                          .seal = seals[ns->coding.policy.seal],
                          .seal_fields = ns->coding.fields,
                          .version = ns->policy.version,
-                         .keep_versions = ns->policy.versions_max};
+                         .keep_versions = ns->policy.versions_max,
+                         .checked = ns->policy.health.check.type != LRD_CHECK_NONE};
 }
 
 const char *larder_root(const larder *cache) { return cache ? cache->root : NULL; }

@@ -79,7 +79,12 @@ void lrd_write_memory(larder_ns *ns, lrd_change *changes, size_t count) {
       lrd_flights_change_begin(flights, &change->op, &changing);
     }
     change_one(ns, change);
-    if (told) {
+    /* The first making of the namespace may have begun meanwhile. */
+    bool const late = !told && !change->made && atomic_load(&ns->makes);
+    if (late) {
+      lrd_flights_change_begin(flights, &change->op, &changing);
+    }
+    if (told || late) {
       lrd_flights_change_end(flights, &changing);
     }
   }

@@ -71,7 +71,7 @@ static larder_err rejects_open(import_run *run) {
 static larder_err rejects_begin(import_run *run) {
   struct stat info;
   const char *path = run->options->rejects;
-  if (!path || run->rejects_len > 0) return LARDER_OK;
+  if (!path || run->rejects_len > 0 || run->counts.resumed > 0 || run->options->dry_run) return LARDER_OK;
   if (lrd_fs_stat(path, &info) != 0) return errno == ENOENT ? LARDER_OK : unreadable(run, path);
   return rejects_open(run);
 }

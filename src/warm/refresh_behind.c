@@ -242,8 +242,12 @@ void lrd_refresh_quiet(larder *cache) {
   for (size_t i = 0; i < LRD_NS_MAX; i++)
     if (all->spaces[i].job) larder_job_cancel(all->spaces[i].job);
   if (cache->makers) atomic_store(&cache->makers->cancel.closing, true);
-  for (size_t i = 0; i < LRD_NS_MAX; i++)
-    if (all->spaces[i].ns) space_end(&all->spaces[i]);
+  for (size_t i = 0; i < LRD_NS_MAX; i++) {
+    refresh_space *space = &all->spaces[i];
+    if (!space->ns) continue;
+    space_end(space);
+    space->list = (lrd_refresh_list){0}; /* broken off, so nothing to go on from */
+  }
   lrd_unlock(&all->mutex);
 }
 

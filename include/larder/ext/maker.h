@@ -73,8 +73,9 @@ LARDER_API LARDER_MUST_CHECK larder_err larder_maker_register(larder *cache, con
 
 /*
  * Whatever is being made or checked is told to end: programs with what they have started, requests, recipes; a callback sees it
- * by larder_making_cancelled. Who waits for it is told LARDER_ECANCELLED, and so is who asks for a making until the cache is
- * closed. Never blocks, and may be called by a signal handler while the cache is open. NULL is fine.
+ * by larder_making_cancelled. Who waits for it is told LARDER_ECANCELLED, or gets what may be served stale instead; and so is
+ * who asks for a making until the cache is closed, but by a callback of its own, which is called and sees it. Never blocks, and
+ * may be called by a signal handler while the cache is open. NULL is fine.
  */
 LARDER_API void larder_makings_cancel(larder *cache);
 
