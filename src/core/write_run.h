@@ -42,7 +42,7 @@ void lrd_run_release(lrd_write_run *run);
 /* Whether the tier has forgotten what it could not be told before about the slot; tries to have it so. */
 bool lrd_run_clean(lrd_write_run *run, size_t at, lrd_link *link);
 /* Nobody reads the slot from the tier until its range has been deleted there. */
-void lrd_run_mark_dirty(lrd_write_run *run, lrd_link *link, size_t at);
+void lrd_run_mark_dirty(lrd_write_run *run, lrd_link *link, size_t slot_index);
 
 /* --- write_queued.c: puts of `behind` namespaces ------------------------------------------------------------------------- */
 
@@ -59,7 +59,7 @@ void lrd_run_queue_counts_on(lrd_write_run *run);
 
 void lrd_run_upper_forgets(lrd_write_run *run, lrd_link *link);
 /* The authoritative tier. Items that lost to a stored stamp ahead of our clock are stamped anew above it. */
-void lrd_run_commit(lrd_write_run *run, lrd_link *lowest, larder_durability durability);
+void lrd_run_commit(lrd_write_run *run, lrd_link *link, larder_durability durability);
 /* Marks where it failed, and what that means for the caller. */
 void lrd_run_judge_unsafe(lrd_write_run *run, lrd_link *lowest);
 void lrd_run_upper_takes(lrd_write_run *run, lrd_link *link);

@@ -155,10 +155,10 @@ static void outcome_release(void *context, const void *value) {
 static void lifetime_keep(const larder_facts *kept, larder_put_options *put) {
   int64_t const given_ms = kept->expires_soft_ms - lrd_stamp_wall_ms(kept->stamp);
   int64_t const beyond_ms = kept->expires_hard_ms - kept->expires_soft_ms;
-  if (put->ttl_ms != 0) {
+  if (put->ttl_ms != 0 || (kept->expires_soft_ms != 0 && given_ms <= 0)) {
     return;
   }
-  put->ttl_ms = kept->expires_soft_ms == 0 ? LARDER_TTL_NEVER : given_ms > 0 ? given_ms : 0;
+  put->ttl_ms = kept->expires_soft_ms == 0 ? LARDER_TTL_NEVER : given_ms;
   if (put->stale_ms == 0) {
     put->stale_ms = beyond_ms > 0 ? beyond_ms : -1;
   }

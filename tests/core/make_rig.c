@@ -38,6 +38,7 @@ larder_err make(void *context, const larder_making *making, larder_made *made, l
   }
   made->put.version = m->version;
   made->put.ttl_ms = m->ttl_ms;
+  made->put.stale_ms = m->stale_ms;
   made->retry_after_ms = m->retry_after_ms;
   made->not_kept = m->not_kept;
   if (m->reason) (void)snprintf(err->message, sizeof err->message, "%s", m->reason);

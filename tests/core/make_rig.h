@@ -18,6 +18,7 @@ typedef struct maker {
   const char *version;
   const char *reason;
   int64_t ttl_ms;
+  int64_t stale_ms;
   int64_t retry_after_ms;
   bool not_kept;
   _Atomic unsigned began;

@@ -192,12 +192,26 @@ static void a_change_waits_while_it_is_stored(void **state) {
   land(flight);
 }
 
+static void what_is_being_stored_is_not_cut(void **state) {
+  fixture *f = *state;
+  lrd_op const op = op_of(f, "k");
+  lrd_flight *flight = board(f, &op, 1); /* long past */
+  assert_true(lrd_flight_hold(flight));
+  assert_int_equal(lrd_flights_cut(f->cache->flights), 0);
+  assert_false(lrd_flight_has_landed(flight));
+  lrd_flight_let_go(flight);
+  assert_int_equal(lrd_flights_cut(f->cache->flights), 1);
+  lrd_flight_leave(flight);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, begin, end)
 
 int main(void) {
   const struct CMUnitTest tests[] = {TEST(what_began_before_a_change_is_not_stored_over_it),
                                      TEST(what_begins_amid_a_change_waits_for_its_end_and_is_not_stored),
                                      TEST(the_change_of_another_key_is_waited_for_only),
-                                     TEST(one_that_was_cut_waits_for_nobody), TEST(a_change_waits_while_it_is_stored)};
+                                     TEST(one_that_was_cut_waits_for_nobody),
+                                     TEST(a_change_waits_while_it_is_stored),
+                                     TEST(what_is_being_stored_is_not_cut)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

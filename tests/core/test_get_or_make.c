@@ -254,6 +254,20 @@ static void what_has_a_version_is_there_to_be_found_unchanged_and_for_nothing_el
   }
 }
 
+/* Though it has a version, and the namespace would allow more. */
+static void what_its_maker_allows_to_be_stale_for_less_is_gone_by_then(void **state) {
+  fixture f;
+  (void)state;
+  EACH_CHAIN(&f, "ttl: 60s, stale_if_error: 1h, error_ttl: 0s") {
+    f.maker.version = "v1";
+    f.maker.stale_ms = 1000;
+    expect(&f, "k", "one", false);
+    lrd_clock_moved_advance_ms(&f.clock, 62000);
+    f.maker.result = LARDER_EAWAY;
+    expect_failure(&f, "k", LARDER_EAWAY, NULL);
+  }
+}
+
 static void an_absence_that_is_not_kept_is_asked_for_each_time(void **state) {
   fixture f;
   (void)state;
@@ -550,6 +564,7 @@ int main(void) {
       cmocka_unit_test(clearing_takes_absences_along),
       cmocka_unit_test(an_absence_takes_the_place_of_what_was_stale),
       cmocka_unit_test(what_is_unchanged_lives_on),
+      cmocka_unit_test(what_its_maker_allows_to_be_stale_for_less_is_gone_by_then),
       cmocka_unit_test(what_has_a_version_is_there_to_be_found_unchanged_and_for_nothing_else),
       cmocka_unit_test(an_absence_that_is_not_kept_is_asked_for_each_time),
       cmocka_unit_test(what_is_unchanged_and_not_kept_goes_once_it_is_handed_out),

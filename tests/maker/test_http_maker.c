@@ -232,6 +232,17 @@ static void a_lifetime_goes_on_where_a_304_names_none(void **state) {
   }
 }
 
+static void what_was_expired_by_a_call_gets_the_namespaces_lifetime_from_a_304_that_names_none(void **state) {
+  http_rig *rig = *state;
+  rig->config.cache_control = true;
+  rig->kept = (larder_facts){.stamp = UINT64_C(1000000) << 16, .expires_soft_ms = 1000000, .expires_hard_ms = 1012000};
+  http_asked asked = ask_kept(rig, "bare304", "\"kept\"");
+  assert_ok(asked.code);
+  assert_int_equal(asked.made.put.ttl_ms, 0);
+  assert_int_equal(asked.made.put.stale_ms, 0);
+  http_asked_release(&asked);
+}
+
 static void versions_of_others_are_not_sent(void **state) {
   http_rig *rig = *state;
   static const char *const versions[] = {"v1", "\"a\r\nX-Evil: 1\"", "lm:soon", "lm:", "W/\"", "\"a b\"", "\"", ""};
@@ -442,6 +453,7 @@ int main(void) {
                                      TEST(an_origin_is_asked_whether_it_has_changed),
                                      TEST(a_version_is_kept_where_a_304_repeats_none),
                                      TEST(a_lifetime_goes_on_where_a_304_names_none),
+                                     TEST(what_was_expired_by_a_call_gets_the_namespaces_lifetime_from_a_304_that_names_none),
                                      TEST(versions_of_others_are_not_sent),
                                      TEST(validators_that_cannot_be_kept_are_none),
                                      TEST(a_lifetime_is_the_origins_where_it_is_wanted),

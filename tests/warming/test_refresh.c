@@ -453,6 +453,26 @@ static void closing_ends_what_is_under_way(void **state) {
   assert_int_equal(atomic_load(&f.origin.calls), 1);
 }
 
+static void a_close_that_is_refused_leaves_it_able_to_go_on(void **state) {
+  fixture f;
+  larder_value value = {0};
+  (void)state;
+  open_with(&f, "[sqlite]", "every 7d");
+  keep(&f, "a");
+  lrd_clock_moved_advance_ms(&f.clock, 8 * DAYS);
+  keep(&f, "b");
+  atomic_store(&f.origin.calls, 0);
+  atomic_store(&f.origin.held, true);
+  WAIT_FOR((lrd_larder_tick(f.cache), atomic_load(&f.origin.calls) == 1));
+  assert_ok(larder_get(f.ns, "b", 1, NULL, &value));
+  assert_err(larder_close(&f.cache), LARDER_EBUSY);
+  larder_value_release(&value);
+  atomic_store(&f.origin.held, false);
+  atomic_store(&f.origin.edition, 2);
+  WAIT_FOR((lrd_larder_tick(f.cache), lrd_clock_moved_advance_ms(&f.clock, 1000), is(&f, "a", "v2")));
+  shut(&f);
+}
+
 static void out_of_memory_while_it_is_set_up_leaks_nothing(void **state) {
   fixture f;
   (void)state;
@@ -525,6 +545,7 @@ int main(void) {
       cmocka_unit_test(out_of_memory_while_it_is_set_up_leaks_nothing),
       cmocka_unit_test(out_of_memory_before_it_begins_leaks_nothing),
       cmocka_unit_test(failures_are_tried_again_but_not_at_once),
+      cmocka_unit_test(a_close_that_is_refused_leaves_it_able_to_go_on),
       cmocka_unit_test(what_fails_again_and_again_holds_up_nobody_behind),
       cmocka_unit_test(a_limit_leaves_out_nobody_for_good),
       cmocka_unit_test_prestate(closing_ends_what_is_under_way, both),
