@@ -306,23 +306,24 @@ larder_err lrd_redact_text(const char *secrets, const char *text, size_t len, bo
 #define VALUE_MIN 4u
 
 /* How long the longest value is that stands at the front; 0: none does. */
-static size_t value_at(const char *const *pairs, const char *text, size_t len) {
+static size_t value_at(const char *const *pairs, const char *spared, const char *text, size_t len) {
   size_t longest = 0;
   for (size_t i = 0; pairs && pairs[i]; i++) {
     const char *equals = strchr(pairs[i], '=');
     const char *value = equals ? equals + 1 : "";
     size_t const value_len = strlen(value);
-    if (value_len >= VALUE_MIN && value_len > longest && value_len <= len && memcmp(text, value, value_len) == 0) {
+    if (value_len >= VALUE_MIN && value_len > longest && value_len <= len && memcmp(text, value, value_len) == 0 &&
+        !(spared && strstr(spared, value))) {
       longest = value_len;
     }
   }
   return longest;
 }
 
-size_t lrd_redact_values(const char *const *pairs, const char *const *more, char *text, size_t len) {
+static size_t values_hide(const char *const *pairs, const char *const *more, const char *spared, char *text, size_t len) {
   size_t done = 0;
   for (size_t at = 0; at < len;) {
-    size_t one = value_at(pairs, text + at, len - at), other = value_at(more, text + at, len - at);
+    size_t one = value_at(pairs, spared, text + at, len - at), other = value_at(more, spared, text + at, len - at);
     size_t const hidden = one > other ? one : other;
     if (hidden > 0) {
       memcpy(text + done, LRD_REDACTED, sizeof LRD_REDACTED - 1);
@@ -335,8 +336,12 @@ size_t lrd_redact_values(const char *const *pairs, const char *const *more, char
   return done;
 }
 
-void lrd_redact_values_in(const char *const *pairs, char *text) {
+size_t lrd_redact_values(const char *const *pairs, const char *const *more, char *text, size_t len) {
+  return values_hide(pairs, more, NULL, text, len);
+}
+
+void lrd_redact_values_in(const char *const *pairs, const char *spared, char *text) {
   if (pairs) {
-    text[lrd_redact_values(pairs, NULL, text, strlen(text))] = '\0';
+    text[values_hide(pairs, NULL, spared, text, strlen(text))] = '\0';
   }
 }

@@ -37,7 +37,7 @@ LARDER_MUST_CHECK larder_err lrd_redact_text(const char *secrets, const char *te
  * them: of several that begin at one place the longest. Values of less than four bytes may stand anywhere by chance, and stay.
  * Returns the length, which is never greater; nothing ends it. */
 size_t lrd_redact_values(const char *const *pairs, const char *const *more, char *text, size_t len);
-/* The same of a text that NUL ends. */
-void lrd_redact_values_in(const char *const *pairs, char *text);
+/* The same of a text that NUL ends; a value that stands in `spared` (NULL: nothing) is shown. */
+void lrd_redact_values_in(const char *const *pairs, const char *spared, char *text);
 
 #endif

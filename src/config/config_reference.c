@@ -39,7 +39,8 @@ static const char page_head[] =
     "is\n"
     "  a mistake, save in a section that is switched off. What a variable holds is text: it adds no keys, and no\n"
     "  places to a template. `larder config show` prints texts as they are written, paths and numbers as they are in force; a\n"
-    "  maker's and a check's messages have `***` where such a value (of four bytes or more) would stand.\n"
+    "  maker's and a check's messages have `***` where such a value (of four bytes or more) would stand, save in the name of "
+    "the host that is asked.\n"
     "- A key without a value, or with `null`, counts as not given. `enabled` is accepted for `enable`.\n"
     "- Anchors, aliases and merge keys (`<<`) work. Tags of one's own (`!name`) are refused: data never becomes code.\n"
     "\n";

@@ -256,7 +256,7 @@ larder_err lrd_command_make(void *context, const larder_making *making, larder_m
   lrd_command_maker *maker = context;
   larder_err const result = lrd_attempts_make(&maker->attempts, attempt, maker, making, made, err);
   if (result != LARDER_OK && err) {
-    lrd_redact_values_in(maker->config.variables, err->message);
+    lrd_redact_values_in(maker->config.variables, NULL, err->message);
   }
   return result;
 }

@@ -343,7 +343,7 @@ larder_err lrd_http_make(void *maker, const larder_making *making, larder_made *
   if (result != LARDER_OK) {
     made->retry_after_ms = j.retry_after_ms;
     if (err) {
-      lrd_redact_values_in(j.maker->config.variables, err->message);
+      lrd_redact_values_in(j.maker->config.variables, j.maker->place.shown, err->message);
     }
   }
   lrd_buf_fini(&j.url);

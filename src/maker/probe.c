@@ -166,7 +166,11 @@ static larder_err http_run(const lrd_probe *probe, const char *url, const lrd_ca
   if (!lrd_http_engine_enter(probe->engine)) {
     return LARDER_ECANCELLED;
   }
+  lrd_http_place const first = way.place;
   result = http_walk(probe, url, &way, &making, err);
+  if (result != LARDER_OK && err) {
+    lrd_redact_values_in(probe->config->variables, first.shown, err->message);
+  }
   lrd_http_engine_leave(probe->engine);
   lrd_http_way_fini(&way);
   return result;
@@ -263,8 +267,5 @@ larder_err lrd_probe_run(lrd_probe *probe, const void *key, size_t key_len, cons
   }
   lrd_dealloc(filled);
   lrd_dealloc(argv);
-  if (result != LARDER_OK && err) {
-    lrd_redact_values_in(probe->config->variables, err->message);
-  }
   return result;
 }

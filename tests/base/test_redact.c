@@ -216,10 +216,16 @@ static void values_are_hidden_wherever_they_stand(void **state) {
     assert_string_equal(text, texts[i].wanted);
   }
   char text[64] = "a horse, a pony";
-  lrd_redact_values_in(pairs, text);
+  lrd_redact_values_in(pairs, NULL, text);
   assert_string_equal(text, "a ***, a pony");
-  lrd_redact_values_in(NULL, text);
+  lrd_redact_values_in(NULL, NULL, text);
   assert_string_equal(text, "a ***, a pony");
+  strcpy(text, "horse staple at ====");
+  lrd_redact_values_in(pairs, "white horses", text); /* which says so anyway */
+  assert_string_equal(text, "*** at ***");
+  strcpy(text, "horses at ====");
+  lrd_redact_values_in(pairs, "white horses", text);
+  assert_string_equal(text, "horses at ***");
 }
 
 static void keep_line(void *context, int level, const char *id, const char *message) {

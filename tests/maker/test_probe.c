@@ -186,7 +186,7 @@ static void without_descriptors_nothing_is_found_out(void **state) {
 static void what_came_from_a_variable_is_not_told(void **state) {
   probe_rig *rig = *state;
   const char *const argv[] = {"sh", "-c", "echo no entry for $0 >&2; exit 1", "hunter2", NULL};
-  const char *const held[] = {"PW=hunter2", "HOST=127.0.0.1", NULL};
+  const char *const held[] = {"PW=hunter2", "HOST=127.0.0.1", "WITH=status 500", NULL};
   lrd_probe *probe = NULL;
   larder_error err = {0};
   rig->config =
@@ -196,8 +196,9 @@ static void what_came_from_a_variable_is_not_told(void **state) {
   assert_string_equal(err.message, "exit code 1: no entry for ***");
   lrd_probe_free(probe);
   rig->config.type = LRD_CHECK_HTTP;
-  assert_err(ask(rig, "status/404/x", &err), LARDER_EIO);
-  assert_non_null(strstr(err.message, "http://***:"));
+  assert_err(ask(rig, "fail/9/500/held", &err), LARDER_EIO);
+  assert_non_null(strstr(err.message, "http://127.0.0.1:"));
+  assert_non_null(strstr(err.message, " answered with ***"));
 }
 
 static void a_key_that_would_be_an_option_is_not_tried(void **state) {
