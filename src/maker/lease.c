@@ -23,15 +23,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ROOM          "leases"
-#define MAGIC         UINT64_C(0x3141454c4452414c) /* "LARDLEA1" */
-#define FORMAT        1u
-#define BUCKETS       1024u
-#define PLACES        8u /* of a bucket */
-#define HEAD_BYTES    4096u
-#define ROW_MASK      UINT64_C(0xffff)
-#define LOCK_SPINS    64u
-#define LOCK_PATIENCE INT64_C(100000000) /* with a holder that lives and does not go on: it has been stopped */
+#define ROOM       "leases"
+#define MAGIC      UINT64_C(0x3141454c4452414c) /* "LARDLEA1" */
+#define FORMAT     1u
+#define BUCKETS    1024u
+#define PLACES     8u /* of a bucket */
+#define HEAD_BYTES 4096u
+#define ROW_MASK   UINT64_C(0xffff)
+#define LOCK_SPINS 64u
+/* With a holder that lives and does not go on: it has been stopped. On a host with a thousand threads more than processors, one
+ * that was only put off can take half a second to come back, and who gives up on it makes what is being made. */
+#define LOCK_PATIENCE INT64_C(2000000000)
 
 typedef struct map_place {
   _Atomic int64_t deadline_ns;

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -89,6 +90,7 @@ static void process_run(void) {
   larder *cache = NULL;
   larder_ns *ns = NULL;
   larder_error err = {0};
+  (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* or a failure would leave them waiting, and the runner for them */
   (void)close(gate[1]);
   pthread_t *threads = calloc(threads_each, sizeof *threads);
   pthread_attr_t small;
