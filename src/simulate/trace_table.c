@@ -24,27 +24,9 @@ typedef struct table {
 
 /* Length of the record in front with its line end, and without; both 0 at the end of the file. */
 static larder_err record_find(lrd_trace_reading *reading, size_t *len_out, size_t *end_out) {
-  lrd_source *source = reading->source;
-  bool quoted = false, begins = true; /* a cell */
-  size_t at = 0;
-  for (;;) {
-    const char *text = lrd_source_text(source);
-    size_t left = lrd_source_left(source);
-    for (; at < left && (quoted || text[at] != '\n'); at++) {
-      /* A quote elsewhere is a mistake of its row, and must not take the next ones along. */
-      if (text[at] == '"' && (quoted || begins)) quoted = !quoted;
-      begins = quoted || text[at] == ',' || text[at] == '"';
-    }
-    if (at < left || source->ended) {
-      *end_out = at < left ? at + 1 : left;
-      *len_out = at > 0 && text[at - 1] == '\r' ? at - 1 : at;
-      return LARDER_OK;
-    }
-    larder_err err = lrd_source_more(source, LRD_TRACE_LINE_MAX);
-    if (err == LARDER_ETOOBIG)
-      return lrd_trace_mistaken(reading, "the row is longer than %zu MiB; do its quotes end?", LRD_TRACE_LINE_MAX >> 20);
-    if (err != LARDER_OK) return err;
-  }
+  larder_err err = lrd_source_record(reading->source, LRD_TRACE_LINE_MAX, len_out, end_out);
+  if (err != LARDER_ETOOBIG) return err;
+  return lrd_trace_mistaken(reading, "the row is longer than %zu MiB; do its quotes end?", LRD_TRACE_LINE_MAX >> 20);
 }
 
 /* Takes a cell off the front; *more: another one follows. */

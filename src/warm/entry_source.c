@@ -127,6 +127,28 @@ larder_err lrd_source_line_skip(lrd_source *source) {
   }
 }
 
+larder_err lrd_source_record(lrd_source *source, size_t most, size_t *len_out, size_t *end_out) {
+  bool quoted = false, begins = true; /* a field */
+  size_t at = 0;
+  for (;;) {
+    const char *text = lrd_source_text(source);
+    size_t left = lrd_source_left(source);
+    for (; at < left && (quoted || text[at] != '\n'); at++) {
+      /* A quote elsewhere is a mistake of its record, and must not take the next ones along. */
+      if (text[at] == '"' && (quoted || begins)) quoted = !quoted;
+      begins = quoted || text[at] == ',' || text[at] == '"';
+    }
+    if (at < left || source->ended) {
+      *end_out = at < left ? at + 1 : left;
+      /* At the end of the file too: it may have been cut between CR and LF. */
+      *len_out = at > 0 && text[at - 1] == '\r' ? at - 1 : at;
+      return LARDER_OK;
+    }
+    larder_err err = lrd_source_more(source, most);
+    if (err != LARDER_OK) return err;
+  }
+}
+
 larder_err lrd_source_mark_skip(lrd_source *source) {
   larder_err err = LARDER_OK;
   while (err == LARDER_OK && lrd_source_left(source) < 3 && !source->ended) err = lrd_source_more(source, READ_BYTES);

@@ -47,6 +47,9 @@ LARDER_MUST_CHECK larder_err lrd_source_more(lrd_source *source, size_t most);
  */
 LARDER_MUST_CHECK larder_err lrd_source_line(lrd_source *source, size_t most, size_t *len_out, size_t *end_out);
 LARDER_MUST_CHECK larder_err lrd_source_line_skip(lrd_source *source);
+/* The record of CSV in front, whose quotes may hold line ends: its length without and with its LF or CRLF; both 0 at the end.
+ * LARDER_ETOOBIG: it has more than `most` bytes. */
+LARDER_MUST_CHECK larder_err lrd_source_record(lrd_source *source, size_t most, size_t *len_out, size_t *end_out);
 /* Passes over a byte order mark at the beginning. */
 LARDER_MUST_CHECK larder_err lrd_source_mark_skip(lrd_source *source);
 /* Counts `len` bytes as used. */

@@ -7,29 +7,6 @@
 #include "entry_file.h"
 #include <larder/nearest.h>
 
-/* The record in front: its length without and with its line end. Both 0 at the end of the file. */
-static larder_err record_find(lrd_source *source, size_t *len_out, size_t *end_out) {
-  bool quoted = false, begins = true; /* a field */
-  size_t at = 0;
-  for (;;) {
-    const char *text = lrd_source_text(source);
-    size_t left = lrd_source_left(source);
-    for (; at < left && (quoted || text[at] != '\n'); at++) {
-      /* A quote elsewhere is a mistake of its record, and must not take the next ones along. */
-      if (text[at] == '"' && (quoted || begins)) quoted = !quoted;
-      begins = quoted || text[at] == ',' || text[at] == '"';
-    }
-    if (at < left || source->ended) {
-      *end_out = at < left ? at + 1 : left;
-      /* At the end of the file too: it may have been cut between CR and LF. */
-      *len_out = at > 0 && text[at - 1] == '\r' ? at - 1 : at;
-      return LARDER_OK;
-    }
-    larder_err err = lrd_source_more(source, LRD_ENTRY_TEXT_MAX);
-    if (err != LARDER_OK) return err;
-  }
-}
-
 /* Takes a field off the front of the record into the reader's cell; false behind the last one. *mistake is set when the
  * field is none. */
 static larder_err field_take(lrd_reader_file *reader, const char **at, const char *end, bool *more, const char **mistake) {
@@ -115,7 +92,7 @@ static larder_err columns_check(lrd_reader_file *reader) {
 larder_err lrd_csv_begin(lrd_reader_file *reader) {
   lrd_source *source = reader->source;
   size_t len = 0, end = 0;
-  larder_err err = record_find(source, &len, &end);
+  larder_err err = lrd_source_record(source, LRD_ENTRY_TEXT_MAX, &len, &end);
   if (err == LARDER_ETOOBIG) return lrd_reader_mistaken(reader, "the row of names is longer than 1 GiB");
   if (err == LARDER_OK) err = lrd_buf_append(&reader->header, lrd_source_text(source), len);
   if (err != LARDER_OK) return err;
@@ -169,7 +146,7 @@ larder_err lrd_csv_next(lrd_reader_file *reader, lrd_entry *entry) {
   lrd_source *source = reader->source;
   for (;;) {
     size_t len = 0, end = 0;
-    larder_err err = record_find(source, &len, &end);
+    larder_err err = lrd_source_record(source, LRD_ENTRY_TEXT_MAX, &len, &end);
     if (err == LARDER_ETOOBIG)
       return lrd_reader_mistaken(reader, "line %llu: a record is longer than an entry may be (1 GiB); do its quotes end?",
                                  (unsigned long long)source->line);
