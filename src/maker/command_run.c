@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * _Fork rather than fork: the handlers of pthread_atfork would shut a cache down in a child that only wants to become
- * another program; and rather than posix_spawn, which knows no parent-death signal. Between _Fork and exec the child makes
- * system calls only. What hinders exec comes back through a pipe that exec closes.
+ * another program; and rather than posix_spawn, which knows no parent-death signal. What hinders exec comes back through a
+ * pipe that exec closes; it is not waited for alone, since a program on a file system that is gone may keep exec waiting.
  *
- * One loop polls both outputs, the child's end, and what may interrupt it. The child stays a zombie until the loop is over,
- * so that its group's number cannot have passed to strangers when the group is signalled.
+ * Between _Fork and exec the child calls the system and nothing between: a tool that stands in for functions of libc, such as
+ * a sanitizer, may have been forked with a lock held.
+ *
+ * One loop polls both outputs, the way to exec, the child's end, and what may interrupt it. The child stays a zombie until the
+ * loop is over, so that its group's number cannot have passed to strangers when the group is signalled.
  */
 #include "command_run.h"
 
@@ -19,16 +22,18 @@
 #include <stdlib.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHUNK       65536u
-#define DRAIN_READS 4u
-#define TICK_MS     20 /* where the kernel has no pidfd */
+#define CHUNK               65536u
+#define DRAIN_READS         4u
+#define TICK_MS             20 /* where the kernel has no pidfd */
+#define KERNEL_SIGSET_BYTES ((NSIG - 1) / 8)
 
 extern char **environ;
 
-typedef enum watched { WATCH_OUT, WATCH_ERR, WATCH_CHILD, WATCH_STOP, WATCH_SIGNAL, WATCH_COUNT } watched;
+typedef enum watched { WATCH_OUT, WATCH_ERR, WATCH_EXEC, WATCH_CHILD, WATCH_STOP, WATCH_SIGNAL, WATCH_COUNT } watched;
 
 typedef struct running {
   const lrd_command *command;
@@ -38,6 +43,8 @@ typedef struct running {
   int out[2];
   int err[2];
   int exec_failed[2];
+  int exec_errno;   /* why it became nothing */
+  bool reset[NSIG]; /* signals whose disposition here is not to be the command's */
   int pidfd;
   int signal_fd; /* -1 once nothing more comes */
   bool exited;
@@ -99,34 +106,38 @@ static larder_err environment_make(running *r) {
 
 /* --- the child ---------------------------------------------------------------------------------------------------------- */
 
-/* Handlers must not run here, and a broken pipe must end the command as it does everywhere. */
-static void child_signals_reset(void) {
+/* Handlers must not run in the child, and a broken pipe must end the command as it does everywhere. */
+static void signals_look(running *r) {
   for (int number = 1; number < NSIG; number++) {
     struct sigaction found;
-    if (sigaction(number, NULL, &found) || (found.sa_handler == SIG_IGN && number != SIGPIPE)) continue;
-    found.sa_handler = SIG_DFL;
-    found.sa_flags = 0;
-    (void)sigaction(number, &found, NULL);
+    r->reset[number] = sigaction(number, NULL, &found) == 0 && found.sa_handler != SIG_DFL &&
+                       (found.sa_handler != SIG_IGN || number == SIGPIPE);
   }
-  sigset_t none;
-  sigemptyset(&none);
-  (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static void child_signals_reset(const running *r) {
+  static const uint8_t nothing[256]; /* the kernel's form of the default, of no flags, and of an empty set */
+  for (int number = 1; number < NSIG; number++) {
+    if (r->reset[number]) (void)syscall(SYS_rt_sigaction, number, nothing, NULL, KERNEL_SIGSET_BYTES);
+  }
+  (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, nothing, NULL, KERNEL_SIGSET_BYTES);
+}
+
+static bool child_puts(int fd, int as) { return syscall(SYS_dup3, fd, as, 0) >= 0; }
+
 static _Noreturn void child_become(const running *r, pid_t parent) {
-  (void)setpgid(0, 0);
+  (void)syscall(SYS_setpgid, 0, 0);
   /* The parent may have gone before it could be followed. */
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent && dup2(r->in, STDIN_FILENO) >= 0 &&
-      dup2(r->out[1], STDOUT_FILENO) >= 0 && dup2(r->err[1], STDERR_FILENO) >= 0 &&
-      (!r->command->folder || chdir(r->command->folder) == 0)) {
-    child_signals_reset();
-    if (r->command->held_fd > 0) (void)fcntl(r->command->held_fd, F_SETFD, 0);
+  if (syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && syscall(SYS_getppid) == parent &&
+      child_puts(r->in, STDIN_FILENO) && child_puts(r->out[1], STDOUT_FILENO) && child_puts(r->err[1], STDERR_FILENO) &&
+      (!r->command->folder || syscall(SYS_chdir, r->command->folder) == 0)) {
+    child_signals_reset(r);
+    if (r->command->held_fd > 0) (void)syscall(SYS_fcntl, r->command->held_fd, F_SETFD, 0);
     (void)execvpe(r->command->argv[0], (char *const *)(void *)r->command->argv, (char *const *)(void *)r->environment);
   }
   int failure = errno;
-  ssize_t written = write(r->exec_failed[1], &failure, sizeof failure);
-  (void)written;
-  _exit(127);
+  (void)syscall(SYS_write, r->exec_failed[1], &failure, sizeof failure);
+  for (;;) (void)syscall(SYS_exit_group, 127);
 }
 
 /* --- the parent --------------------------------------------------------------------------------------------------------- */
@@ -138,10 +149,11 @@ static void close_end(int *fd) {
   *fd = -1;
 }
 
-/* Starts the child; errno and its code when there is none, *exec_errno when it became nothing. */
-static int child_start(running *r, int *exec_errno) {
+/* Starts the child; -1 and errno when there is none. */
+static int child_start(running *r) {
   sigset_t all, before;
   pid_t parent = getpid();
+  signals_look(r);
   sigfillset(&all);
   (void)pthread_sigmask(SIG_SETMASK, &all, &before);
   r->pid = _Fork();
@@ -155,12 +167,16 @@ static int child_start(running *r, int *exec_errno) {
   close_end(&r->out[1]);
   close_end(&r->err[1]);
   close_end(&r->exec_failed[1]);
-  ssize_t got;
-  do {
-    got = read(r->exec_failed[0], exec_errno, sizeof *exec_errno);
-  } while (got < 0 && errno == EINTR);
-  if (got != (ssize_t)sizeof *exec_errno) *exec_errno = 0;
   return 0;
+}
+
+/* By now the child has become its program, or tells why it has not, or is gone. */
+static void exec_look(running *r) {
+  int failure = 0;
+  ssize_t got = read(r->exec_failed[0], &failure, sizeof failure);
+  if (got < 0 && errno == EINTR) return;
+  if (got == (ssize_t)sizeof failure) r->exec_errno = failure;
+  close_end(&r->exec_failed[0]);
 }
 
 static void ask_to_end(running *r, lrd_command_end why) {
@@ -215,11 +231,15 @@ static bool goes_on(const running *r) {
   return !r->killed && (r->out[0] >= 0 || (r->err[0] >= 0 && !r->command->errors_end_with_it));
 }
 
+/* Now. Somebody who was forked beside the child may hold the other end of its pipes. */
+static bool readable(int fd) {
+  struct pollfd one = {.fd = fd, .events = POLLIN};
+  return fd >= 0 && poll(&one, 1, 0) > 0;
+}
+
 /* What it had written by its end: as much as a pipe holds, whoever goes on writing there. */
 static void errors_drain(running *r) {
-  for (unsigned reads = 0; r->err[0] >= 0 && reads < DRAIN_READS; reads++) {
-    struct pollfd left = {.fd = r->err[0], .events = POLLIN};
-    if (poll(&left, 1, 0) <= 0) return;
+  for (unsigned reads = 0; reads < DRAIN_READS && readable(r->err[0]); reads++) {
     stream_read(r, &r->err[0], STDERR_FILENO);
   }
 }
@@ -229,6 +249,7 @@ static void child_follow(running *r) {
     struct pollfd fds[WATCH_COUNT] = {
         [WATCH_OUT] = {.fd = r->out[0], .events = POLLIN},
         [WATCH_ERR] = {.fd = r->err[0], .events = POLLIN},
+        [WATCH_EXEC] = {.fd = r->exec_failed[0], .events = POLLIN},
         [WATCH_CHILD] = {.fd = r->exited ? -1 : r->pidfd, .events = POLLIN},
         [WATCH_STOP] = {.fd = r->kill_at_ns ? -1 : r->command->stop_fd, .events = POLLIN},
         [WATCH_SIGNAL] = {.fd = r->signal_fd, .events = POLLIN},
@@ -237,6 +258,7 @@ static void child_follow(running *r) {
     if (ready > 0) {
       if (fds[WATCH_OUT].revents) stream_read(r, &r->out[0], STDOUT_FILENO);
       if (fds[WATCH_ERR].revents) stream_read(r, &r->err[0], STDERR_FILENO);
+      if (fds[WATCH_EXEC].revents) exec_look(r);
       if (fds[WATCH_STOP].revents) ask_to_end(r, LRD_COMMAND_STOPPED);
       if (fds[WATCH_SIGNAL].revents) signals_pass(r);
     }
@@ -246,17 +268,18 @@ static void child_follow(running *r) {
     }
     time_look(r);
   }
+  if (readable(r->exec_failed[0])) exec_look(r);
   if (r->kill_at_ns && !r->killed) group_signal(r, SIGKILL); /* whoever of the group closed its output and stayed */
 }
 
-static void result_of(const running *r, int exec_errno, lrd_command_result *out) {
+static void result_of(const running *r, lrd_command_result *out) {
   int status = 0;
   pid_t got;
   do {
     got = waitpid(r->pid, &status, 0);
   } while (got < 0 && errno == EINTR);
-  if (exec_errno) {
-    *out = (lrd_command_result){LRD_COMMAND_NOT_STARTED, exec_errno};
+  if (r->exec_errno) {
+    *out = (lrd_command_result){LRD_COMMAND_NOT_STARTED, r->exec_errno};
   } else if (r->kill_at_ns) {
     *out = (lrd_command_result){r->asked, 0};
   } else if (got != r->pid) {
@@ -280,14 +303,13 @@ static void running_fini(running *r) {
 larder_err lrd_command_run(const lrd_command *command, lrd_command_result *out) {
   running r = {.command = command, .in = -1, .out = {-1, -1}, .err = {-1, -1}, .exec_failed = {-1, -1}, .pidfd = -1};
   r.signal_fd = command->signal_fd;
-  int exec_errno = 0;
   larder_err result = environment_make(&r);
   if (result == LARDER_OK && !(r.chunk = lrd_alloc(CHUNK))) result = LARDER_ENOMEM;
   if (result != LARDER_OK) goto out;
   result = LARDER_EIO;
   r.in = raised(lrd_fs_open("/dev/null", O_RDONLY, 0));
   if (r.in < 0 || pipe_make(r.out) || pipe_make(r.err) || pipe_make(r.exec_failed)) goto out;
-  if (child_start(&r, &exec_errno)) goto out;
+  if (child_start(&r)) goto out;
   if (command->timeout_ms > 0) {
     int64_t now = now_ns(), lasts_ns = command->timeout_ms * 1000000;
     r.timeout_at_ns = lasts_ns > INT64_MAX - now ? INT64_MAX : now + lasts_ns;
@@ -295,7 +317,7 @@ larder_err lrd_command_run(const lrd_command *command, lrd_command_result *out) 
   r.pidfd = pidfd_open(r.pid, 0);
   child_follow(&r);
   if (command->errors_end_with_it && !r.killed) errors_drain(&r);
-  result_of(&r, exec_errno, out);
+  result_of(&r, out);
   result = LARDER_OK;
 out:
   running_fini(&r);

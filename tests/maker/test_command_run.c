@@ -174,6 +174,31 @@ static void run_and_tell(fixture *f, const char *const *argv, bool stop, lrd_com
   expect_gone(f);
 }
 
+/* A lease on the program's file keeps exec waiting for the lease's holder, for 45 s as the kernel is set: so does a file system
+ * that is gone. */
+static void a_program_that_cannot_be_loaded_is_ended_by_the_time_limit(void **state) {
+  fixture *f = *state;
+  char *program = support_path(f->dir, "program");
+  char copying[400];
+  (void)snprintf(copying, sizeof copying, "cp /bin/true '%s'", program);
+  assert_int_equal(system(copying), 0);
+  struct sigaction ignored = {.sa_handler = SIG_IGN}, before;
+  assert_int_equal(sigaction(SIGIO, &ignored, &before), 0);
+  int const holder = open(program, O_RDONLY | O_CLOEXEC);
+  assert_true(holder >= 0);
+  bool const held = fcntl(holder, F_SETLEASE, F_WRLCK) == 0;
+  if (held) {
+    const char *const argv[] = {program, NULL};
+    lrd_command command = command_of(f, argv);
+    command.timeout_ms = 200;
+    expect(&command, LRD_COMMAND_TIMED_OUT, 0);
+  }
+  assert_int_equal(close(holder), 0);
+  assert_int_equal(sigaction(SIGIO, &before, NULL), 0);
+  free(program);
+  if (!held) skip(); /* a file system without leases */
+}
+
 static void stopping_ends_the_whole_group(void **state) { run_and_tell(*state, sleepers, true, LRD_COMMAND_STOPPED, 0); }
 
 static bool take_and_stop(void *context, int stream, const void *data, size_t len) {
@@ -272,6 +297,7 @@ int main(void) {
       FIXTURE_TEST(a_broken_pipe_ends_a_command_even_where_we_ignore_it),
       FIXTURE_TEST(output_that_nobody_wants_ends_the_command),
       FIXTURE_TEST(a_time_limit_ends_the_whole_group),
+      FIXTURE_TEST(a_program_that_cannot_be_loaded_is_ended_by_the_time_limit),
       FIXTURE_TEST(stopping_ends_the_whole_group),
       FIXTURE_TEST(all_of_the_group_are_asked_before_they_are_ended),
       FIXTURE_TEST(who_is_not_wanted_any_more_is_ended),
