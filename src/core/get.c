@@ -238,7 +238,7 @@ static larder_err looked(larder_ns *ns, larder_value *value, larder_facts *facts
   return LARDER_OK;
 }
 
-larder_err lrd_look_up(const lrd_op *op, larder_value *out, larder_facts *facts_out) {
+larder_err lrd_look_up_asking(const lrd_op *op, larder_value *out, larder_facts *facts_out) {
   larder_ns *ns = op->ns;
   larder_tier_key key = lrd_op_memory_key(op);
   lrd_found *found = NULL;
@@ -253,13 +253,18 @@ larder_err lrd_look_up(const lrd_op *op, larder_value *out, larder_facts *facts_
     return looked(ns, out, facts_out);
   }
   if (!queued && ns->links_len > 0) {
-    result = lrd_read_below(op, false, &found);
+    result = lrd_read_asking(op, false, &found);
   }
   if (result != LARDER_OK) {
     return result;
   }
   lrd_value_from_found(found, false, out);
   return looked(ns, out, facts_out);
+}
+
+larder_err lrd_look_up(const lrd_op *op, larder_value *out, larder_facts *facts_out) {
+  larder_err result = lrd_look_up_asking(op, out, facts_out);
+  return result == LARDER_EAWAY ? LARDER_MISS : result;
 }
 
 larder_err lrd_get_any(larder_ns *ns, const void *key, size_t key_len, lrd_look look, const larder_get_options *options,

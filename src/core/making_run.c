@@ -16,7 +16,9 @@
 #include "base/fail.h"
 #include "maker/attempts.h"
 
-#define MS INT64_C(1000000)
+#define MS               INT64_C(1000000)
+#define LOOK_PATIENCE_NS (10000 * MS)
+#define LOOK_AGAIN_NS    (10 * MS)
 
 /* A flight being led. */
 typedef struct run {
@@ -150,9 +152,29 @@ static bool may_make(run *r) {
 
 /* --- what is kept meanwhile ---------------------------------------------------------------------------------------------- */
 
+/*
+ * A tier that does not answer may have what somebody has just made. It is asked until it answers or is switched off, which
+ * takes a few failures; so no crowd on a host that is short of time makes again what is there.
+ */
+static larder_err look(run *r) {
+  const lrd_cancel *cancel = &r->ns->cache->makers->cancel;
+  int64_t const deadline_ns = lrd_flight_deadline(r->flight);
+  int64_t const until_ns = lrd_boot_ns(cancel->clock) + LOOK_PATIENCE_NS;
+  for (;;) {
+    larder_err const result = lrd_look_up_asking(&r->wanted->op, &r->kept, &r->kept_facts);
+    int64_t const now_ns = lrd_boot_ns(cancel->clock);
+    if (result != LARDER_EAWAY || now_ns >= until_ns || now_ns >= deadline_ns || atomic_load(&cancel->closing)) {
+      return result;
+    }
+    idle_begin(r);
+    cancel->clock->sleep_ns(cancel->clock, LOOK_AGAIN_NS);
+    idle_end(r);
+  }
+}
+
 /* True when somebody has made it since it was looked for: those aboard find it. */
 static bool made_meanwhile(run *r) {
-  r->there = lrd_look_up(&r->wanted->op, &r->kept, &r->kept_facts) == LARDER_OK;
+  r->there = look(r) == LARDER_OK;
   if (!r->there || r->kept.stale || (r->wanted->fresh && r->kept_facts.stamp == r->wanted->seen_stamp)) {
     return false;
   }

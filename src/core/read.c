@@ -58,7 +58,8 @@ static void fill_memory(const lrd_op *op, const lrd_found *found, uint64_t token
   }
 }
 
-/* One tier's answer. LARDER_MISS also where it can't be asked; *failed counts those that should have been. */
+/* One tier's answer. LARDER_MISS also where it is switched off; LARDER_EAWAY where it did not answer and is to be asked all the
+ * same. */
 static larder_err read_link(const lrd_op *op, lrd_link *link, bool facts_only, larder_tier_entry *entry) {
   lrd_instance *instance = link->instance;
   lrd_slots *slots = op->ns->cache->slots;
@@ -82,7 +83,7 @@ static larder_err read_link(const lrd_op *op, lrd_link *link, bool facts_only, l
   } else {
     lrd_stats_add(link->cell, LRD_STAT_DEGRADED, 1);
   }
-  return result == LARDER_OK ? LARDER_OK : LARDER_MISS;
+  return result < 0 ? (lrd_tier_usable(&instance->tier) ? LARDER_EAWAY : LARDER_MISS) : result;
 }
 
 /* From what the tier holds to the value as it was put; of facts alone, to the facts of that. */
@@ -112,8 +113,9 @@ static larder_err read_and_open(const lrd_op *op, size_t i, bool facts_only, uin
   larder_ns *ns = op->ns;
   lrd_link *link = &ns->links[i];
   larder_tier_entry entry = {0};
-  if (read_link(op, link, facts_only, &entry) != LARDER_OK) {
-    return LARDER_MISS;
+  larder_err result = read_link(op, link, facts_only, &entry);
+  if (result != LARDER_OK) {
+    return result;
   }
   lrd_found *found = lrd_alloc_zero(1, sizeof *found);
   if (!found) {
@@ -121,7 +123,7 @@ static larder_err read_and_open(const lrd_op *op, size_t i, bool facts_only, uin
     return LARDER_ENOMEM;
   }
   *found = (lrd_found){.ns = ns, .link = link, .held = entry};
-  larder_err result = found_open(op, found, facts_only);
+  result = found_open(op, found, facts_only);
   if (result == LARDER_OK) {
     *out = found;
     return LARDER_OK;
@@ -136,10 +138,12 @@ static larder_err read_and_open(const lrd_op *op, size_t i, bool facts_only, uin
 
 larder_err lrd_read_lowest(const lrd_op *op, bool facts_only, lrd_found **out) {
   lrd_slots *slots = op->ns->cache->slots;
-  return read_and_open(op, op->ns->links_len - 1, facts_only, lrd_slot_token(slots, lrd_slot_of(slots, op->hash)), out);
+  uint64_t token = lrd_slot_token(slots, lrd_slot_of(slots, op->hash));
+  larder_err result = read_and_open(op, op->ns->links_len - 1, facts_only, token, out);
+  return result == LARDER_EAWAY ? LARDER_MISS : result;
 }
 
-larder_err lrd_read_below(const lrd_op *op, bool facts_only, lrd_found **out) {
+larder_err lrd_read_asking(const lrd_op *op, bool facts_only, lrd_found **out) {
   larder_ns *ns = op->ns;
   lrd_slots *slots = ns->cache->slots;
   uint64_t token = lrd_slot_token(slots, lrd_slot_of(slots, op->hash));
@@ -161,4 +165,9 @@ larder_err lrd_read_below(const lrd_op *op, bool facts_only, lrd_found **out) {
     return LARDER_OK;
   }
   return result;
+}
+
+larder_err lrd_read_below(const lrd_op *op, bool facts_only, lrd_found **out) {
+  larder_err result = lrd_read_asking(op, facts_only, out);
+  return result == LARDER_EAWAY ? LARDER_MISS : result;
 }

@@ -104,7 +104,12 @@ void lrd_tier_abandon(lrd_tier *tier) {
   tier->self = NULL;
 }
 
-bool lrd_tier_usable(lrd_tier *tier) { return tier->self && atomic_load(&tier->breaker.opened_ns) == 0; }
+bool lrd_tier_usable(lrd_tier *tier) {
+  pthread_rwlock_rdlock(&tier->gate);
+  bool open = tier->self != NULL;
+  pthread_rwlock_unlock(&tier->gate);
+  return open && atomic_load(&tier->breaker.opened_ns) == 0;
+}
 
 bool lrd_tier_waits(const lrd_tier *tier) { return lrd_breaker_waits(&tier->breaker, lrd_mono_ns(tier->clock)); }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "make_rig.h"
 
+#include "tier/sqlite/sqlite_tier.h"
 #include <larder/stats.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -46,6 +47,20 @@ larder_err make(void *context, const larder_making *making, larder_made *made, l
   return m->result;
 }
 
+/* --- a tier that does not always answer ------------------------------------------------------------------------------------
+ */
+
+static larder_tier_ops shelf;
+static const larder_tier_ops *const shelves[] = {&shelf, NULL};
+_Atomic unsigned shelf_silent;
+
+static larder_err shelf_get(void *self, const larder_tier_key *key, bool facts_only, const void *slot, larder_tier_entry *out) {
+  unsigned left = atomic_load(&shelf_silent);
+  while (left > 0 && !atomic_compare_exchange_weak(&shelf_silent, &left, left - 1)) {
+  }
+  return left > 0 ? LARDER_EAWAY : lrd_sqlite_tier.get(self, key, facts_only, slot, out);
+}
+
 /* --- a cache ---------------------------------------------------------------------------------------------------------------
  */
 
@@ -54,10 +69,13 @@ void open_with(fixture *f, const char *tiers, const char *policy) {
   larder_error err = {0};
   memset(f, 0, sizeof *f);
   f->root = support_dir_make();
+  shelf = lrd_sqlite_tier;
+  shelf.name = "shelf";
+  shelf.get = shelf_get;
   lrd_clock_moved_init(&f->clock, INT64_C(1700000000000));
   (void)snprintf(text, sizeof text, "cache:\n  slots: 1024\n  memory: {size_mb: 4}\n  namespaces:\n    n: {tiers: %s, %s}\n",
                  tiers, policy);
-  larder_options options = {.size = sizeof options, .root = f->root, .config_text = text};
+  larder_options options = {.size = sizeof options, .root = f->root, .config_text = text, .extra_tiers = shelves};
   larder_err result = lrd_larder_open_with_clock(&options, &f->clock.clock, &f->cache, &err);
   if (result != LARDER_OK) print_error("%s\n", err.message);
   assert_ok(result);

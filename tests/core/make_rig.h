@@ -45,6 +45,8 @@ typedef struct fixture {
 void wait_for(_Atomic unsigned *count, unsigned wanted);
 larder_err make(void *context, const larder_making *making, larder_made *made, larder_error *err);
 void open_with(fixture *f, const char *tiers, const char *policy);
+/* The tier `shelf` is SQLite's; its next gets do not answer. */
+extern _Atomic unsigned shelf_silent;
 void shut(fixture *f);
 larder_make_options by(fixture *f);
 larder_err ask_with(fixture *f, const larder_make_options *options, const char *key, char *out, bool *stale_out,

@@ -551,6 +551,35 @@ static void a_maker_may_ask_for_another_key(void **state) {
   }
 }
 
+/* What others have made on a busy host is found, not made again. */
+static void a_tier_that_does_not_answer_is_asked_again(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, "[{shelf: {path: s.db}}]", POLICY);
+  assert_ok(larder_put(f.ns, "k", 1, "there", 5, NULL));
+  atomic_store(&shelf_silent, 2); /* the call's own look, and the leader's first */
+  expect(&f, "k", "there", false);
+  assert_int_equal(f.maker.began, 0);
+  shut(&f);
+}
+
+/* Promise: nothing fails because a tier does. */
+static void a_tier_that_never_answers_is_not_waited_for(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, "[{shelf: {path: s.db}}]", POLICY);
+  assert_ok(larder_put(f.ns, "k", 1, "there", 5, NULL));
+  atomic_store(&shelf_silent, 1000000);
+  int64_t const began_ms = lrd_wall_ms(&f.clock.clock);
+  expect(&f, "k", "one", false);
+  assert_int_equal(f.maker.began, 1);
+  assert_true(lrd_wall_ms(&f.clock.clock) - began_ms < 1000); /* three failures in a row switch it off */
+  expect(&f, "other", "one", false);
+  assert_true(lrd_wall_ms(&f.clock.clock) - began_ms < 1000);
+  atomic_store(&shelf_silent, 0);
+  shut(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_missing_value_is_made_once_and_kept),
@@ -562,6 +591,8 @@ int main(void) {
       cmocka_unit_test(retry_after_goes_before_error_ttl),
       cmocka_unit_test(an_absence_is_kept_for_negative_ttl_and_seen_by_nobody_else),
       cmocka_unit_test(clearing_takes_absences_along),
+      cmocka_unit_test(a_tier_that_does_not_answer_is_asked_again),
+      cmocka_unit_test(a_tier_that_never_answers_is_not_waited_for),
       cmocka_unit_test(an_absence_takes_the_place_of_what_was_stale),
       cmocka_unit_test(what_is_unchanged_lives_on),
       cmocka_unit_test(what_its_maker_allows_to_be_stale_for_less_is_gone_by_then),

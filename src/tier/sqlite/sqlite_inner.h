@@ -136,6 +136,7 @@ typedef struct sqlite_beside {
 /* One connection for reading. Claimed by exchange of `taken`; everything else belongs to the claimer. */
 typedef struct sqlite_reader {
   _Atomic uint32_t taken;
+  bool failed; /* it did not answer whoever claimed it last */
   sqlite3 *db;
   sqlite_beside beside; /* of a tier that may not write */
   sqlite3_stmt *get;
@@ -294,6 +295,7 @@ typedef struct sqlite_tier {
   lrd_mutex pool;
   lrd_cond pool_free;
   _Atomic uint32_t pool_waiters;
+  uint64_t pool_served; /* under pool: what readers answered while somebody waited for one */
   sqlite_reader *readers;
 
   lrd_mutex counting;

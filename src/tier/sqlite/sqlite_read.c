@@ -90,7 +90,19 @@ static int reader_connect(sqlite_tier *tier, sqlite_reader *reader) {
 static larder_err reader_failed(sqlite_tier *tier, sqlite_reader *reader, int rc) {
   larder_err const err = lrd_sqlite_fault(tier, reader->db, rc);
   reader_close(reader);
+  reader->failed = true;
   return err == LARDER_EBUSY ? LARDER_EAWAY : err;
+}
+
+static larder_err reader_open(sqlite_tier *tier, sqlite_reader *reader) {
+  int64_t const deadline = lrd_mono_ns(lrd_clock_real()) + GET_PATIENCE_NS;
+  for (;;) {
+    int const rc = reader_connect(tier, reader);
+    if (rc == SQLITE_OK) return LARDER_OK;
+    if (!is_busy(rc) || lrd_mono_ns(lrd_clock_real()) >= deadline) return reader_failed(tier, reader, rc);
+    reader_close(reader);
+    (void)nanosleep(&(struct timespec){0, 1000 * 1000}, NULL);
+  }
 }
 
 /* A tier that may not write: the connection is to be one to the files that lie there now. */
@@ -143,6 +155,23 @@ static void pause_wait(const sqlite_tier *tier) {
   }
 }
 
+/* While the readers answer others, many who wait are no sign of a tier that is away, however long it takes. */
+static sqlite_reader *reader_wait(sqlite_tier *tier, uint64_t from) {
+  sqlite_reader *reader = NULL;
+  lrd_lock(&tier->pool);
+  atomic_fetch_add(&tier->pool_waiters, 1);
+  uint64_t served = tier->pool_served;
+  int64_t deadline = lrd_mono_ns(lrd_clock_real()) + GET_PATIENCE_NS;
+  while ((reader = reader_find(tier, from)) == NULL && lrd_mono_ns(lrd_clock_real()) < deadline) {
+    (void)lrd_cond_wait_ns(&tier->pool_free, &tier->pool, 10 * 1000000);
+    if (served != tier->pool_served) deadline = lrd_mono_ns(lrd_clock_real()) + GET_PATIENCE_NS;
+    served = tier->pool_served;
+  }
+  atomic_fetch_sub(&tier->pool_waiters, 1);
+  lrd_unlock(&tier->pool);
+  return reader;
+}
+
 /* Claims a reader, open and with nobody pausing. LARDER_EAWAY when none came free in time. */
 larder_err lrd_sqlite_reader_claim(sqlite_tier *tier, sqlite_reader **out) {
   static _Thread_local uint64_t mine;
@@ -150,25 +179,14 @@ larder_err lrd_sqlite_reader_claim(sqlite_tier *tier, sqlite_reader **out) {
   if (mine == 0) mine = 1 + atomic_fetch_add_explicit(&next, 1, memory_order_relaxed);
   if (atomic_load_explicit(&sqlite_board_shown(tier)->paused_until_ns, memory_order_acquire) != 0) pause_wait(tier);
   sqlite_reader *reader = &tier->readers[mine % tier->options.readers_max];
-  if (!reader_try(reader)) {
-    reader = reader_find(tier, mine);
-    if (reader == NULL) {
-      int64_t const deadline = lrd_mono_ns(lrd_clock_real()) + GET_PATIENCE_NS;
-      lrd_lock(&tier->pool);
-      atomic_fetch_add(&tier->pool_waiters, 1);
-      while ((reader = reader_find(tier, mine)) == NULL && lrd_mono_ns(lrd_clock_real()) < deadline)
-        (void)lrd_cond_wait_ns(&tier->pool_free, &tier->pool, 10 * 1000000);
-      atomic_fetch_sub(&tier->pool_waiters, 1);
-      lrd_unlock(&tier->pool);
-      if (reader == NULL) return LARDER_EAWAY;
-    }
-  }
+  if (!reader_try(reader) && (reader = reader_find(tier, mine)) == NULL && (reader = reader_wait(tier, mine)) == NULL)
+    return LARDER_EAWAY;
+  reader->failed = false;
   larder_err err = LARDER_OK;
-  int rc = SQLITE_OK;
   if (tier->read_only)
     err = reader_follow(tier, reader);
-  else if (reader->db == NULL && (rc = reader_connect(tier, reader)) != SQLITE_OK)
-    err = reader_failed(tier, reader, rc);
+  else if (reader->db == NULL)
+    err = reader_open(tier, reader);
   if (err == LARDER_OK)
     *out = reader;
   else
@@ -177,9 +195,11 @@ larder_err lrd_sqlite_reader_claim(sqlite_tier *tier, sqlite_reader **out) {
 }
 
 void lrd_sqlite_reader_return(sqlite_tier *tier, sqlite_reader *reader) {
+  bool const served = !reader->failed;
   atomic_store_explicit(&reader->taken, 0, memory_order_seq_cst);
   if (atomic_load_explicit(&tier->pool_waiters, memory_order_seq_cst) == 0) return;
   lrd_lock(&tier->pool);
+  tier->pool_served += served;
   pthread_cond_signal(&tier->pool_free);
   lrd_unlock(&tier->pool);
 }
@@ -300,6 +320,7 @@ static larder_err look_once(sqlite_tier *tier, uint64_t hash, const larder_tier_
   } else if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
     err = lrd_sqlite_fault(tier, reader->db, rc);
     if (err == LARDER_EBUSY) err = LARDER_EAWAY;
+    reader->failed = true;
   } else if (copied == COPIED_NO_MEMORY) {
     err = LARDER_ENOMEM;
   } else {
