@@ -295,7 +295,8 @@ typedef struct sqlite_tier {
   lrd_mutex pool;
   lrd_cond pool_free;
   _Atomic uint32_t pool_waiters;
-  uint64_t pool_served; /* under pool: what readers answered while somebody waited for one */
+  uint64_t pool_served; /* under pool: what readers answered while somebody waited for one, and what they did not */
+  uint64_t pool_failed;
   sqlite_reader *readers;
 
   lrd_mutex counting;

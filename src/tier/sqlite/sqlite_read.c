@@ -16,7 +16,9 @@ enum { COLUMN_VALUE = 14 };
 
 /* How long a get puts up with recovery, a stranger's exclusive lock or a paused log before the tier counts as away. */
 #define GET_PATIENCE_NS (2ll * 1000000000)
-#define RETRIES         8
+/* And how long with readers that others have and that neither answer nor fail. */
+#define POOL_PATIENCE_NS (10ll * 1000000000)
+#define RETRIES          8
 
 typedef struct pin {
   uint64_t magic;
@@ -155,16 +157,19 @@ static void pause_wait(const sqlite_tier *tier) {
   }
 }
 
-/* While the readers answer others, many who wait are no sign of a tier that is away, however long it takes. */
+/* Many who wait are no sign of a tier that is away, nor is a host on which nobody gets on: only a reader that failed is. */
 static sqlite_reader *reader_wait(sqlite_tier *tier, uint64_t from) {
   sqlite_reader *reader = NULL;
   lrd_lock(&tier->pool);
   atomic_fetch_add(&tier->pool_waiters, 1);
+  uint64_t const failed = tier->pool_failed;
   uint64_t served = tier->pool_served;
-  int64_t deadline = lrd_mono_ns(lrd_clock_real()) + GET_PATIENCE_NS;
-  while ((reader = reader_find(tier, from)) == NULL && lrd_mono_ns(lrd_clock_real()) < deadline) {
+  int64_t since = lrd_mono_ns(lrd_clock_real());
+  while ((reader = reader_find(tier, from)) == NULL) {
+    int64_t const patience = tier->pool_failed == failed ? POOL_PATIENCE_NS : GET_PATIENCE_NS;
+    if (lrd_mono_ns(lrd_clock_real()) - since >= patience) break;
     (void)lrd_cond_wait_ns(&tier->pool_free, &tier->pool, 10 * 1000000);
-    if (served != tier->pool_served) deadline = lrd_mono_ns(lrd_clock_real()) + GET_PATIENCE_NS;
+    if (served != tier->pool_served) since = lrd_mono_ns(lrd_clock_real());
     served = tier->pool_served;
   }
   atomic_fetch_sub(&tier->pool_waiters, 1);
@@ -195,11 +200,11 @@ larder_err lrd_sqlite_reader_claim(sqlite_tier *tier, sqlite_reader **out) {
 }
 
 void lrd_sqlite_reader_return(sqlite_tier *tier, sqlite_reader *reader) {
-  bool const served = !reader->failed;
+  bool const failed = reader->failed;
   atomic_store_explicit(&reader->taken, 0, memory_order_seq_cst);
   if (atomic_load_explicit(&tier->pool_waiters, memory_order_seq_cst) == 0) return;
   lrd_lock(&tier->pool);
-  tier->pool_served += served;
+  *(failed ? &tier->pool_failed : &tier->pool_served) += 1;
   pthread_cond_signal(&tier->pool_free);
   lrd_unlock(&tier->pool);
 }
