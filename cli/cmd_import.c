@@ -38,11 +38,13 @@ static cli_exit run(const cli_call *call, void *given) {
 const cli_command cli_command_import = {
     .name = "import",
     .summary = "Read entries from a file.",
-    .text = "Reads what larder export writes, and files of other programs: JSON Lines, an array or object of JSON, CSV with a "
-            "row of "
-            "names. An export that was cut short or changed is refused before anything is stored. What is there already is "
-            "skipped. What is wrong with an entry is told with its line and costs that entry only; the exit code is 1 then.\n\n"
-            "Where the key and the value stand in fields of other names, these are named, and no other field says anything.",
+    .text =
+        "Reads what larder export writes, and files of other programs: JSON Lines, an array or object of JSON, CSV with a "
+        "row of "
+        "names. An export that was cut short or changed is refused before anything is stored. What is there already is "
+        "skipped. What is wrong with an entry is told with its line and costs that entry only; the exit code is 1 then.\n\n"
+        "Where the key and the value stand in fields of other names, these are named, and no other field says anything. The "
+        "configuration of a namespace may name them under `import`; options stand before it.",
     .options = options,
     .operands = operands,
     .examples = examples,

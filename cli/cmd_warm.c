@@ -201,6 +201,9 @@ static const char *misplaced(const cli_warm_args *args, unsigned mode) {
               {"value-field", from->value_field != NULL, OF_FILE},
               {"value-row", from->value_row, OF_FILE},
               {"ttl-field", from->ttl_field != NULL, OF_FILE},
+              {"version-field", from->version_field != NULL, OF_FILE},
+              {"tags-field", from->tags_field != NULL, OF_FILE},
+              {"entries", from->entries, OF_FILE},
               {"tag", from->tags.count > 0, OF_FILE},
               {"rejects", from->rejects != NULL, OF_FILE}};
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -258,7 +261,8 @@ const cli_command cli_command_warm = {
     .name = "warm",
     .summary = "Fill namespaces before somebody asks.",
     .text =
-        "With a FILE it loads the entries of the file, as import does, into one namespace.\n\n"
+        "With a FILE it loads the entries of the file, as import does, into one namespace; the namespace's configuration may "
+        "say under `import` which of their fields are what.\n\n"
         "With --keys or --places it has the namespaces' makers make these keys, several at once and no faster than --rate. "
         "What is "
         "fresh is skipped. Ctrl-C stops after the keys under way and says which command goes on.\n\n"

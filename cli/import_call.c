@@ -73,6 +73,9 @@ cli_exit cli_import_run(const cli_call *call, larder *cache, const cli_import_ar
                                .value_field = args->value_field,
                                .value_row = args->value_row,
                                .ttl_field = args->ttl_field,
+                               .version_field = args->version_field,
+                               .tags_field = args->tags_field,
+                               .entries = args->entries,
                                .tags = args->tags.count > 0 ? args->tags.items : NULL,
                                .tags_count = args->tags.count,
                                .checkpoint = args->checkpoint};

@@ -15,6 +15,9 @@ typedef struct cli_import_args {
   const char *value_field;
   bool value_row;
   const char *ttl_field;
+  const char *version_field;
+  const char *tags_field;
+  bool entries;
   cli_list tags;
   const char *rejects;
   const char *checkpoint;
@@ -30,6 +33,10 @@ typedef struct cli_import_args {
       {"value-field", 0, CLI_TEXT, at(value_field), "FIELD", NULL, NULL, "the field that is the value, instead of `value`"},   \
       {"value-row", 0, CLI_FLAG, at(value_row), NULL, NULL, NULL, "the whole row is the value, as a JSON object"},             \
       {"ttl-field", 0, CLI_TEXT, at(ttl_field), "FIELD", NULL, NULL, "the field that says how long it is fresh"},              \
+      {"version-field", 0, CLI_TEXT, at(version_field), "FIELD", NULL, NULL, "the field that is the entry's version"},         \
+      {"tags-field", 0, CLI_TEXT, at(tags_field), "FIELD", NULL, NULL, "the field with the entry's tags, a;b or a list"},      \
+      {"entries", 0,    CLI_FLAG, at(entries),                                                                                 \
+       NULL,      NULL, NULL,     "the file has entries, whatever the configuration says of its fields"},                      \
       {"tag", 't', CLI_LIST, at(tags), "TAG", NULL, NULL, "a tag of all, beside their own; up to 16 times"},                   \
       {"rejects", 0, CLI_FILE, at(rejects), "FILE", NULL, NULL, "write what was not taken there, as it stands"}, {             \
     "checkpoint", 0, CLI_FILE, at(checkpoint), "FILE", NULL, NULL, "remember there how far it came, instead of on the root"    \

@@ -65,8 +65,13 @@ static uint64_t read_all(const uint8_t *data, size_t size, larder_format format,
   lrd_reader_file reader;
   lrd_entry entry = {0};
   lrd_field_map map = {0};
-  const larder_import_options how = {
-      .size = sizeof how, .ns = "n", .key_template = "{a}:{b}", .value_row = true, .ttl_field = "ttl"};
+  const larder_import_options how = {.size = sizeof how,
+                                     .ns = "n",
+                                     .key_template = "{a}:{b}",
+                                     .value_row = true,
+                                     .ttl_field = "ttl",
+                                     .version_field = "version",
+                                     .tags_field = "tags"};
   uint64_t sum = 0, line = 1;
   if (mapped) HOLDS(lrd_field_map_init(&map, &how, NULL) == LARDER_OK);
   HOLDS(lrd_source_init(&source, -1, drip_read, &d) == LARDER_OK);

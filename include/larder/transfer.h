@@ -88,14 +88,19 @@ typedef struct larder_import_options {
   void *context;
   /*
    * For files of records that are no entries: which fields, by name, hold what. As soon as one is named no other field says
-   * anything, `ns` must be given, and JSON is an array of objects, or an object with such an array `entries`.
+   * anything, `ns` must be given, and JSON is an array of objects, or an object with such an array `entries`. What is not
+   * named here is as `import` of the namespace's configuration names it; a key or a value that is named here, in either way,
+   * stands before both ways there.
    */
-  const char *key_field;    /* NULL: `key` */
-  const char *key_template; /* instead: a text with fields in braces, `county:{state}:{fips}`; `{{` and `}}` are braces */
-  const char *value_field;  /* NULL: `value` */
-  bool value_row;           /* instead: the whole record as a JSON object; cells of a table are texts in it */
-  const char *ttl_field;    /* NULL: none. An empty one leaves the namespace's */
-  const char *const *tags;  /* beside those that entries have */
+  const char *key_field;     /* NULL: `key` */
+  const char *key_template;  /* instead: a text with fields in braces, `county:{state}:{fips}`; `{{` and `}}` are braces */
+  const char *value_field;   /* NULL: `value` */
+  bool value_row;            /* instead: the whole record as a JSON object; cells of a table are texts in it */
+  const char *ttl_field;     /* NULL: none. An empty one leaves the namespace's */
+  const char *version_field; /* NULL: none */
+  const char *tags_field;    /* NULL: none. A list of texts, or one text `a;b` */
+  bool entries;              /* none of them: the file has entries, whatever the configuration says */
+  const char *const *tags;   /* beside those that entries have */
   size_t tags_count;
   const char *checkpoint; /* file to remember in how far it came, instead of one on the root */
 } larder_import_options;

@@ -183,6 +183,7 @@ static bool ns_fill(lrd_config_ns *ns, const lrd_settings_policy *policy, lrd_co
                  .key = policy->nearby.key,
                  .radius = policy->nearby.radius,
                  .limit = policy->nearby.limit},
+      .import = policy->import,
       .health = health_of(&policy->health),
       .version = policy->version,
       .versions_max = policy->versions_max,

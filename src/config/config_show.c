@@ -4,6 +4,7 @@
 
 #include "base/redact.h"
 #include "config/config_writer.h"
+#include "config/import_read.h"
 #include "config/option_value.h"
 #include "config/value_read.h"
 
@@ -244,6 +245,8 @@ static void scope_show(shower *s, lrd_scope scope, const void *section, unsigned
       hidden = ((const lrd_settings_policy *)section)->maker.type == LRD_MAKER_NONE;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_NEARBY)
       hidden = ((const lrd_settings_policy *)section)->nearby.places == NULL;
+    if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_IMPORT)
+      hidden = !lrd_import_given(&((const lrd_settings_policy *)section)->import);
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_HEALTH)
       hidden = !((const lrd_settings_policy *)section)->health.given;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_CHECK)

@@ -93,6 +93,18 @@ typedef struct lrd_config_nearby {
   const char *radius; /* as it is written; NULL: prefetch.nearby_radius_miles */
   uint64_t limit;
 } lrd_config_nearby;
+
+/* `import` of a namespace: which fields of a record hold what of an entry. Of each pair one at most is given. */
+typedef struct lrd_config_import {
+  const char *key_field; /* NULL: `key` */
+  const char *key;       /* made of several */
+  const char *value_field;
+  bool value_row; /* the whole record */
+  const char *ttl_field;
+  const char *version_field;
+  const char *tags_field;
+} lrd_config_import;
+
 /* `health.check` of a namespace. */
 typedef enum lrd_check_type { LRD_CHECK_NONE, LRD_CHECK_HTTP, LRD_CHECK_COMMAND } lrd_check_type;
 
@@ -144,6 +156,7 @@ typedef struct lrd_config_ns {
   int64_t error_ttl_ms;    /* how long a failure is told instead of trying again; 0: not at all */
   double early_refresh;    /* XFetch's beta; 0: not before the lifetime's end */
   lrd_config_nearby nearby;
+  lrd_config_import import;
   const char *refresh; /* when entries are made anew (base/schedule.h); NULL: only when somebody asks */
   lrd_config_health health;
   const char *version;   /* what is written under another one is stale; NULL: none */

@@ -15,7 +15,7 @@ static const lrd_yaml_item *item_of(const lrd_yaml_node *map, const char *name) 
 }
 
 /* Sentences show what the file has, not what its variables hold. */
-static void key_check(lrd_reader *reader, const lrd_yaml_node *value, const char *text, const lrd_trail *trail) {
+void lrd_record_key_check(lrd_reader *reader, const lrd_yaml_node *value, const char *text, const lrd_trail *trail) {
   char where[LRD_TRAIL_MAX], quoted[LRD_QUOTED_MAX];
   lrd_field_template *plate = NULL;
   larder_error why = {0};
@@ -28,7 +28,7 @@ static void key_check(lrd_reader *reader, const lrd_yaml_node *value, const char
   } else if (result != LARDER_OK) {
     lrd_mistake_add(reader->mistakes, value->place, "%s.key: %s", lrd_trail_text(trail, where), why.message);
   } else if (lrd_field_template_count(plate) == 0) {
-    lrd_mistake_add(reader->mistakes, value->place, "%s.key: found %s; expected the {name} of a place's field in it",
+    lrd_mistake_add(reader->mistakes, value->place, "%s.key: found %s; expected the {name} of a field in it",
                     lrd_trail_text(trail, where), lrd_quote(value->text, value->len, quoted));
   }
   lrd_field_template_free(plate);
@@ -43,7 +43,7 @@ void lrd_nearby_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_se
     lrd_mistake_add(reader->mistakes, map->place, "%s: found no %s; expected a table of places and the key of one",
                     lrd_trail_text(trail, where), near->places == NULL ? "places" : "key");
   else if (key != NULL)
-    key_check(reader, key->value, near->key, trail);
+    lrd_record_key_check(reader, key->value, near->key, trail);
   if (radius != NULL && near->radius != NULL && lrd_radius_parse(near->radius, &km, NULL) != LARDER_OK)
     lrd_mistake_add(reader->mistakes, radius->value->place,
                     "%s.radius: found %s; expected a distance such as 50mi, 80km or 50 (miles)", lrd_trail_text(trail, where),

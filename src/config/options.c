@@ -29,6 +29,7 @@
 #define LIMIT(field)  offsetof(lrd_settings_limit, field)
 #define MAKER(field)  offsetof(lrd_settings_maker, field)
 #define NEAR(field)   offsetof(lrd_settings_nearby, field)
+#define FIELDS(field) offsetof(lrd_config_import, field)
 #define HEALTH(field) offsetof(lrd_settings_health, field)
 #define CHECK(field)  offsetof(lrd_settings_check, field)
 #define AHEAD(field)  offsetof(lrd_settings_prefetch, field)
@@ -282,6 +283,11 @@ const lrd_option lrd_options[] = {
          "refresh --due` from a timer. What has been evicted is not made. `never` where the defaults have a schedule."},
     {ROW(POLICY, "nearby", SECTION), .flags = LRD_OPTION_INHERIT, .inside = LRD_SCOPE_NEARBY, .offset = POLICY(nearby),
      .sentence = "When the key of a place has been asked for, make those of the places around it ahead (docs/warming.md)."},
+    {ROW(POLICY, "import", SECTION), .flags = LRD_OPTION_INHERIT, .inside = LRD_SCOPE_IMPORT, .offset = POLICY(import),
+     .sentence =
+         "Which fields of the records are what when a file is loaded into it, by `larder warm NS FILE` or `larder import "
+         "FILE --ns NS` (docs/transfer.md). Options that name fields stand before it. A namespace that has one has "
+         "nothing of that of `defaults`."},
     {ROW(POLICY, "when_away", ANY), .needs = "redis", .sentence = "What to do while the other hosts cannot be heard."},
 
     {ROW(LIMIT, "max_entries", UINT), .offset = LIMIT(entries_max), .fallback = "0", .max = 1e12,
@@ -407,6 +413,19 @@ const lrd_option lrd_options[] = {
      .sentence = "How near, such as `50mi` or `80km`; without it `prefetch.nearby_radius_miles`."},
     {ROW(NEARBY, "limit", UINT), .offset = NEAR(limit), .fallback = "20", .min = 1, .max = 1000,
      .sentence = "How many at most, the nearest first."},
+
+    {ROW(IMPORT, "key_field", TEXT), .offset = FIELDS(key_field), .sentence = "The field that is the key, instead of `key`."},
+    {ROW(IMPORT, "key", TEXT), .flags = LRD_OPTION_PLACES, .offset = FIELDS(key),
+     .sentence = "Instead: the key, made of several: `county:{state}:{fips}`."},
+    {ROW(IMPORT, "value_field", TEXT), .offset = FIELDS(value_field),
+     .sentence = "The field that is the value, instead of `value`."},
+    {ROW(IMPORT, "value_row", BOOL), .offset = FIELDS(value_row), .fallback = "false",
+     .sentence = "Instead: the whole record is the value, as a JSON object."},
+    {ROW(IMPORT, "ttl_field", TEXT), .offset = FIELDS(ttl_field),
+     .sentence = "The field that says how long an entry is fresh: `90s`, `7d`, a number of seconds, `never`."},
+    {ROW(IMPORT, "version_field", TEXT), .offset = FIELDS(version_field), .sentence = "The field that is the entry's version."},
+    {ROW(IMPORT, "tags_field", TEXT), .offset = FIELDS(tags_field),
+     .sentence = "The field with the entry's tags: `a;b`, or a list as JSON."},
 
     {ROW(PREFETCH, "enable", BOOL), SWITCHES, .offset = AHEAD(enable), .fallback = "true",
      .sentence = "Whether anything is made ahead: what a program asks for (docs/warming.md), and what is `nearby`."},

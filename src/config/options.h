@@ -26,6 +26,7 @@
   X(LIMIT, "limit", "Limits of a namespace within one tier; a bare number means max_entries.")                                 \
   X(MAKER, "maker", "How a missing entry is made.")                                                                            \
   X(NEARBY, "nearby", "What to make ahead when the key of a place has been asked for: those of the places around it.")         \
+  X(IMPORT, "import", "Which fields of a file's records are what, for files that were not written by Larder.")                 \
   X(HEALTH, "health", "When an entry that fails in use is evicted; a bare number means `failures`.")                           \
   X(CHECK, "check", "How Larder itself finds out whether an entry works.")                                                     \
   X(PREFETCH, "prefetch", "Fetching what will probably be wanted next.")                                                       \

@@ -195,6 +195,7 @@ typedef struct lrd_settings_policy {
   double early_refresh;
   const char *refresh; /* a schedule; NULL: none */
   lrd_settings_nearby nearby;
+  lrd_config_import import;
   lrd_settings_health health;
   const char *version;
   uint64_t versions_max;

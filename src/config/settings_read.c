@@ -9,6 +9,7 @@
 #include "config/chain.h"
 #include "config/config_find.h"
 #include "config/health_read.h"
+#include "config/import_read.h"
 #include "config/interpolate.h"
 #include "config/maker_read.h"
 #include "config/nearby_read.h"
@@ -178,6 +179,7 @@ static void section_read(lrd_reader *reader, const lrd_option *row, const lrd_ya
   if (row->inside == LRD_SCOPE_MAKER) lrd_maker_clear(inside);
   if (row->inside == LRD_SCOPE_HEALTH) ((lrd_settings_health *)inside)->given = true;
   if (row->inside == LRD_SCOPE_CHECK) lrd_check_clear(inside);
+  if (row->inside == LRD_SCOPE_IMPORT) *(lrd_config_import *)inside = (lrd_config_import){0};
   lrd_scope_read(reader, row->inside, item->value, inside, 0, here);
 }
 
@@ -247,6 +249,7 @@ static void scope_after(lrd_reader *reader, lrd_scope scope, const lrd_yaml_node
   char where[LRD_TRAIL_MAX];
   if (scope == LRD_SCOPE_MAKER) lrd_maker_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_NEARBY) lrd_nearby_check(reader, map, section, trail);
+  if (scope == LRD_SCOPE_IMPORT) lrd_import_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_HEALTH) lrd_health_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_CHECK) lrd_check_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_SEAL && item_of_row(map, lrd_option_find(scope, "fields")) != NULL &&

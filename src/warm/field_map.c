@@ -12,11 +12,31 @@
 #define ROOM "warm"
 
 bool lrd_field_map_wanted(const larder_import_options *options) {
-  return options->key_field || options->key_template || options->value_field || options->value_row || options->ttl_field;
+  return options->key_field || options->key_template || options->value_field || options->value_row || options->ttl_field ||
+         options->version_field || options->tags_field;
+}
+
+larder_err lrd_field_map_complete(larder_import_options *options, const lrd_config_import *configured, larder_error *err) {
+  if (options->entries && lrd_field_map_wanted(options))
+    return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "the file has entries, or fields that are named, not both");
+  if (options->entries) return LARDER_OK;
+  if (!options->key_field && !options->key_template) {
+    options->key_field = configured->key_field;
+    options->key_template = configured->key;
+  }
+  if (!options->value_field && !options->value_row) {
+    options->value_field = configured->value_field;
+    options->value_row = configured->value_row;
+  }
+  if (!options->ttl_field) options->ttl_field = configured->ttl_field;
+  if (!options->version_field) options->version_field = configured->version_field;
+  if (!options->tags_field) options->tags_field = configured->tags_field;
+  return LARDER_OK;
 }
 
 uint64_t lrd_field_map_sum(const larder_import_options *options) {
-  const char *const texts[] = {options->key_field, options->key_template, options->value_field, options->ttl_field};
+  const char *const texts[] = {options->key_field, options->key_template,  options->value_field,
+                               options->ttl_field, options->version_field, options->tags_field};
   uint64_t sum = options->value_row;
   if (!lrd_field_map_wanted(options)) return 0;
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -66,6 +86,19 @@ static const char *value_find(lrd_field_map *map, lrd_entry *entry, size_t *len)
   return text;
 }
 
+/* A field that is read as the column of an entry of that name is. */
+static larder_err cell_set(const lrd_picks *picks, bool given, size_t pick, const char *name, lrd_entry *entry) {
+  size_t len = 0;
+  const char *text = given ? lrd_pick_text(picks, pick, &len) : NULL;
+  return text ? lrd_entry_set_cell(entry, name, text, len) : LARDER_OK;
+}
+
+/* In which a list's texts have a NUL each behind them. */
+static size_t cell_room(const lrd_picks *picks, bool given, size_t pick) {
+  size_t len = 0;
+  return given && lrd_pick_text(picks, pick, &len) ? 2 * len + 2 : 0;
+}
+
 /* A record's fields are met. */
 static larder_err entry_make(void *context, lrd_picks *picks, lrd_entry *entry) {
   lrd_field_map *map = context;
@@ -75,14 +108,17 @@ static larder_err entry_make(void *context, lrd_picks *picks, lrd_entry *entry) 
   if (err != LARDER_OK || entry->problem[0] != '\0') return err;
   const char *from = value_find(map, entry, &value_len);
   const char *ttl = map->ttl_given ? lrd_pick_text(picks, map->ttl, &ttl_len) : NULL;
-  err = lrd_entry_grow(entry, map->key_text.len + value_len + 2);
+  size_t const cells = cell_room(picks, map->version_given, map->version) + cell_room(picks, map->tags_given, map->tags);
+  err = lrd_entry_grow(entry, map->key_text.len + value_len + cells + 2);
   if (err == LARDER_OK) err = lrd_entry_copy(entry, map->key_text.data, map->key_text.len, &key);
   if (err == LARDER_OK && from) err = lrd_entry_copy(entry, from, value_len, &value);
   if (err != LARDER_OK) return err;
   entry->key = lrd_span_of(key, map->key_text.len);
   if (value) entry->value = lrd_span_of(value, value_len);
   if (ttl && ttl_len > 0) lrd_entry_set_ttl(entry, ttl);
-  return lrd_entry_finish(entry);
+  err = cell_set(picks, map->version_given, map->version, "version", entry);
+  if (err == LARDER_OK) err = cell_set(picks, map->tags_given, map->tags, "tags", entry);
+  return err == LARDER_OK ? lrd_entry_finish(entry) : err;
 }
 
 static larder_err key_prepare(lrd_field_map *map, const larder_import_options *options, larder_error *err) {
@@ -100,6 +136,11 @@ static larder_err key_prepare(lrd_field_map *map, const larder_import_options *o
   return result;
 }
 
+static larder_err pick_given(lrd_field_map *map, const char *name, bool *given, size_t *pick) {
+  *given = name != NULL;
+  return name ? lrd_picks_add(&map->picks, name, pick) : LARDER_OK;
+}
+
 larder_err lrd_field_map_init(lrd_field_map *map, const larder_import_options *options, larder_error *err) {
   if (options->key_field && options->key_template)
     return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "the key is one field or made by a template, not both");
@@ -109,11 +150,12 @@ larder_err lrd_field_map_init(lrd_field_map *map, const larder_import_options *o
   map->picks.finish = entry_make;
   map->picks.context = map;
   map->picks.row_wanted = options->value_row;
-  map->ttl_given = options->ttl_field != NULL;
   larder_err result = key_prepare(map, options, err);
   if (result == LARDER_OK && !options->value_row)
     result = lrd_picks_add(&map->picks, options->value_field ? options->value_field : "value", &map->value);
-  if (result == LARDER_OK && map->ttl_given) result = lrd_picks_add(&map->picks, options->ttl_field, &map->ttl);
+  if (result == LARDER_OK) result = pick_given(map, options->ttl_field, &map->ttl_given, &map->ttl);
+  if (result == LARDER_OK) result = pick_given(map, options->version_field, &map->version_given, &map->version);
+  if (result == LARDER_OK) result = pick_given(map, options->tags_field, &map->tags_given, &map->tags);
   if (result == LARDER_ENOMEM) return lrd_fail(err, result, 0, ROOM, "out of memory");
   return result;
 }

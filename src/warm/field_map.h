@@ -3,6 +3,7 @@
 #ifndef LRD_WARM_FIELD_MAP_H
 #define LRD_WARM_FIELD_MAP_H
 
+#include "config/configuration.h"
 #include "config/field_template.h"
 #include "entry_file.h"
 
@@ -13,9 +14,15 @@ typedef struct lrd_field_map {
   size_t value; /* with !picks.row_wanted */
   size_t ttl;   /* with ttl_given */
   bool ttl_given;
+  size_t version, tags; /* with *_given */
+  bool version_given, tags_given;
   lrd_buf key_text;
 } lrd_field_map;
 
+/* What the options leave open as the configuration of the namespace says. LARDER_EINVAL: they say that there are no fields, and
+ * name some. Names are borrowed. */
+LARDER_MUST_CHECK larder_err lrd_field_map_complete(larder_import_options *options, const lrd_config_import *configured,
+                                                    larder_error *err);
 /* Whether these options name any field. */
 bool lrd_field_map_wanted(const larder_import_options *options);
 /* A number for all that they say about fields; 0: nothing. */

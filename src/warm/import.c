@@ -20,7 +20,8 @@
 
 typedef struct import_run {
   larder *cache;
-  const larder_import_options *options;
+  const larder_import_options *options; /* what the configuration says of fields is in them, from its beginning on */
+  larder_import_options completed;
   const char *path; /* NULL: from options->read */
   larder_format format;
   larder_transfer_counts counts;
@@ -199,8 +200,12 @@ static larder_err reader_failed(import_run *run, larder_err err) {
 }
 
 static larder_err begin(import_run *run) {
+  static const lrd_config_import none = {0};
   larder_ns *ns = NULL;
   larder_err err = run->options->ns ? larder_ns_open(run->cache, run->options->ns, &ns, run->err) : LARDER_OK;
+  run->completed = *run->options;
+  run->options = &run->completed;
+  if (err == LARDER_OK) err = lrd_field_map_complete(&run->completed, ns ? &ns->policy.import : &none, run->err);
   if (err == LARDER_OK && lrd_field_map_wanted(run->options)) err = lrd_field_map_init(&run->map, run->options, run->err);
   if (err == LARDER_OK) err = file_open(run);
   if (err != LARDER_OK) return err;

@@ -3,12 +3,13 @@
 """warm and import of foreign tables: fields by name, templates, rejects, resuming, and what does not go together."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
 import unittest
 
-from cli_support import DONE, FAILED, LARDER, NOT_FOUND, USAGE, CliCase, environment, fits, shapes
+from cli_support import CONFIG, DONE, FAILED, LARDER, NOT_FOUND, USAGE, CliCase, environment, fits, shapes
 
 COUNTIES = b"state,fips,name,kind,lasts\n08,013,Boulder,county,7d\n08,,Nowhere,county,\n36,061,\"New \"\"York\"\"\",county,1h\n"
 
@@ -54,6 +55,64 @@ class Files(CliCase):
         self.assertEqual(json.loads(self.expect(DONE, "get", "b", "r:1").raw), records[1])
         self.expect(DONE, "import", self.path("r.json"), "--ns", "c", "--key-field", "id", "--value-row", "--tag", "x")
         self.assertEqual(self.document("ls", "c", "--tag", "x")["count"], 3)
+
+    def configured(self, text):
+        """The configuration of the case with these lines of namespaces."""
+        with open(self.config_file, "w", encoding="utf-8") as out:
+            out.write("cache:\n  namespaces:\n" + text)
+
+    def test_the_configuration_says_which_fields_hold_what(self):
+        self.configured(
+            "    rows: {import: {key: 'county:{state}:{fips}', value_row: true, ttl_field: lasts, version_field: rev, tags_field: marks}}\n"
+            "    names: {import: {key_field: name, value_field: fips}}\n")
+        table = b"state,fips,name,lasts,rev,marks\n08,013,Boulder,1h,r7,a;b\n36,061,New York,,,\n"
+        records = [{"state": "08", "fips": "013", "name": "Boulder", "lasts": "1h", "rev": "r7", "marks": ["a", "b"]},
+                   {"state": "36", "fips": "061", "name": "New York", "lasts": None, "rev": None}]
+        files = {"csv": table, "json": json.dumps(records).encode(), "jsonl": "\n".join(json.dumps(r) for r in records).encode()}
+        for ending, text in files.items():
+            with self.subTest(ending):
+                file = self.write("c." + ending, text)
+                shutil.rmtree(self.root, ignore_errors=True)
+                self.assertEqual(self.document("warm", "rows", file)["loaded"], 2)
+                facts = self.document("inspect", "rows", "county:08:013")
+                self.assertEqual((facts["kind"], facts["version"], sorted(facts["tags"])), ("json", "r7", ["a", "b"]))
+                self.assertLessEqual(facts["left_ms"], 3600 * 1000)
+                self.assertEqual(json.loads(self.expect(DONE, "get", "rows", "county:36:061").raw)["name"], "New York")
+                self.assertEqual(self.document("import", file, "--ns", "names")["imported"], 2)
+                self.assertEqual(self.expect(DONE, "get", "names", "Boulder").raw, b"013")
+
+    def test_options_stand_before_the_configuration(self):
+        self.configured("    n: {import: {key: 'x:{fips}', value_row: true, ttl_field: lasts}}\n")
+        file = self.write("c.csv", b"fips,name,lasts,how\n1,A,1h,7d\n")
+        self.expect(DONE, "warm", "n", file, "--key-field", "name", "--ttl-field", "how")
+        self.assertGreater(self.document("inspect", "n", "A")["left_ms"], 3600 * 1000)
+        self.assertEqual(json.loads(self.expect(DONE, "get", "n", "A").raw)["fips"], "1")
+        self.expect(DONE, "warm", "n", file, "--value-field", "name")
+        self.assertEqual(self.expect(DONE, "get", "n", "x:1").raw, b"A")
+        self.expect(DONE, "warm", "n", self.write("e.jsonl", b'{"key":"k","value":"v"}\n'), "--entries")
+        self.assertEqual(self.expect(DONE, "get", "n", "k").raw, b"v")
+        self.assertIn("not both", self.expect(USAGE, "warm", "n", file, "--entries", "--key-field", "name").err)
+        self.assertIn("it has no fips", self.expect(NOT_FOUND, "warm", "n", self.path("e.jsonl")).err)
+        self.assertIn("--entries does not go with recipes", self.expect(USAGE, "warm", "n", "--recipe", "kernel", "--entries").err)
+
+    def test_a_field_of_the_version_and_of_the_tags(self):
+        file = self.write("c.csv", b"id,v,rev,marks\na,1,r1,\"[\"\"x\"\",\"\"y;z\"\"]\"\nb,2,,;\n")
+        ran = self.expect(NOT_FOUND, "warm", "n", file, "--key-field", "id", "--value-field", "v", "--version-field", "rev",
+                          "--tags-field", "marks", "--tag", "all")
+        self.assertIn("line 3: b: a tag has 1 to", ran.err)
+        facts = self.document("inspect", "n", "a")
+        self.assertEqual((facts["version"], sorted(facts["tags"])), ("r1", ["all", "x", "y;z"]))
+
+    def test_what_is_wrong_with_the_fields_is_told_with_its_line(self):
+        for text, says in [("{key_fiel: a}", "3:18: cache.namespaces.n.import: found the unknown key \"key_fiel\"; expected one of its keys; the nearest is key_field"),
+                           ("{key: 'a{', value_row: true}", "a { without its }"),
+                           ("{key: all}", "expected the {name} of a field in it"),
+                           ("{key: '{a}', key_field: a}", "found key_field beside key; expected one of them"),
+                           ("{value_row: true, value_field: a}", "found value_row beside value_field; expected one of them"),
+                           ("{ttl_field: ''}", "found an empty text; expected the name of a field"),
+                           ("[a]", "found a list; expected a mapping")]:
+            self.configured("    n: {import: %s}\n" % text)
+            self.assertIn(says, self.expect(CONFIG, "config", "check").out)
 
     def test_mistakes_say_what_to_do(self):
         file = self.write("c.csv", COUNTIES)

@@ -116,6 +116,9 @@ const char config_text_everything[] =
     "    tried: {health: {check: {command: [test, -e, '{key}']}}}\n"
     "    counted: {health: 7}\n"
     "    computed: {maker: {recipe: kernel}}\n"
+    "    loaded: {import: {key: 'county:{state}:{fips}', value_row: yes, ttl_field: lasts, version_field: rev, tags_field: "
+    "marks}}\n"
+    "    loaded_too: {import: {key_field: sku, value_field: price}}\n"
     "    called: {maker: {callback: ours, retries: 1}}\n";
 
 char *config_complaints(const char *text) {

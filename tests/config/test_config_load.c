@@ -490,6 +490,18 @@ static void what_a_variable_holds_is_no_place(void **state) {
   lrd_config_free(config);
 }
 
+static void what_fields_hold_is_not_mixed_with_what_the_defaults_say(void **state) {
+  (void)state;
+  lrd_config *config = load_text("cache:\n  defaults: {import: {key: 'x:{id}', value_row: true, ttl_field: t}}\n  namespaces:\n"
+                                 "    a: {import: {key_field: sku}}\n    b: {ttl: 1h}\n");
+  const lrd_config_import *a = &ns_of(config, "a")->import, *b = &ns_of(config, "b")->import;
+  assert_string_equal(a->key_field, "sku");
+  assert_true(a->key == NULL && !a->value_row && a->ttl_field == NULL);
+  assert_string_equal(b->key, "x:{id}");
+  assert_true(b->value_row && b->key_field == NULL);
+  lrd_config_free(config);
+}
+
 static void anchors_and_merge_keys_work(void **state) {
   (void)state;
   lrd_config *config = load_text("base: &base {ttl: 1h, jitter: 2%}\n"
@@ -588,6 +600,7 @@ int main(void) {
       cmocka_unit_test(a_section_goes_before_a_ttl_policy_of_its_name),
       cmocka_unit_test(variables_are_replaced_in_any_value),
       cmocka_unit_test(what_a_variable_holds_is_no_place),
+      cmocka_unit_test(what_fields_hold_is_not_mixed_with_what_the_defaults_say),
       cmocka_unit_test(anchors_and_merge_keys_work),
       cmocka_unit_test(tiers_of_the_application_are_named_in_chains),
       cmocka_unit_test(a_tier_that_is_switched_off_leaves_the_chains),

@@ -282,6 +282,17 @@ static const awkward cases[] = {
      "3:39: cache.namespaces.a.health.check.command: at character 1: found a { that is not closed; expected a place like "
      "{path}, and {{ for a brace\n"
      "4:32: cache.namespaces.b.health.check.http: expected a URL that begins with https:// or http:// and a host\n"},
+    {"fields that are named twice, or not",
+     "cache:\n  namespaces:\n    a: {import: {key: 'c:{id', key_field: id, value_row: true, value_field: v}}\n"
+     "    b: {import: {key: all, ttl_field: '', value_row: perhaps}}\n    c: {import: {key_fild: a}}\n    d: {import: sku}\n",
+     "3:23: cache.namespaces.a.import.key: key template \"c:{id\": at character 3: a { without its }; write {{ for a brace\n"
+     "3:32: cache.namespaces.a.import: found key_field beside key; expected one of them\n"
+     "3:47: cache.namespaces.a.import: found value_row beside value_field; expected one of them\n"
+     "4:23: cache.namespaces.b.import.key: found \"all\"; expected the {name} of a field in it\n"
+     "4:39: cache.namespaces.b.import.ttl_field: found an empty text; expected the name of a field\n"
+     "4:54: cache.namespaces.b.import.value_row: found \"perhaps\"; expected true or false\n"
+     "5:18: cache.namespaces.c.import: found the unknown key \"key_fild\"; expected one of its keys; the nearest is key_field\n"
+     "6:17: cache.namespaces.d.import: found a value; expected a mapping\n"},
     {"what is nearby by no measure",
      "cache:\n  namespaces:\n    a:\n      maker: {recipe: kernel}\n      nearby: {places: /dev/null, key: 'c:{cbsa}', radius: "
      "5 "
@@ -291,7 +302,7 @@ static const awkward cases[] = {
      "maker: {recipe: kernel}\n      nearby: {places: /dev/null/cities.csv, key: cbsa}\n",
      "5:60: cache.namespaces.a.nearby.radius: found \"5 parsec\"; expected a distance such as 50mi, 80km or 50 (miles)\n"
      "8:40: cache.namespaces.b.nearby.key: key template \"c:{cbsa\": at character 3: a { without its }; write {{ for a brace\n"
-     "11:51: cache.namespaces.c.nearby.key: found \"cbsa\"; expected the {name} of a place's field in it\n"},
+     "11:51: cache.namespaces.c.nearby.key: found \"cbsa\"; expected the {name} of a field in it\n"},
     {"a table of places that is not there",
      "cache:\n  namespaces:\n    a:\n      maker: {recipe: kernel}\n      nearby: {places: /nowhere/cities.csv, key: "
      "'c:{cbsa}'}\n",

@@ -65,6 +65,8 @@ static void show_says_what_is_in_force(void **state) {
       "        command: [\"sh\", \"-c\", \"echo \\\"$1\\\" $${HOME}\", \"{key}\", \"--password\", \"***\", \"5\"]\n",
       "        environment: {API_KEY: \"***\", EMPTY: \"***\"}\n",
       "        callback: \"ours\"\n        separator: \":\"\n",
+      "      import:\n        key: \"county:{state}:{fips}\"\n        value_row: true\n        ttl_field: \"lasts\"\n",
+      "      import:\n        key_field: \"sku\"\n        value_field: \"price\"\n        value_row: false\n",
   };
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
     if (strstr(yaml, parts[i]) == NULL) print_error("%s\nnot in\n%s\n", parts[i], yaml);

@@ -63,6 +63,37 @@ static void a_lifetime_may_be_a_field(void **state) {
          "1: key=a value=1 json ttl=60000\n2: key=a value=1 json\n3: key=a value=1 json\n");
 }
 
+static void a_version_and_tags_may_be_fields(void **state) {
+  (void)state;
+  larder_import_options how = {
+      .size = sizeof how, .ns = "n", .key_field = "k", .value_field = "v", .version_field = "r", .tags_field = "m"};
+  mapped(&how, LARDER_FORMAT_CSV, "k,v,r,m,tags\na,1,r1,x;y,z\nb,2,,,z\nc,3,,;,z\n",
+         "2: key=a value=1 version=r1 tag=x tag=y\n3: key=b value=2\n4: ! a tag has 1 to 128 bytes\n");
+  mapped(&how, LARDER_FORMAT_JSONL,
+         "{\"k\":\"a\",\"v\":1,\"r\":7,\"m\":[\"x;y\",\"\\u00fc\"]}\n{\"k\":\"a\",\"v\":1,\"r\":null,\"m\":\"x;y\"}\n"
+         "{\"k\":\"a\",\"v\":1,\"m\":[1]}",
+         "1: key=a value=1 version=7 tag=x;y tag=ü json\n2: key=a value=1 tag=x tag=y json\n3: ! tags is a list of texts\n");
+}
+
+static void what_is_not_named_is_as_configured(void **state) {
+  (void)state;
+  static const lrd_config_import rows = {.key = "{a}:{b}", .value_row = true, .ttl_field = "t"};
+  larder_import_options none = {.ns = "n"}, some = {.ns = "n", .key_field = "k", .value_field = "v", .ttl_field = "u"},
+                        entries = {.ns = "n", .entries = true}, both = {.ns = "n", .entries = true, .tags_field = "m"};
+  larder_error err = {0};
+  assert_ok(lrd_field_map_complete(&none, &rows, &err));
+  assert_string_equal(none.key_template, "{a}:{b}");
+  assert_true(none.key_field == NULL && none.value_row && none.value_field == NULL);
+  assert_string_equal(none.ttl_field, "t");
+  assert_ok(lrd_field_map_complete(&some, &rows, &err));
+  assert_true(some.key_template == NULL && !some.value_row);
+  assert_string_equal(some.ttl_field, "u");
+  assert_ok(lrd_field_map_complete(&entries, &rows, &err));
+  assert_false(lrd_field_map_wanted(&entries));
+  assert_err(lrd_field_map_complete(&both, &rows, &err), LARDER_EINVAL);
+  assert_non_null(strstr(err.message, "not both"));
+}
+
 static void a_column_that_is_named_has_to_be_there(void **state) {
   (void)state;
   larder_import_options how = {.size = sizeof how, .ns = "n", .key_field = "fips", .value_row = true};
@@ -114,7 +145,13 @@ static void options_that_contradict_are_refused(void **state) {
 static void out_of_memory_is_told_and_leaks_nothing(void **state) {
   static const char text[] = "a,b\n1,2\n3,4\n";
   (void)state;
-  larder_import_options how = {.size = sizeof how, .ns = "n", .key_template = "{a}:{b}", .value_row = true, .ttl_field = "b"};
+  larder_import_options how = {.size = sizeof how,
+                               .ns = "n",
+                               .key_template = "{a}:{b}",
+                               .value_row = true,
+                               .ttl_field = "b",
+                               .version_field = "a",
+                               .tags_field = "b"};
   for (uint64_t n = 1;; n++) {
     int64_t live = support_alloc_live();
     entry_drip d = {text, sizeof text - 1, 0, 100};
@@ -145,6 +182,8 @@ int main(void) {
       cmocka_unit_test(keys_come_from_fields_and_templates),
       cmocka_unit_test(a_whole_row_is_an_object),
       cmocka_unit_test(a_lifetime_may_be_a_field),
+      cmocka_unit_test(a_version_and_tags_may_be_fields),
+      cmocka_unit_test(what_is_not_named_is_as_configured),
       cmocka_unit_test(a_column_that_is_named_has_to_be_there),
       cmocka_unit_test(limits_hold_for_made_keys_too),
       cmocka_unit_test(options_that_contradict_are_refused),

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `import` of a namespace: what its values must be beyond single ones. */
+#ifndef LRD_CONFIG_IMPORT_READ_H
+#define LRD_CONFIG_IMPORT_READ_H
+
+#include "config/settings_read.h"
+
+/* Whether it names any field. */
+bool lrd_import_given(const lrd_config_import *import);
+void lrd_import_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_config_import *import, const lrd_trail *trail);
+
+#endif
