@@ -303,7 +303,23 @@ larder_err lrd_redact_text(const char *secrets, const char *text, size_t len, bo
 
 /* --- values ----------------------------------------------------------------------------------------------------------- */
 
-#define VALUE_MIN 4u
+#define VALUE_MIN     4u
+#define BEGINNING_MIN 8u
+
+/* Whether a value may have been cut off here, or goes on with an escape. */
+static bool cut_off(const char *text, size_t len) {
+  return len == 0 || strchr("'\"`\\", text[0]) != NULL || (len >= 3 && memcmp(text, "...", 3) == 0);
+}
+
+/* How much of a value stands at the front: all, or so much of its beginning that it is no chance, cut off; 0: none. */
+static size_t value_part(const char *value, const char *text, size_t len) {
+  size_t const value_len = strlen(value);
+  size_t same = 0;
+  while (same < value_len && same < len && text[same] == value[same]) same++;
+  if (same < VALUE_MIN) return 0;
+  if (same == value_len) return same;
+  return (same >= BEGINNING_MIN || 2 * same >= value_len) && cut_off(text + same, len - same) ? same : 0;
+}
 
 /* How long the longest value is that stands at the front; 0: none does. */
 static size_t value_at(const char *const *pairs, const char *spared, const char *text, size_t len) {
@@ -311,11 +327,8 @@ static size_t value_at(const char *const *pairs, const char *spared, const char 
   for (size_t i = 0; pairs && pairs[i]; i++) {
     const char *equals = strchr(pairs[i], '=');
     const char *value = equals ? equals + 1 : "";
-    size_t const value_len = strlen(value);
-    if (value_len >= VALUE_MIN && value_len > longest && value_len <= len && memcmp(text, value, value_len) == 0 &&
-        !(spared && strstr(spared, value))) {
-      longest = value_len;
-    }
+    size_t const part = value_part(value, text, len);
+    if (part > longest && !(spared && strstr(spared, value))) longest = part;
   }
   return longest;
 }

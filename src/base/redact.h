@@ -34,8 +34,9 @@ LARDER_MUST_CHECK larder_err lrd_redact_text(const char *secrets, const char *te
                                              lrd_hidden *hidden);
 
 /* Where the values of pairs (`NAME=value`, ended by NULL; NULL: none) stand in a text they become `***`, whatever stands before
- * them: of several that begin at one place the longest. Values of less than four bytes may stand anywhere by chance, and stay.
- * Returns the length, which is never greater; nothing ends it. */
+ * them: of several that begin at one place the longest. So does the beginning of one that is cut off there: eight bytes at
+ * least, or half of it, before a quote, an escape, dots or the end. Values of less than four bytes may stand anywhere by
+ * chance, and stay. Returns the length, which is never greater; nothing ends it. */
 size_t lrd_redact_values(const char *const *pairs, const char *const *more, char *text, size_t len);
 /* The same of a text that NUL ends; a value that stands in `spared` (NULL: nothing) is shown. */
 void lrd_redact_values_in(const char *const *pairs, const char *spared, char *text);

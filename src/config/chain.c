@@ -41,11 +41,11 @@ static bool type_check(lrd_reader *reader, const char *type, lrd_place place, co
   }
   for (const char *const *extra = reader->extra_types; extra != NULL && *extra != NULL; extra++)
     larder_nearest_offer(&nearest, *extra);
-  const char *near = larder_nearest_best(&nearest);
+  const char *near = larder_nearest_best(&nearest), *written = lrd_written_line(reader->settings, type);
   lrd_mistake_add(reader->mistakes, place,
                   "%s: found the unknown tier %s; expected memory, sqlite, files or one that the application "
                   "registers%s%s",
-                  where, lrd_quote(type, strlen(type), quoted), near != NULL ? "; the nearest is " : "",
+                  where, lrd_quote(written, strlen(written), quoted), near != NULL ? "; the nearest is " : "",
                   near != NULL ? near : "");
   return false;
 }

@@ -38,9 +38,9 @@ static const char page_head[] =
     "  `${`. Within `{…}` and `[…]` put the value between quotes, since the braces mean something in YAML. An unset variable "
     "is\n"
     "  a mistake, save in a section that is switched off. What a variable holds is text: it adds no keys, and no\n"
-    "  places to a template. `larder config show` prints texts as they are written, paths and numbers as they are in force; a\n"
-    "  maker's and a check's messages have `***` where such a value (of four bytes or more) would stand, save in the name of "
-    "the host that is asked.\n"
+    "  places to a template. `larder config show` prints texts as they are written, paths and numbers as they are in force.\n"
+    "  So do mistakes. The messages of makers, checks and warming have `***` where such a value (of four bytes or more) would\n"
+    "  stand, save in the name of the host that is asked.\n"
     "- A key without a value, or with `null`, counts as not given. `enabled` is accepted for `enable`.\n"
     "- Anchors, aliases and merge keys (`<<`) work. Tags of one's own (`!name`) are refused: data never becomes code.\n"
     "\n";

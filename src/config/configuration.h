@@ -31,8 +31,9 @@ typedef struct lrd_config_link {
 /* One entry of a namespace's `warm`. */
 typedef struct lrd_config_warm {
   const char *recipe;
-  const char *params; /* `name=value` lines; several values are parted by commas */
-  int line;           /* where it stands in the file */
+  const char *params;           /* `name=value` lines; several values are parted by commas */
+  const char *const *variables; /* as a maker's */
+  int line;                     /* where it stands in the file */
   int column;
 } lrd_config_warm;
 

@@ -63,12 +63,18 @@ void lrd_check_check(lrd_reader *reader, const lrd_yaml_node *map, lrd_settings_
   lrd_proxy_check(reader, map, check->proxy, trail);
 }
 
+/* A duration as the file has it, else as it is by default. */
+static const char *duration_shown(const lrd_yaml_item *item, int64_t ms, char out[LRD_QUOTED_MAX]) {
+  return item != NULL && item->value->kind == LRD_YAML_SCALAR ? lrd_quote(item->value->text, item->value->len, out)
+                                                              : lrd_duration_format(ms, out, LRD_QUOTED_MAX);
+}
+
 void lrd_health_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_settings_health *health, const lrd_trail *trail) {
-  char where[LRD_TRAIL_MAX], found[40], low[40];
+  char where[LRD_TRAIL_MAX], found[LRD_QUOTED_MAX], low[LRD_QUOTED_MAX];
   const lrd_yaml_item *most = item_of(map, "retry_max"), *first = item_of(map, "retry");
   if (health->retry_max_ms >= health->retry_ms) return;
   const lrd_yaml_node *at = most != NULL ? most->value : first != NULL ? first->value : map;
   lrd_mistake_add(reader->mistakes, at->place, "%s.retry_max: found %s; expected at least %s, which is retry",
-                  lrd_trail_text(trail, where), lrd_duration_format(health->retry_max_ms, found, sizeof found),
-                  lrd_duration_format(health->retry_ms, low, sizeof low));
+                  lrd_trail_text(trail, where), duration_shown(most, health->retry_max_ms, found),
+                  duration_shown(first, health->retry_ms, low));
 }

@@ -133,9 +133,9 @@ void lrd_recipe_name_check(lrd_reader *reader, const char *name, lrd_place place
     int const written = snprintf(names + at, sizeof names - at, "%s%s", at > 0 ? ", " : "", *one);
     if (written > 0 && (size_t)written < sizeof names - at) at += (size_t)written;
   }
-  const char *near = larder_nearest_best(&nearest);
+  const char *near = larder_nearest_best(&nearest), *written = lrd_written_line(reader->settings, name);
   lrd_mistake_add(reader->mistakes, place, "%s: found %s; expected one of %.*s%s%s", lrd_trail_text(trail, where),
-                  lrd_quote(name, strlen(name), quoted), (int)at, names, near != NULL ? "; the nearest is " : "",
+                  lrd_quote(written, strlen(written), quoted), (int)at, names, near != NULL ? "; the nearest is " : "",
                   near != NULL ? near : "");
 }
 
@@ -148,6 +148,9 @@ static void template_check(lrd_reader *reader, const char *text, lrd_template_fo
   lrd_key_template_free(template);
   if (result == LARDER_ENOMEM) {
     reader->out_of_memory = true;
+  } else if (result != LARDER_OK && lrd_has_variable(reader->settings, text)) {
+    lrd_mistake_add(reader->mistakes, place, "%s: with its variables it is no template such as %s",
+                    lrd_trail_text(trail, where), form == LRD_TEMPLATE_URL ? "https://api.example.org/{1}" : "{key}");
   } else if (result != LARDER_OK) {
     lrd_mistake_add(reader->mistakes, place, "%s: %s", lrd_trail_text(trail, where), why.message);
   }
@@ -191,7 +194,7 @@ static void what_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_s
   for (const lrd_yaml_item *item = map->first; item != NULL; item = item->next) {
     if (item->key->kind != LRD_YAML_SCALAR || strcmp(item->key->text, types[maker->type].key) != 0) continue;
     const lrd_trail here = {trail, item->key->text};
-    if (maker->type == LRD_MAKER_RECIPE) lrd_recipe_name_check(reader, maker->recipe, item->value->place, &here);
+    if (maker->recipe != NULL) lrd_recipe_name_check(reader, maker->recipe, item->value->place, &here);
     lrd_templates_check(reader, item->value, http ? maker->http : NULL, command ? maker->command : NULL, maker->separator,
                         &here);
   }

@@ -246,7 +246,7 @@ static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
 
 /* Values that are right each, but not together. */
 static void scope_after(lrd_reader *reader, lrd_scope scope, const lrd_yaml_node *map, void *section, const lrd_trail *trail) {
-  char where[LRD_TRAIL_MAX];
+  char where[LRD_TRAIL_MAX], quoted[LRD_QUOTED_MAX];
   if (scope == LRD_SCOPE_MAKER) lrd_maker_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_NEARBY) lrd_nearby_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_IMPORT) lrd_import_check(reader, map, section, trail);
@@ -263,9 +263,9 @@ static void scope_after(lrd_reader *reader, lrd_scope scope, const lrd_yaml_node
     const lrd_yaml_item *item = item_of_row(map, level);
     char name[32];
     lrd_option_choice(codec, pack->codec, name);
-    if (item != NULL && pack->level > 9 && strcmp(name, "zstd") != 0)
-      lrd_mistake_add(reader->mistakes, item->value->place, "%s.level: found %llu; expected 0 to 9 with the codec %s",
-                      lrd_trail_text(trail, where), (unsigned long long)pack->level, name);
+    if (item != NULL && item->value->kind == LRD_YAML_SCALAR && pack->level > 9 && strcmp(name, "zstd") != 0)
+      lrd_mistake_add(reader->mistakes, item->value->place, "%s.level: found %s; expected 0 to 9 with the codec %s",
+                      lrd_trail_text(trail, where), lrd_quote(item->value->text, item->value->len, quoted), name);
   }
 }
 

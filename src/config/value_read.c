@@ -70,6 +70,8 @@ const char *lrd_written_text(const lrd_settings *settings, const char *text) {
   return text;
 }
 
+bool lrd_has_variable(const lrd_settings *settings, const char *text) { return lrd_written_text(settings, text) != text; }
+
 const char *lrd_written_line(const lrd_settings *settings, const char *text) {
   const char *written = lrd_written_text(settings, text);
   return strpbrk(written, "\r\n") == NULL ? written : LRD_REDACTED; /* a default that is not in force may have any */
@@ -209,7 +211,8 @@ void lrd_scalar_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
       larder_nearest_offer(&nearest, name);
     }
     const char *near = larder_nearest_best(&nearest);
-    if (row->type == LRD_OPTION_SCHEDULE && lrd_schedule_parse(text, &schedule, &why) != LARDER_OK) {
+    if (row->type == LRD_OPTION_SCHEDULE && !lrd_has_variable(reader->settings, text) &&
+        lrd_schedule_parse(text, &schedule, &why) != LARDER_OK) {
       lrd_mistake_add(reader->mistakes, value->place, "%s: %s", lrd_trail_text(trail, where), why.message);
       return;
     }
@@ -302,7 +305,8 @@ void lrd_names_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_no
     if (!valid || strpbrk(text, "\r\n") != NULL) {
       char where[LRD_TRAIL_MAX], quoted[LRD_QUOTED_MAX];
       lrd_mistake_add(reader->mistakes, item->value->place, "%s: found %s; expected a name %s", lrd_trail_text(trail, where),
-                      lrd_quote(text, strlen(text), quoted), field ? "of 1 to 100 bytes" : "with letters or digits");
+                      lrd_quote(item->value->text, item->value->len, quoted),
+                      field ? "of 1 to 100 bytes" : "with letters or digits");
       continue;
     }
     lines = lrd_config_arena_printf(&reader->settings->arena, "%s%s\n", lines, text);

@@ -16,6 +16,8 @@ const char *lrd_row_text(lrd_reader *reader, const lrd_option *row, const lrd_ya
                          const char *expected);
 /* How the file has a text of the settings: itself, where no variable was put into it. */
 const char *lrd_written_text(const lrd_settings *settings, const char *text);
+/* Whether it has it otherwise: no sentence may say what such a text is. */
+bool lrd_has_variable(const lrd_settings *settings, const char *text);
 const char *lrd_written_line(const lrd_settings *settings, const char *text); /* the same of a text that is one line, as one */
 /* That the file has a text of the settings otherwise. Both live as long as these. */
 void lrd_written_note(lrd_reader *reader, const char *text, const char *written);

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/fail.h"
+#include "base/redact.h"
 
 /* A callback by name, looked for at each making, since it may be registered after the namespace was opened. */
 typedef struct named_attempts {
@@ -19,10 +20,13 @@ static larder_err named_make(void *context, const larder_making *making, larder_
   named_attempts *named = context;
   larder_make make = NULL;
   void *callers = NULL;
-  if (!lrd_maker_named(named->ns->cache, named->ns->policy.maker.what, &make, &callers)) {
-    return lrd_fail(err, LARDER_EUNSUPPORTED, 0, "maker",
-                    "namespace %s: the maker %s has not been registered; call larder_maker_register", named->ns->name,
-                    named->ns->policy.maker.what);
+  const lrd_config_maker *config = &named->ns->policy.maker;
+  if (!lrd_maker_named(named->ns->cache, config->what, &make, &callers)) {
+    larder_err result = lrd_fail(err, LARDER_EUNSUPPORTED, 0, "maker",
+                                 "namespace %s: the maker %s has not been registered; call larder_maker_register",
+                                 named->ns->name, config->what);
+    if (err) lrd_redact_values_in(config->variables, named->ns->name, err->message);
+    return result;
   }
   return lrd_attempts_make(&named->attempts, make, callers, making, made, err);
 }

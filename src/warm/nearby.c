@@ -171,8 +171,7 @@ larder_err lrd_nearby_open(larder_ns *ns, larder_error *err) {
   ns->nearby = near;
   larder_err result = lrd_field_template_new(config->key, &near->plate, err);
   if (result == LARDER_OK && lrd_field_template_count(near->plate) == 0)
-    result = lrd_fail(err, LARDER_EINVAL, 0, ROOM, "namespace %s: the key \"%.80s\" of `nearby` names no field of a place",
-                      ns->name, config->key);
+    result = lrd_fail(err, LARDER_EINVAL, 0, ROOM, "namespace %s: the key of `nearby` names no field of a place", ns->name);
   if (result == LARDER_OK && config->radius) result = lrd_radius_parse(config->radius, &near->radius_km, err);
   if (result == LARDER_OK) result = table_first(ns, err);
   if (result != LARDER_OK) {

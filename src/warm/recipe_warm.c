@@ -6,6 +6,7 @@
  */
 #include "base/bytes.h"
 #include "base/fail.h"
+#include "base/redact.h"
 #include "base/thread.h"
 #include "core/cache.h"
 #include "recipe_plan.h"
@@ -229,6 +230,7 @@ static larder_err entry_add(lrd_warm_plan *plan, larder_ns *ns, const lrd_config
   if (result == LARDER_OK) return result;
   /* What is wrong is the file's. */
   if (result == LARDER_EINVAL) result = LARDER_ECONFIG;
+  lrd_redact_values_in(warm->variables, NULL, why.message);
   return lrd_fail(err, result, 0, "recipe", "%s:%d:%d: %s", config->file != NULL ? config->file : "configuration", warm->line,
                   warm->column, why.message);
 }

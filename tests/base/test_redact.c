@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/redact.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,6 +198,24 @@ static void out_of_memory_is_told(void **state) {
   }
 }
 
+static void what_is_cut_off_of_a_value_is_hidden_too(void **state) {
+  (void)state;
+  static const char *const pairs[] = {"A=correct horse battery", "B=staple\n", "C=https://h", NULL};
+  static const char *const texts[][2] = {{"found \"correct h...\"; expected", "found \"***...\"; expected"},
+                                         {"n cannot be 'correct horse b'", "n cannot be '***'"},
+                                         {"the command `staple\\x0a` failed", "the command `***\\x0a` failed"},
+                                         {"it ends with correct ho", "it ends with ***"},
+                                         {"it is correct", "it is correct"},
+                                         {"a correct horse cart", "a correct horse cart"},
+                                         {"'http' or 'staples'", "'http' or 'staples'"}};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    char text[64];
+    snprintf(text, sizeof text, "%s", texts[i][0]);
+    lrd_redact_values_in(pairs, NULL, text);
+    assert_string_equal(text, texts[i][1]);
+  }
+}
+
 static void values_are_hidden_wherever_they_stand(void **state) {
   (void)state;
   static const char *const pairs[] = {"A=horse", "B=horse staple", "C=abc", "D=", "E=====", NULL}, *const more[] = {"F=pony",
@@ -207,7 +226,8 @@ static void values_are_hidden_wherever_they_stand(void **state) {
                {"horse", "***"},
                {"a horse staple, a horse stable", "a ***, a *** stable"},
                {"horsehorse horspony", "****** hors***"},
-               {"abc hors", "abc hors"},
+               {"abc hors", "abc ***"},
+               {"abc ho, hor", "abc ho, hor"},
                {"====", "***"}};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     char text[64];
@@ -266,6 +286,7 @@ int main(void) {
       cmocka_unit_test(a_null_that_may_go_on_is_hidden),
       cmocka_unit_test(random_text_never_harms),
       cmocka_unit_test(out_of_memory_is_told),
+      cmocka_unit_test(what_is_cut_off_of_a_value_is_hidden_too),
       cmocka_unit_test(values_are_hidden_wherever_they_stand),
       cmocka_unit_test(a_log_line_holds_no_secret),
   };

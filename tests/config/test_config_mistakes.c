@@ -112,7 +112,7 @@ static const awkward cases[] = {
      "1:32: cache.defaults.durability: found \"never\"; expected one of commit, sync, behind\n"},
     {"an empty path", "cache: {root: ''}\n", "1:15: cache.root: found \"\"; expected a path\n"},
     {"a level that the codec has not", "cache: {compression: {enable: true, codec: lz4, level: 12}}\n",
-     "1:56: cache.compression.level: found 12; expected 0 to 9 with the codec lz4\n"},
+     "1:56: cache.compression.level: found \"12\"; expected 0 to 9 with the codec lz4\n"},
     {"a name of a field that is none", "cache: {namespaces: {a: {seal: {fields: [b, '']}}}}\n",
      "1:45: cache.namespaces.a.seal.fields: found \"\"; expected a name of 1 to 100 bytes\n"},
     {"a seal mistyped", "cache: {namespaces: {a: {seal: fernt}}}\n",
@@ -230,7 +230,7 @@ static const awkward cases[] = {
     {"a check that is mistyped", "cache: {namespaces: {a: {health: {check: {htp: \"http://h/\"}}}}}\n",
      "1:43: cache.namespaces.a.health.check: found the unknown key \"htp\"; expected one of its keys; the nearest is http\n"},
     {"a longest wait below the first", "cache: {namespaces: {a: {health: {retry: 2h}}}}\n",
-     "1:42: cache.namespaces.a.health.retry_max: found 1h; expected at least 2h, which is retry\n"},
+     "1:42: cache.namespaces.a.health.retry_max: found 1h; expected at least \"2h\", which is retry\n"},
     {"a schedule", "cache:\n  namespaces:\n    a: {refresh: every 7}\n    b: {refresh: hourly}\n    c: {refresh: 0 25 * * *}\n",
      "3:18: cache.namespaces.a.refresh: schedule \"every 7\": after `every` a time with a unit is expected, at least a second, "
      "such as 90m or 7d\n"
@@ -282,6 +282,9 @@ static const awkward cases[] = {
      "3:39: cache.namespaces.a.health.check.command: at character 1: found a { that is not closed; expected a place like "
      "{path}, and {{ for a brace\n"
      "4:32: cache.namespaces.b.health.check.http: expected a URL that begins with https:// or http:// and a host\n"},
+    {"a recipe that is no name", "cache: {namespaces: {a: {maker: {recipe: [kernel]}}, b: {maker: {callback: {x: 1}}}}}\n",
+     "1:42: cache.namespaces.a.maker.recipe: found a list; expected a text\n"
+     "1:76: cache.namespaces.b.maker.callback: found a mapping; expected a text\n"},
     {"fields that are named twice, or not",
      "cache:\n  namespaces:\n    a: {import: {key: 'c:{id', key_field: id, value_row: true, value_field: v}}\n"
      "    b: {import: {key: all, ttl_field: '', value_row: perhaps}}\n    c: {import: {key_fild: a}}\n    d: {import: sku}\n",
