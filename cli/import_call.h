@@ -38,7 +38,9 @@ typedef struct cli_import_args {
       {"entries", 0,    CLI_FLAG, at(entries),                                                                                 \
        NULL,      NULL, NULL,     "the file has entries, whatever the configuration says of its fields"},                      \
       {"tag", 't', CLI_LIST, at(tags), "TAG", NULL, NULL, "a tag of all, beside their own; up to 16 times"},                   \
-      {"rejects", 0, CLI_FILE, at(rejects), "FILE", NULL, NULL, "write what was not taken there, as it stands"}, {             \
+      {"rejects", 0,    CLI_FILE, at(rejects),                                                                                 \
+       "FILE",    NULL, NULL,     "write what was not taken there, as it stands; replaces only what an import left there"},    \
+  {                                                                                                                            \
     "checkpoint", 0, CLI_FILE, at(checkpoint), "FILE", NULL, NULL, "remember there how far it came, instead of on the root"    \
   }
 

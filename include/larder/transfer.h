@@ -74,8 +74,8 @@ typedef struct larder_import_options {
   larder_format format;
   const char *ns; /* where all entries go; NULL: where each says */
   int64_t ttl_ms; /* instead of what the entries say; LARDER_TTL_NEVER; 0: as they say */
-  /* File for what was not transferred, as it stands in the input; what is in it is replaced, unless the import goes on. NULL:
-   * none. */
+  /* File for what was not transferred, as it stands in the input; NULL: none. What an import left in it is replaced, or gone on
+   * with. LARDER_EINVAL, before anything is done, where it holds something else, or has been changed since. */
   const char *rejects;
   bool resume;  /* go on where a broken off import of the same file ended, if there was one */
   bool dry_run; /* read and compare, store nothing */

@@ -12,6 +12,7 @@
 #include "field_map.h"
 #include "file_sum.h"
 #include "import_batch.h"
+#include "rejects.h"
 #include <errno.h>
 #include <fcntl.h>
 
@@ -33,8 +34,7 @@ typedef struct import_run {
   lrd_checkpoint checkpoint;
   char *checkpoint_path; /* NULL: none is kept */
   uint64_t checkpoint_entries;
-  int rejects_fd;
-  uint64_t rejects_len;
+  lrd_rejects rejects;
   bool exported; /* an entry of an export was met */
   larder_error *err;
 } import_run;
@@ -51,60 +51,16 @@ static larder_err unreadable(import_run *run, const char *path) {
   return lrd_fail(run->err, err, os_errno, ROOM, "%s can't be read: %s", path, strerror(os_errno));
 }
 
-/* --- rejects ------------------------------------------------------------------------------------------------------------- */
-
-/* An import goes on behind what it wrote itself. A shorter file was taken away or mended since, and stays as it is. */
-static larder_err rejects_open(import_run *run) {
-  const char *path = run->options->rejects;
-  struct stat info = {0};
-  run->rejects_fd = lrd_fs_open(path, O_WRONLY | O_CREAT, 0600);
-  bool open = run->rejects_fd >= 0 && lrd_fs_stat(path, &info) == 0;
-  if (open && (uint64_t)info.st_size < run->rejects_len) run->rejects_len = (uint64_t)info.st_size;
-  if (!open || lrd_fs_truncate(run->rejects_fd, path, (int64_t)run->rejects_len) != 0) {
-    int os_errno = errno;
-    return lrd_fail(run->err, lrd_err_from_errno(os_errno), os_errno, ROOM, "%s can't be written: %s", path,
-                    strerror(os_errno));
-  }
-  return LARDER_OK;
-}
-
-/* What an import that is not gone on with refused is no reject of this one. */
-static larder_err rejects_begin(import_run *run) {
-  struct stat info;
-  const char *path = run->options->rejects;
-  if (!path || run->rejects_len > 0 || run->counts.resumed > 0 || run->options->dry_run) return LARDER_OK;
-  if (lrd_fs_stat(path, &info) != 0) return errno == ENOENT ? LARDER_OK : unreadable(run, path);
-  return rejects_open(run);
-}
-
-static larder_err rejects_add(import_run *run, lrd_span text) {
-  lrd_buf line = {0};
-  larder_err err = LARDER_OK;
-  if (run->rejects_len == 0 && run->reader.format == LARDER_FORMAT_CSV) {
-    err = lrd_buf_append(&line, run->reader.header.data, run->reader.header.len);
-    if (err == LARDER_OK) err = lrd_buf_append_byte(&line, '\n');
-  }
-  size_t at = line.len;
-  if (err == LARDER_OK) err = lrd_buf_append(&line, text.data, text.len);
-  /* An element of a document becomes a line of its own. */
-  for (size_t i = at; err == LARDER_OK && run->reader.format == LARDER_FORMAT_JSON && i < line.len; i++)
-    if (line.data[i] == '\n' || line.data[i] == '\r') line.data[i] = ' ';
-  if (err == LARDER_OK) err = lrd_buf_append_byte(&line, '\n');
-  if (err == LARDER_OK &&
-      lrd_fs_write_full(run->rejects_fd, run->options->rejects, line.data, line.len, (int64_t)run->rejects_len) != 0)
-    err = lrd_err_from_errno(errno);
-  if (err == LARDER_OK) run->rejects_len += line.len;
-  lrd_buf_fini(&line);
-  return err;
-}
-
 static larder_err entry_refused(void *context, const lrd_entry *entry) {
   import_run *run = context;
   if (run->options->failed)
     run->options->failed(run->options->context, entry->line, entry->key.data, entry->key.len, entry->problem);
   if (!run->options->rejects || !entry->raw.data) return LARDER_OK;
-  larder_err err = run->rejects_fd < 0 ? rejects_open(run) : LARDER_OK;
-  return err == LARDER_OK ? rejects_add(run, entry->raw) : err;
+  lrd_span header = {0};
+  if (run->reader.format == LARDER_FORMAT_CSV) header = lrd_span_of(run->reader.header.data, run->reader.header.len);
+  larder_err err = lrd_rejects_open(&run->rejects, run->err);
+  /* An element of a document becomes a line of its own. */
+  return err == LARDER_OK ? lrd_rejects_add(&run->rejects, header, entry->raw, run->reader.format == LARDER_FORMAT_JSON) : err;
 }
 
 /* --- beginning ----------------------------------------------------------------------------------------------------------- */
@@ -126,30 +82,34 @@ static larder_err file_verify(import_run *run) {
   return state == LRD_FILE_CHANGED && !run->options->force ? changed(run, "changed since it was written") : LARDER_OK;
 }
 
-/* The rejects go into a file of their own. */
+/* Before the checkpoint of an import that was broken off is removed. */
 static larder_err rejects_check(import_run *run, const struct stat *imported) {
-  const char *path = run->options->rejects, *checkpoint = run->options->checkpoint;
-  struct stat rejects, other;
-  if (checkpoint && strcmp(path, checkpoint) == 0)
-    return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "the rejects and the checkpoint can't go into one file");
-  if (lrd_fs_stat(path, &rejects) != 0) return errno == ENOENT ? LARDER_OK : unreadable(run, path);
-  if (!S_ISREG(rejects.st_mode))
-    return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "%s is no ordinary file, so no rejects can go into it", path);
-  if (imported && rejects.st_dev == imported->st_dev && rejects.st_ino == imported->st_ino)
-    return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "the rejects can't go into the file that is imported");
-  if (checkpoint && lrd_fs_stat(checkpoint, &other) == 0 && rejects.st_dev == other.st_dev && rejects.st_ino == other.st_ino)
-    return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "the rejects and the checkpoint can't go into one file");
-  return LARDER_OK;
+  const larder_import_options *options = run->options;
+  if (!options->rejects) return LARDER_OK;
+  return lrd_rejects_check(&run->rejects, imported, options->checkpoint, !options->resume, run->err);
+}
+
+/* What an import that is not gone on with refused is no reject of this one. */
+static larder_err rejects_begin(import_run *run) {
+  const larder_import_options *options = run->options;
+  struct stat info;
+  larder_err err = LARDER_OK;
+  if (!options->rejects) return LARDER_OK;
+  if (run->counts.resumed > 0) return lrd_rejects_resume(&run->rejects, run->checkpoint.rejects_len, run->err);
+  if (options->resume) err = lrd_rejects_check(&run->rejects, NULL, options->checkpoint, true, run->err);
+  if (err != LARDER_OK || options->dry_run) return err;
+  if (lrd_fs_stat(options->rejects, &info) != 0) return errno == ENOENT ? LARDER_OK : unreadable(run, options->rejects);
+  return lrd_rejects_open(&run->rejects, run->err);
 }
 
 static larder_err file_open(import_run *run) {
   struct stat info;
-  if (!run->path) return run->options->rejects ? rejects_check(run, NULL) : LARDER_OK;
+  if (!run->path) return rejects_check(run, NULL);
   /* Looked at first: opening a pipe would wait for its writer. */
   if (lrd_fs_stat(run->path, &info) != 0) return unreadable(run, run->path);
   if (!S_ISREG(info.st_mode))
     return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "%s is no ordinary file; pipe it in instead", run->path);
-  larder_err err = run->options->rejects ? rejects_check(run, &info) : LARDER_OK;
+  larder_err err = rejects_check(run, &info);
   if (err != LARDER_OK) return err;
   run->fd = lrd_fs_open(run->path, O_RDONLY, 0);
   return run->fd >= 0 ? file_verify(run) : unreadable(run, run->path);
@@ -184,7 +144,6 @@ static larder_err resume(import_run *run) {
   lrd_source_seek(&run->source, from->offset, from->line);
   run->reader.state = from->state;
   run->reader.first = from->first;
-  run->rejects_len = from->rejects_len;
   run->counts = from->counts;
   run->counts.bytes_total = before.bytes_total;
   run->counts.verified = before.verified;
@@ -240,13 +199,13 @@ static larder_err checkpoint_write(import_run *run) {
   /* What is away has been told as degraded, and is written when it is back. */
   if (err != LARDER_OK && err != LARDER_EAWAY) return failed_with(run, err, "is not stored durably");
   /* What is not met again must not be lost. */
-  if (run->rejects_fd >= 0 && lrd_fs_sync(run->rejects_fd, run->options->rejects) != 0)
-    return failed_with(run, lrd_err_from_errno(errno), "has rejects that could not be synced");
+  err = lrd_rejects_sync(&run->rejects);
+  if (err != LARDER_OK) return failed_with(run, err, "has rejects that could not be synced");
   run->checkpoint.offset = lrd_source_offset(&run->source);
   run->checkpoint.line = run->source.line;
   run->checkpoint.state = run->reader.state;
   run->checkpoint.first = run->reader.first;
-  run->checkpoint.rejects_len = run->rejects_len;
+  run->checkpoint.rejects_len = run->rejects.len;
   run->checkpoint.counts = run->counts;
   err = lrd_checkpoint_save(&run->checkpoint, run->checkpoint_path);
   if (err != LARDER_OK) return failed_with(run, err, "could not be remembered to go on with");
@@ -308,8 +267,10 @@ static larder_err run_all(import_run *run) {
     if (err == LARDER_EAWAY) err = LARDER_OK;
     if (err != LARDER_OK) err = failed_with(run, err, "is not stored durably");
   }
-  if (err == LARDER_OK && run->rejects_fd >= 0 && lrd_fs_sync(run->rejects_fd, run->options->rejects) != 0)
-    err = failed_with(run, lrd_err_from_errno(errno), "has rejects that could not be synced");
+  if (err == LARDER_OK) {
+    err = lrd_rejects_sync(&run->rejects);
+    if (err != LARDER_OK) err = failed_with(run, err, "has rejects that could not be synced");
+  }
   if (err == LARDER_OK && run->checkpoint_path) lrd_checkpoint_remove(run->checkpoint_path);
   return err == LARDER_OK ? stream_verify(run) : err;
 }
@@ -339,7 +300,7 @@ larder_err larder_import(larder *cache, const char *path, const larder_import_op
                     .path = path,
                     .format = lrd_format_of_path(options->format, path),
                     .fd = -1,
-                    .rejects_fd = -1,
+                    .rejects = {.path = options->rejects, .root = cache->root, .fd = -1},
                     .source = {.fd = -1},
                     .err = &own};
   larder_err result = run_all(&run);
@@ -349,7 +310,7 @@ larder_err larder_import(larder *cache, const char *path, const larder_import_op
   lrd_source_fini(&run.source);
   lrd_import_batch_free(run.batch);
   lrd_fs_close(run.fd);
-  lrd_fs_close(run.rejects_fd);
+  lrd_rejects_close(&run.rejects);
   lrd_dealloc(run.checkpoint_path);
   if (counts) *counts = run.counts;
   if (err && result != LARDER_OK) *err = own;

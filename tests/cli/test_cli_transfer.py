@@ -129,6 +129,30 @@ class Transfer(CliCase):
         self.write("x.jsonl", data)
         self.assertEqual(self.larder("import", self.path("x.csv"), "--ns", "fresh", "--force").code, NOT_FOUND)
 
+    def test_rejects_replace_only_what_an_import_left(self):
+        bad = b'{"key":"b"}\n'
+        file = self.write("x.jsonl", b'{"key":"a","value":"1"}\n' + bad)
+        notes = self.write("notes.txt", b"of a year\n")
+        ran = self.expect(USAGE, "import", file, "--ns", "demo", "--rejects", notes)
+        self.assertIn("notes.txt is not empty, and is not as an import left its rejects there", ran.err)
+        self.assertEqual(self.read(notes), b"of a year\n")
+        self.expect(NOT_FOUND, "exists", "demo", "a")
+        rejects = self.path("rejects.jsonl")
+        for _ in range(2):  # the same again is the latest, and no more
+            self.expect(NOT_FOUND, "import", file, "--ns", "demo", "--rejects", rejects)
+            self.assertEqual(self.read(rejects), bad)
+        mended = self.write("rejects.jsonl", b'{"key":"b","value":"now it has one"}\n')
+        self.assertIn("import what was mended", self.expect(USAGE, "import", file, "--ns", "demo", "--rejects", rejects).err)
+        self.assertIn(b"now it has one", self.read(mended))
+        self.expect(DONE, "import", mended, "--ns", "demo")
+        os.remove(mended)
+        self.expect(NOT_FOUND, "import", file, "--ns", "demo", "--rejects", rejects)
+        self.assertEqual(len([n for n in os.listdir(self.root) if n.startswith("rejects-")]), 1)
+        self.write("x.jsonl", b'{"key":"a","value":"1"}\n')
+        self.expect(DONE, "import", file, "--ns", "demo", "--rejects", rejects)
+        self.assertEqual(self.read(rejects), b"")
+        self.assertEqual([n for n in os.listdir(self.root) if n.startswith("rejects-")], [])
+
     def test_rejects_can_be_mended_and_imported(self):
         file = self.write("x.jsonl", b'{"key":"a","value":"1"}\n{"key":"b"}\nnonsense\n')
         rejects = self.path("rejects.jsonl")

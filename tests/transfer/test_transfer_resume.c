@@ -87,9 +87,11 @@ static void rejects_are_of_this_import_alone(void **state) {
   char *path = support_path(f->dir, "y.jsonl"), *rejects = support_path(f->dir, "rejects"),
        *none = support_path(f->dir, "none");
   size_t len;
-  support_file_write(path, good, sizeof good - 1);
-  support_file_write(rejects, "{\"key\":9}\n", 10);
+  support_file_write(path, "{\"key\":9}\n", 10);
   larder_import_options how = {.ns = "n", .rejects = rejects};
+  assert_ok(transfer_import(f->cache, path, &how, NULL));
+  assert_int_equal(access(rejects, F_OK), 0);
+  support_file_write(path, good, sizeof good - 1);
   assert_ok(transfer_import(f->cache, path, &how, NULL));
   char *kept = support_file_read(rejects, &len);
   assert_string_equal(kept, "");
@@ -111,6 +113,73 @@ static void rejects_are_of_this_import_alone(void **state) {
   free(path);
   free(rejects);
   free(none);
+}
+
+typedef struct killed {
+  transfer_rig *f;
+  const char *path, *rejects;
+  uint64_t at;
+} killed;
+
+static void killed_body(void *context) {
+  const killed *k = context;
+  larder *cache = transfer_open_at(k->f, k->f->root);
+  larder_import_options how = {.size = sizeof how, .ns = "n", .rejects = k->rejects};
+  support_fs_crash_at(SUPPORT_ANY_OP, k->at);
+  support_fs_only_path("rejects");
+  (void)!larder_import(cache, k->path, &how, NULL, NULL);
+  support_fs_end();
+  (void)larder_close(&cache);
+}
+
+/* Whatever it had come to, the same import takes its own file for its own. */
+static void an_import_that_was_killed_knows_its_rejects(void **state) {
+  transfer_rig *f = *state;
+  char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects");
+  size_t len;
+  int crashes = 0;
+  transfer_lines_write(path, 300);
+  for (killed k = {f, path, rejects, 1}; support_in_child(killed_body, &k) == SUPPORT_CRASHED; k.at++, crashes++) {
+    larder_import_options how = {.ns = "n", .rejects = rejects};
+    assert_ok(transfer_import(f->cache, path, &how, NULL));
+    char *kept = support_file_read(rejects, &len);
+    assert_string_equal(kept, "{\"key\":7}\n");
+    free(kept);
+  }
+  assert_true(crashes > 3);
+  free(path);
+  free(rejects);
+}
+
+static void a_file_that_is_something_else_is_refused_before_anything_is_done(void **state) {
+  transfer_rig *f = *state;
+  char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects"),
+       *other = support_path(f->dir, "other");
+  larder_error err = {0};
+  larder_transfer_counts counts;
+  size_t len;
+  stop_at stop = {.entries = 1000};
+  transfer_lines_write(path, 3000);
+  support_file_write(other, "mine", 4);
+  larder_import_options how = {.size = sizeof how, .ns = "n", .rejects = rejects, .progress = progress_stop, .context = &stop};
+  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_ECANCELLED);
+  how.rejects = other;
+  assert_err(larder_import(f->cache, path, &how, &counts, &err), LARDER_EINVAL);
+  assert_non_null(strstr(err.message, "move it away, or name another file"));
+  assert_int_equal(counts.entries, 0);
+  how.dry_run = true;
+  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EINVAL);
+  how = (larder_import_options){.ns = "n", .rejects = rejects, .resume = true};
+  assert_ok(transfer_import(f->cache, path, &how, &counts)); /* what it could go on with is there still */
+  assert_true(counts.resumed > 0);
+  how.rejects = other;
+  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EINVAL); /* nothing to go on with: as without it */
+  char *kept = support_file_read(other, &len);
+  assert_string_equal(kept, "mine");
+  free(kept);
+  free(path);
+  free(rejects);
+  free(other);
 }
 
 /* A checkpoint says that they are there. */
@@ -189,6 +258,8 @@ int main(void) {
       CASE(an_import_goes_on_where_it_was_stopped),
       CASE(rejects_that_were_mended_are_left_alone),
       CASE(rejects_are_of_this_import_alone),
+      CASE(an_import_that_was_killed_knows_its_rejects),
+      CASE(a_file_that_is_something_else_is_refused_before_anything_is_done),
       CASE(rejects_are_synced_before_a_checkpoint),
       CASE(another_file_under_the_same_name_is_begun_anew),
       CASE(each_format_can_be_gone_on_with),
