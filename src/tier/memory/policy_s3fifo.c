@@ -3,8 +3,7 @@
  * S3-FIFO: a small queue of a tenth, a main queue of the rest, and ghosts of what the small queue dropped, as many as main
  * has entries. New keys enter small, those remembered by a ghost main. What leaves small read more than once moves to
  * main and starts there unread, else it is evicted; main gives what was read another round for each reading, up to three.
- * Until the first eviction there is room, so what small cannot take goes to main (as in the authors' later version: the
- * first keys are kept longer than those that come once the cache is full).
+ * While there is room small takes all that is new, however many: its tenth counts only once somebody has to go.
  */
 #include "ghost.h"
 #include "policy.h"
@@ -15,7 +14,6 @@ enum { S3_SMALL, S3_MAIN };
 
 typedef struct s3_state {
   lrd_ghost ghost;
-  bool full; /* something was evicted */
 } s3_state;
 
 /* Weight that main may have: all but a tenth. */
@@ -30,7 +28,6 @@ static uint64_t s3_window(const lrd_policy *policy) {
 static void s3_insert(lrd_policy *policy, uint32_t handle, uint64_t hash) {
   s3_state *state = lrd_policy_state(policy);
   bool to_main = lrd_ghost_take(&state->ghost, hash, s3_window(policy));
-  if (!state->full && policy->queues[S3_SMALL].weight >= policy->room / 10) to_main = true;
   lrd_queue_push(policy, to_main ? S3_MAIN : S3_SMALL, handle);
 }
 
@@ -59,7 +56,6 @@ static uint32_t s3_victim(lrd_policy *policy) {
 
 static void s3_remove(lrd_policy *policy, uint32_t handle, bool evicted) {
   s3_state *state = lrd_policy_state(policy);
-  state->full = state->full || evicted;
   if (evicted && lrd_queue_of(lrd_policy_at(policy, handle)) == S3_SMALL) {
     lrd_ghost_add(&state->ghost, lrd_policy_hash(policy, handle), s3_window(policy), policy->by_count);
     lrd_policy_set_bytes(policy, lrd_ghost_bytes(&state->ghost));

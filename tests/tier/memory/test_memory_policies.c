@@ -67,27 +67,17 @@ static void s3_fifo_moves_what_was_read_twice_and_remembers_what_it_dropped(void
   expect("s3-fifo", 10, "abcdefghijk", "bcdefghijk");
   expect("s3-fifo", 10, "abcdefghijAk", "bcdefghijk");  /* once is not more than once */
   expect("s3-fifo", 10, "abcdefghijAAk", "acdefghijk"); /* twice: a moves to main, b goes */
-  /* While it fills, small takes a alone and b..j go to main. k and l take small's place in turn; a comes back into main. */
-  expect("s3-fifo", 10, "abcdefghijkla", "abcdefghij");
-  /* Main is over its nine then: b goes, and all later ones push out each other in small. */
-  expect("s3-fifo", 10, "abcdefghijklamnopqrstu", "acdefghiju");
+  /* k and l push a and b; a comes back into main and pushes c; all later ones push out each other in small. */
+  expect("s3-fifo", 10, "abcdefghijkla", "adefghijkl");
+  expect("s3-fifo", 10, "abcdefghijklamnopqrstu", "amnopqrstu");
 }
 
 static void s3_fifo_gives_main_one_more_round_for_each_reading(void **state) {
   (void)state;
-  /* b..j fill main; k drops a from small; a, a ghost, comes into main and drops k: main is ten, small is empty. */
-  expect("s3-fifo", 10,
-         "abcdefghijka"
-         "k",
-         "acdefghijk");
-  expect("s3-fifo", 10,
-         "abcdefghijka"
-         "Bk",
-         "abdefghijk");
-  expect("s3-fifo", 10,
-         "abcdefghijka"
-         "Bkl",
-         "abefghijkl");
+  /* All are read twice: k moves them to main, which then is over its nine, and a goes. l drops k; k, a ghost, comes into main
+   * and drops l; with m main has to give one. */
+  expect("s3-fifo", 10, "abcdefghijAABBCCDDEEFFGGHHIIJJklkm", "cdefghijkm");
+  expect("s3-fifo", 10, "abcdefghijAABBCCDDEEFFGGHHIIJJklBkm", "bdefghijkm");
 }
 
 static void w_tinylfu_keeps_the_one_that_was_asked_for_more_often(void **state) {
