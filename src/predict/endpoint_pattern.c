@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A form is matched from the left, each run as long as it can be, without a way back: linear in the part for each rule. */
+#include "endpoint_pattern.h"
+
+#include "base/fail.h"
+#include "stats/json_writer.h"
+#include <stdio.h>
+
+#define ROOM    "predict"
+#define ENDLESS 0xffffu
+
+static bool is_decimal(uint8_t c) { return c >= '0' && c <= '9'; }
+static bool is_hex(uint8_t c) { return is_decimal(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
+
+/* '/' '?' '&' '=' '|' ':' ';' ',' */
+static bool is_border(uint8_t c) {
+  return c == '/' || c == '?' || c == '&' || c == '=' || c == '|' || c == ':' || c == ';' || c == ',';
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct form {
+  const char *at, *end;
+  larder_error *err;
+} form;
+
+static larder_err form_fail(const form *f, const char *what) {
+  return lrd_fail(f->err, LARDER_EINVAL, 0, ROOM, "the pattern of endpoints: %s before \"%.40s\"", what, f->at);
+}
+
+/* A number behind a brace, of at most three digits. */
+static bool number_read(form *f, uint16_t *out) {
+  unsigned value = 0, digits = 0;
+  for (; f->at < f->end && is_decimal((uint8_t)*f->at) && digits < 4; f->at++, digits++)
+    value = value * 10 + (unsigned)(*f->at - '0');
+  *out = (uint16_t)value;
+  return digits > 0 && digits < 4 && value > 0 && value <= LARDER_ENDPOINT_MAX;
+}
+
+/* {N} or {N,}, if there is one. */
+static larder_err run_read(form *f, lrd_pattern_atom *atom) {
+  atom->least = 1;
+  atom->most = ENDLESS;
+  if (f->at == f->end || *f->at != '{') return LARDER_OK;
+  f->at++;
+  if (!number_read(f, &atom->least)) return form_fail(f, "a number of digits from 1 to 255 is expected");
+  atom->most = atom->least;
+  if (f->at < f->end && *f->at == ',') {
+    f->at++;
+    atom->most = ENDLESS;
+  }
+  if (f->at == f->end || *f->at != '}') return form_fail(f, "a closing brace is expected");
+  f->at++;
+  return LARDER_OK;
+}
+
+static larder_err atom_read(form *f, lrd_pattern_atom *atom) {
+  char c = *f->at++;
+  *atom = (lrd_pattern_atom){.kind = LRD_ATOM_BYTE, .byte = (uint8_t)c, .least = 1, .most = 1};
+  switch (c) {
+  case '#':
+    atom->kind = LRD_ATOM_DECIMAL;
+    return run_read(f, atom);
+  case '%':
+    atom->kind = LRD_ATOM_HEX;
+    return run_read(f, atom);
+  case '*':
+    atom->kind = LRD_ATOM_REST;
+    if (f->at < f->end) return form_fail(f, "nothing may follow a star,");
+    return LARDER_OK;
+  case '\\':
+    if (f->at == f->end) return form_fail(f, "a byte is expected behind the backslash,");
+    atom->byte = (uint8_t)*f->at++;
+    return LARDER_OK;
+  default:
+    return LARDER_OK;
+  }
+}
+
+static void first_note(lrd_pattern *pattern, const lrd_pattern_atom *atom) {
+  for (unsigned c = 0; c < 256; c++)
+    pattern->first[c] |= atom->kind == LRD_ATOM_REST || (atom->kind == LRD_ATOM_BYTE && c == atom->byte) ||
+                         (atom->kind == LRD_ATOM_DECIMAL && is_decimal((uint8_t)c)) ||
+                         (atom->kind == LRD_ATOM_HEX && is_hex((uint8_t)c));
+}
+
+static larder_err rule_read(lrd_pattern *pattern, form *f) {
+  const char *equals = memchr(f->at, '=', (size_t)(f->end - f->at));
+  if (equals == NULL || equals == f->at || equals + 1 == f->end) return form_fail(f, "NAME=FORM is expected");
+  if (equals - f->at > (int)LRD_PATTERN_NAME) return form_fail(f, "a name has at most 31 bytes");
+  if (pattern->rules_len == LRD_PATTERN_RULES) return form_fail(f, "there are more than 32 rules");
+  lrd_pattern_rule *rule = &pattern->rules[pattern->rules_len++];
+  rule->name_len = (uint8_t)snprintf(rule->name, sizeof rule->name, "{%.*s}", (int)(equals - f->at), f->at);
+  rule->begin = pattern->atoms_len;
+  f->at = equals + 1;
+  while (f->at < f->end) {
+    if (pattern->atoms_len == LRD_PATTERN_ATOMS) return form_fail(f, "the rules are too long");
+    larder_err err = atom_read(f, &pattern->atoms[pattern->atoms_len++]);
+    if (err != LARDER_OK) return err;
+  }
+  rule->end = pattern->atoms_len;
+  first_note(pattern, &pattern->atoms[rule->begin]);
+  return LARDER_OK;
+}
+
+bool lrd_is_utf8(const char *text, size_t len) {
+  for (size_t at = 0, step; at < len; at += step)
+    if ((step = lrd_utf8_char(text + at, len - at)) == 0) return false;
+  return true;
+}
+
+larder_err lrd_pattern_read(lrd_pattern *pattern, const char *text, larder_error *err) {
+  *pattern = (lrd_pattern){0};
+  if (strlen(text) > LARDER_PREDICT_PATTERN_MAX)
+    return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "the pattern of endpoints has more than %u bytes", LARDER_PREDICT_PATTERN_MAX);
+  if (!lrd_is_utf8(text, strlen(text))) return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "the pattern of endpoints is no UTF-8");
+  memcpy(pattern->text, text, strlen(text) + 1);
+  for (const char *at = text + strspn(text, " "); *at != '\0'; at += strspn(at, " ")) {
+    form f = {.at = at, .end = at + strcspn(at, " "), .err = err};
+    at = f.end;
+    larder_err result = rule_read(pattern, &f);
+    if (result != LARDER_OK) return result;
+  }
+  return LARDER_OK;
+}
+
+/* --- applying ------------------------------------------------------------------------------------------------------------- */
+
+static bool rule_fits(const lrd_pattern *pattern, const lrd_pattern_rule *rule, const uint8_t *at, const uint8_t *end) {
+  bool hex = false, decimal = false; /* whether a run of hexadecimal digits is among them, and a decimal digit in such a run */
+  for (unsigned i = rule->begin; i < rule->end; i++) {
+    const lrd_pattern_atom *atom = &pattern->atoms[i];
+    unsigned run = 0;
+    if (atom->kind == LRD_ATOM_REST) {
+      if (at == end) return false;
+      at = end;
+    } else if (atom->kind == LRD_ATOM_BYTE) {
+      if (at == end || *at++ != atom->byte) return false;
+    } else if (atom->kind == LRD_ATOM_DECIMAL) {
+      while (at < end && run < atom->most && is_decimal(*at)) at++, run++;
+      if (run < atom->least) return false;
+    } else {
+      hex = true;
+      for (; at < end && run < atom->most && is_hex(*at); at++, run++) decimal |= is_decimal(*at);
+      if (run < atom->least) return false;
+    }
+  }
+  return at == end && (decimal || !hex); /* so that a word such as `feed` is none */
+}
+
+static const lrd_pattern_rule *rule_of(const lrd_pattern *pattern, const uint8_t *at, const uint8_t *end) {
+  if (at == end || !pattern->first[*at]) return NULL;
+  for (unsigned i = 0; i < pattern->rules_len; i++)
+    if (rule_fits(pattern, &pattern->rules[i], at, end)) return &pattern->rules[i];
+  return NULL;
+}
+
+larder_err lrd_pattern_apply(const lrd_pattern *pattern, const void *endpoint, size_t len, char *out, size_t *len_out) {
+  const uint8_t *at = endpoint, *end = at + len;
+  size_t used = 0;
+  if (pattern->rules_len == 0) {
+    if (len > LARDER_ENDPOINT_MAX) return LARDER_ETOOBIG;
+    memcpy(out, endpoint, len);
+    used = len;
+    at = end;
+  }
+  while (at < end) {
+    const uint8_t *part = at;
+    while (at < end && !is_border(*at)) at++;
+    const lrd_pattern_rule *rule = rule_of(pattern, part, at);
+    const void *shown = rule ? (const void *)rule->name : part;
+    size_t shown_len = rule ? rule->name_len : (size_t)(at - part);
+    if (used + shown_len + (at < end) > LARDER_ENDPOINT_MAX) return LARDER_ETOOBIG;
+    memcpy(out + used, shown, shown_len);
+    used += shown_len;
+    if (at < end) out[used++] = (char)*at++;
+  }
+  out[used] = '\0';
+  *len_out = used;
+  return LARDER_OK;
+}

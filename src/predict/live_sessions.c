@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "live_sessions.h"
+
+#include "base/hash.h"
+
+#define LINE 64u
+
+static uint64_t room_of(const lrd_live_sessions *sessions) { return (uint64_t)LRD_SET_WAYS << sessions->sets_bits; }
+
+larder_err lrd_live_sessions_init(lrd_live_sessions *sessions, uint32_t max) {
+  *sessions = (lrd_live_sessions){0};
+  while (room_of(sessions) < max) sessions->sets_bits++;
+  sessions->block = lrd_alloc_zero((size_t)lrd_live_sessions_bytes(sessions), 1);
+  if (sessions->block == NULL) return LARDER_ENOMEM;
+  uint8_t *base = sessions->block;
+  base += -(uintptr_t)base & (LINE - 1);
+  sessions->hashes = (uint64_t *)(void *)base;
+  sessions->of = (lrd_live_session *)(void *)(base + room_of(sessions) * sizeof *sessions->hashes);
+  return LARDER_OK;
+}
+
+void lrd_live_sessions_fini(lrd_live_sessions *sessions) {
+  lrd_dealloc(sessions->block);
+  *sessions = (lrd_live_sessions){0};
+}
+
+void lrd_live_sessions_clear(lrd_live_sessions *sessions) {
+  memset(sessions->block, 0, (size_t)lrd_live_sessions_bytes(sessions));
+  sessions->len = sessions->replaced = 0;
+}
+
+uint64_t lrd_live_sessions_bytes(const lrd_live_sessions *sessions) {
+  return room_of(sessions) * (sizeof *sessions->hashes + sizeof *sessions->of) + LINE;
+}
+
+uint64_t lrd_live_session_hash(const void *id, size_t len) {
+  uint64_t hash = lrd_hash64(id, len, 0);
+  return hash ? hash : 1;
+}
+
+static uint64_t set_of(const lrd_live_sessions *sessions, uint64_t hash) {
+  return (hash >> 32 & ((UINT64_C(1) << sessions->sets_bits) - 1)) * LRD_SET_WAYS;
+}
+
+lrd_live_session *lrd_live_session_find(const lrd_live_sessions *sessions, uint64_t hash) {
+  uint64_t set = set_of(sessions, hash);
+  for (unsigned way = 0; way < LRD_SET_WAYS; way++)
+    if (sessions->hashes[set + way] == hash) return &sessions->of[set + way];
+  return NULL;
+}
+
+lrd_live_session *lrd_live_session_place(lrd_live_sessions *sessions, uint64_t hash) {
+  uint64_t set = set_of(sessions, hash), oldest = set;
+  lrd_live_session *session = lrd_live_session_find(sessions, hash);
+  if (session) return session;
+  for (uint64_t at = set; at < set + LRD_SET_WAYS; at++) {
+    if (sessions->hashes[at] == 0) {
+      oldest = at;
+      break;
+    }
+    if (sessions->of[at].used < sessions->of[oldest].used) oldest = at;
+  }
+  if (sessions->hashes[oldest] != 0)
+    sessions->replaced++;
+  else
+    sessions->len++;
+  sessions->hashes[oldest] = hash;
+  sessions->of[oldest] = (lrd_live_session){.last = LRD_NO_ENDPOINT, .before = LRD_NO_ENDPOINT};
+  return &sessions->of[oldest];
+}
+
+bool lrd_live_session_end(lrd_live_sessions *sessions, uint64_t hash) {
+  lrd_live_session *session = lrd_live_session_find(sessions, hash);
+  if (session == NULL) return false;
+  sessions->hashes[session - sessions->of] = 0;
+  sessions->len--;
+  return true;
+}
+
+void lrd_live_sessions_purge(lrd_live_sessions *sessions, bool (*gone)(const void *context, uint32_t endpoint),
+                             const void *context) {
+  for (uint64_t at = 0; at < room_of(sessions); at++) {
+    lrd_live_session *session = &sessions->of[at];
+    if (sessions->hashes[at] == 0) continue;
+    if (session->last != LRD_NO_ENDPOINT && gone(context, session->last))
+      session->last = session->before = LRD_NO_ENDPOINT;
+    else if (session->before != LRD_NO_ENDPOINT && gone(context, session->before))
+      session->before = LRD_NO_ENDPOINT;
+  }
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Learning. An event adds to the states that lead to it: any, the last endpoint, the last two, the last one in its context. */
+#include "predictor.h"
+
+#include "base/fail.h"
+
+/* --- options ----------------------------------------------------------------------------------------------------------------
+ */
+
+#define STATES_MAX   (UINT32_C(1) << 20)
+#define SESSIONS_MAX (UINT32_C(1) << 20)
+
+typedef struct number_option {
+  const char *name;
+  size_t at;
+  uint32_t preset, least, most;
+} number_option;
+
+#define AT(field) offsetof(larder_predictor_options, field)
+static const number_option numbers[] = {
+    {"endpoints_max", AT(endpoints_max), 4096, 8, LARDER_PREDICT_ENDPOINTS_MAX},
+    {"states_max", AT(states_max), 32768, 8, STATES_MAX},
+    {"sessions_max", AT(sessions_max), 4096, 8, SESSIONS_MAX},
+    {"age_at", AT(age_at), 1024, 16, 60000},
+    {"evidence_min", AT(evidence_min), 2, 1, 60000},
+};
+
+static larder_err numbers_settle(larder_predictor_options *options, larder_error *err) {
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    uint32_t *at = (uint32_t *)(void *)((char *)options + numbers[i].at);
+    if (*at == 0) *at = numbers[i].preset;
+    if (*at < numbers[i].least || *at > numbers[i].most)
+      return lrd_fail(err, LARDER_EINVAL, 0, LRD_PREDICT_ROOM, "%s of a predictor is from %u to %u", numbers[i].name,
+                      numbers[i].least, numbers[i].most);
+  }
+  return LARDER_OK;
+}
+
+static larder_err options_settle(larder_predictor_options *options, larder_error *err) {
+  if (options->size != sizeof *options)
+    return lrd_fail(err, LARDER_EINVAL, 0, LRD_PREDICT_ROOM, "the options of a predictor are of another version");
+  if (options->smoothing == 0) options->smoothing = 0.01;
+  if (!(options->smoothing >= 1e-9 && options->smoothing <= 1000))
+    return lrd_fail(err, LARDER_EINVAL, 0, LRD_PREDICT_ROOM, "smoothing of a predictor is from 1e-9 to 1000");
+  if (options->session_idle_ms == 0) options->session_idle_ms = INT64_C(30) * 60 * 1000;
+  if (options->session_idle_ms < 0)
+    return lrd_fail(err, LARDER_EINVAL, 0, LRD_PREDICT_ROOM, "session_idle_ms of a predictor is above 0");
+  if (options->utc_offset_minutes < -1440 || options->utc_offset_minutes > 1440)
+    return lrd_fail(err, LARDER_EINVAL, 0, LRD_PREDICT_ROOM, "utc_offset_minutes of a predictor is from -1440 to 1440");
+  if (options->pattern == NULL) options->pattern = LARDER_ENDPOINT_PATTERN;
+  return numbers_settle(options, err);
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------------------
+ */
+
+larder_err larder_predictor_new(const larder_predictor_options *options, larder_predictor **out, larder_error *err) {
+  if (out == NULL) return lrd_fail(err, LARDER_EINVAL, 0, LRD_PREDICT_ROOM, "a predictor needs a place to go to");
+  larder_predictor *predictor = lrd_alloc_zero(1, sizeof *predictor);
+  if (predictor == NULL) return lrd_fail(err, LARDER_ENOMEM, 0, LRD_PREDICT_ROOM, "out of memory");
+  larder_predictor_options *settled = &predictor->options;
+  *settled = options ? *options : (larder_predictor_options){.size = sizeof *settled};
+  lrd_mutex_init(&predictor->mutex);
+  larder_err result = options_settle(settled, err);
+  if (result == LARDER_OK) result = lrd_pattern_read(&predictor->pattern, settled->pattern, err);
+  if (result == LARDER_OK) {
+    settled->pattern = predictor->pattern.text;
+    result = lrd_endpoints_init(&predictor->endpoints, settled->endpoints_max);
+    if (result == LARDER_OK) result = lrd_transitions_init(&predictor->table, settled->states_max, settled->age_at);
+    if (result == LARDER_OK) result = lrd_live_sessions_init(&predictor->sessions, settled->sessions_max);
+    if (result != LARDER_OK) lrd_ignore(lrd_fail(err, result, 0, LRD_PREDICT_ROOM, "out of memory for a predictor"));
+  }
+  if (result == LARDER_OK) {
+    *out = predictor;
+    predictor = NULL;
+  }
+  larder_predictor_free(&predictor);
+  return result;
+}
+
+void larder_predictor_free(larder_predictor **predictor) {
+  if (predictor == NULL || *predictor == NULL) return;
+  lrd_endpoints_fini(&(*predictor)->endpoints);
+  lrd_transitions_fini(&(*predictor)->table);
+  lrd_live_sessions_fini(&(*predictor)->sessions);
+  lrd_mutex_fini(&(*predictor)->mutex);
+  lrd_dealloc(*predictor);
+  *predictor = NULL;
+}
+
+void larder_predictor_clear(larder_predictor *predictor) {
+  lrd_lock(&predictor->mutex);
+  lrd_endpoints_clear(&predictor->endpoints);
+  lrd_transitions_clear(&predictor->table);
+  lrd_live_sessions_clear(&predictor->sessions);
+  predictor->user_types_len = 0;
+  predictor->events = 0;
+  lrd_unlock(&predictor->mutex);
+}
+
+void larder_predictor_figures_get(larder_predictor *predictor, larder_predictor_figures *out) {
+  lrd_lock(&predictor->mutex);
+  *out = (larder_predictor_figures){.events = predictor->events,
+                                    .endpoints = predictor->endpoints.len,
+                                    .states = predictor->table.len,
+                                    .sessions = predictor->sessions.len,
+                                    .user_types = predictor->user_types_len,
+                                    .endpoints_replaced = predictor->endpoints.replaced,
+                                    .states_replaced = predictor->table.replaced,
+                                    .sessions_replaced = predictor->sessions.replaced,
+                                    .bytes = sizeof *predictor + lrd_endpoints_bytes(&predictor->endpoints) +
+                                             lrd_transitions_bytes(&predictor->table) +
+                                             lrd_live_sessions_bytes(&predictor->sessions)};
+  lrd_unlock(&predictor->mutex);
+}
+
+/* --- what events are made of -------------------------------------------------------------------------------------------- */
+
+larder_err lrd_predictor_number(larder_predictor *predictor, const char *text, size_t len, uint32_t *out) {
+  lrd_endpoints *endpoints = &predictor->endpoints;
+  *out = lrd_endpoints_find(endpoints, text, len);
+  if (*out != LRD_NO_ENDPOINT) return LARDER_OK;
+  if (lrd_endpoints_full(endpoints)) {
+    lrd_endpoints_make_room(endpoints);
+    lrd_transitions_purge(&predictor->table, lrd_endpoints_gone, endpoints);
+    lrd_live_sessions_purge(&predictor->sessions, lrd_endpoints_gone, endpoints);
+  }
+  return lrd_endpoints_add(endpoints, text, len, out);
+}
+
+unsigned lrd_predictor_user_type(larder_predictor *predictor, const char *name, bool learn) {
+  if (name == NULL || *name == '\0') return 0;
+  for (unsigned i = 0; i < predictor->user_types_len; i++)
+    if (strcmp(predictor->user_types[i], name) == 0) return i + 1;
+  size_t len = strlen(name);
+  if (!learn || predictor->user_types_len == LARDER_PREDICT_USER_TYPES || len > LARDER_USER_TYPE_MAX || !lrd_is_utf8(name, len))
+    return 0;
+  memcpy(predictor->user_types[predictor->user_types_len], name, len + 1);
+  return ++predictor->user_types_len;
+}
+
+/* --- learning --------------------------------------------------------------------------------------------------------------
+ */
+
+static void learn(larder_predictor *predictor, const lrd_standing *from, uint32_t number) {
+  lrd_transitions *table = &predictor->table;
+  uint64_t keys[4] = {LRD_KEY_ANY};
+  unsigned len = 1;
+  bool context = from->context != 0 && from->last != LRD_NO_ENDPOINT;
+  if (from->last != LRD_NO_ENDPOINT) keys[len++] = lrd_key_first(from->last);
+  if (from->before != LRD_NO_ENDPOINT) keys[len++] = lrd_key_second(from->before, from->last);
+  if (context) keys[len++] = lrd_key_context(from->context, from->last);
+  for (unsigned i = 1; i < len; i++) lrd_transitions_await(table, keys[i]);
+  if (context) predictor->endpoints.of[from->last].contexts[from->context / 64] |= UINT64_C(1) << from->context % 64;
+  lrd_endpoints_count(&predictor->endpoints, number, ++predictor->events, 1);
+  for (unsigned i = 0; i < len; i++) lrd_state_add(table, lrd_transitions_place(table, keys[i]), number);
+}
+
+static unsigned context_learn(larder_predictor *predictor, const larder_predict_event *event) {
+  return lrd_context_of(lrd_predictor_user_type(predictor, event->user_type, true),
+                        lrd_time_of(event->wall_ms, predictor->options.utc_offset_minutes));
+}
+
+static larder_err observe(larder_predictor *predictor, uint64_t hash, const char *text, size_t len,
+                          const larder_predict_event *event) {
+  uint32_t number;
+  larder_err err = lrd_predictor_number(predictor, text, len, &number);
+  if (err != LARDER_OK) return err;
+  lrd_live_session *session = lrd_live_session_place(&predictor->sessions, hash);
+  if (event->wall_ms != 0 && session->wall_ms != 0 && event->wall_ms > session->wall_ms &&
+      (uint64_t)event->wall_ms - (uint64_t)session->wall_ms > (uint64_t)predictor->options.session_idle_ms)
+    session->last = session->before = LRD_NO_ENDPOINT;
+  lrd_standing from = {session->before, session->last, context_learn(predictor, event)};
+  learn(predictor, &from, number);
+  *session = (lrd_live_session){.used = predictor->events,
+                                .wall_ms = event->wall_ms ? event->wall_ms : session->wall_ms,
+                                .last = number,
+                                .before = from.last,
+                                .context = (uint8_t)from.context};
+  return LARDER_OK;
+}
+
+larder_err larder_predict_observe(larder_predictor *predictor, const larder_predict_event *event) {
+  char text[LARDER_ENDPOINT_MAX + 1];
+  size_t len;
+  if (predictor == NULL || event == NULL || event->session == NULL || event->endpoint == NULL || event->endpoint_len == 0 ||
+      event->wall_ms < 0)
+    return LARDER_EINVAL;
+  larder_err err = lrd_pattern_apply(&predictor->pattern, event->endpoint, event->endpoint_len, text, &len);
+  if (err != LARDER_OK) return err;
+  uint64_t hash = lrd_live_session_hash(event->session, event->session_len);
+  lrd_lock(&predictor->mutex);
+  err = observe(predictor, hash, text, len, event);
+  lrd_unlock(&predictor->mutex);
+  return err;
+}
+
+/* Endpoints that others made room for on the way are not gone back to. */
+static uint32_t still(const larder_predictor *predictor, uint32_t number) {
+  return number != LRD_NO_ENDPOINT && lrd_endpoints_gone(&predictor->endpoints, number) ? LRD_NO_ENDPOINT : number;
+}
+
+static larder_err train_one(larder_predictor *predictor, const larder_predict_event *event, lrd_standing *from,
+                            int64_t *wall_ms) {
+  char text[LARDER_ENDPOINT_MAX + 1];
+  size_t len;
+  uint32_t number;
+  larder_err err = lrd_pattern_apply(&predictor->pattern, event->endpoint, event->endpoint_len, text, &len);
+  if (err != LARDER_OK) return LARDER_OK; /* too long */
+  uint64_t replaced = predictor->endpoints.replaced;
+  err = lrd_predictor_number(predictor, text, len, &number);
+  if (err != LARDER_OK) return err;
+  if (replaced != predictor->endpoints.replaced) {
+    from->last = still(predictor, from->last);
+    from->before = from->last == LRD_NO_ENDPOINT ? LRD_NO_ENDPOINT : still(predictor, from->before);
+  }
+  if (event->wall_ms != 0 && *wall_ms != 0 && event->wall_ms - *wall_ms > predictor->options.session_idle_ms)
+    from->last = from->before = LRD_NO_ENDPOINT;
+  from->context = context_learn(predictor, event);
+  learn(predictor, from, number);
+  *from = (lrd_standing){from->last, number, from->context};
+  if (event->wall_ms != 0) *wall_ms = event->wall_ms;
+  return LARDER_OK;
+}
+
+larder_err larder_predict_train(larder_predictor *predictor, const larder_predict_event *events, size_t count) {
+  lrd_standing from = {LRD_NO_ENDPOINT, LRD_NO_ENDPOINT, 0};
+  int64_t wall_ms = 0;
+  larder_err err = LARDER_OK;
+  if (predictor == NULL || (events == NULL && count > 0)) return LARDER_EINVAL;
+  for (size_t i = 0; i < count; i++)
+    if (events[i].endpoint == NULL || events[i].endpoint_len == 0 || events[i].wall_ms < 0) return LARDER_EINVAL;
+  lrd_lock(&predictor->mutex);
+  for (size_t i = 0; i < count && err == LARDER_OK; i++) err = train_one(predictor, &events[i], &from, &wall_ms);
+  lrd_unlock(&predictor->mutex);
+  return err;
+}
+
+bool larder_predict_session_end(larder_predictor *predictor, const void *session, size_t session_len) {
+  uint64_t hash = lrd_live_session_hash(session, session_len);
+  lrd_lock(&predictor->mutex);
+  bool known = lrd_live_session_end(&predictor->sessions, hash);
+  lrd_unlock(&predictor->mutex);
+  return known;
+}
+
+larder_err larder_predict_normalise(const larder_predictor *predictor, const void *endpoint, size_t len, char *out,
+                                    size_t *len_out) {
+  if (predictor == NULL || endpoint == NULL || len == 0 || out == NULL || len_out == NULL) return LARDER_EINVAL;
+  return lrd_pattern_apply(&predictor->pattern, endpoint, len, out, len_out);
+}

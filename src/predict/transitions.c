@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of states. Nothing moves but within its set, and sets have no holes, so that a table read from a file is the one
+ * that was written and goes on as that would. */
+#include "transitions.h"
+
+#define LINE 64u
+
+_Static_assert(sizeof(lrd_state) == 2 * LINE, "a state is two cache lines");
+
+/* --- the block ------------------------------------------------------------------------------------------------------------ */
+
+larder_err lrd_transitions_init(lrd_transitions *table, uint32_t states_max, uint32_t age_at) {
+  *table = (lrd_transitions){.age_at = age_at};
+  while (lrd_transitions_room(table) < states_max) table->sets_bits++;
+  table->block = lrd_alloc_zero((size_t)lrd_transitions_bytes(table), 1);
+  if (table->block == NULL) return LARDER_ENOMEM;
+  uint8_t *base = table->block;
+  base += -(uintptr_t)base & (LINE - 1);
+  table->keys = (uint64_t *)(void *)base;
+  table->states = (lrd_state *)(void *)(base + lrd_transitions_room(table) * sizeof *table->keys);
+  return LARDER_OK;
+}
+
+void lrd_transitions_fini(lrd_transitions *table) {
+  lrd_dealloc(table->block);
+  *table = (lrd_transitions){0};
+}
+
+void lrd_transitions_clear(lrd_transitions *table) {
+  memset(table->block, 0, (size_t)lrd_transitions_bytes(table));
+  table->len = table->replaced = 0;
+}
+
+uint64_t lrd_transitions_bytes(const lrd_transitions *table) {
+  return lrd_transitions_room(table) * (sizeof *table->keys + sizeof *table->states) + LINE;
+}
+
+/* --- states -----------------------------------------------------------------------------------------------------------------
+ */
+
+lrd_state *lrd_transitions_place(lrd_transitions *table, uint64_t key) {
+  uint64_t set = lrd_transitions_set(table, key), coldest = set;
+  for (uint64_t at = set; at < set + LRD_SET_WAYS; at++) {
+    if (table->keys[at] == key) return &table->states[at];
+    if (table->keys[at] == 0) {
+      table->keys[at] = key;
+      table->len++;
+      return &table->states[at];
+    }
+    if (table->states[at].heat < table->states[coldest].heat) coldest = at;
+  }
+  table->keys[coldest] = key;
+  table->states[coldest] = (lrd_state){.heat = table->states[coldest].heat};
+  table->replaced++;
+  return &table->states[coldest];
+}
+
+static void next_take(lrd_state *to, unsigned at, const lrd_state *from, unsigned from_at) {
+  to->ids[at] = from->ids[from_at];
+  to->counts[at] = from->counts[from_at];
+  to->errors[at] = from->errors[from_at];
+}
+
+/* Halves, rounding counts down and errors up. */
+static void age(lrd_state *state) {
+  unsigned len = 0;
+  state->total /= 2;
+  for (unsigned i = 0; i < state->len; i++) {
+    next_take(state, len, state, i);
+    state->errors[len] = (uint16_t)((state->errors[len] + 1) / 2);
+    state->counts[len] /= 2;
+    len += state->counts[len] > 0;
+  }
+  state->len = (uint16_t)len;
+}
+
+/* One more for it; it passes those that it overtakes. */
+static void next_lift(lrd_state *state, unsigned at) {
+  uint32_t id = state->ids[at];
+  uint16_t count = (uint16_t)(state->counts[at] + 1), error = state->errors[at];
+  for (; at > 0 && state->counts[at - 1] < count; at--) next_take(state, at, state, at - 1);
+  state->ids[at] = id;
+  state->counts[at] = count;
+  state->errors[at] = error;
+}
+
+void lrd_state_add(const lrd_transitions *table, lrd_state *state, uint32_t endpoint) {
+  unsigned at = 0;
+  while (at < state->len && state->ids[at] != endpoint) at++;
+  if (at == state->len && at < LRD_NEXT_MAX) {
+    state->ids[at] = endpoint;
+    state->counts[at] = state->errors[at] = 0;
+    state->len++;
+  } else if (at == LRD_NEXT_MAX) {
+    at--;
+    state->ids[at] = endpoint;
+    state->errors[at] = state->counts[at];
+  }
+  next_lift(state, at);
+  state->heat += state->heat < UINT32_MAX;
+  if (++state->total >= table->age_at) age(state);
+}
+
+/* --- merging ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct gathered {
+  uint32_t ids[2 * LRD_NEXT_MAX];
+  uint32_t counts[2 * LRD_NEXT_MAX];
+  uint32_t errors[2 * LRD_NEXT_MAX];
+  unsigned len;
+  uint32_t total;
+} gathered;
+
+static void gather(gathered *all, const lrd_state *state, const uint32_t *ids) {
+  all->total += state->total;
+  for (unsigned i = 0; i < state->len; i++) {
+    uint32_t id = ids ? ids[state->ids[i]] : state->ids[i];
+    unsigned at = 0;
+    if (id == LRD_NO_ENDPOINT) continue;
+    while (at < all->len && all->ids[at] != id) at++;
+    if (at == all->len) {
+      all->ids[all->len] = id;
+      all->counts[all->len] = all->errors[all->len] = 0;
+      all->len++;
+    }
+    all->counts[at] += state->counts[i];
+    all->errors[at] += state->errors[i];
+  }
+}
+
+/* Before equals: the one that was gathered first. */
+static unsigned strongest_left(const gathered *all) {
+  unsigned best = 0;
+  for (unsigned i = 1; i < all->len; i++)
+    if (all->counts[i] > all->counts[best]) best = i;
+  return best;
+}
+
+void lrd_state_merge(const lrd_transitions *table, lrd_state *state, const lrd_state *other, const uint32_t *ids) {
+  gathered all = {.len = 0};
+  gather(&all, state, NULL);
+  gather(&all, other, ids);
+  while (all.total >= table->age_at) {
+    all.total /= 2;
+    for (unsigned i = 0; i < all.len; i++) {
+      all.counts[i] /= 2;
+      all.errors[i] = (all.errors[i] + 1) / 2;
+    }
+  }
+  uint64_t heat = (uint64_t)state->heat + other->heat;
+  *state = (lrd_state){.heat = heat > UINT32_MAX ? UINT32_MAX : (uint32_t)heat, .total = (uint16_t)all.total};
+  while (state->len < LRD_NEXT_MAX && all.len > 0) {
+    unsigned best = strongest_left(&all);
+    if (all.counts[best] == 0) break;
+    state->ids[state->len] = all.ids[best];
+    state->counts[state->len] = (uint16_t)all.counts[best];
+    state->errors[state->len] = (uint16_t)all.errors[best];
+    state->len++;
+    all.counts[best] = 0;
+  }
+}
+
+/* --- purging ---------------------------------------------------------------------------------------------------------------
+ */
+
+typedef bool (*gone_fn)(const void *context, uint32_t endpoint);
+
+static bool key_gone(uint64_t key, gone_fn gone, const void *context) {
+  unsigned kind = LRD_KEY_KIND(key);
+  if (kind == LRD_STATE_ANY) return false;
+  return gone(context, LRD_KEY_LAST(key)) || (kind == LRD_STATE_SECOND && gone(context, LRD_KEY_BEFORE(key)));
+}
+
+static void next_purge(lrd_state *state, gone_fn gone, const void *context) {
+  unsigned len = 0;
+  for (unsigned i = 0; i < state->len; i++) {
+    if (gone(context, state->ids[i])) continue;
+    next_take(state, len++, state, i);
+  }
+  state->len = (uint16_t)len;
+}
+
+void lrd_transitions_purge(lrd_transitions *table, gone_fn gone, const void *context) {
+  for (uint64_t set = 0; set < lrd_transitions_room(table); set += LRD_SET_WAYS) {
+    uint64_t to = set;
+    for (uint64_t at = set; at < set + LRD_SET_WAYS && table->keys[at] != 0; at++) {
+      if (key_gone(table->keys[at], gone, context)) continue;
+      table->keys[to] = table->keys[at];
+      if (to != at) table->states[to] = table->states[at];
+      next_purge(&table->states[to++], gone, context);
+    }
+    for (; to < set + LRD_SET_WAYS && table->keys[to] != 0; to++) {
+      table->keys[to] = 0;
+      table->states[to] = (lrd_state){0};
+      table->len--;
+    }
+  }
+}

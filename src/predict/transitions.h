@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * States and what came after them: one block, 8 states a set, a state two cache lines. A state's key says all about it (below);
+ * it can live in one set only. Successors stand sorted, the strongest first.
+ *
+ * Where a state has no room for another successor, the weakest makes room and leaves its count as the newcomer's error: count
+ * minus error is never more than what was seen. `total` counts every event, so what has gone is still known to have been.
+ */
+#ifndef LRD_PREDICT_TRANSITIONS_H
+#define LRD_PREDICT_TRANSITIONS_H
+
+#include "base/bytes.h"
+#include <larder/predict.h>
+
+#define LRD_NEXT_MAX    LARDER_PREDICT_SUCCESSORS
+#define LRD_SET_WAYS    8u
+#define LRD_NO_ENDPOINT ((UINT32_C(1) << 20) - 1)
+
+typedef enum lrd_state_kind { LRD_STATE_ANY = 1, LRD_STATE_FIRST, LRD_STATE_SECOND, LRD_STATE_CONTEXT } lrd_state_kind;
+
+typedef struct lrd_state {
+  uint32_t heat; /* events, and those of whom it replaced */
+  uint16_t total;
+  uint16_t len;
+  uint32_t ids[LRD_NEXT_MAX];
+  uint16_t counts[LRD_NEXT_MAX];
+  uint16_t errors[LRD_NEXT_MAX];
+} lrd_state;
+
+typedef struct lrd_transitions {
+  uint64_t *keys;    /* a set's are one cache line; 0: free, and so are those behind it in the set */
+  lrd_state *states; /* by the same index */
+  void *block;
+  uint32_t sets_bits;
+  uint32_t age_at;
+  uint64_t len;
+  uint64_t replaced;
+} lrd_transitions;
+
+static inline uint64_t lrd_state_key(lrd_state_kind kind, unsigned context, uint32_t before, uint32_t last) {
+  return (uint64_t)kind << 48 | (uint64_t)context << 40 | (uint64_t)before << 20 | last;
+}
+#define LRD_KEY_ANY lrd_state_key(LRD_STATE_ANY, 0, 0, 0)
+static inline uint64_t lrd_key_first(uint32_t last) { return lrd_state_key(LRD_STATE_FIRST, 0, 0, last); }
+static inline uint64_t lrd_key_second(uint32_t before, uint32_t last) {
+  return lrd_state_key(LRD_STATE_SECOND, 0, before, last);
+}
+static inline uint64_t lrd_key_context(unsigned context, uint32_t last) {
+  return lrd_state_key(LRD_STATE_CONTEXT, context, 0, last);
+}
+/* Kind, context, before and last again. */
+#define LRD_KEY_KIND(key)    ((unsigned)((key) >> 48))
+#define LRD_KEY_CONTEXT(key) ((unsigned)((key) >> 40 & 0xff))
+#define LRD_KEY_BEFORE(key)  ((uint32_t)((key) >> 20 & LRD_NO_ENDPOINT))
+#define LRD_KEY_LAST(key)    ((uint32_t)((key)&LRD_NO_ENDPOINT))
+
+/* How often it was certainly seen. */
+static inline unsigned lrd_state_certain(const lrd_state *state, unsigned at) {
+  return (unsigned)state->counts[at] - state->errors[at];
+}
+
+/* states_max is rounded up to a power of two. LARDER_ENOMEM. */
+LARDER_MUST_CHECK larder_err lrd_transitions_init(lrd_transitions *table, uint32_t states_max, uint32_t age_at);
+void lrd_transitions_fini(lrd_transitions *table);
+void lrd_transitions_clear(lrd_transitions *table);
+uint64_t lrd_transitions_bytes(const lrd_transitions *table);
+static inline uint64_t lrd_transitions_room(const lrd_transitions *table) { return (uint64_t)LRD_SET_WAYS << table->sets_bits; }
+
+/* The first index of the key's set. */
+static inline uint64_t lrd_transitions_set(const lrd_transitions *table, uint64_t key) {
+  key *= UINT64_C(0x9e3779b97f4a7c15);
+  key ^= key >> 29;
+  key *= UINT64_C(0xbf58476d1ce4e5b9);
+  return (key >> 32 & ((UINT64_C(1) << table->sets_bits) - 1)) * LRD_SET_WAYS;
+}
+static inline void lrd_transitions_await(const lrd_transitions *table, uint64_t key) {
+  __builtin_prefetch(table->keys + lrd_transitions_set(table, key));
+}
+/* NULL: not there. */
+static inline lrd_state *lrd_transitions_find(const lrd_transitions *table, uint64_t key) {
+  uint64_t set = lrd_transitions_set(table, key);
+  for (unsigned way = 0; way < LRD_SET_WAYS; way++)
+    if (table->keys[set + way] == key) return &table->states[set + way];
+  return NULL;
+}
+/* The state, made where it is not there, in the place of the set's coldest where that is full. */
+lrd_state *lrd_transitions_place(lrd_transitions *table, uint64_t key);
+/* Another event of the state. */
+void lrd_state_add(const lrd_transitions *table, lrd_state *state, uint32_t endpoint);
+/* What another predictor has learned of the same state; its successors numbered as here, LRD_NO_ENDPOINT: not known here. */
+void lrd_state_merge(const lrd_transitions *table, lrd_state *state, const lrd_state *other, const uint32_t *ids);
+/* Forgets what `gone` says of: states of such endpoints, and such endpoints as successors. */
+void lrd_transitions_purge(lrd_transitions *table, bool (*gone)(const void *context, uint32_t endpoint), const void *context);
+
+#endif
