@@ -59,12 +59,16 @@ static int64_t moved_wall_ms(const lrd_clock *clock) { return atomic_load(&moved
 
 static int64_t moved_mono_ns(const lrd_clock *clock) { return atomic_load(&moved_of(clock)->now_mono_ns); }
 
+/* Who sleeps waits for somebody who may have to do with a disk, which no clock of ours hurries. */
+#define MOVED_NAP_NS 100000
+
 static void moved_sleep_ns(const lrd_clock *clock, int64_t ns) {
   if (ns <= 0) return;
   lrd_clock_moved *moved = moved_of(clock);
   int64_t before = atomic_fetch_add(&moved->now_mono_ns, ns);
   /* Whole milliseconds that the monotonic clock passed, so that many short sleeps add up on the wall too. */
   atomic_fetch_add(&moved->now_wall_ms, (before + ns) / NS_PER_MS - before / NS_PER_MS);
+  real_sleep_ns(clock, MOVED_NAP_NS);
 }
 
 void lrd_clock_moved_init(lrd_clock_moved *moved, int64_t wall_ms) {
