@@ -55,8 +55,10 @@ static cli_exit run(const cli_call *call, void *given) {
   return cli_close(call, &cache, code);
 }
 
-const cli_command cli_command_clear_expired = {.name = "clear-expired",
-                                               .summary = "Remove what is past its time, in all tiers.",
-                                               .text = "What may still be served stale stays; `larder purge` removes that too.",
-                                               .examples = examples,
-                                               .run = run};
+const cli_command cli_command_clear_expired = {
+    .name = "clear-expired",
+    .summary = "Remove what is past its time, in all tiers.",
+    .text = "What may still be served stale stays; `larder purge` removes that too. What an import or a "
+            "warming left to be gone on with goes when that is 90 days old.",
+    .examples = examples,
+    .run = run};

@@ -19,6 +19,7 @@
 #include "larder_testing.h"
 #include "tier/files/files_tier.h"
 #include "tier/sqlite/sqlite_tier.h"
+#include "warm/leftovers.h"
 #include "warm/nearby.h"
 #include "warm/refresh_behind.h"
 #include <errno.h>
@@ -339,11 +340,13 @@ static larder_err makers_start(larder *cache, larder_error *err) {
 static void warm_tick(larder *cache) {
   lrd_nearby_tick(cache);
   lrd_refresh_tick(cache);
+  lrd_leftovers_tick(cache);
 }
 
 static larder_err warm_start(larder *cache, larder_error *err) {
   cache->space_opened = lrd_nearby_open;
   cache->each_second = warm_tick;
+  cache->when_swept = lrd_leftovers_clear;
   return lrd_refresh_open(cache) == LARDER_OK ? LARDER_OK : lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "out of memory");
 }
 

@@ -127,10 +127,12 @@ struct larder {
   lrd_makers *makers;
   larder_err (*space_opened)(larder_ns *ns, larder_error *err); /* a room above has its part in a namespace; or NULL */
   void (*each_second)(larder *cache);                           /* what a room above does with the keeper's thread, or NULL */
-  lrd_refresher *refresher;                                     /* the warm room's */
-  lrd_ticker *keeper;                                           /* once a second */
-  lrd_ticker *flusher;                                          /* each 50 ms, with a `behind` namespace */
-  _Atomic bool lost;                                            /* the root is gone */
+  void (*when_swept)(larder *cache); /* a room above clears what is its own when somebody sweeps, or NULL */
+  int64_t leftovers_ns;              /* the warm room's: when it looks for such next */
+  lrd_refresher *refresher;          /* the warm room's */
+  lrd_ticker *keeper;                /* once a second */
+  lrd_ticker *flusher;               /* each 50 ms, with a `behind` namespace */
+  _Atomic bool lost;                 /* the root is gone */
   _Atomic uint64_t degraded_puts;
   lrd_mutex health_locks[LRD_HEALTH_LOCKS];   /* reports on keys of one hash modulo their number, one after the other */
   lrd_mutex history_locks[LRD_HISTORY_LOCKS]; /* by hash: of keys that are being replaced where former values are kept */

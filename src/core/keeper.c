@@ -257,6 +257,9 @@ larder_err larder_sweep(larder *cache, larder_bulk *out) {
   }
   uint64_t before = bytes_kept(cache);
   larder_err result = sweep_tiers(cache, UINT64_MAX, &done);
+  if (cache->when_swept) {
+    cache->when_swept(cache);
+  }
   uint64_t after = bytes_kept(cache);
   done.bytes = before > after ? before - after : 0;
   lrd_keeper_publish_gauges(cache);

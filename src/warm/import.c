@@ -12,6 +12,7 @@
 #include "field_map.h"
 #include "file_sum.h"
 #include "import_batch.h"
+#include "leftovers.h"
 #include "rejects.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -187,7 +188,9 @@ static larder_err begin(import_run *run) {
   run->batch->refused = entry_refused;
   run->batch->context = run;
   err = resume(run);
-  return err == LARDER_OK ? rejects_begin(run) : err;
+  if (err == LARDER_OK) err = rejects_begin(run);
+  if (err == LARDER_OK) lrd_leftovers_clear(run->cache);
+  return err;
 }
 
 /* --- going --------------------------------------------------------------------------------------------------------------- */

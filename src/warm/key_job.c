@@ -11,6 +11,7 @@
 #include "checkpoint.h"
 #include "core/makers.h"
 #include "key_list.h"
+#include "leftovers.h"
 #include <inttypes.h>
 #include <math.h>
 
@@ -181,6 +182,7 @@ static larder_err checkpoint_begin(key_job *job, const larder_warm_plan *plan, l
     if (result == LARDER_OK) job->first = job->checkpoint.offset;
     if (result == LARDER_MISS) result = LARDER_OK;
   }
+  if (result == LARDER_OK) lrd_leftovers_clear(job->cache);
   return result == LARDER_OK ? result : lrd_fail(err, result, 0, ROOM, "out of memory");
 }
 

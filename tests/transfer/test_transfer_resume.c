@@ -2,7 +2,9 @@
 /* An import goes on where it ended, and only in the file that it was. */
 #include "transfer_rig.h"
 
+#include "core/cache.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 typedef struct stop_at {
@@ -139,7 +141,7 @@ static void an_import_that_was_killed_knows_its_rejects(void **state) {
   size_t len;
   int crashes = 0;
   transfer_lines_write(path, 300);
-  for (killed k = {f, path, rejects, 1}; support_in_child(killed_body, &k) == SUPPORT_CRASHED; k.at++, crashes++) {
+  for (killed k = {f, path, rejects, 1}; k.at < 25 && support_in_child(killed_body, &k) == SUPPORT_CRASHED; k.at++, crashes++) {
     larder_import_options how = {.ns = "n", .rejects = rejects};
     assert_ok(transfer_import(f->cache, path, &how, NULL));
     char *kept = support_file_read(rejects, &len);
@@ -203,6 +205,50 @@ static void rejects_are_synced_before_a_checkpoint(void **state) {
   free(rejects);
 }
 
+static void leftover_write(const transfer_rig *f, const char *name, int days_old) {
+  char *path = support_path(f->root, name);
+  struct timespec const when = {.tv_sec = START_MS / 1000 - days_old * 86400L}, times[2] = {when, when};
+  support_file_write(path, "{}", 2);
+  assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+  free(path);
+}
+
+static bool leftover_there(const transfer_rig *f, const char *name) {
+  char *path = support_path(f->root, name);
+  bool const there = access(path, F_OK) == 0;
+  free(path);
+  return there;
+}
+
+static void what_nobody_goes_on_with_is_removed_in_the_end(void **state) {
+  transfer_rig *f = *state;
+  static const char *const old[] = {"import-0123456789abcdef.json", "warm-0123456789abcdef.json",
+                                    "rejects-fedcba9876543210.json", "import-0123456789abcdef.json.0123456789abcdef.tmp"};
+  static const char *const others[] = {"import-0123456789abcdef.json~", "import-0123456789abcde.json", "warm.json",
+                                       "rejects-0123456789ABCDEF.json"};
+  static const char young[] = "import-00000000000000aa.json";
+  char *path = support_path(f->dir, "x.jsonl");
+  transfer_lines_write(path, 3);
+  for (unsigned way = 0; way < 3; way++) {
+    for (size_t i = 0; i < 4; i++) leftover_write(f, old[i], 91);
+    for (size_t i = 0; i < 4; i++) leftover_write(f, others[i], 1000);
+    leftover_write(f, young, 89);
+    if (way == 0)
+      assert_ok(transfer_import(f->cache, path, &(larder_import_options){.ns = "n"}, NULL));
+    else if (way == 1)
+      assert_ok(larder_sweep(f->cache, NULL));
+    else
+      lrd_keeper_tick(f->cache);
+    for (size_t i = 0; i < 4; i++) assert_false(leftover_there(f, old[i]));
+    for (size_t i = 0; i < 4; i++) assert_true(leftover_there(f, others[i]));
+    assert_true(leftover_there(f, young));
+  }
+  leftover_write(f, old[0], 91);
+  lrd_keeper_tick(f->cache); /* which has looked today */
+  assert_true(leftover_there(f, old[0]));
+  free(path);
+}
+
 static void another_file_under_the_same_name_is_begun_anew(void **state) {
   transfer_rig *f = *state;
   char *path = support_path(f->dir, "x.jsonl");
@@ -261,6 +307,7 @@ int main(void) {
       CASE(an_import_that_was_killed_knows_its_rejects),
       CASE(a_file_that_is_something_else_is_refused_before_anything_is_done),
       CASE(rejects_are_synced_before_a_checkpoint),
+      CASE(what_nobody_goes_on_with_is_removed_in_the_end),
       CASE(another_file_under_the_same_name_is_begun_anew),
       CASE(each_format_can_be_gone_on_with),
   };
