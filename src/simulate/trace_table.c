@@ -6,6 +6,7 @@
  */
 #include "base/fail.h"
 #include "trace_inner.h"
+#include "warm/csv_field.h"
 #include <larder/nearest.h>
 
 #define CELLS_MAX 1024u
@@ -31,30 +32,9 @@ static larder_err record_find(lrd_trace_reading *reading, size_t *len_out, size_
 
 /* Takes a cell off the front; *more: another one follows. */
 static larder_err cell_take(lrd_trace_reading *reading, const char **at, const char *end, lrd_buf *out, bool *more) {
-  lrd_buf_clear(out);
-  if (*at < end && **at == '"') {
-    for ((*at)++;;) {
-      const char *quote = memchr(*at, '"', (size_t)(end - *at));
-      if (quote == NULL) return lrd_trace_mistaken(reading, "the quotes of a cell do not end");
-      bool doubled = quote + 1 < end && quote[1] == '"';
-      larder_err err = lrd_buf_append(out, *at, (size_t)(quote - *at) + doubled);
-      if (err != LARDER_OK) return err;
-      *at = quote + 1 + doubled;
-      if (!doubled) break;
-    }
-    if (*at < end && **at != ',') return lrd_trace_mistaken(reading, "something follows the closing quote of a cell");
-  } else {
-    const char *comma = memchr(*at, ',', (size_t)(end - *at));
-    const char *stop = comma ? comma : end;
-    if (memchr(*at, '"', (size_t)(stop - *at)))
-      return lrd_trace_mistaken(reading, "a quote stands inside a cell that does not begin with one");
-    larder_err err = lrd_buf_append(out, *at, (size_t)(stop - *at));
-    if (err != LARDER_OK) return err;
-    *at = stop;
-  }
-  *more = *at < end;
-  if (*more) (*at)++;
-  return LARDER_OK;
+  const char *mistake = NULL;
+  larder_err err = lrd_csv_field(at, end, out, more, &mistake);
+  return err == LARDER_EFORMAT ? lrd_trace_mistaken(reading, "%s", mistake) : err;
 }
 
 /* --- columns ---------------------------------------------------------------------------------------------------------- */

@@ -4,40 +4,9 @@
  * quotes; lines end with LF or CRLF. A record with a wrong number of fields, or a quote where none may be, costs itself.
  */
 #include "config/mistakes.h"
+#include "csv_field.h"
 #include "entry_file.h"
 #include <larder/nearest.h>
-
-/* Takes a field off the front of the record into the reader's cell; false behind the last one. *mistake is set when the
- * field is none. */
-static larder_err field_take(lrd_reader_file *reader, const char **at, const char *end, bool *more, const char **mistake) {
-  lrd_buf_clear(&reader->cell);
-  if (*at < end && **at == '"') {
-    (*at)++;
-    for (;;) {
-      const char *quote = memchr(*at, '"', (size_t)(end - *at));
-      if (!quote) {
-        *mistake = "its quotes do not end";
-        return LARDER_OK;
-      }
-      bool doubled = quote + 1 < end && quote[1] == '"';
-      larder_err err = lrd_buf_append(&reader->cell, *at, (size_t)(quote - *at) + doubled);
-      if (err != LARDER_OK) return err;
-      *at = quote + 1 + doubled;
-      if (!doubled) break;
-    }
-    if (*at < end && **at != ',') *mistake = "something follows the closing quote of a field";
-  } else {
-    const char *comma = memchr(*at, ',', (size_t)(end - *at));
-    const char *stop = comma ? comma : end;
-    if (memchr(*at, '"', (size_t)(stop - *at))) *mistake = "a quote stands inside a field that does not begin with one";
-    larder_err err = lrd_buf_append(&reader->cell, *at, (size_t)(stop - *at));
-    if (err != LARDER_OK) return err;
-    *at = stop;
-  }
-  *more = *at < end;
-  if (*more) (*at)++;
-  return LARDER_OK;
-}
 
 static bool has_column(const lrd_reader_file *reader, const char *name) {
   for (size_t i = 0; i < reader->columns_len; i++)
@@ -99,8 +68,8 @@ larder_err lrd_csv_begin(lrd_reader_file *reader) {
   const char *at = lrd_source_text(source), *stop = at + len, *mistake = NULL;
   bool more = len > 0;
   while (more && err == LARDER_OK) {
-    err = field_take(reader, &at, stop, &more, &mistake);
-    if (err == LARDER_OK && mistake) err = lrd_reader_mistaken(reader, "the row of names: %s", mistake);
+    err = lrd_csv_field(&at, stop, &reader->cell, &more, &mistake);
+    if (err == LARDER_EFORMAT) err = lrd_reader_mistaken(reader, "the row of names: %s", mistake);
     if (err == LARDER_OK) err = column_add(reader);
   }
   if (err == LARDER_OK) err = columns_check(reader);
@@ -131,9 +100,11 @@ static larder_err record_read(lrd_reader_file *reader, lrd_entry *entry, const c
   larder_err err = reader->picks ? LARDER_OK : lrd_entry_room(entry, len);
   if (reader->picks) lrd_picks_clear(reader->picks);
   while (more && err == LARDER_OK) {
-    err = field_take(reader, &at, end, &more, &mistake);
-    if (mistake) lrd_entry_problem(entry, "%s", mistake);
-    if (mistake) return err;
+    err = lrd_csv_field(&at, end, &reader->cell, &more, &mistake);
+    if (err == LARDER_EFORMAT) {
+      lrd_entry_problem(entry, "%s", mistake);
+      return LARDER_OK;
+    }
     if (err == LARDER_OK && column < reader->columns_len) err = cell_take(reader, entry, column);
     column++;
   }

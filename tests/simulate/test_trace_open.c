@@ -107,10 +107,10 @@ static void mistakes_in_a_table_are_told_with_their_line(void **state) {
                 "t.csv:2: \"\" is no size; expected a whole number of bytes up to 1099511627776");
   trace_refused("t.csv", "key,size\na,1099511627777\n", NULL, LARDER_EFORMAT,
                 "t.csv:2: \"1099511627777\" is no size; expected a whole number of bytes up to 1099511627776");
-  trace_refused("t.csv", "key\n\"a\nb\n", NULL, LARDER_EFORMAT, "t.csv:2: the quotes of a cell do not end");
-  trace_refused("t.csv", "key\n\"a\"b\n", NULL, LARDER_EFORMAT, "t.csv:2: something follows the closing quote of a cell");
+  trace_refused("t.csv", "key\n\"a\nb\n", NULL, LARDER_EFORMAT, "t.csv:2: the quotes of a field do not end");
+  trace_refused("t.csv", "key\n\"a\"b\n", NULL, LARDER_EFORMAT, "t.csv:2: something follows the closing quote of a field");
   trace_refused("t.csv", "key\na\"b\nc\n", NULL, LARDER_EFORMAT,
-                "t.csv:2: a quote stands inside a cell that does not begin with one");
+                "t.csv:2: a quote stands inside a field that does not begin with one");
   trace_refused("t.csv", "key,size\n\"l1\nl2\",1\n,2\n", NULL, LARDER_EFORMAT,
                 "t.csv:4: a key has 1 to 65536 bytes; this one has 0");
   trace_refused("t.csv", "url,bytes\nx,3\n", FIELDS("ulr", NULL), LARDER_EFORMAT,
@@ -137,7 +137,7 @@ static void a_quote_out_of_place_does_not_take_the_next_rows_along(void **state)
   larder_error err = {0};
   const larder_trace_options how = {.size = sizeof how, .format = LARDER_TRACE_CSV, .read = endless_read, .read_context = &at};
   assert_err(larder_trace_open("t", &how, &trace, &err), LARDER_EFORMAT);
-  assert_string_equal(err.message, "t:2: a quote stands inside a cell that does not begin with one");
+  assert_string_equal(err.message, "t:2: a quote stands inside a field that does not begin with one");
   assert_true(at < 1000000);
 }
 

@@ -32,7 +32,7 @@ static void tables(void **state) {
       {"key,value\nk,\"\"\"\"\n", 0, "2: key=k value=\"\n"},
       {"key,value\nk,\"\"\"\"\"\"\n", 0, "2: key=k value=\"\"\n"},
       {"key,value\nk,\"a,b\"\n", 0, "2: key=k value=a,b\n"},
-      {"key,value\nk,\"\"\"\n", 0, "2: ! its quotes do not end\n"},
+      {"key,value\nk,\"\"\"\n", 0, "2: ! the quotes of a field do not end\n"},
       {"key,value\nk, \"a\"\n", 0, "2: ! a quote stands inside a field that does not begin with one\n"},
       {"key,value\nk,\"a\" \n", 0, "2: ! something follows the closing quote of a field\n"},
       {"key,value\nk,a\"b\"\nl,2\n", 0, "2: ! a quote stands inside a field that does not begin with one\n3: key=l value=2\n"},

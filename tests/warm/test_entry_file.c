@@ -134,7 +134,7 @@ static void a_bad_record_costs_itself(void **state) {
          "2: ! it has 1 fields; there are 2 columns\n3: ! it has 3 fields; there are 2 columns\n"
          "4: ! a quote stands inside a field that does not begin with one\n"
          "5: ! something follows the closing quote of a field\n6: ! it has no key\n7: key=good value=1\n"
-         "8: ! its quotes do not end\n");
+         "8: ! the quotes of a field do not end\n");
 }
 
 static void a_table_without_names_is_refused(void **state) {
@@ -142,7 +142,7 @@ static void a_table_without_names_is_refused(void **state) {
   expect("", LARDER_FORMAT_CSV, "!! the first row has to name the columns, key and value among them\n");
   expect("a,b\n1,2\n", LARDER_FORMAT_CSV, "!! the first row has to name the columns, key and value among them\n");
   expect("key,value,key\n", LARDER_FORMAT_CSV, "!! two columns are named key\n");
-  expect("key,\"value\n", LARDER_FORMAT_CSV, "!! the row of names: its quotes do not end\n");
+  expect("key,\"value\n", LARDER_FORMAT_CSV, "!! the row of names: the quotes of a field do not end\n");
   lrd_buf text = {0};
   assert_ok(lrd_buf_append_str(&text, "key,value"));
   for (unsigned i = 0; i < LRD_FILE_FIELDS - 1; i++) assert_ok(lrd_buf_printf(&text, ",c%u", i));
