@@ -166,7 +166,7 @@ static void a_changed_table_is_read_again(void **state) {
 }
 
 static void what_is_wrong_is_told_at_opening(void **state) {
-  static const char *const wrong[][2] = {{"key: 'acs'", "the {name} of a place's field"},
+  static const char *const wrong[][2] = {{"key: 'acs'", "the {name} of a field"},
                                          {"key: 'acs:{cbsa', radius: 5mi", "cbsa"},
                                          {"key: 'acs:{cbsa}', radius: near", "near"}};
   fixture f;
