@@ -109,11 +109,8 @@ const lrd_option lrd_options[] = {
     {ROW(MEMORY, "max_entries", UINT), .offset = MEMORY(entries_max), .fallback = "0", .max = 1e12,
      .sentence = "Entries it may hold; 0: as many as the budget has room for."},
     {ROW(MEMORY, "policy", CHOICE), .offset = MEMORY(policy), .choices = MEMORY_POLICIES, .fallback = "s3-fifo",
-     .lacking = "adaptive", .notice = "needs the adaptive policy, which this build does not have: s3-fifo is used",
-     .instead = "s3-fifo",
-     .sentence =
-         "Which entry goes when there is no room. `adaptive` needs the adaptive policy, which this build does not have: "
-         "s3-fifo is used and a notice says so."},
+     .sentence = "Which entry goes when there is no room. `adaptive` chooses its rules by what the requests are like, for each "
+                 "namespace."},
 
     {ROW(SQLITE, "enable", BOOL), .other = "enabled", .flags = LRD_OPTION_SWITCH | LRD_OPTION_MAIN, .offset = SQLITE(enable),
      .fallback = "true", .sentence = "Whether the tier is used; a chain that names it goes on without it otherwise."},
@@ -246,8 +243,7 @@ const lrd_option lrd_options[] = {
      .offset = POLICY(max_entry_bytes), .fallback = "2GiB",
      .sentence = "A larger value is handed back but not kept, and counted."},
     {ROW(POLICY, "policy", CHOICE), .flags = LRD_OPTION_INHERIT, .offset = POLICY(memory_policy), .choices = MEMORY_POLICIES,
-     .lacking = "adaptive", .notice = "needs the adaptive policy, which this build does not have: s3-fifo is used",
-     .instead = "s3-fifo", .sentence = "Eviction policy of its entries in memory. Without it memory's."},
+     .sentence = "Eviction policy of its entries in memory. Without it memory's."},
     {ROW(POLICY, "warm", WARM),
      .sentence = "What `larder warm` makes in this namespace: recipes with their parameters, of which several values stand in "
                  "a list and are combined, such as `[{recipe: kernel, alpha: [1.5, 1.8], dt: 0.01, n: 1000}]`. Not for "

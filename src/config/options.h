@@ -99,9 +99,6 @@ typedef struct lrd_option {
   double max;
   const char *choices; /* names with one space between */
   const char *needs;   /* what this build lacks for it, or NULL: refused where it is in use */
-  const char *lacking; /* the one value that this build cannot carry out, or NULL: accepted, */
-  const char *notice;  /* told by this sentence, */
-  const char *instead; /* and this is in force */
   lrd_scope inside;
   size_t offset;
   const char *sentence;

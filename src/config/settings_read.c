@@ -285,12 +285,7 @@ void lrd_scope_read(lrd_reader *reader, lrd_scope scope, const lrd_yaml_node *ma
     const lrd_yaml_item *item = item_of_row(map, row);
     if (item != NULL) row_read(reader, row, item, section, trail);
     bool is_switch = (row->flags & LRD_OPTION_SWITCH) != 0;
-    if (is_switch && !*(const bool *)((const char *)section + row->offset)) {
-      /* A section that is accepted but not carried out counts as in use: its values are checked like any other's. */
-      bool asked = item != NULL && row->lacking != NULL && item->value->kind == LRD_YAML_SCALAR;
-      bool on = false;
-      if (!asked || !lrd_bool_parse(item->value->text, &on) || !on) reader->disabled = true;
-    }
+    if (is_switch && !*(const bool *)((const char *)section + row->offset)) reader->disabled = true;
   }
   reader->disabled = disabled_outside;
   scope_after(reader, scope, map, section, trail);

@@ -179,22 +179,6 @@ void lrd_needs_check(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
                   lrd_trail_text(trail, where), row->needs);
 }
 
-/* A value that can be written but not carried out: told, and replaced by what is in force. */
-static void lacking_check(lrd_reader *reader, const lrd_option *row, const lrd_yaml_node *value, void *section,
-                          const lrd_trail *trail) {
-  if (row->lacking == NULL) return;
-  lrd_buf now = {0};
-  bool ok = lrd_option_get(row, section, &now) == LARDER_OK && lrd_buf_terminate(&now) == LARDER_OK;
-  if (!ok) {
-    reader->out_of_memory = true;
-  } else if (strcmp((const char *)now.data, row->lacking) == 0) {
-    char where[LRD_TRAIL_MAX];
-    lrd_notice_add(reader->mistakes, value->place, "%s: %s", lrd_trail_text(trail, where), row->notice);
-    if (!lrd_option_set(row, section, row->instead)) reader->out_of_memory = true;
-  }
-  lrd_buf_fini(&now);
-}
-
 void lrd_scalar_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_item *item, void *section,
                      const lrd_trail *trail) {
   char where[LRD_TRAIL_MAX], quoted[LRD_QUOTED_MAX], expected[LRD_EXPECTED_MAX];
@@ -232,7 +216,6 @@ void lrd_scalar_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
     *(const char **)((char *)section + row->offset) = lrd_config_path(reader, base, text);
   }
   lrd_needs_check(reader, row, item, section, trail);
-  lacking_check(reader, row, value, section, trail);
 }
 
 /* False, and told, for what lines cannot hold or the maker cannot use. */

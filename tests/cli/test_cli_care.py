@@ -228,7 +228,7 @@ class Config(CliCase):
 
     def test_notices_are_told_and_are_no_mistakes(self):
         from cli_support import larder_bare
-        path = self.write("noted.yaml", b"cache:\n  memory: {policy: adaptive}\n")
+        path = self.write("noted.yaml", b"cache:\n  defaults: {tiers: [memory, sqlite]}\n  sqlite: {enable: false}\n")
         ran = larder_bare("config", "check", path)
         self.assertEqual(ran.code, DONE, ran)
         self.assertRegex(ran.out, r"noted\.yaml:2:\d+: notice: ")
@@ -236,10 +236,10 @@ class Config(CliCase):
         document = larder_bare("--json", "config", "check", path).document
         self.assertIsNone(fits(shapes()["config-check"], document))
         self.assertEqual((document["valid"], document["mistakes"], document["notices"][0]["line"]), (True, [], 2))
-        path = self.write("both.yaml", b"cache:\n  memory: {policy: adaptive}\n  nope: 1\n")
+        path = self.write("both.yaml", b"cache:\n  defaults: {tiers: [memory, sqlite]}\n  sqlite: {enable: false}\n  nope: 1\n")
         ran = larder_bare("config", "check", path)
         self.assertEqual(ran.code, CONFIG, ran)
-        self.assertRegex(ran.out, r"both\.yaml:3:\d+: .*\n.*both\.yaml:2:\d+: notice: ")
+        self.assertRegex(ran.out, r"both\.yaml:4:\d+: .*\n.*both\.yaml:2:\d+: notice: ")
         self.assertIn("1 mistake, with 1 notice", ran.err)
 
     def test_every_command_refuses_a_bad_file_with_3(self):

@@ -354,8 +354,6 @@ static const awkward cases[] = {
      "1:63: cache.defaults.maker.environment: found the name \"A-B\"; expected the name of a variable, such as API_TOKEN\n"},
     {"an exit code of the shell", "cache: {defaults: {maker: {command: [x], absent_exit: 127}}}\n",
      "1:55: cache.defaults.maker.absent_exit: found \"127\"; expected a whole number from 0 to 125\n"},
-    {"what is accepted but not carried out", "cache:\n  memory: {policy: adaptive}\n",
-     "notice 2:20: cache.memory.policy: needs the adaptive policy, which this build does not have: s3-fifo is used\n"},
     {"a file without the section", "other: {cache: 1}\n",
      "notice 1:1: the file has no section cache: the defaults are in force\n"},
     {"a file with nearly the section", "caches: {}\n",
@@ -409,11 +407,10 @@ static void the_designs_example_is_understood_but_for_parts_that_are_missing(voi
   (void)state;
   unsetenv("REDIS_PASSWORD");
   char *told = config_complaints(config_text_design);
-  assert_string_equal(
-      told, "19:43: cache.namespaces.proxies.tiers: needs jsonl, which this build does not have\n"
-            "19:82: cache.namespaces.proxies.limits: needs jsonl, which this build does not have\n"
-            "notice 3:53: cache.memory.policy: needs the adaptive policy, which this build does not have: s3-fifo is used\n"
-            "notice 13:31: cache.namespaces.bls_ces.tiers: redis is switched off: the chain goes on without it\n");
+  assert_string_equal(told,
+                      "19:43: cache.namespaces.proxies.tiers: needs jsonl, which this build does not have\n"
+                      "19:82: cache.namespaces.proxies.limits: needs jsonl, which this build does not have\n"
+                      "notice 13:31: cache.namespaces.bls_ces.tiers: redis is switched off: the chain goes on without it\n");
   free(told);
 }
 

@@ -204,7 +204,8 @@ static void check_visits_mistakes_and_notices(void **state) {
   char *path = support_path(*state, "l.yaml"), *found = NULL;
   larder_error err = {0};
   seen mistakes = {0}, notices = {0};
-  static const char text[] = "cache:\n  slots: 7\n  nope: 1\n  memory: {policy: adaptive}\n";
+  static const char text[] =
+      "cache:\n  slots: 7\n  nope: 1\n  sqlite: {enable: false}\n  defaults: {tiers: [memory, sqlite]}\n";
   support_file_write(path, text, sizeof text - 1);
   assert_err(larder_config_check(path, note, &mistakes, &found, &err), LARDER_ECONFIG);
   assert_int_equal(mistakes.count, 2);
@@ -216,7 +217,7 @@ static void check_visits_mistakes_and_notices(void **state) {
   assert_err(larder_config_check(path, NULL, NULL, NULL, NULL), LARDER_ECONFIG);
   assert_ok(larder_config_notices(path, note, &notices, NULL));
   assert_int_equal(notices.count, 1);
-  assert_int_equal(notices.line, 4);
+  assert_int_equal(notices.line, 5);
   char *out = NULL;
   assert_err(larder_config_show(path, 0, &out, &err), LARDER_ECONFIG);
   assert_null(out);

@@ -4,7 +4,8 @@
 #include "base/fail.h"
 
 static const lrd_policy_ops *const policy_all[] = {&lrd_policy_s3_fifo, &lrd_policy_lru,   &lrd_policy_lfu,
-                                                   &lrd_policy_fifo,    &lrd_policy_sieve, &lrd_policy_w_tinylfu};
+                                                   &lrd_policy_fifo,    &lrd_policy_sieve, &lrd_policy_w_tinylfu,
+                                                   &lrd_policy_adaptive};
 
 const lrd_policy_ops *lrd_policy_find(const char *name) {
   if (name == NULL || name[0] == '\0') return &lrd_policy_s3_fifo;
@@ -124,8 +125,7 @@ void lrd_queue_remove_plain(lrd_policy *policy, uint32_t handle, bool evicted) {
   lrd_queue_remove(policy, handle);
 }
 
-const char *lrd_policy_verify(lrd_policy *policy) {
-  if (policy->ops->verify) return policy->ops->verify(policy);
+const char *lrd_queues_verify(lrd_policy *policy) {
   for (uint32_t queue = 0; queue < 3; queue++) {
     const lrd_queue *list = &policy->queues[queue];
     uint64_t count = 0, weight = 0;
@@ -140,4 +140,8 @@ const char *lrd_policy_verify(lrd_policy *policy) {
     if (newer != list->oldest || count != list->count || weight != list->weight) return "a queue's sums are wrong";
   }
   return NULL;
+}
+
+const char *lrd_policy_verify(lrd_policy *policy) {
+  return policy->ops->verify ? policy->ops->verify(policy) : lrd_queues_verify(policy);
 }

@@ -5,7 +5,7 @@
  *
  * Two kinds of reading. Cheap ones (fifo, sieve, s3-fifo): a reader raises the record's 2-bit frequency up to the policy's
  * cap. Exact ones (lru, lfu, w-tinylfu): a reader writes the handle into the shard's log, which writers drain in order
- * before they choose; with one thread nothing is lost.
+ * before they choose; with one thread nothing is lost. adaptive does the one for most records and the other for a sample.
  */
 #ifndef LRD_TIER_MEMORY_POLICY_H
 #define LRD_TIER_MEMORY_POLICY_H
@@ -57,7 +57,7 @@ struct lrd_policy {
   lrd_queue queues[3];
 };
 
-/* "lru" "lfu" "fifo" "sieve" "s3-fifo" "w-tinylfu"; NULL or "" the default (s3-fifo). NULL when there is none such. */
+/* "lru" "lfu" "fifo" "sieve" "s3-fifo" "w-tinylfu" "adaptive"; NULL or "" the default (s3-fifo). NULL when there is none such. */
 const lrd_policy_ops *lrd_policy_find(const char *name);
 /* Whether `name` is an eviction policy of the memory tier; for the configuration. */
 bool lrd_memory_policy_known(const char *name);
@@ -119,7 +119,8 @@ static inline void lrd_queue_move(lrd_policy *policy, uint32_t queue, uint32_t h
 /* For policies whose place and touch byte are all there is. */
 void lrd_queue_replace_touched(lrd_policy *policy, uint32_t old, uint32_t fresh);
 void lrd_queue_remove_plain(lrd_policy *policy, uint32_t handle, bool evicted);
-/* NULL, or what is wrong with the queues. */
+/* NULL, or what is wrong with the queues; with the whole policy. */
+const char *lrd_queues_verify(lrd_policy *policy);
 const char *lrd_policy_verify(lrd_policy *policy);
 
 extern const lrd_policy_ops lrd_policy_fifo;
@@ -128,5 +129,6 @@ extern const lrd_policy_ops lrd_policy_lfu;
 extern const lrd_policy_ops lrd_policy_sieve;
 extern const lrd_policy_ops lrd_policy_s3_fifo;
 extern const lrd_policy_ops lrd_policy_w_tinylfu;
+extern const lrd_policy_ops lrd_policy_adaptive;
 
 #endif

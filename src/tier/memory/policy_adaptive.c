@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Adaptive: in charge is that expert (expert.h) whose shadow (shadow.h) regrets least. The entries of the shadows' sample have
+ * their readings logged, all others only raise their touch byte. Whoever is in charge, ghosts of all that was evicted and a
+ * sketch of the readings that were used up are kept, so that the next one finds them.
+ */
+#include "ghost.h"
+#include "policy.h"
+#include "shadow.h"
+#include "sketch.h"
+
+enum { A_WINDOW, A_MAIN, A_STRAYS };
+
+#define A_TOUCH      LRD_TOUCH_CAP(3)
+#define A_PART       128u /* of the shard: a part for the sketch and one for the shadows, at most */
+#define A_MAIN_GHOST UINT64_C(0x5bd1e995973b1d05)
+#define A_MOVES_MAX  2u /* out of a window that is too large, at each insertion */
+
+typedef struct a_state {
+  lrd_ghost ghost;
+  lrd_sketch sketch;
+  lrd_shadow shadow;
+  bool ready;
+} a_state;
+
+static const lrd_expert *a_rules(const a_state *state) { return &lrd_experts[state->shadow.chosen]; }
+
+static uint64_t a_entries(const lrd_policy *policy) { return policy->by_count ? policy->room : lrd_policy_count(policy); }
+
+static void a_tell_bytes(lrd_policy *policy, const a_state *state) {
+  lrd_policy_set_bytes(policy,
+                       lrd_ghost_bytes(&state->ghost) + lrd_sketch_bytes(&state->sketch) + lrd_shadow_bytes(&state->shadow));
+}
+
+static uint64_t a_part(const lrd_policy *policy) { return (uint64_t)policy->arena->cap * LRD_UNIT / A_PART; }
+
+static bool a_prepare(lrd_policy *policy) {
+  a_state *state = lrd_policy_state(policy);
+  uint64_t entries = policy->by_count ? policy->room : lrd_policy_count(policy) + 1, most = policy->arena->cap / LRD_UNIT;
+  if (!state->ready) lrd_shadow_init(&state->shadow, a_part(policy));
+  state->ready = true;
+  lrd_sketch_fit(&state->sketch, entries < most ? entries : most, a_part(policy) / sizeof *state->sketch.table);
+  a_tell_bytes(policy, state);
+  return true;
+}
+
+/*
+ * The sample is all there is, and another expert leads: the queues become its shadow's. What that has not is strayed, and goes
+ * first. In larger caches the new rules alone move the queues.
+ */
+static void a_adopt(lrd_policy *policy) {
+  const a_state *state = lrd_policy_state(policy);
+  for (uint32_t queue = A_WINDOW; queue <= A_MAIN; queue++) {
+    while (policy->queues[queue].oldest) lrd_queue_move(policy, A_STRAYS, policy->queues[queue].oldest);
+  }
+  for (uint32_t queue = A_WINDOW; queue <= A_MAIN; queue++) {
+    lrd_shadow_row row = {0};
+    while (lrd_shadow_next(&state->shadow, queue == A_MAIN ? LRD_SHADOW_MAIN : LRD_SHADOW_WINDOW, &row)) {
+      lrd_queue_move(policy, queue, row.handle);
+      lrd_touch_set(lrd_policy_at(policy, row.handle), row.touches);
+    }
+  }
+}
+
+/* The next stray to go; 0: there is none. The leading shadow may have taken it in since. */
+static uint32_t a_stray(lrd_policy *policy) {
+  const a_state *state = lrd_policy_state(policy);
+  for (;;) {
+    uint32_t at = policy->queues[A_STRAYS].oldest;
+    if (at == 0) return 0;
+    uint8_t place = lrd_shadow_place(&state->shadow, lrd_policy_hash(policy, at));
+    if (place != LRD_SHADOW_WINDOW && place != LRD_SHADOW_MAIN) return at;
+    lrd_queue_move(policy, place == LRD_SHADOW_MAIN ? A_MAIN : A_WINDOW, at);
+  }
+}
+
+/* A reading of the sample, or a key that comes. */
+static void a_watch(lrd_policy *policy, uint32_t handle, uint64_t hash) {
+  a_state *state = lrd_policy_state(policy);
+  lrd_record *record = lrd_policy_at(policy, handle);
+  uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
+  bool sampled = lrd_shadow_samples(&state->shadow, hash);
+  uint8_t wanted = sampled ? touch | LRD_TOUCH_LOG : touch & (uint8_t)~LRD_TOUCH_LOG;
+  if (touch != wanted) atomic_store_explicit(&record->touch, wanted, memory_order_relaxed);
+  if (!sampled) return;
+  bool other = lrd_shadow_access(&state->shadow, hash, lrd_policy_weight(policy, handle), policy->room, handle);
+  if (other && state->shadow.rate_shift == 0) a_adopt(policy);
+}
+
+static void a_insert(lrd_policy *policy, uint32_t handle, uint64_t hash) {
+  a_state *state = lrd_policy_state(policy);
+  const lrd_expert *rules = a_rules(state);
+  bool remembered = lrd_ghost_take(&state->ghost, hash, a_entries(policy) * 2);
+  if (lrd_ghost_take(&state->ghost, hash ^ A_MAIN_GHOST, a_entries(policy) * 2) && rules->ghosts_of_main) remembered = true;
+  lrd_sketch_add(&state->sketch, hash);
+  lrd_queue_push(policy, remembered && rules->ghosts ? A_MAIN : A_WINDOW, handle);
+  uint64_t window = lrd_expert_window(rules, policy->room);
+  for (unsigned i = 0; rules->contest && i < A_MOVES_MAX && policy->queues[A_WINDOW].weight > window; i++) {
+    if (policy->queues[A_WINDOW].count > 1) lrd_queue_move(policy, A_MAIN, policy->queues[A_WINDOW].oldest);
+  }
+  a_watch(policy, handle, hash);
+  a_tell_bytes(policy, state);
+}
+
+static void a_access(lrd_policy *policy, uint32_t handle) {
+  lrd_touch_raise(lrd_policy_at(policy, handle));
+  a_watch(policy, handle, lrd_policy_hash(policy, handle));
+}
+
+static void a_replace(lrd_policy *policy, uint32_t old, uint32_t fresh) {
+  lrd_queue_replace_touched(policy, old, fresh);
+  a_watch(policy, fresh, lrd_policy_hash(policy, fresh));
+}
+
+/* Takes so many of an entry's readings and counts them. */
+static void a_use_up(lrd_policy *policy, uint32_t handle, unsigned freq, unsigned left) {
+  a_state *state = lrd_policy_state(policy);
+  if (freq == left) return;
+  uint64_t hash = lrd_policy_hash(policy, handle);
+  for (unsigned i = left; i < freq; i++) lrd_sketch_add(&state->sketch, hash);
+  lrd_touch_set(lrd_policy_at(policy, handle), left);
+}
+
+static uint32_t a_main_next(lrd_policy *policy, const lrd_expert *rules) {
+  for (;;) {
+    uint32_t at = policy->queues[A_MAIN].oldest;
+    if (at == 0) return 0;
+    unsigned freq = lrd_touch_freq(lrd_policy_at(policy, at));
+    if (freq == 0) return at;
+    a_use_up(policy, at, freq, rules->contest ? 0 : freq - 1);
+    lrd_queue_move(policy, A_MAIN, at);
+  }
+}
+
+static uint32_t a_victim_by_contest(lrd_policy *policy, const lrd_expert *rules) {
+  a_state *state = lrd_policy_state(policy);
+  uint32_t candidate = policy->queues[A_WINDOW].oldest, next = a_main_next(policy, rules);
+  if (candidate == 0 || next == 0) return candidate ? candidate : next;
+  if (policy->queues[A_WINDOW].weight < lrd_expert_window(rules, policy->room)) return next;
+  a_use_up(policy, candidate, lrd_touch_freq(lrd_policy_at(policy, candidate)), 0);
+  unsigned asked = lrd_sketch_count(&state->sketch, lrd_policy_hash(policy, candidate));
+  unsigned asked_there = lrd_sketch_count(&state->sketch, lrd_policy_hash(policy, next));
+  if (!lrd_expert_wins(asked, lrd_policy_weight(policy, candidate), asked_there, lrd_policy_weight(policy, next)))
+    return candidate;
+  lrd_queue_move(policy, A_MAIN, candidate);
+  return next;
+}
+
+static uint32_t a_victim(lrd_policy *policy) {
+  a_state *state = lrd_policy_state(policy);
+  const lrd_expert *rules = a_rules(state);
+  uint32_t stray = a_stray(policy);
+  if (stray) return stray;
+  if (rules->contest) return a_victim_by_contest(policy, rules);
+  uint64_t main_max = policy->room - lrd_expert_window(rules, policy->room);
+  for (;;) {
+    uint32_t at = policy->queues[A_WINDOW].oldest;
+    if (at == 0 || policy->queues[A_MAIN].weight > main_max) return a_main_next(policy, rules);
+    unsigned freq = lrd_touch_freq(lrd_policy_at(policy, at));
+    if (freq < rules->moves_at) return at;
+    if (rules->window_percent == 100) {
+      a_use_up(policy, at, freq, freq - 1);
+      lrd_queue_move(policy, A_WINDOW, at);
+      continue;
+    }
+    a_use_up(policy, at, freq, 0);
+    lrd_queue_move(policy, A_MAIN, at);
+  }
+}
+
+static void a_remove(lrd_policy *policy, uint32_t handle, bool evicted) {
+  a_state *state = lrd_policy_state(policy);
+  uint64_t hash = lrd_policy_hash(policy, handle);
+  if (evicted) {
+    bool main = lrd_queue_of(lrd_policy_at(policy, handle)) == A_MAIN;
+    lrd_ghost_add(&state->ghost, main ? hash ^ A_MAIN_GHOST : hash, a_entries(policy) * 2, policy->by_count);
+    a_tell_bytes(policy, state);
+  }
+  if (lrd_shadow_samples(&state->shadow, hash)) lrd_shadow_leave(&state->shadow, hash, !evicted);
+  lrd_queue_remove(policy, handle);
+}
+
+static const char *a_verify(lrd_policy *policy) {
+  const char *wrong = lrd_queues_verify(policy);
+  return wrong ? wrong : lrd_shadow_verify(&((a_state *)lrd_policy_state(policy))->shadow);
+}
+
+static void a_fini(lrd_policy *policy) {
+  a_state *state = lrd_policy_state(policy);
+  lrd_ghost_fini(&state->ghost);
+  lrd_sketch_fini(&state->sketch);
+  lrd_shadow_fini(&state->shadow);
+}
+
+const lrd_policy_ops lrd_policy_adaptive = {
+    .name = "adaptive",
+    .touch = A_TOUCH,
+    .state_size = sizeof(a_state),
+    .prepare = a_prepare,
+    .insert = a_insert,
+    .access = a_access,
+    .replace = a_replace,
+    .victim = a_victim,
+    .remove = a_remove,
+    .verify = a_verify,
+    .fini = a_fini,
+};

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The policy adaptive: small cases by hand, who comes to lead on requests that are made for one expert, and what holds
+ * whoever leads: limits, bytes, consistency, what is stored.
+ */
+#include "memory_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tier/memory/policy.h"
+#include "tier/memory/shadow.h"
+
+#define ROOM  100u
+#define BYTES ((uint64_t)4 << 20)
+
+static uint64_t hash_of(uint64_t key) { return (key + 1) * UINT64_C(0x9e3779b97f4a7c15) ^ (key * key + 7) << 21; }
+
+static const lrd_expert *leader(const lrd_shadow *shadow) { return &lrd_experts[shadow->chosen]; }
+
+static void ask(lrd_shadow *shadow, uint64_t key) { (void)lrd_shadow_access(shadow, hash_of(key), 1, ROOM, 1); }
+
+/* --- by hand -------------------------------------------------------------------------------------------------------------- */
+
+static void expect(uint64_t entries, const char *script, const char *left) {
+  fixture fix;
+  fixture_open(&fix, &(fixture_options){.policy = "adaptive", .space_entries_max = entries, .options = "shards=1"});
+  for (; *script; script++) {
+    char key[2] = {*script, '\0'};
+    if (*script >= 'A' && *script <= 'Z') {
+      key[0] = (char)(*script - 'A' + 'a');
+      (void)fixture_get(&fix, key);
+    } else {
+      assert_int_equal(fixture_put(&fix, key, "value"), LARDER_OK);
+    }
+  }
+  assert_string_equal(fixture_letters(&fix), left);
+  fixture_close(&fix);
+}
+
+static void it_begins_as_s3_fifo(void **state) {
+  (void)state;
+  expect(10, "abcdefghijk", "bcdefghijk");
+  expect(10, "abcdefghijAk", "bcdefghijk");
+  expect(10, "abcdefghijAAk", "acdefghijk");
+  expect(10, "abcdefghijkla", "adefghijkl"); /* a is remembered, and enters main */
+  expect(10, "abcdefghijklamnopqrstu", "amnopqrstu");
+}
+
+/* --- who leads ------------------------------------------------------------------------------------------------------------ */
+
+static void a_loop_that_is_too_long_is_for_experts_that_keep_the_old(void **state) {
+  (void)state;
+  lrd_shadow shadow;
+  lrd_shadow_init(&shadow, BYTES);
+  for (uint64_t i = 0; i < 100000; i++) ask(&shadow, i % (ROOM * 3 / 2));
+  assert_null(lrd_shadow_verify(&shadow));
+  assert_true(leader(&shadow)->window_percent <= 10);
+  /* Whoever throws out the oldest never hits; two thirds could stay. */
+  assert_true(shadow.missed[shadow.chosen] < 60000);
+  assert_true(shadow.missed[4] > 90000); /* clock */
+  assert_in_range(shadow.switches, 1, 10);
+  lrd_shadow_fini(&shadow);
+}
+
+/* Main is full of what was asked for often once, and s3-fifo's tenth is too small for the distance of 80. */
+static void keys_that_come_twice_soon_and_never_again_are_for_experts_of_recency(void **state) {
+  (void)state;
+  lrd_shadow shadow;
+  lrd_shadow_init(&shadow, BYTES);
+  for (uint64_t i = 0; i < 10000; i++) ask(&shadow, i % 95);
+  for (uint64_t i = 1000; i < 31000; i++) {
+    ask(&shadow, i);
+    if (i >= 1040) ask(&shadow, i - 40);
+  }
+  assert_null(lrd_shadow_verify(&shadow));
+  assert_true(leader(&shadow)->window_percent >= 60);
+  assert_true(shadow.missed[shadow.chosen] < 32000);
+  assert_true(shadow.missed[0] > 50000);
+  lrd_shadow_fini(&shadow);
+}
+
+static void what_changes_is_followed(void **state) {
+  (void)state;
+  lrd_shadow shadow;
+  lrd_shadow_init(&shadow, BYTES);
+  for (uint64_t round = 0; round < 3; round++) {
+    for (uint64_t i = 0; i < 60000; i++) ask(&shadow, i % (ROOM * 3 / 2));
+    assert_true(leader(&shadow)->window_percent <= 10);
+    for (uint64_t i = 1000; i < 40000; i++) {
+      ask(&shadow, round * 100000 + i);
+      if (i >= 1040) ask(&shadow, round * 100000 + i - 40);
+    }
+    assert_true(leader(&shadow)->window_percent >= 40);
+  }
+  uint64_t led = 0;
+  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) led += shadow.led[expert];
+  assert_int_equal(led, shadow.asked);
+  lrd_shadow_fini(&shadow);
+}
+
+static void equal_experts_do_not_take_turns(void **state) {
+  (void)state;
+  lrd_shadow shadow;
+  uint32_t random = 1;
+  lrd_shadow_init(&shadow, BYTES);
+  for (uint64_t i = 0; i < 200000; i++) { /* no key is better than another */
+    random = random * 1664525 + 1013904223;
+    ask(&shadow, (random >> 8) % 1000);
+  }
+  assert_in_range(shadow.switches, 0, 20);
+  lrd_shadow_fini(&shadow);
+}
+
+/* --- bounds --------------------------------------------------------------------------------------------------------------- */
+
+static void the_sample_is_halved_to_keep_within_its_bytes(void **state) {
+  (void)state;
+  for (uint64_t bytes = 0; bytes < BYTES; bytes = bytes * 3 + 1) {
+    lrd_shadow shadow;
+    uint32_t random = 7;
+    lrd_shadow_init(&shadow, bytes);
+    for (uint64_t i = 0; i < 50000; i++) {
+      random = random * 1664525 + 1013904223;
+      uint64_t hash = hash_of((random >> 8) % 30000);
+      if (lrd_shadow_samples(&shadow, hash)) (void)lrd_shadow_access(&shadow, hash, 1, 10000, 1);
+      if (i % 5 == 0 && lrd_shadow_samples(&shadow, hash)) lrd_shadow_leave(&shadow, hash, i % 2 == 0);
+    }
+    assert_true(lrd_shadow_bytes(&shadow) <= bytes);
+    assert_null(lrd_shadow_verify(&shadow));
+    lrd_shadow_fini(&shadow);
+  }
+}
+
+static void without_memory_the_first_expert_goes_on(void **state) {
+  (void)state;
+  lrd_shadow shadow;
+  lrd_shadow_init(&shadow, BYTES);
+  support_alloc_fail_from(1);
+  for (uint64_t i = 0; i < 10000; i++) ask(&shadow, i % 300);
+  (void)support_alloc_end();
+  assert_int_equal(shadow.chosen, 0);
+  assert_int_equal(lrd_shadow_bytes(&shadow), 0);
+  for (uint64_t n = 1; n < 12; n++) {
+    support_alloc_fail_from(n);
+    for (uint64_t i = 0; i < 3000; i++)
+      if (lrd_shadow_samples(&shadow, hash_of(i))) ask(&shadow, i);
+    (void)support_alloc_end();
+    assert_null(lrd_shadow_verify(&shadow));
+  }
+  lrd_shadow_fini(&shadow);
+}
+
+/* What is there is what was put last, and no limit is ever exceeded; a plain table is the model. */
+static void limits_hold_and_values_are_true_under_random_operations(void **state) {
+  (void)state;
+  enum { KEYS = 400 };
+  static char value[6000];
+  memset(value, 'v', sizeof value - 1);
+  for (uint32_t seed = 1; seed <= 6; seed++) {
+    bool by_entries = seed % 2 == 0;
+    unsigned lengths[KEYS] = {0}; /* 0: not there, whatever the cache may have evicted */
+    fixture fix;
+    fixture_open(&fix, &(fixture_options){.policy = "adaptive",
+                                          .bytes_max = (uint64_t)1 << 20,
+                                          .space_entries_max = by_entries ? 60 : 0,
+                                          .space_bytes_max = by_entries ? 0 : 100000,
+                                          .options = "shards=1"});
+    uint32_t random = seed;
+    for (int i = 0; i < 30000; i++) {
+      char key[16];
+      random = random * 1664525 + 1013904223;
+      unsigned number = (random >> 8) % (i / 3000 % 2 ? KEYS : 80);
+      (void)snprintf(key, sizeof key, "k%u", number);
+      larder_tier_key at = fixture_key(&fix, key);
+      lrd_memory_pin pin;
+      if (random >> 29 == 0) {
+        (void)lrd_memory_forget(fix.memory, &at);
+        lengths[number] = 0;
+      } else if (lrd_memory_pin_get(fix.memory, &at, NULL, 0, &pin) == LARDER_OK) {
+        assert_int_equal(pin.len, lengths[number]);
+        lrd_memory_pin_release(fix.memory, &pin);
+      }
+      if (random >> 29 >= 4) {
+        lengths[number] = 1 + (random >> 5) % (number % 7 ? 300 : 5000);
+        value[lengths[number]] = '\0';
+        larder_err put = fixture_put(&fix, key, value);
+        value[lengths[number]] = 'v';
+        if (put != LARDER_OK) lengths[number] = 0;
+      }
+      larder_tier_usage usage = fixture_usage(&fix, fix.space);
+      assert_true(by_entries ? usage.entries <= 60 : usage.bytes <= 100000);
+      if (i % 1000 == 0) fixture_check(&fix);
+    }
+    fixture_close(&fix);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(it_begins_as_s3_fifo),
+      cmocka_unit_test(a_loop_that_is_too_long_is_for_experts_that_keep_the_old),
+      cmocka_unit_test(keys_that_come_twice_soon_and_never_again_are_for_experts_of_recency),
+      cmocka_unit_test(what_changes_is_followed),
+      cmocka_unit_test(equal_experts_do_not_take_turns),
+      cmocka_unit_test(the_sample_is_halved_to_keep_within_its_bytes),
+      cmocka_unit_test(without_memory_the_first_expert_goes_on),
+      cmocka_unit_test(limits_hold_and_values_are_true_under_random_operations),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
