@@ -7,17 +7,16 @@
  *        bench_path gets LOOP KEY_LEN   one loop over hits, between two calls of getppid that mark it for strace
  */
 #include "bench.h"
+#include "callgrind.h"
 #include "ours.h"
 #include "peer_flat.h"
 #include "trace.h"
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define VALUE_LEN 100u
@@ -148,35 +147,12 @@ static int gets(const char *name, size_t key_len) {
 
 /* --- rows -------------------------------------------------------------------------------------------------------- */
 
-static bool run_program(const char *const argv[]) {
-  pid_t child = fork();
-  if (child == 0) {
-    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (null >= 0 && !getenv("BENCH_LOUD")) {
-      dup2(null, 1);
-      dup2(null, 2);
-    }
-    execvp(argv[0], (char *const *)argv);
-    _exit(127);
-  }
-  int status = -1;
-  return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
 /* Instructions an operation, or -1 without valgrind. */
 static double instructions(const char *self, const char *folder, const path_loop *loop, const char *key_len) {
-  char out[320], out_option[360], toggle[96], line[256], name[32];
-  snprintf(out, sizeof out, "%s/callgrind.%s.%s", folder, loop->name, key_len);
-  snprintf(out_option, sizeof out_option, "--callgrind-out-file=%s", out);
-  snprintf(toggle, sizeof toggle, "--toggle-collect=%s", loop->function);
-  snprintf(name, sizeof name, "%s", loop->name);
-  const char *argv[] = {"valgrind", "--tool=callgrind", out_option, toggle, self, "gets", name, key_len, NULL};
-  if (!run_program(argv)) return -1;
-  FILE *file = fopen(out, "re");
-  double total = -1;
-  while (file && fgets(line, sizeof line, file))
-    if (sscanf(line, "totals: %lf", &total) == 1) break;
-  if (file) fclose(file);
+  char name[64];
+  const char *const argv[] = {self, "gets", loop->name, key_len, NULL};
+  snprintf(name, sizeof name, "%s.%s", loop->name, key_len);
+  double total = bench_instructions(folder, name, loop->function, argv);
   return total < 0 ? -1 : total / PATH_OPS;
 }
 
@@ -204,7 +180,7 @@ static double system_calls(const char *self, const char *folder, const char *loo
   snprintf(out, sizeof out, "%s/strace.%s", folder, loop);
   snprintf(name, sizeof name, "%s", loop);
   const char *argv[] = {"strace", "-o", out, self, "gets", name, "8", NULL};
-  if (!run_program(argv)) return -1;
+  if (!bench_program_run(argv)) return -1;
   FILE *file = fopen(out, "re");
   int marks = 0;
   double count = 0;

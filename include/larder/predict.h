@@ -62,6 +62,8 @@ typedef struct larder_predictor_options {
                               room for new ones */
   uint32_t states_max;     /* [32768], rounded up to a power of two; 8 to 2^20; 136 bytes each */
   uint32_t sessions_max;   /* that go on at a time [4096], likewise; 8 to 2^20; 40 bytes each */
+  uint32_t order;          /* endpoints back that are looked at, 1 or 2 [2]; with 1 Second is as First */
+  bool no_contexts;        /* Context is as First */
   uint32_t age_at;         /* a state's counts are halved when they add up to so many [1024]; 16 to 60000 */
   uint32_t evidence_min;   /* events after which Second and Context use a state [2]; to 60000 */
   double smoothing;        /* added to the count of each endpoint [0.01]; 1e-9 to 1000 */

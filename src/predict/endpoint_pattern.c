@@ -12,10 +12,8 @@
 static bool is_decimal(uint8_t c) { return c >= '0' && c <= '9'; }
 static bool is_hex(uint8_t c) { return is_decimal(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
-/* '/' '?' '&' '=' '|' ':' ';' ',' */
-static bool is_border(uint8_t c) {
-  return c == '/' || c == '?' || c == '&' || c == '=' || c == '|' || c == ':' || c == ';' || c == ',';
-}
+static const bool borders[256] = {
+    ['/'] = true, ['?'] = true, ['&'] = true, ['='] = true, ['|'] = true, [':'] = true, [';'] = true, [','] = true};
 
 /* --- reading ------------------------------------------------------------------------------------------------------------ */
 
@@ -155,26 +153,33 @@ static const lrd_pattern_rule *rule_of(const lrd_pattern *pattern, const uint8_t
   return NULL;
 }
 
+/* Takes over what stands from `from` to `to`. */
+static bool take_over(const uint8_t *from, const uint8_t *to, char *out, size_t *used) {
+  size_t len = (size_t)(to - from);
+  if (len > LARDER_ENDPOINT_MAX - *used) return false;
+  if (len <= LRD_COPY_SHORT)
+    lrd_copy_short(out + *used, from, len);
+  else
+    memcpy(out + *used, from, len);
+  *used += len;
+  return true;
+}
+
 larder_err lrd_pattern_apply(const lrd_pattern *pattern, const void *endpoint, size_t len, char *out, size_t *len_out) {
-  const uint8_t *at = endpoint, *end = at + len;
+  const uint8_t *at = endpoint, *end = at + len, *kept = at; /* what stands from there on is not taken over yet */
   size_t used = 0;
-  if (pattern->rules_len == 0) {
-    if (len > LARDER_ENDPOINT_MAX) return LARDER_ETOOBIG;
-    memcpy(out, endpoint, len);
-    used = len;
-    at = end;
-  }
-  while (at < end) {
+  while (at < end && pattern->rules_len > 0) {
     const uint8_t *part = at;
-    while (at < end && !is_border(*at)) at++;
+    while (at < end && !borders[*at]) at++;
     const lrd_pattern_rule *rule = rule_of(pattern, part, at);
-    const void *shown = rule ? (const void *)rule->name : part;
-    size_t shown_len = rule ? rule->name_len : (size_t)(at - part);
-    if (used + shown_len + (at < end) > LARDER_ENDPOINT_MAX) return LARDER_ETOOBIG;
-    memcpy(out + used, shown, shown_len);
-    used += shown_len;
-    if (at < end) out[used++] = (char)*at++;
+    if (rule) {
+      const uint8_t *name = (const uint8_t *)rule->name;
+      if (!take_over(kept, part, out, &used) || !take_over(name, name + rule->name_len, out, &used)) return LARDER_ETOOBIG;
+      kept = at;
+    }
+    at += at < end;
   }
+  if (!take_over(kept, end, out, &used)) return LARDER_ETOOBIG;
   out[used] = '\0';
   *len_out = used;
   return LARDER_OK;

@@ -37,7 +37,7 @@ void lrd_endpoints_clear(lrd_endpoints *endpoints) {
     endpoints->counts[i] = 0;
   }
   memset(endpoints->cells, 0, (endpoints->cells_mask + (size_t)1) * sizeof *endpoints->cells);
-  endpoints->slots = endpoints->len = endpoints->free_from = 0;
+  endpoints->slots = endpoints->len = endpoints->free_from = endpoints->top_len = 0;
   endpoints->total = endpoints->replaced = 0;
 }
 
@@ -91,9 +91,36 @@ larder_err lrd_endpoints_add(lrd_endpoints *endpoints, const char *text, size_t 
   return LARDER_OK;
 }
 
+/* --- how often -------------------------------------------------------------------------------------------------------------
+ */
+
+static bool is_before(const lrd_endpoints *endpoints, uint32_t a, uint32_t b) {
+  uint32_t x = endpoints->counts[a], y = endpoints->counts[b];
+  return x > y || (x == y && a < b);
+}
+
+/* It has one more, or is new. */
+static void top_note(lrd_endpoints *endpoints, uint32_t number) {
+  uint32_t *top = endpoints->top;
+  uint32_t at = 0;
+  if (endpoints->top_len == LRD_NEXT_MAX && is_before(endpoints, top[LRD_NEXT_MAX - 1], number)) return;
+  while (at < endpoints->top_len && top[at] != number) at++;
+  if (at == LRD_NEXT_MAX) at--; /* the last one goes */
+  if (at == endpoints->top_len) endpoints->top_len++;
+  for (; at > 0 && is_before(endpoints, number, top[at - 1]); at--) top[at] = top[at - 1];
+  top[at] = number;
+}
+
+void lrd_endpoints_rank(lrd_endpoints *endpoints) {
+  endpoints->top_len = 0;
+  for (uint32_t i = 0; i < endpoints->slots; i++)
+    if (endpoints->of[i].text) top_note(endpoints, i);
+}
+
 static void halve(lrd_endpoints *endpoints) {
   endpoints->total = 0;
   for (uint32_t i = 0; i < endpoints->slots; i++) endpoints->total += endpoints->counts[i] /= 2;
+  lrd_endpoints_rank(endpoints);
 }
 
 void lrd_endpoints_count(lrd_endpoints *endpoints, uint32_t number, uint64_t event, uint32_t by) {
@@ -102,6 +129,7 @@ void lrd_endpoints_count(lrd_endpoints *endpoints, uint32_t number, uint64_t eve
   endpoints->total += count - endpoints->counts[number];
   endpoints->counts[number] = (uint32_t)count;
   if (event > endpoints->of[number].seen) endpoints->of[number].seen = event;
+  top_note(endpoints, number);
   if (endpoints->total >= lrd_endpoints_total_max(endpoints)) halve(endpoints);
 }
 

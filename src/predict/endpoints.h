@@ -22,10 +22,12 @@ typedef struct lrd_endpoints {
   uint64_t *ranks;  /* for choosing who goes */
   uint32_t cells_mask;
   uint32_t max;
-  uint32_t slots;     /* numbers below have been given */
-  uint32_t len;       /* of these, those that are taken */
-  uint32_t free_from; /* below it none is free */
-  uint64_t total;     /* sum of counts */
+  uint32_t slots;             /* numbers below have been given */
+  uint32_t len;               /* of these, those that are taken */
+  uint32_t free_from;         /* below it none is free */
+  uint64_t total;             /* sum of counts */
+  uint32_t top[LRD_NEXT_MAX]; /* those that came most often; of equals the lower number first */
+  uint32_t top_len;
   uint64_t replaced;
 } lrd_endpoints;
 
@@ -48,6 +50,8 @@ LARDER_MUST_CHECK larder_err lrd_endpoints_add(lrd_endpoints *endpoints, const c
 LARDER_MUST_CHECK larder_err lrd_endpoints_add_at(lrd_endpoints *endpoints, uint32_t number, const char *text, size_t len);
 /* `by` more of it. */
 void lrd_endpoints_count(lrd_endpoints *endpoints, uint32_t number, uint64_t event, uint32_t by);
+/* Finds the top anew. */
+void lrd_endpoints_rank(lrd_endpoints *endpoints);
 /* Makes room. What is known of the endpoints that went has to be forgotten: those whose text is NULL now. */
 void lrd_endpoints_make_room(lrd_endpoints *endpoints);
 static inline bool lrd_endpoints_gone(const void *endpoints, uint32_t number) {

@@ -14,8 +14,6 @@
 #include "base/fail.h"
 #include <math.h>
 
-#define CANDIDATES (4 * LRD_NEXT_MAX)
-
 typedef struct layer {
   const lrd_state *state;
   double scale, carry;
@@ -58,16 +56,10 @@ static const lrd_state *context_state(const larder_predictor *p, const lrd_stand
 
 /* --- how they speak ------------------------------------------------------------------------------------------------------ */
 
-static unsigned named(const lrd_state *state) {
-  unsigned sum = 0;
-  for (unsigned i = 0; i < state->len; i++) sum += lrd_state_certain(state, i);
-  return sum;
-}
-
 static void layer_blend(evidence *e, const lrd_state *state) {
   if (state == NULL || state->total == 0) return;
   double scale = 1.0 / (state->total + state->len);
-  e->layers[e->len++] = (layer){state, scale, (state->total - named(state) + state->len) * scale};
+  e->layers[e->len++] = (layer){state, scale, (state->total - state->named + state->len) * scale};
 }
 
 static double values(const larder_predictor *p) { return (double)p->endpoints.len + 1; }
@@ -78,7 +70,7 @@ static void layer_additive(evidence *e, const lrd_state *state) {
   e->base = 1 / v;
   if (state == NULL || state->total == 0) return;
   double scale = 1 / (state->total + a * v);
-  e->layers[e->len++] = (layer){state, scale, (state->total - named(state) + a * v) * scale};
+  e->layers[e->len++] = (layer){state, scale, (state->total - state->named + a * v) * scale};
 }
 
 static void evidence_find(const larder_predictor *p, const lrd_standing *at, larder_predict_model model, evidence *e) {
@@ -111,77 +103,137 @@ static void evidence_find(const larder_predictor *p, const lrd_standing *at, lar
 /* --- the most probable -----------------------------------------------------------------------------------------------------
  */
 
-typedef struct candidates {
-  unsigned len;
-  uint32_t numbers[CANDIDATES];
-  uint16_t certain[CANDIDATES][3]; /* by layer */
-} candidates;
+/* The loops over layers are short and hot: their length is a constant wherever they are compiled in. */
+#define INLINE static inline __attribute__((always_inline))
 
-static void gather(candidates *all, const lrd_state *state, unsigned at_layer) {
-  unsigned before = all->len; /* within one state they differ */
-  for (unsigned i = 0; i < state->len; i++) {
-    unsigned at = 0;
-    while (at < before && all->numbers[at] != state->ids[i]) at++;
-    if (at == before) {
-      at = all->len++;
-      all->numbers[at] = state->ids[i];
-      memset(all->certain[at], 0, sizeof all->certain[at]);
-    }
-    if (at_layer < 3) all->certain[at][at_layer] = (uint16_t)lrd_state_certain(state, i);
-  }
-}
-
-static double base_of(const evidence *e, uint32_t number) {
-  uint32_t count = number == LRD_NO_ENDPOINT ? 0 : e->predictor->endpoints.counts[number];
-  return count * e->base_scale + e->base;
-}
-
-static double value_of(const evidence *e, uint32_t number, const uint16_t certain[3]) {
-  double p = base_of(e, number);
-  for (unsigned i = 0; i < e->len; i++) p = certain[i] * e->layers[i].scale + e->layers[i].carry * p;
+/* Of what came so often at all, and certainly so often in each layer. */
+INLINE double value_in(const evidence *e, unsigned layers, uint32_t count, const unsigned certain[3]) {
+  double p = count * e->base_scale + e->base;
+#pragma GCC unroll 3
+  for (unsigned i = 0; i < layers; i++) p = certain[i] * e->layers[i].scale + e->layers[i].carry * p;
   return p;
 }
 
-/* Puts it among the best, equals by their numbers; how many there are now. */
-static size_t best_keep(uint32_t *numbers, double *probabilities, size_t len, size_t most, uint32_t number, double p) {
-  size_t at = len;
-  while (at > 0 && (probabilities[at - 1] < p || (probabilities[at - 1] == p && numbers[at - 1] > number))) at--;
-  if (at == most) return len;
-  if (len == most) len--;
-  memmove(numbers + at + 1, numbers + at, (len - at) * sizeof *numbers);
-  memmove(probabilities + at + 1, probabilities + at, (len - at) * sizeof *probabilities);
-  numbers[at] = number;
-  probabilities[at] = p;
-  return len + 1;
+static double value_of(const evidence *e, uint32_t count, const unsigned certain[3]) {
+  return value_in(e, e->len, count, certain);
+}
+
+typedef struct best {
+  uint32_t *numbers;
+  double *probabilities;
+  size_t len, most;
+} best;
+
+/* Puts it among the best, behind its equals. */
+INLINE void best_keep(best *all, uint32_t number, double p) {
+  size_t at = all->len;
+  if (at == all->most) {
+    if (p <= all->probabilities[at - 1]) return;
+    at--;
+  } else {
+    all->len++;
+  }
+  for (; at > 0 && all->probabilities[at - 1] < p; at--) {
+    all->numbers[at] = all->numbers[at - 1];
+    all->probabilities[at] = all->probabilities[at - 1];
+  }
+  all->numbers[at] = number;
+  all->probabilities[at] = p;
+}
+
+static bool best_full_above(const best *all, double p) {
+  return all->len == all->most && all->probabilities[all->len - 1] >= p;
+}
+
+static uint32_t count_of(const evidence *e, uint32_t number) {
+  return number == LRD_NO_ENDPOINT ? 0 : e->predictor->endpoints.counts[number];
+}
+
+/* What stands at a depth of a layer, unless it stood in one that was looked at before. */
+INLINE void look_at(const evidence *e, unsigned layers, unsigned mine, unsigned depth, best *all) {
+  uint32_t number = e->layers[mine].state->ids[depth];
+  unsigned certain[3];
+#pragma GCC unroll 3
+  for (unsigned i = 0; i < layers; i++) {
+    const lrd_state *state = e->layers[i].state;
+    unsigned at = i == mine ? depth : lrd_state_at(state, number);
+    if (i != mine && (at < depth || (at == depth && i > mine))) return;
+    certain[i] = at == LRD_NEXT_MAX ? 0 : lrd_state_certain(state, at);
+  }
+  best_keep(all, number, value_in(e, layers, layers > 1 || e->any ? count_of(e, number) : 0, certain));
+}
+
+/* What stands deeper than that can have at most so much: a state is sorted, and certain is never more than counted. */
+INLINE double most_below(const evidence *e, unsigned layers, unsigned depth, uint32_t count_max) {
+  unsigned counts[3];
+#pragma GCC unroll 3
+  for (unsigned i = 0; i < layers; i++)
+    counts[i] = depth + 1 < e->layers[i].state->len ? e->layers[i].state->counts[depth + 1] : 0;
+  return value_in(e, layers, count_max, counts);
+}
+
+/* From the strongest successors of all layers downwards; true when nothing below can be among the best. */
+INLINE bool look_down(const evidence *e, unsigned layers, best *all) {
+  const lrd_endpoints *endpoints = &e->predictor->endpoints;
+  uint32_t count_max = endpoints->top_len > 0 ? endpoints->counts[endpoints->top[0]] : 0;
+  unsigned deepest = 0;
+  for (unsigned i = 0; i < layers; i++) deepest = e->layers[i].state->len > deepest ? e->layers[i].state->len : deepest;
+  for (unsigned depth = 0; depth < deepest; depth++) {
+#pragma GCC unroll 3
+    for (unsigned i = layers; i-- > 0;)
+      if (depth < e->layers[i].state->len) look_at(e, layers, i, depth, all);
+    if (all->len == all->most && best_full_above(all, most_below(e, layers, depth, count_max))) return true;
+  }
+  return false;
+}
+
+/* What comes at all, as far as it stands in no layer. */
+static void look_at_any(const evidence *e, best *all) {
+  static const unsigned nowhere[3] = {0};
+  const lrd_endpoints *endpoints = &e->predictor->endpoints;
+  for (unsigned i = 0; i < endpoints->top_len; i++) {
+    uint32_t number = endpoints->top[i];
+    double p = value_of(e, endpoints->counts[number], nowhere);
+    if (best_full_above(all, p)) return;
+    bool met = false;
+    for (unsigned l = 0; l < e->len; l++) met |= lrd_state_at(e->layers[l].state, number) != LRD_NEXT_MAX;
+    if (!met) best_keep(all, number, p);
+  }
+}
+
+static bool look_down_all(const evidence *e, best *all) {
+  switch (e->len) {
+  case 0:
+    return false;
+  case 1:
+    return look_down(e, 1, all);
+  case 2:
+    return look_down(e, 2, all);
+  default:
+    return look_down(e, 3, all);
+  }
 }
 
 size_t lrd_guess(const larder_predictor *predictor, const lrd_standing *standing, larder_predict_model model, size_t most,
                  uint32_t *numbers, double *probabilities) {
   evidence e;
-  candidates all;
-  size_t len = 0;
+  best all = {numbers, probabilities, 0, most};
   if (most == 0) return 0;
   evidence_find(predictor, standing, model, &e);
-  all.len = 0;
-  for (unsigned i = 0; i < e.len; i++) gather(&all, e.layers[i].state, i);
-  const lrd_state *any = e.any ? lrd_transitions_find(&predictor->table, LRD_KEY_ANY) : NULL;
-  if (any) gather(&all, any, 3);
-  for (unsigned i = 0; i < all.len; i++)
-    len = best_keep(numbers, probabilities, len, most, all.numbers[i], value_of(&e, all.numbers[i], all.certain[i]));
-  return len;
+  if (!look_down_all(&e, &all) && e.any) look_at_any(&e, &all);
+  return all.len;
 }
 
 double lrd_guess_probability(const larder_predictor *predictor, const lrd_standing *standing, larder_predict_model model,
                              uint32_t number) {
   evidence e;
-  uint16_t certain[3] = {0};
+  unsigned certain[3] = {0};
   evidence_find(predictor, standing, model, &e);
   for (unsigned i = 0; i < e.len; i++) {
-    const lrd_state *state = e.layers[i].state;
-    for (unsigned at = 0; at < state->len; at++)
-      if (state->ids[at] == number) certain[i] = (uint16_t)lrd_state_certain(state, at);
+    unsigned at = lrd_state_at(e.layers[i].state, number);
+    if (at != LRD_NEXT_MAX) certain[i] = lrd_state_certain(e.layers[i].state, at);
   }
-  return value_of(&e, number, certain);
+  return value_of(&e, count_of(&e, number), certain);
 }
 
 /* --- the public calls ---------------------------------------------------------------------------------------------------- */
@@ -195,7 +247,10 @@ static void guess_fill(const larder_predictor *predictor, uint32_t number, doubl
   const lrd_endpoint *endpoint = &predictor->endpoints.of[number];
   out->probability = probability;
   out->endpoint_len = endpoint->len;
-  memcpy(out->endpoint, endpoint->text, endpoint->len + (size_t)1);
+  if (endpoint->len < LRD_COPY_SHORT)
+    lrd_copy_short(out->endpoint, endpoint->text, endpoint->len + (size_t)1);
+  else
+    memcpy(out->endpoint, endpoint->text, endpoint->len + (size_t)1);
 }
 
 static void guesses_fill(const larder_predictor *predictor, const lrd_standing *standing, larder_predict_model model,

@@ -42,6 +42,12 @@ static uint64_t set_of(const lrd_live_sessions *sessions, uint64_t hash) {
   return (hash >> 32 & ((UINT64_C(1) << sessions->sets_bits) - 1)) * LRD_SET_WAYS;
 }
 
+void lrd_live_session_await(const lrd_live_sessions *sessions, uint64_t hash) {
+  uint64_t set = set_of(sessions, hash);
+  __builtin_prefetch(sessions->hashes + set);
+  __builtin_prefetch(sessions->of + set);
+}
+
 lrd_live_session *lrd_live_session_find(const lrd_live_sessions *sessions, uint64_t hash) {
   uint64_t set = set_of(sessions, hash);
   for (unsigned way = 0; way < LRD_SET_WAYS; way++)

@@ -31,6 +31,8 @@ uint64_t lrd_live_sessions_bytes(const lrd_live_sessions *sessions);
 
 /* Never 0. */
 uint64_t lrd_live_session_hash(const void *id, size_t len);
+/* It will be looked for. */
+void lrd_live_session_await(const lrd_live_sessions *sessions, uint64_t hash);
 /* NULL: not known. */
 lrd_live_session *lrd_live_session_find(const lrd_live_sessions *sessions, uint64_t hash);
 /* A new one stands nowhere yet. */

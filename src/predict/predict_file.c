@@ -3,13 +3,11 @@
  * The binary form, numbers as varints where no width is said:
  *
  *     "LRDPRED1"
- *     endpoints_max states_max sessions_max age_at evidence_min  smoothing (8 bytes)  session_idle_ms
- *     utc_offset_minutes + 1440  pattern (length, bytes)  events
- *     how many user types; each: length, bytes
- *     how many endpoints; each, by number: number, length, bytes, count, seen, contexts (2 words of 8 bytes)
- *     how many states; each, as they stand in the table: key (8 bytes), heat, total, how many successors; each: number, count,
- *     error
- *     XXH3-128 of all before it (16 bytes)
+ *     endpoints_max states_max sessions_max order  no contexts (0 or 1)  age_at evidence_min  smoothing (8 bytes)
+ * session_idle_ms utc_offset_minutes + 1440  pattern (length, bytes)  events how many user types; each: length, bytes how many
+ * endpoints; each, by number: number, length, bytes, count, seen, contexts (2 words of 8 bytes) how many states; each, as they
+ * stand in the table: key (8 bytes), heat, total, how many successors; each: number, count, error XXH3-128 of all before it (16
+ * bytes)
  *
  * and the public calls for both forms.
  */
@@ -49,6 +47,8 @@ static void put_options(binary_out *out, const larder_predictor_options *options
   put_number(out, options->endpoints_max);
   put_number(out, options->states_max);
   put_number(out, options->sessions_max);
+  put_number(out, options->order);
+  put_number(out, options->no_contexts);
   put_number(out, options->age_at);
   put_number(out, options->evidence_min);
   put_bytes(out, &options->smoothing, sizeof options->smoothing);
@@ -146,6 +146,8 @@ static void take_options(binary_in *in, larder_predictor_options *options, char 
   options->endpoints_max = (uint32_t)take_number(in, UINT32_MAX);
   options->states_max = (uint32_t)take_number(in, UINT32_MAX);
   options->sessions_max = (uint32_t)take_number(in, UINT32_MAX);
+  options->order = (uint32_t)take_number(in, UINT32_MAX);
+  options->no_contexts = take_number(in, 1) != 0;
   options->age_at = (uint32_t)take_number(in, UINT32_MAX);
   options->evidence_min = (uint32_t)take_number(in, UINT32_MAX);
   take_bytes(in, &options->smoothing, sizeof options->smoothing);
@@ -154,8 +156,8 @@ static void take_options(binary_in *in, larder_predictor_options *options, char 
   const char *text = take_text(in, LARDER_PREDICT_PATTERN_MAX, &len);
   memcpy(pattern, text, len);
   pattern[len] = '\0';
-  bool preset = options->endpoints_max == 0 || options->states_max == 0 || options->sessions_max == 0 || options->age_at == 0 ||
-                options->evidence_min == 0 || options->smoothing == 0 || options->session_idle_ms == 0;
+  bool preset = options->endpoints_max == 0 || options->states_max == 0 || options->sessions_max == 0 || options->order == 0 ||
+                options->age_at == 0 || options->evidence_min == 0 || options->smoothing == 0 || options->session_idle_ms == 0;
   if (in->err == LARDER_OK && preset) in->err = LARDER_ECORRUPT; /* nobody writes what stands for a default */
 }
 
@@ -172,9 +174,9 @@ static void take_state(binary_in *in, larder_predictor *predictor) {
   lrd_state state = {0};
   uint64_t key;
   take_bytes(in, &key, sizeof key);
-  state.heat = (uint32_t)take_number(in, UINT32_MAX);
+  state.heat = take_number(in, LRD_HEAT_MAX) & LRD_HEAT_MAX;
   state.total = (uint16_t)take_number(in, UINT16_MAX);
-  state.len = (uint16_t)take_number(in, LRD_NEXT_MAX);
+  state.len = take_number(in, LRD_NEXT_MAX) & LRD_NEXT_MAX;
   for (unsigned i = 0; i < state.len; i++) {
     state.ids[i] = (uint32_t)take_number(in, UINT32_MAX);
     state.counts[i] = (uint16_t)take_number(in, UINT16_MAX);

@@ -33,7 +33,6 @@ static bool is_taken(const larder_predictor *predictor, uint32_t number) {
 static bool key_fits(const larder_predictor *predictor, uint64_t key) {
   uint32_t last = LRD_KEY_LAST(key);
   unsigned context = LRD_KEY_CONTEXT(key);
-  if (key == LRD_KEY_ANY) return true;
   if (!is_taken(predictor, last)) return false;
   switch (LRD_KEY_KIND(key)) {
   case LRD_STATE_FIRST:
@@ -50,7 +49,7 @@ static bool key_fits(const larder_predictor *predictor, uint64_t key) {
 
 static bool successors_fit(const larder_predictor *predictor, const lrd_state *state) {
   unsigned sum = 0;
-  if (state->len > LRD_NEXT_MAX || state->total >= predictor->options.age_at) return false;
+  if (state->total >= predictor->options.age_at) return false;
   for (unsigned i = 0; i < state->len; i++) {
     bool sorted = i == 0 || state->counts[i] <= state->counts[i - 1];
     if (!sorted || state->counts[i] == 0 || state->errors[i] > state->counts[i] || !is_taken(predictor, state->ids[i]))
@@ -67,7 +66,9 @@ larder_err lrd_image_state_put(larder_predictor *predictor, uint64_t key, const 
   if (!key_fits(predictor, key) || !successors_fit(predictor, state)) return LARDER_ECORRUPT;
   if (lrd_transitions_find(table, key) || table->keys[lrd_transitions_set(table, key) + LRD_SET_WAYS - 1] != 0)
     return LARDER_ECORRUPT;
-  *lrd_transitions_place(table, key) = *state;
+  lrd_state *placed = lrd_transitions_place(table, key);
+  *placed = *state;
+  lrd_state_name(placed);
   return LARDER_OK;
 }
 
@@ -78,6 +79,7 @@ larder_err lrd_image_done(larder_predictor *predictor, uint64_t events) {
     if (endpoints->of[i].text && endpoints->of[i].seen > events) return LARDER_ECORRUPT;
   /* Numbers are given back only when all are taken. */
   if (endpoints->len < endpoints->slots) endpoints->slots = endpoints->max;
+  lrd_endpoints_rank(endpoints);
   predictor->events = events;
   return LARDER_OK;
 }

@@ -22,6 +22,7 @@ typedef struct whole_option {
 static const whole_option wholes[] = {{"endpoints_max", offsetof(larder_predictor_options, endpoints_max)},
                                       {"states_max", offsetof(larder_predictor_options, states_max)},
                                       {"sessions_max", offsetof(larder_predictor_options, sessions_max)},
+                                      {"order", offsetof(larder_predictor_options, order)},
                                       {"age_at", offsetof(larder_predictor_options, age_at)},
                                       {"evidence_min", offsetof(larder_predictor_options, evidence_min)}};
 #define WHOLES (sizeof wholes / sizeof *wholes)
@@ -39,6 +40,8 @@ static void options_write(lrd_json *json, const larder_predictor_options *option
   lrd_json_object_begin(json);
   for (size_t i = 0; i < WHOLES; i++)
     member_u64(json, wholes[i].name, *(const uint32_t *)(const void *)((const char *)options + wholes[i].at));
+  lrd_json_key(json, "no_contexts");
+  lrd_json_bool(json, options->no_contexts);
   lrd_json_key(json, "smoothing");
   lrd_json_double(json, options->smoothing);
   member_u64(json, "session_idle_ms", (uint64_t)options->session_idle_ms);
@@ -86,14 +89,14 @@ static void endpoints_write(lrd_json *json, const lrd_endpoints *endpoints) {
 }
 
 static void state_write(lrd_json *json, uint64_t key, const lrd_state *state) {
-  static const char *const kinds[] = {"", "any", "first", "second", "context"};
+  static const char *const kinds[] = {"", "first", "second", "context"};
   unsigned kind = LRD_KEY_KIND(key);
   lrd_json_object_begin(json);
   lrd_json_key(json, "kind");
   lrd_json_string(json, kinds[kind]);
   if (kind == LRD_STATE_CONTEXT) member_u64(json, "context", LRD_KEY_CONTEXT(key));
   if (kind == LRD_STATE_SECOND) member_u64(json, "before", LRD_KEY_BEFORE(key));
-  if (kind != LRD_STATE_ANY) member_u64(json, "last", LRD_KEY_LAST(key));
+  member_u64(json, "last", LRD_KEY_LAST(key));
   member_u64(json, "heat", state->heat);
   member_u64(json, "total", state->total);
   lrd_json_key(json, "next");
@@ -197,6 +200,10 @@ static void options_take(json_in *in, larder_predictor_options *options, char pa
     memcpy((char *)options + wholes[i].at, &value, sizeof value);
     if (value == 0) miss(in, wholes[i].name);
   }
+  uint32_t no_contexts = object ? lrd_json_member(&in->doc, object, "no_contexts") : 0;
+  lrd_json_type type = lrd_json_type_of(&in->doc, no_contexts);
+  if (type != LRD_JSON_TRUE && type != LRD_JSON_FALSE) miss(in, "no_contexts");
+  options->no_contexts = type == LRD_JSON_TRUE;
   uint32_t smoothing = object ? lrd_json_member(&in->doc, object, "smoothing") : 0;
   if (!lrd_json_double_of(&in->doc, smoothing, &options->smoothing) || options->smoothing == 0) miss(in, "smoothing");
   options->session_idle_ms = (int64_t)take_u64(in, object, "session_idle_ms", INT64_MAX);
@@ -264,7 +271,6 @@ static uint64_t key_take(json_in *in, uint32_t object) {
   string_of(in, lrd_json_member(&in->doc, object, "kind"), "kind", false);
   const char *kind = text_of(in);
   bool context = strcmp(kind, "context") == 0, second = strcmp(kind, "second") == 0, first = strcmp(kind, "first") == 0;
-  if (strcmp(kind, "any") == 0) return LRD_KEY_ANY;
   if (!context && !second && !first) miss(in, "kind");
   uint32_t last = (uint32_t)take_u64(in, object, "last", LRD_NO_ENDPOINT - 1);
   if (second) return lrd_key_second((uint32_t)take_u64(in, object, "before", LRD_NO_ENDPOINT - 1), last);
@@ -285,7 +291,7 @@ static void successor_take(json_in *in, uint32_t array, lrd_state *state) {
 }
 
 static void state_take(json_in *in, uint32_t object, larder_predictor *predictor) {
-  lrd_state state = {.heat = (uint32_t)take_u64(in, object, "heat", UINT32_MAX),
+  lrd_state state = {.heat = take_u64(in, object, "heat", LRD_HEAT_MAX) & LRD_HEAT_MAX,
                      .total = (uint16_t)take_u64(in, object, "total", UINT16_MAX)};
   uint64_t key = key_take(in, object);
   uint32_t array = array_of(in, object, "next");

@@ -28,7 +28,6 @@ static larder_err endpoints_merge(larder_predictor *into, const larder_predictor
 
 /* 0: the state has no place here. */
 static uint64_t key_here(larder_predictor *into, uint64_t key, const renumbering *to) {
-  if (key == LRD_KEY_ANY) return key;
   uint32_t last = to->endpoints[LRD_KEY_LAST(key)];
   unsigned kind = LRD_KEY_KIND(key), context = LRD_KEY_CONTEXT(key);
   if (last == LRD_NO_ENDPOINT) return 0;

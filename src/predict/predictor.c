@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Learning. An event adds to the states that lead to it: any, the last endpoint, the last two, the last one in its context. */
+/* Learning. An event adds to the states that lead to it: the last endpoint, the last two, the last one in its context. */
 #include "predictor.h"
 
 #include "base/fail.h"
@@ -21,6 +21,7 @@ static const number_option numbers[] = {
     {"endpoints_max", AT(endpoints_max), 4096, 8, LARDER_PREDICT_ENDPOINTS_MAX},
     {"states_max", AT(states_max), 32768, 8, STATES_MAX},
     {"sessions_max", AT(sessions_max), 4096, 8, SESSIONS_MAX},
+    {"order", AT(order), 2, 1, 2},
     {"age_at", AT(age_at), 1024, 16, 60000},
     {"evidence_min", AT(evidence_min), 2, 1, 60000},
 };
@@ -142,17 +143,43 @@ unsigned lrd_predictor_user_type(larder_predictor *predictor, const char *name, 
 /* --- learning --------------------------------------------------------------------------------------------------------------
  */
 
+/* The states that lead on from there. */
+static unsigned keys_of(const larder_predictor *predictor, const lrd_standing *from, uint64_t keys[3]) {
+  unsigned len = 0;
+  if (from->last == LRD_NO_ENDPOINT) return 0;
+  keys[len++] = lrd_key_first(from->last);
+  if (from->before != LRD_NO_ENDPOINT && predictor->options.order > 1) keys[len++] = lrd_key_second(from->before, from->last);
+  if (from->context != 0 && !predictor->options.no_contexts) keys[len++] = lrd_key_context(from->context, from->last);
+  return len;
+}
+
+/* Memory is slow and the states lie anywhere in it: all are sent for before the first one is needed, those that the next guess
+ * will look at, too. */
+static void keys_await(const lrd_transitions *table, const uint64_t *keys, unsigned len) {
+  for (unsigned i = 0; i < len; i++) lrd_transitions_await(table, keys[i]);
+}
+
+static void states_await(const lrd_transitions *table, const uint64_t *keys, unsigned len) {
+  for (unsigned i = 0; i < len; i++) {
+    const lrd_state *state = lrd_transitions_find(table, keys[i]);
+    if (state == NULL) continue;
+    __builtin_prefetch(state);
+    __builtin_prefetch((const char *)state + sizeof *state / 2);
+  }
+}
+
 static void learn(larder_predictor *predictor, const lrd_standing *from, uint32_t number) {
   lrd_transitions *table = &predictor->table;
-  uint64_t keys[4] = {LRD_KEY_ANY};
-  unsigned len = 1;
-  bool context = from->context != 0 && from->last != LRD_NO_ENDPOINT;
-  if (from->last != LRD_NO_ENDPOINT) keys[len++] = lrd_key_first(from->last);
-  if (from->before != LRD_NO_ENDPOINT) keys[len++] = lrd_key_second(from->before, from->last);
-  if (context) keys[len++] = lrd_key_context(from->context, from->last);
-  for (unsigned i = 1; i < len; i++) lrd_transitions_await(table, keys[i]);
+  uint64_t keys[3], next[3];
+  const lrd_standing then = {from->last, number, from->context};
+  unsigned len = keys_of(predictor, from, keys), next_len = keys_of(predictor, &then, next);
+  keys_await(table, keys, len);
+  keys_await(table, next, next_len);
+  bool context = from->context != 0 && from->last != LRD_NO_ENDPOINT && !predictor->options.no_contexts;
   if (context) predictor->endpoints.of[from->last].contexts[from->context / 64] |= UINT64_C(1) << from->context % 64;
   lrd_endpoints_count(&predictor->endpoints, number, ++predictor->events, 1);
+  states_await(table, keys, len);
+  states_await(table, next, next_len);
   for (unsigned i = 0; i < len; i++) lrd_state_add(table, lrd_transitions_place(table, keys[i]), number);
 }
 
@@ -186,9 +213,10 @@ larder_err larder_predict_observe(larder_predictor *predictor, const larder_pred
   if (predictor == NULL || event == NULL || event->session == NULL || event->endpoint == NULL || event->endpoint_len == 0 ||
       event->wall_ms < 0)
     return LARDER_EINVAL;
+  uint64_t hash = lrd_live_session_hash(event->session, event->session_len);
+  lrd_live_session_await(&predictor->sessions, hash);
   larder_err err = lrd_pattern_apply(&predictor->pattern, event->endpoint, event->endpoint_len, text, &len);
   if (err != LARDER_OK) return err;
-  uint64_t hash = lrd_live_session_hash(event->session, event->session_len);
   lrd_lock(&predictor->mutex);
   err = observe(predictor, hash, text, len, event);
   lrd_unlock(&predictor->mutex);

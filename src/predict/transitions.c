@@ -50,7 +50,7 @@ lrd_state *lrd_transitions_place(lrd_transitions *table, uint64_t key) {
     if (table->states[at].heat < table->states[coldest].heat) coldest = at;
   }
   table->keys[coldest] = key;
-  table->states[coldest] = (lrd_state){.heat = table->states[coldest].heat};
+  table->states[coldest] = (lrd_state){.heat = table->states[coldest].heat & LRD_HEAT_MAX};
   table->replaced++;
   return &table->states[coldest];
 }
@@ -59,6 +59,12 @@ static void next_take(lrd_state *to, unsigned at, const lrd_state *from, unsigne
   to->ids[at] = from->ids[from_at];
   to->counts[at] = from->counts[from_at];
   to->errors[at] = from->errors[from_at];
+}
+
+void lrd_state_name(lrd_state *state) {
+  unsigned sum = 0;
+  for (unsigned i = 0; i < state->len; i++) sum += lrd_state_certain(state, i);
+  state->named = (uint16_t)sum;
 }
 
 /* Halves, rounding counts down and errors up. */
@@ -71,33 +77,37 @@ static void age(lrd_state *state) {
     state->counts[len] /= 2;
     len += state->counts[len] > 0;
   }
-  state->len = (uint16_t)len;
+  state->len = len & LRD_NEXT_MAX;
+  lrd_state_name(state);
 }
 
-/* One more for it; it passes those that it overtakes. */
+/* One more for it; it changes places with the first of those that it overtakes. */
 static void next_lift(lrd_state *state, unsigned at) {
   uint32_t id = state->ids[at];
   uint16_t count = (uint16_t)(state->counts[at] + 1), error = state->errors[at];
-  for (; at > 0 && state->counts[at - 1] < count; at--) next_take(state, at, state, at - 1);
-  state->ids[at] = id;
-  state->counts[at] = count;
-  state->errors[at] = error;
+  unsigned to = at;
+  while (to > 0 && state->counts[to - 1] < count) to--;
+  if (to != at) next_take(state, at, state, to);
+  state->ids[to] = id;
+  state->counts[to] = count;
+  state->errors[to] = error;
 }
 
 void lrd_state_add(const lrd_transitions *table, lrd_state *state, uint32_t endpoint) {
-  unsigned at = 0;
-  while (at < state->len && state->ids[at] != endpoint) at++;
-  if (at == state->len && at < LRD_NEXT_MAX) {
+  unsigned at = lrd_state_at(state, endpoint);
+  if (at == LRD_NEXT_MAX && state->len < LRD_NEXT_MAX) {
+    at = state->len++;
     state->ids[at] = endpoint;
     state->counts[at] = state->errors[at] = 0;
-    state->len++;
   } else if (at == LRD_NEXT_MAX) {
     at--;
+    state->named = (uint16_t)(state->named - lrd_state_certain(state, at));
     state->ids[at] = endpoint;
     state->errors[at] = state->counts[at];
   }
   next_lift(state, at);
-  state->heat += state->heat < UINT32_MAX;
+  state->named++;
+  state->heat += state->heat < LRD_HEAT_MAX;
   if (++state->total >= table->age_at) age(state);
 }
 
@@ -148,7 +158,7 @@ void lrd_state_merge(const lrd_transitions *table, lrd_state *state, const lrd_s
     }
   }
   uint64_t heat = (uint64_t)state->heat + other->heat;
-  *state = (lrd_state){.heat = heat > UINT32_MAX ? UINT32_MAX : (uint32_t)heat, .total = (uint16_t)all.total};
+  *state = (lrd_state){.heat = heat > LRD_HEAT_MAX ? LRD_HEAT_MAX : heat & LRD_HEAT_MAX, .total = (uint16_t)all.total};
   while (state->len < LRD_NEXT_MAX && all.len > 0) {
     unsigned best = strongest_left(&all);
     if (all.counts[best] == 0) break;
@@ -158,6 +168,7 @@ void lrd_state_merge(const lrd_transitions *table, lrd_state *state, const lrd_s
     state->len++;
     all.counts[best] = 0;
   }
+  lrd_state_name(state);
 }
 
 /* --- purging ---------------------------------------------------------------------------------------------------------------
@@ -166,9 +177,7 @@ void lrd_state_merge(const lrd_transitions *table, lrd_state *state, const lrd_s
 typedef bool (*gone_fn)(const void *context, uint32_t endpoint);
 
 static bool key_gone(uint64_t key, gone_fn gone, const void *context) {
-  unsigned kind = LRD_KEY_KIND(key);
-  if (kind == LRD_STATE_ANY) return false;
-  return gone(context, LRD_KEY_LAST(key)) || (kind == LRD_STATE_SECOND && gone(context, LRD_KEY_BEFORE(key)));
+  return gone(context, LRD_KEY_LAST(key)) || (LRD_KEY_KIND(key) == LRD_STATE_SECOND && gone(context, LRD_KEY_BEFORE(key)));
 }
 
 static void next_purge(lrd_state *state, gone_fn gone, const void *context) {
@@ -177,7 +186,8 @@ static void next_purge(lrd_state *state, gone_fn gone, const void *context) {
     if (gone(context, state->ids[i])) continue;
     next_take(state, len++, state, i);
   }
-  state->len = (uint16_t)len;
+  state->len = len & LRD_NEXT_MAX;
+  lrd_state_name(state);
 }
 
 void lrd_transitions_purge(lrd_transitions *table, gone_fn gone, const void *context) {

@@ -10,18 +10,22 @@
 #define LRD_PREDICT_TRANSITIONS_H
 
 #include "base/bytes.h"
+#include <emmintrin.h>
 #include <larder/predict.h>
 
 #define LRD_NEXT_MAX    LARDER_PREDICT_SUCCESSORS
 #define LRD_SET_WAYS    8u
 #define LRD_NO_ENDPOINT ((UINT32_C(1) << 20) - 1)
 
-typedef enum lrd_state_kind { LRD_STATE_ANY = 1, LRD_STATE_FIRST, LRD_STATE_SECOND, LRD_STATE_CONTEXT } lrd_state_kind;
+typedef enum lrd_state_kind { LRD_STATE_FIRST = 1, LRD_STATE_SECOND, LRD_STATE_CONTEXT } lrd_state_kind;
+
+#define LRD_HEAT_MAX ((UINT32_C(1) << 28) - 1)
 
 typedef struct lrd_state {
-  uint32_t heat; /* events, and those of whom it replaced */
+  uint32_t len : 4;
+  uint32_t heat : 28; /* events, and those of whom it replaced */
   uint16_t total;
-  uint16_t len;
+  uint16_t named; /* of these, those that certainly were of a successor that is named */
   uint32_t ids[LRD_NEXT_MAX];
   uint16_t counts[LRD_NEXT_MAX];
   uint16_t errors[LRD_NEXT_MAX];
@@ -40,7 +44,6 @@ typedef struct lrd_transitions {
 static inline uint64_t lrd_state_key(lrd_state_kind kind, unsigned context, uint32_t before, uint32_t last) {
   return (uint64_t)kind << 48 | (uint64_t)context << 40 | (uint64_t)before << 20 | last;
 }
-#define LRD_KEY_ANY lrd_state_key(LRD_STATE_ANY, 0, 0, 0)
 static inline uint64_t lrd_key_first(uint32_t last) { return lrd_state_key(LRD_STATE_FIRST, 0, 0, last); }
 static inline uint64_t lrd_key_second(uint32_t before, uint32_t last) {
   return lrd_state_key(LRD_STATE_SECOND, 0, before, last);
@@ -54,6 +57,16 @@ static inline uint64_t lrd_key_context(unsigned context, uint32_t last) {
 #define LRD_KEY_BEFORE(key)  ((uint32_t)((key) >> 20 & LRD_NO_ENDPOINT))
 #define LRD_KEY_LAST(key)    ((uint32_t)((key)&LRD_NO_ENDPOINT))
 
+/* Where a successor stands; LRD_NEXT_MAX: nowhere. */
+static inline unsigned lrd_state_at(const lrd_state *state, uint32_t endpoint) {
+  const __m128i wanted = _mm_set1_epi32((int)endpoint);
+  const __m128i *ids = (const __m128i *)(const void *)state->ids; /* 15, and two counts that do not matter */
+  __m128i a = _mm_cmpeq_epi32(_mm_loadu_si128(ids), wanted), b = _mm_cmpeq_epi32(_mm_loadu_si128(ids + 1), wanted);
+  __m128i c = _mm_cmpeq_epi32(_mm_loadu_si128(ids + 2), wanted), d = _mm_cmpeq_epi32(_mm_loadu_si128(ids + 3), wanted);
+  __m128i all = _mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d));
+  unsigned found = (unsigned)_mm_movemask_epi8(all) & ((1u << state->len) - 1);
+  return found ? (unsigned)__builtin_ctz(found) : LRD_NEXT_MAX;
+}
 /* How often it was certainly seen. */
 static inline unsigned lrd_state_certain(const lrd_state *state, unsigned at) {
   return (unsigned)state->counts[at] - state->errors[at];
@@ -85,6 +98,8 @@ static inline lrd_state *lrd_transitions_find(const lrd_transitions *table, uint
 }
 /* The state, made where it is not there, in the place of the set's coldest where that is full. */
 lrd_state *lrd_transitions_place(lrd_transitions *table, uint64_t key);
+/* `named` of what stands there. */
+void lrd_state_name(lrd_state *state);
 /* Another event of the state. */
 void lrd_state_add(const lrd_transitions *table, lrd_state *state, uint32_t endpoint);
 /* What another predictor has learned of the same state; its successors numbered as here, LRD_NO_ENDPOINT: not known here. */

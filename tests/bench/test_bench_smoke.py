@@ -26,6 +26,8 @@ array_load_zstd array_save_zstd
 warm_jsonl_10k warm_jsonl_1m warm_jsonl_read_10k warm_jsonl_read_1m
 wisdom_cold_8x8 wisdom_search_8x8 wisdom_run_8x8
 make_hit make_stampede make_lease warm_keys
+predict_first predict_second predict_context predict_blend predict_room predict_instructions_first
+predict_instructions_second predict_instructions_context predict_instructions_blend
 """.split()
 CODEC = [f"codec_{method}_{field}{shuffled}{end}" for method in ("zlib", "zstd", "lz4") for field in ("smooth", "random")
          for shuffled in ("", "_shuffled") for end in ("", "_opened", "_ratio")]

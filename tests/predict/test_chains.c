@@ -4,6 +4,7 @@
 
 #include "predict/time_context.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define HOUR   INT64_C(3600000)
@@ -273,6 +274,38 @@ static void every_model_is_a_distribution(void **state) {
   larder_predictor_free(&p);
 }
 
+static int downwards(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return x > y ? -1 : x < y;
+}
+
+static void the_best_are_the_best_of_all(void **state) {
+  (void)state;
+  enum { ENDPOINTS = 50, MOST = 12 };
+  larder_predictor *p = predictor_of((larder_predictor_options){.age_at = 40, .states_max = 128, .pattern = ""});
+  train_walks(p, 12, 200, ENDPOINTS);
+  for (unsigned last = 0; last < ENDPOINTS; last++) {
+    char names[ENDPOINTS][24];
+    double all[ENDPOINTS];
+    larder_predict_guess guesses[MOST];
+    for (unsigned i = 0; i < ENDPOINTS; i++) snprintf(names[i], sizeof names[i], "/service/%u", i);
+    const char *before = names[last * 11 % ENDPOINTS];
+    larder_predict_past past = {names[last], strlen(names[last]), before, strlen(before), "member", MONDAY + last * HOUR};
+    for (unsigned i = 0; i < ENDPOINTS; i++)
+      assert_ok(larder_predict_probability(p, &past, LARDER_PREDICT_BLEND, names[i], strlen(names[i]), &all[i]));
+    qsort(all, ENDPOINTS, sizeof *all, downwards);
+    for (size_t most = 1; most <= MOST; most++) {
+      size_t count = most;
+      assert_ok(larder_predict_after(p, &past, LARDER_PREDICT_BLEND, guesses, &count));
+      assert_int_equal(count, most);
+      for (size_t i = 0; i < count; i++) assert_near(guesses[i].probability, all[i]);
+      for (size_t i = 0; i < count; i++)
+        for (size_t other = 0; other < i; other++) assert_string_not_equal(guesses[i].endpoint, guesses[other].endpoint);
+    }
+  }
+  larder_predictor_free(&p);
+}
+
 /* --- roll-out ------------------------------------------------------------------------------------------------------------ */
 
 static void the_way_on_is_followed(void **state) {
@@ -318,6 +351,7 @@ int main(void) {
       cmocka_unit_test(blend_weighs_by_evidence),
       cmocka_unit_test(blend_has_the_context_between),
       cmocka_unit_test(every_model_is_a_distribution),
+      cmocka_unit_test(the_best_are_the_best_of_all),
       cmocka_unit_test(the_way_on_is_followed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

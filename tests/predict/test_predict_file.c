@@ -178,7 +178,8 @@ static void a_lie_with_a_right_checksum_does_no_harm(void **state) {
 }
 
 #define OPTIONS                                                                                                                \
-  "\"options\":{\"endpoints_max\":8,\"states_max\":8,\"sessions_max\":8,\"age_at\":16,\"evidence_min\":1,\"smoothing\":0.5,"   \
+  "\"options\":{\"endpoints_max\":8,\"states_max\":8,\"sessions_max\":8,\"order\":2,\"no_contexts\":false,\"age_at\":16,"      \
+  "\"evidence_min\":1,\"smoothing\":0.5,"                                                                                      \
   "\"session_idle_ms\":1,\"utc_offset_minutes\":0,\"pattern\":\"\"}"
 #define HEAD "{\"format\":\"larder-predictor\",\"version\":1," OPTIONS ",\"events\":3,\"user_types\":[\"guest\"],"
 #define A    "{\"number\":0,\"endpoint\":\"a\",\"count\":1,\"seen\":1,\"contexts\":[\"0\",\"0\"]}"
@@ -237,7 +238,8 @@ static void json_that_is_none_or_lies_is_refused(void **state) {
       {HEAD AB "[{\"kind\":\"first\",\"last\":0,\"heat\":3,\"total\":9,\"next\":[[1,1,0],[1,1,0]]}]}", LARDER_ECORRUPT},
       {HEAD AB "[{\"kind\":\"first\",\"last\":0,\"heat\":3,\"total\":9,\"next\":[[2,1,0]]}]}", LARDER_ECORRUPT},
       {HEAD AB "[{\"kind\":\"first\",\"last\":0,\"heat\":3,\"total\":9,\"next\":[[1,1]]}]}", LARDER_EFORMAT},
-      {HEAD AB "[{\"kind\":\"any\",\"heat\":3,\"total\":9,\"next\":[]},{\"kind\":\"any\",\"heat\":3,\"total\":9,\"next\":[]}]}",
+      {HEAD AB "[{\"kind\":\"first\",\"last\":0,\"heat\":3,\"total\":9,\"next\":[]},{\"kind\":\"first\",\"last\":0,\"heat\":3,"
+               "\"total\":9,\"next\":[]}]}",
        LARDER_ECORRUPT},
   };
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

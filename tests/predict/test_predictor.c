@@ -30,6 +30,7 @@ static void options_have_limits(void **state) {
   refused((larder_predictor_options){.states_max = 7}, "states_max");
   refused((larder_predictor_options){.states_max = (1 << 20) + 1}, "states_max");
   refused((larder_predictor_options){.sessions_max = 7}, "sessions_max");
+  refused((larder_predictor_options){.order = 3}, "order");
   refused((larder_predictor_options){.age_at = 15}, "age_at");
   refused((larder_predictor_options){.age_at = 60001}, "age_at");
   refused((larder_predictor_options){.evidence_min = 60001}, "evidence_min");
@@ -94,6 +95,21 @@ static void without_memory_nothing_is_left_behind(void **state) {
     assert_int_equal(support_alloc_live(), live);
     if (!failed) break;
   }
+}
+
+static void what_is_not_learned_takes_no_room(void **state) {
+  (void)state;
+  larder_predictor *all = predictor_of((larder_predictor_options){.evidence_min = 1});
+  larder_predictor *first = predictor_of((larder_predictor_options){.evidence_min = 1, .order = 1, .no_contexts = true});
+  train_word(all, "xabyac", "guest", 0);
+  train_word(first, "xabyac", "guest", 0);
+  assert_string_equal(letters_after(all, "ya", LARDER_PREDICT_SECOND, 5), "c");
+  assert_string_equal(letters_after(first, "ya", LARDER_PREDICT_SECOND, 5), "bc");
+  assert_string_equal(letters_after(first, "ya", LARDER_PREDICT_CONTEXT, 5), "bc");
+  assert_int_equal(figures_of(first).states, 4); /* x, a, b, y */
+  assert_int_equal(figures_of(all).states, 4 + 4 + 4);
+  larder_predictor_free(&all);
+  larder_predictor_free(&first);
 }
 
 /* --- limits ------------------------------------------------------------------------------------------------------------- */
@@ -328,6 +344,7 @@ int main(void) {
       cmocka_unit_test(options_have_limits),
       cmocka_unit_test(calls_are_checked),
       cmocka_unit_test(without_memory_nothing_is_left_behind),
+      cmocka_unit_test(what_is_not_learned_takes_no_room),
       cmocka_unit_test(a_state_keeps_its_strongest_successors),
       cmocka_unit_test(old_habits_fade),
       cmocka_unit_test(the_least_asked_for_endpoints_make_room),
