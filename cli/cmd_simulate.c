@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* simulate: traces of requests through eviction policies. */
+/* simulate: traces of requests through eviction policies, made-up traffic through ways of caching. */
 #include "commands.h"
 #include "session.h"
+#include "simulate_sessions.h"
 #include "simulate_traces.h"
+
+#include <string.h>
 
 typedef struct simulate_args {
   cli_traces_args traces;
+  const char *sessions;
+  const char *contestants;
+  const char *write;
+  uint64_t seeds; /* 0: not given */
 } simulate_args;
+
+#define SEEDS_USUAL 10u
 
 #define AT(field) offsetof(simulate_args, field)
 
@@ -23,7 +32,14 @@ static const cli_option options[] = {
     {"requests", 0, CLI_COUNT, AT(traces.requests_max), "N", NULL, NULL, "only the first N of each trace"},
     {"seed", 0, CLI_TEXT, AT(traces.seed), "N", NULL, NULL, "of the hashes that policies see"},
     {"parallel", 0, CLI_COUNT, AT(traces.parallel), "N", NULL, NULL, "runs at a time; as many as there are cores"},
-    {"plot", 0, CLI_FILE, AT(traces.plot), "FILE", NULL, NULL, "draw miss ratios over sizes into an SVG file"},
+    {"plot", 0, CLI_FILE, AT(traces.plot), "FILE", NULL, NULL,
+     "draw miss ratios over sizes, or what --sessions came to, into an SVG file"},
+    {"sessions", 0, CLI_FILE, AT(sessions), "SPEC", NULL, NULL, "instead of traces: traffic made as a YAML file says"},
+    {"contestant", 0, CLI_TEXT, AT(contestants), "NAMES", NULL, NULL,
+     "of --sessions: ways of caching, with commas, or all; without it " CLI_SESSIONS_CONTESTANTS},
+    {"seeds", 0, CLI_COUNT, AT(seeds), "N", NULL, NULL, "of --sessions: how many, from --seed on (1); without it 10"},
+    {"write", 0, CLI_FILE, AT(write), "FILE", NULL, NULL,
+     "of --sessions: write the requests of --seed as JSON Lines, which is a trace; - for standard output"},
     {0}};
 
 static const cli_operand operands[] = {{"TRACE...", CLI_LIST, AT(traces.files), true, NULL,
@@ -35,10 +51,48 @@ static const cli_example examples[] = {
     {"larder simulate *.ltrc.zst --policy all --plot policies.svg", "all of them, drawn"},
     {"larder simulate cdn.csv --key-field url --size-field bytes --size 64MiB,1GiB", "entries that differ in size"},
     {"awk '{ print $7 }' access.log | larder simulate - --size 10000 --policy lru,opt", "the URLs of a log"},
+    {"larder simulate --sessions shop.yaml --seeds 20 --plot shop.svg", "ways of caching before traffic that is made up"},
     {0}};
+
+/* The first option that does not go with --sessions (or only with it); NULL: none. */
+static const char *out_of_place(const simulate_args *args) {
+  const cli_traces_args *traces = &args->traces;
+  if (args->sessions == NULL)
+    return args->contestants ? "--contestant" : args->write ? "--write" : args->seeds > 0 ? "--seeds" : NULL;
+  if (strcmp(traces->sizes, CLI_SIMULATE_SIZES) != 0) return "--size";
+  if (args->write && args->contestants) return "--contestant";
+  if (args->write && args->seeds > 0) return "--seeds";
+  if (args->write && traces->plot) return "--plot";
+  return traces->files.count > 0    ? "TRACE"
+         : traces->policies         ? "--policy"
+         : traces->format           ? "--format"
+         : traces->key_field        ? "--key-field"
+         : traces->size_field       ? "--size-field"
+         : traces->requests_max > 0 ? "--requests"
+                                    : NULL;
+}
+
+static cli_exit sessions_run(const cli_call *call, const simulate_args *args) {
+  const cli_sessions_args sessions = {.file = args->sessions,
+                                      .contestants = args->contestants,
+                                      .write = args->write,
+                                      .plot = args->traces.plot,
+                                      .seed = args->traces.seed,
+                                      .seeds = args->seeds > 0 ? args->seeds : SEEDS_USUAL,
+                                      .parallel = args->traces.parallel};
+  return cli_simulate_sessions(call, &sessions);
+}
 
 static cli_exit run(const cli_call *call, void *given) {
   const simulate_args *args = given;
+  const char *wrong = out_of_place(args);
+  if (wrong != NULL)
+    return cli_refuse(call, CLI_USAGE, "`larder simulate --help` says which options go together",
+                      args->sessions == NULL ? "%s goes with --sessions only"
+                      : args->write != NULL  ? "%s does not go with --sessions and --write"
+                                             : "%s does not go with --sessions",
+                      wrong);
+  if (args->sessions != NULL) return sessions_run(call, args);
   if (args->traces.files.count == 0)
     return cli_refuse(call, CLI_USAGE, "`larder simulate --help` shows the form and examples", "TRACE is missing");
   return cli_simulate_traces(call, &args->traces);
@@ -46,7 +100,7 @@ static cli_exit run(const cli_call *call, void *given) {
 
 const cli_command cli_command_simulate = {
     .name = "simulate",
-    .summary = "Replay a trace of requests through eviction policies.",
+    .summary = "Replay a trace of requests through eviction policies, or try ways of caching.",
     .text =
         "Each policy is the memory tier's own code, begins empty and sees every request; a miss puts the key there. opt is "
         "Belady's optimum, which knows the future: no policy misses less. For sizes in bytes the optimum is not to be "
@@ -55,7 +109,10 @@ const cli_command cli_command_simulate = {
         "the key); JSON Lines of requests {\"key\": \"a\", \"size\": 10} or sessions {\"session\": \"s\", \"keys\": [\"a\", "
         "\"b\"]}; "
         "or the binary LTRC0001.\n\n"
-        "With --json a line is written for each trace.",
+        "With --sessions the requests are made up: sessions that go from endpoint to endpoint of services that are slow and "
+        "fail (docs/traffic.md). Each contestant serves the same requests; tuned is the best static rule, found on other "
+        "seeds.\n\n"
+        "With --json a line is written for each trace, or a document for --sessions.",
     .options = options,
     .operands = operands,
     .examples = examples,

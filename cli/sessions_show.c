@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What contestants came to: a table for people, a JSON document, a drawing. Figures are means over seeds with intervals. */
+#include "cli_table.h"
+#include "file_io.h"
+#include "session.h"
+#include "simulate_sessions.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- figures
+ * ------------------------------------------------------------------------------------------------------------------ */
+
+typedef double (*figure_of)(const larder_traffic_figures *f);
+
+static double part(uint64_t some, uint64_t all) { return all ? (double)some / (double)all : 0; }
+static double mean_ms(const larder_traffic_figures *f) { return f->mean_ms; }
+static double p95_ms(const larder_traffic_figures *f) { return f->p95_ms; }
+static double p99_ms(const larder_traffic_figures *f) { return f->p99_ms; }
+static double origin(const larder_traffic_figures *f) { return (double)f->origin; }
+static double origin_bytes(const larder_traffic_figures *f) { return (double)f->origin_bytes; }
+static double hit_ratio(const larder_traffic_figures *f) { return part(f->hits, f->requests); }
+static double failed_ratio(const larder_traffic_figures *f) { return part(f->failed, f->requests); }
+static double cascades(const larder_traffic_figures *f) { return (double)f->cascades; }
+static double threatened(const larder_traffic_figures *f) { return (double)f->threatened; }
+static double prefetched(const larder_traffic_figures *f) { return (double)f->prefetched; }
+static double used_ratio(const larder_traffic_figures *f) { return part(f->used, f->prefetched); }
+
+static const struct {
+  const char *name;
+  figure_of of;
+} figures[] = {{"mean_ms", mean_ms},
+               {"p95_ms", p95_ms},
+               {"p99_ms", p99_ms},
+               {"origin", origin},
+               {"origin_bytes", origin_bytes},
+               {"hit_ratio", hit_ratio},
+               {"failed_ratio", failed_ratio},
+               {"cascades", cascades},
+               {"threatened", threatened},
+               {"prefetched", prefetched},
+               {"used_ratio", used_ratio}};
+
+static larder_traffic_interval figure(const cli_sessions_done *done, size_t contestant, figure_of of) {
+  double *values = cli_alloc(done->seeds * sizeof *values);
+  for (size_t i = 0; i < done->seeds; i++) values[i] = of(&done->runs[contestant * done->seeds + i].figures);
+  larder_traffic_interval interval = larder_traffic_interval_of(values, done->seeds);
+  free(values);
+  return interval;
+}
+
+/* By how much it is more than another one's, as a part of that, seed by seed. */
+static larder_traffic_interval against(const cli_sessions_done *done, size_t contestant, size_t other, figure_of of) {
+  double *values = cli_alloc(done->seeds * sizeof *values);
+  for (size_t i = 0; i < done->seeds; i++) {
+    double base = of(&done->runs[other * done->seeds + i].figures);
+    values[i] = base > 0 ? of(&done->runs[contestant * done->seeds + i].figures) / base - 1 : 0;
+  }
+  larder_traffic_interval interval = larder_traffic_interval_of(values, done->seeds);
+  free(values);
+  return interval;
+}
+
+/* The place of the tuned rule; names_len: it is not there. */
+static size_t tuned_at(const cli_sessions_done *done) {
+  size_t at = 0;
+  while (at < done->names_len && strcmp(done->names[at], LARDER_TRAFFIC_TUNED) != 0) at++;
+  return at;
+}
+
+/* --- the table
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+static void cell(cli_table *table, int decimals, larder_traffic_interval value) {
+  char text[CLI_SHORT];
+  snprintf(text, sizeof text, "%.*f ± %.*f", decimals, value.mean, decimals, value.half);
+  cli_table_add(table, text);
+}
+
+static void percent(cli_table *table, int decimals, larder_traffic_interval part_of) {
+  char text[CLI_SHORT];
+  snprintf(text, sizeof text, "%.*f ± %.*f %%", decimals, part_of.mean * 100, decimals, part_of.half * 100);
+  cli_table_add(table, text);
+}
+
+static void difference(cli_table *table, larder_traffic_interval more) {
+  char text[CLI_SHORT];
+  snprintf(text, sizeof text, "%+.2f ± %.2f %%", more.mean * 100, more.half * 100);
+  cli_table_add(table, text);
+}
+
+static void row_add(cli_table *table, const cli_sessions_done *done, size_t at) {
+  size_t tuned = tuned_at(done);
+  cli_buf name = {0};
+  cli_buf_text(&name, done->names[at]);
+  if (at == tuned) cli_buf_printf(&name, " = %s", done->runs[at * done->seeds].rule);
+  cli_table_add(table, cli_buf_str(&name));
+  cli_buf_fini(&name);
+  cell(table, 2, figure(done, at, mean_ms));
+  if (tuned < done->names_len && at != tuned) difference(table, against(done, at, tuned, mean_ms));
+  if (at == tuned) cli_table_add(table, "");
+  cell(table, 0, figure(done, at, p95_ms));
+  cell(table, 0, figure(done, at, origin));
+  if (tuned < done->names_len && at != tuned) difference(table, against(done, at, tuned, origin));
+  if (at == tuned) cli_table_add(table, "");
+  percent(table, 2, figure(done, at, hit_ratio));
+  percent(table, 2, figure(done, at, failed_ratio));
+  cell(table, 1, figure(done, at, cascades));
+  percent(table, 0, figure(done, at, used_ratio));
+}
+
+void cli_sessions_show(const cli_call *call, const cli_sessions_done *done) {
+  const char *with[] = {"CONTESTANT", ">MEAN MS", ">VS TUNED", ">P95 MS",     ">ORIGIN", ">VS TUNED",
+                        ">HITS",      ">FAILED",  ">CASCADES", ">AHEAD USED", NULL};
+  const char *without[] = {"CONTESTANT", ">MEAN MS",  ">P95 MS",     ">ORIGIN", ">HITS",
+                           ">FAILED",    ">CASCADES", ">AHEAD USED", NULL};
+  char requests[CLI_SHORT], keys[CLI_SHORT], entries[CLI_SHORT];
+  cli_table table;
+  cli_table_init(&table, tuned_at(done) < done->names_len ? with : without);
+  for (size_t i = 0; i < done->names_len; i++) row_add(&table, done, i);
+  if (!call->globals->quiet) {
+    cli_buf name = {0};
+    cli_escape(&name, done->file, strlen(done->file));
+    printf("%s%s%s: %s requests for %s keys with seed %llu, %s entries fit; means over %zu %s with 95 %% intervals\n\n",
+           cli_style_on(stdout, CLI_BOLD), cli_buf_str(&name), cli_style_off(stdout),
+           cli_count_text(done->runs[0].figures.requests, requests, sizeof requests),
+           cli_count_text(done->facts.keys, keys, sizeof keys), (unsigned long long)done->first_seed,
+           cli_count_text(done->facts.cache_entries, entries, sizeof entries), done->seeds,
+           cli_plural(done->seeds, "seed", "seeds"));
+    cli_buf_fini(&name);
+  }
+  cli_table_print(&table, stdout, !call->globals->quiet);
+  cli_table_fini(&table);
+}
+
+/* --- JSON
+ * ---------------------------------------------------------------------------------------------------------------------- */
+
+static void interval_put(cli_json *json, const char *name, larder_traffic_interval interval) {
+  cli_json_object(json, name);
+  cli_json_double(json, "mean", interval.mean);
+  cli_json_double(json, "half", interval.half);
+  cli_json_object_end(json);
+}
+
+void cli_sessions_json(const cli_sessions_done *done) {
+  cli_json json;
+  size_t tuned = tuned_at(done);
+  cli_json_init(&json, stdout);
+  cli_json_object(&json, NULL);
+  cli_json_text(&json, "sessions", done->file);
+  cli_json_uint(&json, "first_seed", done->first_seed);
+  cli_json_uint(&json, "seeds", done->seeds);
+  cli_json_uint(&json, "keys", done->facts.keys);
+  cli_json_uint(&json, "cache_entries", done->facts.cache_entries);
+  cli_json_array(&json, "results");
+  for (size_t at = 0; at < done->names_len; at++) {
+    cli_json_object(&json, NULL);
+    cli_json_text(&json, "contestant", done->names[at]);
+    cli_json_text(&json, "rule", done->runs[at * done->seeds].rule);
+    cli_json_uint(&json, "requests", done->runs[at * done->seeds].figures.requests);
+    for (size_t f = 0; f < sizeof figures / sizeof *figures; f++)
+      interval_put(&json, figures[f].name, figure(done, at, figures[f].of));
+    if (tuned < done->names_len) {
+      cli_json_object(&json, "against_tuned");
+      interval_put(&json, "mean_ms", against(done, at, tuned, mean_ms));
+      interval_put(&json, "origin", against(done, at, tuned, origin));
+      cli_json_object_end(&json);
+    } else {
+      cli_json_null(&json, "against_tuned");
+    }
+    cli_json_object_end(&json);
+  }
+  cli_json_array_end(&json);
+  cli_json_object_end(&json);
+  cli_json_end(&json);
+}
+
+/* --- drawing
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+cli_exit cli_sessions_draw(const cli_call *call, const cli_sessions_done *done, const char *path) {
+  static const struct {
+    const char *title;
+    const char *unit;
+    figure_of of;
+  } drawn[] = {{"mean latency", "ms", mean_ms}, {"requests to the origin", "", origin}, {"cascades", "", cascades}};
+  enum { PANELS = sizeof drawn / sizeof *drawn };
+  char why[256], *text = NULL;
+  size_t len = 0;
+  const char *slash = strrchr(done->file, '/');
+  larder_traffic_panel panels[PANELS];
+  cli_buf titles[PANELS] = {0};
+  larder_traffic_bar *bars = cli_alloc(PANELS * done->names_len * sizeof *bars);
+  for (size_t p = 0; p < PANELS; p++) {
+    larder_traffic_bar *at = bars + p * done->names_len;
+    for (size_t i = 0; i < done->names_len; i++) at[i] = (larder_traffic_bar){done->names[i], figure(done, i, drawn[p].of)};
+    cli_buf_printf(&titles[p], "%s: %s", slash ? slash + 1 : done->file, drawn[p].title);
+    panels[p] = (larder_traffic_panel){cli_buf_str(&titles[p]), drawn[p].unit, at, done->names_len};
+  }
+  larder_err result = larder_traffic_plot(panels, PANELS, &text, &len);
+  for (size_t p = 0; p < PANELS; p++) cli_buf_fini(&titles[p]);
+  free(bars);
+  if (result != LARDER_OK) return cli_refuse_result(call, result, NULL, "cannot draw");
+  bool written = cli_file_write(path, text, len, why, sizeof why);
+  larder_traffic_text_free(text);
+  if (written) return CLI_DONE;
+  return cli_refuse(call, CLI_FAILED, "check --plot", "cannot write %s: %s", path, why);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "contestants.h"
+
+#include <string.h>
+
+const lrd_ahead_limits lrd_ahead_limits_of[4] = {[LRD_AHEAD_NONE] = {0, 0},
+                                                 [LRD_AHEAD_CONSERVATIVE] = {1, 0.7},
+                                                 [LRD_AHEAD_MODERATE] = {3, 0.5},
+                                                 [LRD_AHEAD_AGGRESSIVE] = {5, 0.3}};
+
+static const lrd_rule rules[] = {
+    {"none", "no cache: each request goes to the origin", NULL, {0}},
+    {"lru", "LRU, nothing ahead", "lru", {true, LRD_ROOM_POLICY, LRD_AHEAD_NONE}},
+    {"lru-prefetch",
+     "LRU, and always the five likeliest above 0.3 ahead",
+     "lru",
+     {true, LRD_ROOM_POLICY, LRD_AHEAD_AGGRESSIVE}},
+    {"s3-fifo", "S3-FIFO, nothing ahead: the memory tier's plain default", "s3-fifo", {true, LRD_ROOM_POLICY, LRD_AHEAD_NONE}},
+    {"conservative", "S3-FIFO, the likeliest above 0.7 ahead", "s3-fifo", {true, LRD_ROOM_POLICY, LRD_AHEAD_CONSERVATIVE}},
+    {"moderate", "S3-FIFO, the three likeliest above 0.5 ahead", "s3-fifo", {true, LRD_ROOM_POLICY, LRD_AHEAD_MODERATE}},
+    {"aggressive", "S3-FIFO, the five likeliest above 0.3 ahead", "s3-fifo", {true, LRD_ROOM_POLICY, LRD_AHEAD_AGGRESSIVE}},
+    {"evict-lru", "the longest unused go, nothing ahead", "s3-fifo", {true, LRD_ROOM_LRU, LRD_AHEAD_NONE}},
+    {"evict-unlikely", "the least likely go, nothing ahead", "s3-fifo", {true, LRD_ROOM_UNLIKELY, LRD_AHEAD_NONE}},
+};
+
+const lrd_rule *lrd_rule_at(size_t n) { return n < sizeof rules / sizeof *rules ? &rules[n] : NULL; }
+
+const lrd_rule *lrd_rule_find(const char *name) {
+  for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+    if (strcmp(rules[i].name, name) == 0) return &rules[i];
+  return NULL;
+}
+
+const char *larder_traffic_contestant(size_t n) {
+  const size_t statics = sizeof rules / sizeof *rules;
+  return n < statics ? rules[n].name : n == statics ? LARDER_TRAFFIC_TUNED : NULL;
+}
+
+const char *larder_traffic_contestant_says(const char *name) {
+  const lrd_rule *rule = name ? lrd_rule_find(name) : NULL;
+  if (rule) return rule->says;
+  return name && strcmp(name, LARDER_TRAFFIC_TUNED) == 0 ? "the rule above with the least mean latency on seeds of its own"
+                                                         : NULL;
+}

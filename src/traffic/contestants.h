@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ways of caching that stand in trials. */
+#ifndef LRD_TRAFFIC_CONTESTANTS_H
+#define LRD_TRAFFIC_CONTESTANTS_H
+
+#include "traffic_spec.h"
+
+/* Who goes when there is no room. */
+typedef enum lrd_room { LRD_ROOM_POLICY, LRD_ROOM_LRU, LRD_ROOM_UNLIKELY } lrd_room;
+/* What is made ahead: nothing, or the likeliest ones. */
+typedef enum lrd_ahead { LRD_AHEAD_NONE, LRD_AHEAD_CONSERVATIVE, LRD_AHEAD_MODERATE, LRD_AHEAD_AGGRESSIVE } lrd_ahead;
+
+typedef struct lrd_ahead_limits {
+  unsigned most;
+  double above; /* probability */
+} lrd_ahead_limits;
+extern const lrd_ahead_limits lrd_ahead_limits_of[4];
+
+/* What is done about one request. */
+typedef struct lrd_play {
+  bool keep; /* what had to be fetched */
+  lrd_room room;
+  lrd_ahead ahead;
+} lrd_play;
+
+/* Always the same play. */
+typedef struct lrd_rule {
+  const char *name;
+  const char *says;
+  const char *policy; /* NULL: no cache at all */
+  lrd_play play;
+} lrd_rule;
+
+/* NULL beyond the last. Those that LARDER_TRAFFIC_TUNED chooses among are all but the first. */
+const lrd_rule *lrd_rule_at(size_t n);
+/* NULL: none of that name. */
+const lrd_rule *lrd_rule_find(const char *name);
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records are what those of the memory tier are, 64 bytes each, so that the policies' own code runs over them; see
+ * simulate/replay.c. Beside them stands a list of all by their last use, and a row of those that are here to draw from.
+ *
+ * What is expected of a key decays by half in each half-life. It is kept as log2(value) + now / half-life, which does not
+ * change while time passes, so that two keys can be compared without a look at the clock.
+ */
+#include "trial_cache.h"
+
+#include "base/fail.h"
+#include "base/hash.h"
+#include "tier/memory/policy.h"
+
+#define RECORD_BYTES 64u
+#define RECORD_UNITS (RECORD_BYTES / LRD_UNIT)
+#define KEY_LEN      4u
+#define DRAWN        48u
+
+struct lrd_trial_cache {
+  const lrd_policy_ops *ops;
+  lrd_policy *policy;
+  lrd_arena arena;
+  uint64_t policy_bytes;
+  uint64_t seed;
+  void *raw;
+  uint32_t spare; /* records that were given back, linked by next */
+  uint32_t fresh;
+  uint64_t capacity;
+  uint64_t count;
+  uint64_t evictions;
+  uint32_t keys;
+  lrd_item *items;
+  uint32_t *here; /* keys */
+  uint32_t oldest;
+  uint32_t newest;
+  lrd_draw draw;
+  void (*gone)(void *context, uint32_t key, lrd_item *item, lrd_gone why);
+  void *context;
+};
+
+static uint64_t record_hash(void *context, const lrd_record *record) {
+  return lrd_hash64(lrd_record_key(record), KEY_LEN, ((const lrd_trial_cache *)context)->seed);
+}
+
+larder_err lrd_trial_cache_open(const char *policy, uint64_t entries, uint32_t keys, uint64_t seed,
+                                void (*gone)(void *context, uint32_t key, lrd_item *item, lrd_gone why), void *context,
+                                lrd_trial_cache **out) {
+  lrd_trial_cache *c = lrd_alloc_zero(1, sizeof *c);
+  if (c == NULL) return LARDER_ENOMEM;
+  if (entries > keys) entries = keys;
+  *c = (lrd_trial_cache){.ops = lrd_policy_find(policy),
+                         .seed = seed,
+                         .fresh = RECORD_UNITS,
+                         .capacity = entries,
+                         .keys = keys,
+                         .oldest = LRD_TRAFFIC_NONE,
+                         .newest = LRD_TRAFFIC_NONE,
+                         .gone = gone,
+                         .context = context};
+  LRD_ASSERT(c->ops && entries > 0);
+  c->draw = lrd_draw_of(seed, 3);
+  c->raw = lrd_alloc((size_t)((entries + 1) * RECORD_BYTES) + 63);
+  c->items = lrd_alloc_zero(keys, sizeof *c->items);
+  c->here = lrd_alloc_zero(entries, sizeof *c->here);
+  if (c->raw && c->items && c->here) {
+    lrd_arena_init(&c->arena, (void *)(((uintptr_t)c->raw + 63) & ~(uintptr_t)63), LRD_HANDLE_MASK);
+    c->policy = lrd_policy_new(c->ops, &c->arena, record_hash, c, &c->policy_bytes, true, entries);
+  }
+  for (uint32_t i = 0; c->items && i < keys; i++) c->items[i].likelihood = -INFINITY;
+  if (c->policy == NULL) {
+    lrd_trial_cache_close(c);
+    return LARDER_ENOMEM;
+  }
+  *out = c;
+  return LARDER_OK;
+}
+
+void lrd_trial_cache_close(lrd_trial_cache *c) {
+  if (c == NULL) return;
+  lrd_policy_free(c->policy);
+  lrd_dealloc(c->raw);
+  lrd_dealloc(c->items);
+  lrd_dealloc(c->here);
+  lrd_dealloc(c);
+}
+
+lrd_item *lrd_trial_cache_item(lrd_trial_cache *c, uint32_t key) { return &c->items[key]; }
+uint64_t lrd_trial_cache_count(const lrd_trial_cache *c) { return c->count; }
+uint64_t lrd_trial_cache_evictions(const lrd_trial_cache *c) { return c->evictions; }
+bool lrd_trial_cache_full(const lrd_trial_cache *c) { return c->count == c->capacity; }
+
+/* --- by last use ------------------------------------------------------------------------------------------------------------
+ */
+
+static void use_unlink(lrd_trial_cache *c, uint32_t key) {
+  const lrd_item *item = &c->items[key];
+  if (item->older != LRD_TRAFFIC_NONE)
+    c->items[item->older].newer = item->newer;
+  else
+    c->oldest = item->newer;
+  if (item->newer != LRD_TRAFFIC_NONE)
+    c->items[item->newer].older = item->older;
+  else
+    c->newest = item->older;
+}
+
+static void use_push(lrd_trial_cache *c, uint32_t key) {
+  c->items[key].older = c->newest;
+  c->items[key].newer = LRD_TRAFFIC_NONE;
+  if (c->newest != LRD_TRAFFIC_NONE)
+    c->items[c->newest].newer = key;
+  else
+    c->oldest = key;
+  c->newest = key;
+}
+
+/* --- coming and going
+ * ---------------------------------------------------------------------------------------------------------- */
+
+static uint32_t record_new(lrd_trial_cache *c, uint32_t key) {
+  uint32_t handle = c->spare;
+  if (handle) {
+    c->spare = lrd_arena_at(&c->arena, handle)->next;
+  } else {
+    handle = c->fresh;
+    c->fresh += RECORD_UNITS;
+  }
+  lrd_extras extras = {.mask = c->ops->record_word ? LRD_EXTRA_WORD : 0u};
+  lrd_record *record = lrd_arena_at(&c->arena, handle);
+  memset(record, 0, RECORD_BYTES);
+  atomic_store_explicit(&record->touch, c->ops->touch, memory_order_relaxed);
+  record->shape = (uint16_t)(KEY_LEN | (extras.mask ? LRD_SHAPE_EXTRAS : 0));
+  lrd_put_u32(record->body, key);
+  lrd_extras_write(&extras, record->body + KEY_LEN);
+  return handle;
+}
+
+static void drop(lrd_trial_cache *c, uint32_t key, lrd_gone why) {
+  lrd_item *item = &c->items[key];
+  if (c->gone) c->gone(c->context, key, item, why);
+  c->ops->remove(c->policy, item->handle, why == LRD_GONE_ROOM);
+  lrd_arena_at(&c->arena, item->handle)->next = c->spare;
+  c->spare = item->handle;
+  item->handle = 0;
+  item->prefetched = false;
+  use_unlink(c, key);
+  c->here[item->place] = c->here[--c->count];
+  c->items[c->here[item->place]].place = item->place;
+  c->evictions += why == LRD_GONE_ROOM;
+}
+
+lrd_item *lrd_trial_cache_find(lrd_trial_cache *c, uint32_t key, double now_ms) {
+  lrd_item *item = &c->items[key];
+  if (item->handle == 0) return NULL;
+  if (now_ms < item->expires_ms) return item;
+  drop(c, key, LRD_GONE_OLD);
+  return NULL;
+}
+
+void lrd_trial_cache_touch(lrd_trial_cache *c, uint32_t key) {
+  uint32_t handle = c->items[key].handle;
+  lrd_record *record = lrd_arena_at(&c->arena, handle);
+  if (!(atomic_load_explicit(&record->touch, memory_order_relaxed) & LRD_TOUCH_LOG))
+    lrd_touch_raise(record);
+  else if (c->ops->access)
+    c->ops->access(c->policy, handle);
+  use_unlink(c, key);
+  use_push(c, key);
+}
+
+larder_err lrd_trial_cache_put(lrd_trial_cache *c, uint32_t key) {
+  lrd_item *item = &c->items[key];
+  LRD_ASSERT(item->handle == 0);
+  while (c->count >= c->capacity) {
+    c->policy->room = lrd_policy_total(c->policy);
+    uint32_t victim = c->ops->victim(c->policy);
+    LRD_ASSERT(victim);
+    drop(c, lrd_get_u32(lrd_arena_at(&c->arena, victim)->body), LRD_GONE_ROOM);
+  }
+  if (c->ops->prepare && !c->ops->prepare(c->policy)) return LARDER_ENOMEM;
+  item->handle = record_new(c, key);
+  c->ops->insert(c->policy, item->handle, record_hash(c, lrd_arena_at(&c->arena, item->handle)));
+  item->place = (uint32_t)c->count;
+  c->here[c->count++] = key;
+  item->gone_by = 0;
+  use_push(c, key);
+  return LARDER_OK;
+}
+
+void lrd_trial_cache_evict_lru(lrd_trial_cache *c, unsigned count) {
+  for (; count > 0 && c->count > 0; count--) drop(c, c->oldest, LRD_GONE_ROOM);
+}
+
+void lrd_trial_cache_evict_unlikely(lrd_trial_cache *c, unsigned count) {
+  for (; count > 0 && c->count > 0; count--) {
+    uint32_t worst = c->oldest;
+    for (unsigned i = 0; i < DRAWN; i++) {
+      uint32_t key = c->here[lrd_draw_below(&c->draw, c->count)];
+      if (c->items[key].likelihood < c->items[worst].likelihood) worst = key;
+    }
+    drop(c, worst, LRD_GONE_ROOM);
+  }
+}
+
+/* --- likelihood
+ * --------------------------------------------------------------------------------------------------------------- */
+
+void lrd_item_expect(lrd_item *item, double now_ms, double half_life_ms, double more) {
+  double lives = now_ms / half_life_ms;
+  item->likelihood = log2(exp2(item->likelihood - lives) + more) + lives;
+}
+
+double lrd_item_expected(const lrd_item *item, double now_ms, double half_life_ms) {
+  return exp2(item->likelihood - now_ms / half_life_ms);
+}

@@ -1,0 +1,113 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""`larder simulate --sessions SPEC`: traffic that is made up, tables, JSON, drawings and mistakes as a person meets them."""
+import glob
+import json
+import os
+import unittest
+import xml.etree.ElementTree as ElementTree
+
+from cli_support import CONFIG, DONE, FAILED, NOT_FOUND, USAGE, CliCase, fits, larder_bare, shapes
+
+SPEC = b"""length: 2m
+sessions: 2
+cache: {entries: 40}
+services: {web: {latency: 50ms, capacity: 50}}
+endpoints:
+  home: {service: web, ttl: 30s}
+  item: {service: web, ids: 200, skew: 0.9}
+  more: {service: web, same: item}
+users:
+  guest:
+    think: 1s
+    start: {home: 1}
+    moves: {home: {item: 0.9}, item: {more: 0.8, item: 0.1}, more: {item: 0.5}}
+"""
+
+
+class Sessions(CliCase):
+    def simulate(self, *args, code=DONE):
+        ran = larder_bare("simulate", *args)
+        self.assertEqual(ran.code, code, ran)
+        return ran
+
+    def test_a_table_of_contestants(self):
+        path = self.write("shop.yaml", SPEC)
+        out = self.simulate("--sessions", path, "--seeds", "3").out
+        lines = out.splitlines()
+        self.assertIn("40 entries fit; means over 3 seeds with 95 % intervals", lines[0])
+        self.assertEqual([line.split()[0] for line in lines[3:]], ["none", "lru", "lru-prefetch", "s3-fifo", "tuned"])
+        self.assertIn("tuned = ", lines[-1])
+        self.assertEqual(self.simulate("--sessions", path, "--seeds", "3", "--parallel", "1").out, out)
+        self.assertNotIn("VS TUNED", self.simulate("--sessions", path, "--contestant", "lru,lru", "--seeds", "1").out)
+
+    def test_json_has_every_figure_with_its_interval(self):
+        path = self.write("shop.yaml", SPEC)
+        document = self.simulate("--json", "--sessions", path, "--seeds", "4", "--seed", "7", "--contestant", "all").document
+        self.assertIsNone(fits(shapes()["simulate-sessions"], document))
+        self.assertEqual((document["first_seed"], document["seeds"], document["keys"]), (7, 4, 401))
+        results = {r["contestant"]: r for r in document["results"]}
+        self.assertEqual(results["none"]["hit_ratio"], {"mean": 0, "half": 0})
+        self.assertLess(results["lru"]["mean_ms"]["mean"], results["none"]["mean_ms"]["mean"])
+        self.assertGreater(results["lru"]["mean_ms"]["half"], 0)
+        self.assertEqual(results["tuned"]["against_tuned"]["mean_ms"], {"mean": 0, "half": 0})
+        self.assertIn(results["tuned"]["rule"], results)
+        alone = self.simulate("--json", "--sessions", path, "--seeds", "2", "--contestant", "lru").document
+        self.assertIsNone(fits(shapes()["simulate-sessions"], alone))
+        self.assertIsNone(alone["results"][0]["against_tuned"])
+
+    def test_requests_are_written_and_are_a_trace(self):
+        path, out = self.write("shop.yaml", SPEC), os.path.join(self.folder, "requests.jsonl")
+        self.simulate("--sessions", path, "--write", out, "--seed", "3")
+        with open(out, encoding="utf-8") as file:
+            requests = [json.loads(line) for line in file]
+        self.assertEqual(set(requests[0]), {"key", "endpoint", "at_ms", "session", "user", "size"})
+        self.assertEqual([r["at_ms"] for r in requests], sorted(r["at_ms"] for r in requests))
+        self.assertEqual(self.simulate("--sessions", path, "--write", "-", "--seed", "3").out.splitlines()[0], json.dumps(requests[0]))
+        trace = self.simulate("--json", out, "--size", "40", "--policy", "lru").document
+        self.assertEqual(trace["requests"], len(requests))
+        self.assertEqual(trace["unique"], len({r["key"] for r in requests}))
+        self.simulate("--sessions", path, "--write", "/nowhere/x.jsonl", code=FAILED)
+
+    def test_a_plot_is_drawn(self):
+        path, svg = self.write("shop.yaml", SPEC), os.path.join(self.folder, "plot.svg")
+        self.simulate("--sessions", path, "--seeds", "2", "--contestant", "none,lru", "--plot", svg)
+        space = "{http://www.w3.org/2000/svg}"
+        titles = [t.text for t in ElementTree.parse(svg).getroot().iter(space + "text") if t.get("class") == "title"]
+        self.assertEqual(titles, ["shop.yaml: mean latency", "shop.yaml: requests to the origin", "shop.yaml: cascades"])
+        self.simulate("--sessions", path, "--seeds", "1", "--contestant", "lru", "--plot", "/nowhere/p.svg", code=FAILED)
+
+    def test_mistakes_of_a_file_are_told_with_their_places(self):
+        path = self.write("bad.yaml", SPEC.replace(b"sessions: 2", b"sesions: 2").replace(b"same: item", b"same: items"))
+        err = self.simulate("--sessions", path, code=CONFIG).err
+        self.assertIn(f'{path}:2:1: the file: found "sesions", which is no name here; did you mean sessions?', err)
+        self.assertIn(f'{path}:8:30: endpoints.more.same: found "items"', err)
+        error = larder_bare("--json", "simulate", "--sessions", path).error
+        self.assertIn(f"{path}:1:1: the file: found no sessions", error["message"])
+        self.simulate("--sessions", "/nowhere.yaml", code=NOT_FOUND)
+        self.simulate("--sessions", self.folder, code=NOT_FOUND)
+
+    def test_mistakes_of_the_call(self):
+        path = self.write("shop.yaml", SPEC)
+        for args, says in [(("--contestant", "lur"), "no contestant 'lur'; did you mean"),
+                           (("--contestant", "lru,,none"), "no contestant ''"),
+                           (("--seeds", "1001"), "--seeds must be from 1 to 1000"),
+                           (("--seed", "x"), "--seed cannot be 'x'"),
+                           (("--policy", "lru"), "--policy does not go with --sessions"),
+                           (("--size", "5%"), "--size does not go with --sessions"),
+                           ((path,), "TRACE does not go with --sessions"),
+                           (("--write", "-", "--plot", "p"), "--plot does not go with --sessions and --write"),
+                           (("--write", "-", "--seeds", "3"), "--seeds does not go with --sessions and --write")]:
+            self.assertIn(says, self.simulate("--sessions", path, *args, code=USAGE).err)
+        for args in [("--seeds", "3"), ("--contestant", "lru"), ("--write", "x")]:
+            self.assertIn(args[0] + " goes with --sessions only", self.simulate(path, *args, code=USAGE).err)
+
+    def test_the_examples_are_fine(self):
+        examples = sorted(glob.glob(os.path.join(os.environ["LARDER_SOURCE_DIR"], "examples", "traffic", "*.yaml")))
+        self.assertEqual(len(examples), 6)
+        for path in examples:
+            self.assertGreater(len(self.simulate("--sessions", path, "--write", "-").out.splitlines()), 10000)
+
+
+if __name__ == "__main__":
+    unittest.main()
