@@ -57,7 +57,8 @@ struct lrd_policy {
   lrd_queue queues[3];
 };
 
-/* "lru" "lfu" "fifo" "sieve" "s3-fifo" "w-tinylfu" "adaptive"; NULL or "" the default (s3-fifo). NULL when there is none such. */
+/* "lru" "lfu" "fifo" "sieve" "s3-fifo" "w-tinylfu" "adaptive"; NULL or "" the default (s3-fifo). NULL when there is none such.
+ */
 const lrd_policy_ops *lrd_policy_find(const char *name);
 /* Whether `name` is an eviction policy of the memory tier; for the configuration. */
 bool lrd_memory_policy_known(const char *name);
