@@ -128,7 +128,7 @@ struct larder {
   larder_err (*space_opened)(larder_ns *ns, larder_error *err); /* a room above has its part in a namespace; or NULL */
   void (*each_second)(larder *cache);                           /* what a room above does with the keeper's thread, or NULL */
   void (*when_swept)(larder *cache); /* a room above clears what is its own when somebody sweeps, or NULL */
-  int64_t leftovers_ns;              /* the warm room's: when it looks for such next */
+  _Atomic int64_t leftovers_ns;      /* the warm room's: when it looks for such next */
   lrd_refresher *refresher;          /* the warm room's */
   lrd_ticker *keeper;                /* once a second */
   lrd_ticker *flusher;               /* each 50 ms, with a `behind` namespace */

@@ -189,7 +189,7 @@ static larder_err begin(import_run *run) {
   run->batch->context = run;
   err = resume(run);
   if (err == LARDER_OK) err = rejects_begin(run);
-  if (err == LARDER_OK) lrd_leftovers_clear(run->cache);
+  if (err == LARDER_OK) lrd_leftovers_tick(run->cache);
   return err;
 }
 

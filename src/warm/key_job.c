@@ -182,7 +182,7 @@ static larder_err checkpoint_begin(key_job *job, const larder_warm_plan *plan, l
     if (result == LARDER_OK) job->first = job->checkpoint.offset;
     if (result == LARDER_MISS) result = LARDER_OK;
   }
-  if (result == LARDER_OK) lrd_leftovers_clear(job->cache);
+  if (result == LARDER_OK) lrd_leftovers_tick(job->cache);
   return result == LARDER_OK ? result : lrd_fail(err, result, 0, ROOM, "out of memory");
 }
 

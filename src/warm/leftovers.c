@@ -54,7 +54,7 @@ void lrd_leftovers_clear(larder *cache) {
 
 void lrd_leftovers_tick(larder *cache) {
   int64_t const now_ns = lrd_mono_ns(cache->clock);
-  if (now_ns < cache->leftovers_ns) return;
-  cache->leftovers_ns = now_ns + DAY_MS * 1000000;
+  int64_t due_ns = atomic_load(&cache->leftovers_ns);
+  if (now_ns < due_ns || !atomic_compare_exchange_strong(&cache->leftovers_ns, &due_ns, now_ns + DAY_MS * 1000000)) return;
   lrd_leftovers_clear(cache);
 }

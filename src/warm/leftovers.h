@@ -9,7 +9,7 @@
 
 /* Removes what is that old. A checkpoint that is being written is never old. Blocks on disk. */
 void lrd_leftovers_clear(larder *cache);
-/* The same once a day; called each second. */
+/* The same, once a day in each process however often it is called. */
 void lrd_leftovers_tick(larder *cache);
 
 #endif
