@@ -14,6 +14,7 @@ lrd_stats_scope lrd_stats_scope_of(lrd_counter counter) {
   case LRD_STAT_EVICTED_HEALTH:
   case LRD_STAT_EVICTED_CORRUPTION:
   case LRD_STAT_EVICTED_STALE:
+  case LRD_STAT_EVICTED_ASKED:
   case LRD_STAT_PROMOTIONS:
   case LRD_STAT_DEMOTIONS:
   case LRD_STAT_ERRORS:

@@ -23,6 +23,7 @@
   X(EVICTED_HEALTH, "evicted_health", "entries", stable, "Entries removed because they failed in use.")                        \
   X(EVICTED_CORRUPTION, "evicted_corruption", "entries", stable, "Entries removed because they were damaged.")                 \
   X(EVICTED_STALE, "evicted_stale", "entries", stable, "Entries removed because another process changed them.")                \
+  X(EVICTED_ASKED, "evicted_asked", "entries", stable, "Entries removed from memory because the program asked for it.")        \
   X(PROMOTIONS, "promotions", "entries", stable, "Entries copied into this tier from a lower one.")                            \
   X(DEMOTIONS, "demotions", "entries", stable, "Entries handed from this tier to a lower one.")                                \
   X(REFUSED_FILLS, "refused_fills", "entries", stable, "Fills given up because the key may have changed meanwhile.")           \

@@ -29,9 +29,10 @@ static void host_evicted(void *context, uint32_t space, larder_evict_reason reas
   (void)bytes;
   atomic_fetch_add(&((rig *)context)->evicted[reason], count);
 }
-static void host_demote(void *context, const larder_tier_key *key, const void *value, const larder_facts *facts,
-                        uint64_t token) {
+static void host_demote(void *context, const larder_tier_key *key, const void *value, const larder_facts *facts, uint64_t token,
+                        larder_evict_reason reason) {
   (void)token;
+  (void)reason;
   REQUIRE(key->len > 0 && facts->value_len > 0 && value);
   atomic_fetch_add(&((rig *)context)->demoted, 1);
 }

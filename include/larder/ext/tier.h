@@ -113,7 +113,8 @@ typedef struct larder_tier_write {
   X(EXPIRED, "ttl")                                                                                                            \
   X(HEALTH, "health")                                                                                                          \
   X(CORRUPTION, "corruption")                                                                                                  \
-  X(STALE, "stale")
+  X(STALE, "stale")                                                                                                            \
+  X(ASKED, "asked")
 
 typedef enum larder_evict_reason {
 #define LARDER_EVICT_ENUM(name, text) LARDER_EVICT_##name,
@@ -133,8 +134,10 @@ typedef struct larder_tier_host {
   void (*slot_release)(void *context, uint64_t hash);
   /* An entry went for a reason. Key and value may be NULL when not at hand. Under no lock of the tier that a get takes. */
   void (*evicted)(void *context, uint32_t space, larder_evict_reason reason, uint64_t count, uint64_t bytes);
-  /* A private tier is about to drop a live entry for lack of room: the core may demote it. Value valid during the call. */
-  void (*demote)(void *context, const larder_tier_key *key, const void *value, const larder_facts *facts, uint64_t token);
+  /* A private tier is about to drop a live entry for lack of room, or was asked to: the core may demote it. Value valid during
+   * the call. */
+  void (*demote)(void *context, const larder_tier_key *key, const void *value, const larder_facts *facts, uint64_t token,
+                 larder_evict_reason reason);
   void (*log)(void *context, int level, const char *id, const char *message);
   /* The tier found itself damaged, replaced or unwritable: the core takes it out of use on the whole host. */
   void (*distrust)(void *context, larder_err why, const char *message);

@@ -65,6 +65,13 @@ void lrd_memory_mark(lrd_memory *memory, const larder_tier_key *key, bool marked
  * keys in `but` keep theirs. */
 void lrd_memory_retag(lrd_memory *memory, uint64_t first, uint64_t last, uint64_t from, uint64_t to, const larder_tier_key *but,
                       size_t but_len);
+/*
+ * Evicts up to so many entries of a space, in every shard as large a part, and returns how many. With `but` (ascending hashes)
+ * those stay, and the others go in the order of the policy's queues; else it is the policy that chooses.
+ */
+uint64_t lrd_memory_evict(lrd_memory *memory, uint32_t space, uint64_t count, const uint64_t *but, size_t but_len);
+/* Evicts the entries of one hash, of which there is hardly ever more than one. */
+uint64_t lrd_memory_evict_hash(lrd_memory *memory, uint32_t space, uint64_t hash);
 /* Removes everything in a space. */
 void lrd_memory_clear(lrd_memory *memory, uint32_t space, uint64_t *entries_out, uint64_t *bytes_out);
 

@@ -55,6 +55,15 @@ uint64_t lrd_policy_total(const lrd_policy *policy) {
   return policy->queues[0].weight + policy->queues[1].weight + policy->queues[2].weight;
 }
 
+uint32_t lrd_policy_after(lrd_policy *policy, uint32_t handle) {
+  if (policy->ops->after) return policy->ops->after(policy, handle);
+  uint32_t newer = handle ? lrd_queue_newer(policy, handle) : 0;
+  for (uint32_t queue = handle ? lrd_queue_of(lrd_policy_at(policy, handle)) + 1 : 0; newer == 0 && queue < 3; queue++) {
+    newer = policy->queues[queue].oldest;
+  }
+  return newer;
+}
+
 static void record_set_newer(const lrd_policy *policy, uint32_t handle, uint32_t newer) {
   lrd_record *record = lrd_policy_at(policy, handle);
   record->prev = (record->prev & ~LRD_HANDLE_MASK) | newer;

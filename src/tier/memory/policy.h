@@ -39,6 +39,9 @@ typedef struct lrd_policy_ops {
   uint32_t (*victim)(lrd_policy *policy);
   /* Unlinks; `evicted`: for lack of room, so that a ghost may remember it. */
   void (*remove)(lrd_policy *policy, uint32_t handle, bool evicted);
+  /* The record that goes after this one, as far as queues tell and nothing else; of 0 the first. 0: none. NULL: the queues
+   * one after the other. */
+  uint32_t (*after)(lrd_policy *policy, uint32_t handle);
   /* NULL, or what is wrong. NULL as a function: the queues are all there is. */
   const char *(*verify)(lrd_policy *policy);
   /* Releases what the policy allocated besides its state. NULL: nothing. */
@@ -83,6 +86,8 @@ static inline uint64_t lrd_policy_hash(const lrd_policy *policy, uint32_t handle
   return policy->hash_of(policy->context, lrd_policy_at(policy, handle));
 }
 uint64_t lrd_policy_weight(const lrd_policy *policy, uint32_t handle);
+/* A walk from who goes first to who goes last, in which nothing is changed. `handle` 0: the first. 0: that was the last. */
+uint32_t lrd_policy_after(lrd_policy *policy, uint32_t handle);
 /* Entries over all queues, and their weight. */
 uint64_t lrd_policy_count(const lrd_policy *policy);
 uint64_t lrd_policy_total(const lrd_policy *policy);

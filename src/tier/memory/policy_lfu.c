@@ -144,6 +144,14 @@ static uint32_t lfu_victim(lrd_policy *policy) {
   return lfu_at(policy, lfu_at(policy, 0)->higher)->oldest;
 }
 
+static uint32_t lfu_after(lrd_policy *policy, uint32_t handle) {
+  if (policy->queues[0].count == 0) return 0;
+  uint32_t newer = handle ? lrd_queue_newer(policy, handle) : 0;
+  if (newer) return newer;
+  uint32_t node = lfu_at(policy, handle ? lrd_get_u32(lrd_record_word(lrd_policy_at(policy, handle))) : 0)->higher;
+  return node ? lfu_at(policy, node)->oldest : 0;
+}
+
 static void lfu_remove(lrd_policy *policy, uint32_t handle, bool evicted) {
   (void)evicted;
   uint32_t node = lrd_get_u32(lrd_record_word(lrd_policy_at(policy, handle)));
@@ -185,6 +193,7 @@ const lrd_policy_ops lrd_policy_lfu = {
     .replace = lfu_replace,
     .victim = lfu_victim,
     .remove = lfu_remove,
+    .after = lfu_after,
     .verify = lfu_verify,
     .fini = lfu_fini,
 };

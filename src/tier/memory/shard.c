@@ -47,7 +47,7 @@ void lrd_events_tell(lrd_memory *memory, lrd_events *events) {
                            .len = lrd_record_key_len(record),
                            .hash = lrd_memory_hash_of(memory, record),
                            .space = record->space};
-    host->demote(host->context, &key, lrd_record_value(record).data, &facts, lrd_record_token(record));
+    host->demote(host->context, &key, lrd_record_value(record).data, &facts, lrd_record_token(record), events->demoted_for[i]);
     atomic_fetch_sub_explicit(&record->token_pins, LRD_PIN_ONE, memory_order_release);
   }
   for (uint32_t i = 0; host->evicted && i < events->tallies_len; i++) {
@@ -200,7 +200,7 @@ void lrd_shard_drop(lrd_memory *memory, lrd_shard *shard, uint32_t handle, bool 
 
 void lrd_shard_evict(lrd_memory *memory, lrd_shard *shard, uint32_t handle, larder_evict_reason reason, lrd_events *events) {
   lrd_record *record = lrd_arena_at(&shard->arena, handle);
-  bool for_room = reason == LARDER_EVICT_CAPACITY || reason == LARDER_EVICT_ENTRIES;
+  bool for_room = reason == LARDER_EVICT_CAPACITY || reason == LARDER_EVICT_ENTRIES || reason == LARDER_EVICT_ASKED;
   if (for_room && lrd_record_life(record) != LRD_LIFE_NEVER && lrd_record_expired(record, lrd_memory_now(memory))) {
     reason = LARDER_EVICT_EXPIRED;
     for_room = false;
@@ -209,6 +209,7 @@ void lrd_shard_evict(lrd_memory *memory, lrd_shard *shard, uint32_t handle, lard
   if (for_room && memory->host.demote && lrd_record_pins(record) < LRD_PINS_MAX) {
     LRD_ASSERT(events->demoted_len < LRD_EVENTS_MAX);
     atomic_fetch_add_explicit(&record->token_pins, LRD_PIN_ONE, memory_order_relaxed);
+    events->demoted_for[events->demoted_len] = reason;
     events->demoted[events->demoted_len++] = record;
   }
   lrd_shard_drop(memory, shard, handle, for_room);

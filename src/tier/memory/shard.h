@@ -116,6 +116,7 @@ typedef struct lrd_events {
   uint32_t tallies_len;
   uint32_t demoted_len;
   lrd_record *demoted[LRD_EVENTS_MAX]; /* held by a pin each */
+  larder_evict_reason demoted_for[LRD_EVENTS_MAX];
 } lrd_events;
 
 static inline bool lrd_events_full(const lrd_events *events) {

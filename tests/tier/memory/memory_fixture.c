@@ -14,10 +14,11 @@ static void fixture_evicted(void *context, uint32_t space, larder_evict_reason r
 }
 
 static void fixture_demote(void *context, const larder_tier_key *key, const void *value, const larder_facts *facts,
-                           uint64_t token) {
+                           uint64_t token, larder_evict_reason reason) {
   fixture *fix = context;
   (void)value;
   (void)token;
+  (void)reason;
   assert_true(facts->value_len == 0 || value != NULL);
   if (key->len < sizeof fix->demoted_last) {
     memcpy(fix->demoted_last, key->data, key->len);
