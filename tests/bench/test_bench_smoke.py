@@ -28,6 +28,7 @@ wisdom_cold_8x8 wisdom_search_8x8 wisdom_run_8x8
 make_hit make_stampede make_lease warm_keys
 predict_first predict_second predict_context predict_blend predict_room predict_instructions_first
 predict_instructions_second predict_instructions_context predict_instructions_blend
+memory_adaptive memory_adaptive_get memory_adaptive_entries memory_adaptive_small
 """.split()
 CODEC = [f"codec_{method}_{field}{shuffled}{end}" for method in ("zlib", "zstd", "lz4") for field in ("smooth", "random")
          for shuffled in ("", "_shuffled") for end in ("", "_opened", "_ratio")]

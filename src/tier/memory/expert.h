@@ -7,15 +7,19 @@
  * Rules without a contest (after S3-FIFO). Who leaves the window moves to main if it was read at least `moves_at` times, else
  * it is evicted; whom a ghost remembers enters main at once. Main gives another round for each reading.
  *
- * Rules with a contest (after W-TinyLFU). Who leaves the window takes the place of main's next, if it was asked for more often,
- * weighed by size; else it is evicted. Main gives one more round to what was read, and the readings are counted.
+ * Rules with a contest (after W-TinyLFU). Behind the window there is a *trial*, of a fifth of the rest. Who leaves the window
+ * meets the oldest on trial, and the one that was asked for more often, weighed by size, stays, on trial. Who was read there
+ * moves to main; whom main has no room for goes back on trial.
  */
 #ifndef LRD_TIER_MEMORY_EXPERT_H
 #define LRD_TIER_MEMORY_EXPERT_H
 
 #include "base/bytes.h"
 
-enum { LRD_EXPERTS = 8 };
+enum {
+  LRD_EXPERTS = 8,
+  LRD_EXPERT_MOVES = 2 /* from a queue that is too large by new rules, at each insertion and each eviction */
+};
 
 typedef struct lrd_expert {
   const char *name;
@@ -32,6 +36,9 @@ static inline uint64_t lrd_expert_window(const lrd_expert *expert, uint64_t room
   uint64_t window = room / 100 * expert->window_percent + room % 100 * expert->window_percent / 100;
   return window ? window : 1;
 }
+
+/* What main may have, where there is a trial, of the room that the window leaves. */
+static inline uint64_t lrd_expert_main(uint64_t room) { return room - room / 5; }
 
 /* Whether a candidate takes the place of a resident. */
 static inline bool lrd_expert_wins(uint64_t asked, uint64_t weight, uint64_t asked_there, uint64_t weight_there) {

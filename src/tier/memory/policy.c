@@ -48,11 +48,15 @@ uint64_t lrd_policy_weight(const lrd_policy *policy, uint32_t handle) {
 }
 
 uint64_t lrd_policy_count(const lrd_policy *policy) {
-  return policy->queues[0].count + policy->queues[1].count + policy->queues[2].count;
+  uint64_t count = 0;
+  for (uint32_t queue = 0; queue < LRD_QUEUES; queue++) count += policy->queues[queue].count;
+  return count;
 }
 
 uint64_t lrd_policy_total(const lrd_policy *policy) {
-  return policy->queues[0].weight + policy->queues[1].weight + policy->queues[2].weight;
+  uint64_t weight = 0;
+  for (uint32_t queue = 0; queue < LRD_QUEUES; queue++) weight += policy->queues[queue].weight;
+  return weight;
 }
 
 uint32_t lrd_policy_after(lrd_policy *policy, uint32_t handle) {
@@ -135,7 +139,7 @@ void lrd_queue_remove_plain(lrd_policy *policy, uint32_t handle, bool evicted) {
 }
 
 const char *lrd_queues_verify(lrd_policy *policy) {
-  for (uint32_t queue = 0; queue < 3; queue++) {
+  for (uint32_t queue = 0; queue < LRD_QUEUES; queue++) {
     const lrd_queue *list = &policy->queues[queue];
     uint64_t count = 0, weight = 0;
     uint32_t newer = 0;

@@ -20,6 +20,8 @@ typedef struct lrd_queue {
   uint64_t weight;
 } lrd_queue;
 
+#define LRD_QUEUES 4u /* of a policy, at most: two bits of a record name its one */
+
 typedef struct lrd_policy lrd_policy;
 
 typedef struct lrd_policy_ops {
@@ -57,7 +59,7 @@ struct lrd_policy {
   uint64_t bytes;      /* allocated by the policy besides its state: ghosts, sketches */
   uint64_t *bytes_sum; /* borrowed: the sum of all policies' bytes in the shard */
   bool by_count;       /* weight of a record: 1, or its bytes */
-  lrd_queue queues[3];
+  lrd_queue queues[LRD_QUEUES];
 };
 
 /* "lru" "lfu" "fifo" "sieve" "s3-fifo" "w-tinylfu" "adaptive"; NULL or "" the default (s3-fifo). NULL when there is none such.

@@ -9,12 +9,11 @@
 #include "shadow.h"
 #include "sketch.h"
 
-enum { A_WINDOW, A_MAIN, A_STRAYS };
+enum { A_WINDOW, A_TRIAL, A_MAIN, A_STRAYS };
 
 #define A_TOUCH      LRD_TOUCH_CAP(3)
 #define A_PART       128u /* of the shard: a part for the sketch and one for the shadows, at most */
 #define A_MAIN_GHOST UINT64_C(0x5bd1e995973b1d05)
-#define A_MOVES_MAX  2u /* out of a window that is too large, at each insertion */
 
 typedef struct a_state {
   lrd_ghost ghost;
@@ -25,6 +24,7 @@ typedef struct a_state {
 
 static const lrd_expert *a_rules(const a_state *state) { return &lrd_experts[state->shadow.chosen]; }
 
+/* As many are remembered as fit. */
 static uint64_t a_entries(const lrd_policy *policy) { return policy->by_count ? policy->room : lrd_policy_count(policy); }
 
 static void a_tell_bytes(lrd_policy *policy, const a_state *state) {
@@ -55,7 +55,7 @@ static void a_adopt(lrd_policy *policy) {
   }
   for (uint32_t queue = A_WINDOW; queue <= A_MAIN; queue++) {
     lrd_shadow_row row = {0};
-    while (lrd_shadow_next(&state->shadow, queue == A_MAIN ? LRD_SHADOW_MAIN : LRD_SHADOW_WINDOW, &row)) {
+    while (lrd_shadow_next(&state->shadow, (uint8_t)(queue + LRD_SHADOW_WINDOW), &row)) {
       lrd_queue_move(policy, queue, row.handle);
       lrd_touch_set(lrd_policy_at(policy, row.handle), row.touches);
     }
@@ -69,8 +69,8 @@ static uint32_t a_stray(lrd_policy *policy) {
     uint32_t at = policy->queues[A_STRAYS].oldest;
     if (at == 0) return 0;
     uint8_t place = lrd_shadow_place(&state->shadow, lrd_policy_hash(policy, at));
-    if (place != LRD_SHADOW_WINDOW && place != LRD_SHADOW_MAIN) return at;
-    lrd_queue_move(policy, place == LRD_SHADOW_MAIN ? A_MAIN : A_WINDOW, at);
+    if (place == LRD_SHADOW_NONE || place == LRD_SHADOW_GHOSTS) return at;
+    lrd_queue_move(policy, place - (uint32_t)LRD_SHADOW_WINDOW, at);
   }
 }
 
@@ -90,13 +90,13 @@ static void a_watch(lrd_policy *policy, uint32_t handle, uint64_t hash) {
 static void a_insert(lrd_policy *policy, uint32_t handle, uint64_t hash) {
   a_state *state = lrd_policy_state(policy);
   const lrd_expert *rules = a_rules(state);
-  bool remembered = lrd_ghost_take(&state->ghost, hash, a_entries(policy) * 2);
-  if (lrd_ghost_take(&state->ghost, hash ^ A_MAIN_GHOST, a_entries(policy) * 2) && rules->ghosts_of_main) remembered = true;
+  bool remembered = lrd_ghost_take(&state->ghost, hash, a_entries(policy));
+  if (rules->ghosts_of_main && !remembered) remembered = lrd_ghost_take(&state->ghost, hash ^ A_MAIN_GHOST, a_entries(policy));
   lrd_sketch_add(&state->sketch, hash);
   lrd_queue_push(policy, remembered && rules->ghosts ? A_MAIN : A_WINDOW, handle);
   uint64_t window = lrd_expert_window(rules, policy->room);
-  for (unsigned i = 0; rules->contest && i < A_MOVES_MAX && policy->queues[A_WINDOW].weight > window; i++) {
-    if (policy->queues[A_WINDOW].count > 1) lrd_queue_move(policy, A_MAIN, policy->queues[A_WINDOW].oldest);
+  for (unsigned i = 0; rules->contest && i < LRD_EXPERT_MOVES && policy->queues[A_WINDOW].weight > window; i++) {
+    if (policy->queues[A_WINDOW].count > 1) lrd_queue_move(policy, A_TRIAL, policy->queues[A_WINDOW].oldest);
   }
   a_watch(policy, handle, hash);
   a_tell_bytes(policy, state);
@@ -121,51 +121,66 @@ static void a_use_up(lrd_policy *policy, uint32_t handle, unsigned freq, unsigne
   lrd_touch_set(lrd_policy_at(policy, handle), left);
 }
 
-static uint32_t a_main_next(lrd_policy *policy, const lrd_expert *rules) {
+/* Main's next to go, after rounds for what was read. 0: main is empty. */
+static uint32_t a_main_next(lrd_policy *policy) {
   for (;;) {
     uint32_t at = policy->queues[A_MAIN].oldest;
-    if (at == 0) return 0;
+    unsigned freq = at ? lrd_touch_freq(lrd_policy_at(policy, at)) : 0;
+    if (freq == 0) return at;
+    a_use_up(policy, at, freq, freq - 1);
+    lrd_queue_move(policy, A_MAIN, at);
+  }
+}
+
+/* The next to go of those on trial, when what was read has moved to main; else main's. 0: there is neither. */
+static uint32_t a_trial_next(lrd_policy *policy, uint64_t main_max) {
+  for (unsigned i = 0; i < LRD_EXPERT_MOVES && policy->queues[A_MAIN].weight > main_max; i++) {
+    lrd_queue_move(policy, A_TRIAL, a_main_next(policy));
+  }
+  for (;;) {
+    uint32_t at = policy->queues[A_TRIAL].oldest;
+    if (at == 0) return a_main_next(policy);
     unsigned freq = lrd_touch_freq(lrd_policy_at(policy, at));
     if (freq == 0) return at;
-    a_use_up(policy, at, freq, rules->contest ? 0 : freq - 1);
+    a_use_up(policy, at, freq, 0);
     lrd_queue_move(policy, A_MAIN, at);
   }
 }
 
 static uint32_t a_victim_by_contest(lrd_policy *policy, const lrd_expert *rules) {
-  a_state *state = lrd_policy_state(policy);
-  uint32_t candidate = policy->queues[A_WINDOW].oldest, next = a_main_next(policy, rules);
+  const a_state *state = lrd_policy_state(policy);
+  uint64_t window = lrd_expert_window(rules, policy->room);
+  uint32_t next = a_trial_next(policy, lrd_expert_main(policy->room - window)), candidate = policy->queues[A_WINDOW].oldest;
   if (candidate == 0 || next == 0) return candidate ? candidate : next;
-  if (policy->queues[A_WINDOW].weight < lrd_expert_window(rules, policy->room)) return next;
+  if (policy->queues[A_WINDOW].weight < window) return next;
   a_use_up(policy, candidate, lrd_touch_freq(lrd_policy_at(policy, candidate)), 0);
   unsigned asked = lrd_sketch_count(&state->sketch, lrd_policy_hash(policy, candidate));
   unsigned asked_there = lrd_sketch_count(&state->sketch, lrd_policy_hash(policy, next));
   if (!lrd_expert_wins(asked, lrd_policy_weight(policy, candidate), asked_there, lrd_policy_weight(policy, next)))
     return candidate;
-  lrd_queue_move(policy, A_MAIN, candidate);
+  lrd_queue_move(policy, A_TRIAL, candidate);
   return next;
 }
 
-static uint32_t a_victim(lrd_policy *policy) {
-  a_state *state = lrd_policy_state(policy);
-  const lrd_expert *rules = a_rules(state);
-  uint32_t stray = a_stray(policy);
-  if (stray) return stray;
-  if (rules->contest) return a_victim_by_contest(policy, rules);
+/* Those that other rules left on trial leave as if they were the window's oldest. */
+static uint32_t a_victim_by_touches(lrd_policy *policy, const lrd_expert *rules) {
   uint64_t main_max = policy->room - lrd_expert_window(rules, policy->room);
   for (;;) {
-    uint32_t at = policy->queues[A_WINDOW].oldest;
-    if (at == 0 || policy->queues[A_MAIN].weight > main_max) return a_main_next(policy, rules);
+    uint32_t trial = policy->queues[A_TRIAL].oldest, at = trial ? trial : policy->queues[A_WINDOW].oldest;
+    if (at == 0 || policy->queues[A_MAIN].weight > main_max) return a_main_next(policy);
     unsigned freq = lrd_touch_freq(lrd_policy_at(policy, at));
     if (freq < rules->moves_at) return at;
-    if (rules->window_percent == 100) {
-      a_use_up(policy, at, freq, freq - 1);
-      lrd_queue_move(policy, A_WINDOW, at);
-      continue;
-    }
-    a_use_up(policy, at, freq, 0);
-    lrd_queue_move(policy, A_MAIN, at);
+    bool stays = rules->window_percent == 100;
+    a_use_up(policy, at, freq, stays ? freq - 1 : 0);
+    lrd_queue_move(policy, stays ? A_WINDOW : A_MAIN, at);
   }
+}
+
+static uint32_t a_victim(lrd_policy *policy) {
+  const lrd_expert *rules = a_rules(lrd_policy_state(policy));
+  uint32_t stray = a_stray(policy);
+  if (stray) return stray;
+  return rules->contest ? a_victim_by_contest(policy, rules) : a_victim_by_touches(policy, rules);
 }
 
 static void a_remove(lrd_policy *policy, uint32_t handle, bool evicted) {
@@ -173,7 +188,7 @@ static void a_remove(lrd_policy *policy, uint32_t handle, bool evicted) {
   uint64_t hash = lrd_policy_hash(policy, handle);
   if (evicted) {
     bool main = lrd_queue_of(lrd_policy_at(policy, handle)) == A_MAIN;
-    lrd_ghost_add(&state->ghost, main ? hash ^ A_MAIN_GHOST : hash, a_entries(policy) * 2, policy->by_count);
+    lrd_ghost_add(&state->ghost, main ? hash ^ A_MAIN_GHOST : hash, a_entries(policy), policy->by_count);
     a_tell_bytes(policy, state);
   }
   if (lrd_shadow_samples(&state->shadow, hash)) lrd_shadow_leave(&state->shadow, hash, !evicted);

@@ -9,10 +9,8 @@
 #define NODES_FIRST    256u
 #define NODES_MOST     8192u
 #define RATE_SHIFT_MAX 31u
-#define TOUCHES_MAX    3u
 #define COUNT_MAX      15u
 #define COUNT_AGE      10u /* accesses for each entry that fits, after which counts are halved */
-#define GHOSTS         2u  /* remembered for each entry that fits */
 #define REGRET_ONE     1024u
 #define REGRET_PART    33u  /* of its own regret, that the leader may have more than the best */
 #define REGRET_FADES   8u   /* a part of it, when the least is above */
@@ -21,7 +19,7 @@
 const lrd_expert lrd_experts[LRD_EXPERTS] = {
     {"s3-fifo", 10, 2, false, true, false},  {"s3-fifo-2", 10, 2, false, true, true},   {"s3-30", 30, 1, false, true, false},
     {"recency", 60, 2, false, true, false},  {"clock", 100, 1, false, false, false},    {"lirs-like", 1, 1, false, true, false},
-    {"tinylfu-1", 1, 0, true, false, false}, {"tinylfu-40", 40, 0, true, false, false},
+    {"tinylfu-1", 1, 0, true, false, false}, {"tinylfu-20", 20, 0, true, false, false},
 };
 
 struct lrd_shadow_node {
@@ -31,8 +29,7 @@ struct lrd_shadow_node {
   uint16_t chain;  /* the next of its bucket, or the next spare one */
   uint8_t count;   /* how often asked for */
   uint8_t refs;    /* experts that hold or remember it; 0: spare */
-  uint8_t queue[LRD_EXPERTS];
-  uint8_t touches[LRD_EXPERTS];
+  uint64_t places; /* a byte for each expert: in which queue it is (3 bits), how often read there (2 bits) */
   uint16_t newer[LRD_EXPERTS];
   uint16_t older[LRD_EXPERTS];
 };
@@ -51,6 +48,25 @@ void lrd_shadow_fini(lrd_shadow *shadow) {
 uint64_t lrd_shadow_bytes(const lrd_shadow *shadow) {
   if (shadow->nodes == NULL) return 0;
   return shadow->nodes_len * sizeof *shadow->nodes + (shadow->buckets_mask + 1) * sizeof *shadow->buckets;
+}
+
+/* Of every byte of `places`, at once. */
+#define EACH_EXPERT UINT64_C(0x0101010101010101)
+_Static_assert(LRD_EXPERTS == sizeof(uint64_t), "a byte for each expert");
+
+/* 1 in the bytes of those that hold it: in the window, on trial or in main. */
+static uint64_t places_held(uint64_t places) { return (places | places >> 1) & EACH_EXPERT; }
+
+static uint8_t queue_of(const lrd_shadow_node *node, unsigned expert) { return node->places >> expert * 8 & 7; }
+
+static unsigned touches_of(const lrd_shadow_node *node, unsigned expert) { return node->places >> (expert * 8 + 3) & 3; }
+
+static void queue_set(lrd_shadow_node *node, unsigned expert, uint8_t queue) {
+  node->places = (node->places & ~(UINT64_C(7) << expert * 8)) | (uint64_t)queue << expert * 8;
+}
+
+static void touches_set(lrd_shadow_node *node, unsigned expert, unsigned touches) {
+  node->places = (node->places & ~(UINT64_C(24) << expert * 8)) | (uint64_t)touches << (expert * 8 + 3);
 }
 
 /* --- nodes --------------------------------------------------------------------------------------------------------------- */
@@ -124,7 +140,7 @@ static uint16_t node_new(lrd_shadow *shadow, uint64_t hash) {
 static void queue_push(lrd_shadow *shadow, unsigned expert, uint8_t queue, uint16_t at) {
   lrd_shadow_queue *list = &shadow->queues[expert][queue];
   lrd_shadow_node *node = &shadow->nodes[at];
-  node->queue[expert] = queue;
+  queue_set(node, expert, queue);
   node->newer[expert] = 0;
   node->older[expert] = list->newest;
   if (list->newest) shadow->nodes[list->newest].newer[expert] = at;
@@ -136,7 +152,7 @@ static void queue_push(lrd_shadow *shadow, unsigned expert, uint8_t queue, uint1
 
 static void queue_remove(lrd_shadow *shadow, unsigned expert, uint16_t at) {
   lrd_shadow_node *node = &shadow->nodes[at];
-  lrd_shadow_queue *list = &shadow->queues[expert][node->queue[expert]];
+  lrd_shadow_queue *list = &shadow->queues[expert][queue_of(node, expert)];
   uint16_t newer = node->newer[expert], older = node->older[expert];
   if (newer)
     shadow->nodes[newer].older[expert] = older;
@@ -148,7 +164,7 @@ static void queue_remove(lrd_shadow *shadow, unsigned expert, uint16_t at) {
     list->oldest = newer;
   list->count--;
   list->weight -= node->weight;
-  node->queue[expert] = LRD_SHADOW_NONE;
+  queue_set(node, expert, LRD_SHADOW_NONE);
 }
 
 static void queue_move(lrd_shadow *shadow, unsigned expert, uint8_t queue, uint16_t at) {
@@ -158,7 +174,7 @@ static void queue_move(lrd_shadow *shadow, unsigned expert, uint8_t queue, uint1
 
 static void node_drop(lrd_shadow *shadow, uint16_t at) {
   for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
-    if (shadow->nodes[at].queue[expert] == LRD_SHADOW_NONE) continue;
+    if (queue_of(&shadow->nodes[at], expert) == LRD_SHADOW_NONE) continue;
     queue_remove(shadow, expert, at);
     node_unref(shadow, at);
   }
@@ -167,8 +183,8 @@ static void node_drop(lrd_shadow *shadow, uint16_t at) {
 static void node_weigh(lrd_shadow *shadow, uint16_t at, uint32_t weight) {
   lrd_shadow_node *node = &shadow->nodes[at];
   for (unsigned expert = 0; expert < LRD_EXPERTS && weight != node->weight; expert++) {
-    if (node->queue[expert] != LRD_SHADOW_NONE)
-      shadow->queues[expert][node->queue[expert]].weight += (uint64_t)weight - node->weight;
+    if (queue_of(node, expert) != LRD_SHADOW_NONE)
+      shadow->queues[expert][queue_of(node, expert)].weight += (uint64_t)weight - node->weight;
   }
   node->weight = weight;
 }
@@ -182,24 +198,40 @@ static uint64_t shadow_room(const lrd_shadow *shadow, uint64_t room) {
 
 /* Main's next to go, after rounds for what was read. 0: main is empty. */
 static uint16_t main_next(lrd_shadow *shadow, unsigned expert) {
-  bool once = lrd_experts[expert].contest;
   for (;;) {
     uint16_t at = shadow->queues[expert][LRD_SHADOW_MAIN].oldest;
-    if (at == 0 || shadow->nodes[at].touches[expert] == 0) return at;
-    shadow->nodes[at].touches[expert] = once ? 0 : (uint8_t)(shadow->nodes[at].touches[expert] - 1);
+    unsigned touches = at ? touches_of(&shadow->nodes[at], expert) : 0;
+    if (touches == 0) return at;
+    touches_set(&shadow->nodes[at], expert, touches - 1);
     queue_move(shadow, expert, LRD_SHADOW_MAIN, at);
   }
 }
 
-static uint16_t victim_by_contest(lrd_shadow *shadow, unsigned expert, uint64_t window) {
+/* The next to go of those on trial, when what was read has moved to main; else main's. 0: there is neither. */
+static uint16_t trial_next(lrd_shadow *shadow, unsigned expert, uint64_t main_max) {
   const lrd_shadow_queue *queues = shadow->queues[expert];
-  uint16_t candidate = queues[LRD_SHADOW_WINDOW].oldest, next = main_next(shadow, expert);
+  for (unsigned i = 0; i < LRD_EXPERT_MOVES && queues[LRD_SHADOW_MAIN].weight > main_max; i++) {
+    queue_move(shadow, expert, LRD_SHADOW_TRIAL, main_next(shadow, expert));
+  }
+  for (;;) {
+    uint16_t at = queues[LRD_SHADOW_TRIAL].oldest;
+    if (at == 0) return main_next(shadow, expert);
+    if (touches_of(&shadow->nodes[at], expert) == 0) return at;
+    touches_set(&shadow->nodes[at], expert, 0);
+    queue_move(shadow, expert, LRD_SHADOW_MAIN, at);
+  }
+}
+
+static uint16_t victim_by_contest(lrd_shadow *shadow, unsigned expert, uint64_t room) {
+  const lrd_shadow_queue *window = &shadow->queues[expert][LRD_SHADOW_WINDOW];
+  uint64_t window_max = lrd_expert_window(&lrd_experts[expert], room);
+  uint16_t next = trial_next(shadow, expert, lrd_expert_main(room - window_max)), candidate = window->oldest;
   if (candidate == 0 || next == 0) return candidate ? candidate : next;
-  if (queues[LRD_SHADOW_WINDOW].weight < window) return next;
+  if (window->weight < window_max) return next;
   const lrd_shadow_node *one = &shadow->nodes[candidate], *other = &shadow->nodes[next];
   if (!lrd_expert_wins(one->count, one->weight, other->count, other->weight)) return candidate;
-  shadow->nodes[candidate].touches[expert] = 0;
-  queue_move(shadow, expert, LRD_SHADOW_MAIN, candidate);
+  touches_set(&shadow->nodes[candidate], expert, 0);
+  queue_move(shadow, expert, LRD_SHADOW_TRIAL, candidate);
   return next;
 }
 
@@ -207,17 +239,17 @@ static uint16_t expert_victim(lrd_shadow *shadow, unsigned expert, uint64_t room
   const lrd_expert *rules = &lrd_experts[expert];
   const lrd_shadow_queue *queues = shadow->queues[expert];
   uint64_t window = lrd_expert_window(rules, room);
-  if (rules->contest) return victim_by_contest(shadow, expert, window);
+  if (rules->contest) return victim_by_contest(shadow, expert, room);
   for (;;) {
     uint16_t at = queues[LRD_SHADOW_WINDOW].oldest;
     if (at == 0 || queues[LRD_SHADOW_MAIN].weight > room - window) return main_next(shadow, expert);
-    if (shadow->nodes[at].touches[expert] < rules->moves_at) return at;
+    if (touches_of(&shadow->nodes[at], expert) < rules->moves_at) return at;
     if (rules->window_percent == 100) {
-      shadow->nodes[at].touches[expert]--;
+      touches_set(&shadow->nodes[at], expert, touches_of(&shadow->nodes[at], expert) - 1);
       queue_move(shadow, expert, LRD_SHADOW_WINDOW, at);
       continue;
     }
-    shadow->nodes[at].touches[expert] = 0;
+    touches_set(&shadow->nodes[at], expert, 0);
     queue_move(shadow, expert, LRD_SHADOW_MAIN, at);
   }
 }
@@ -225,15 +257,15 @@ static uint16_t expert_victim(lrd_shadow *shadow, unsigned expert, uint64_t room
 static void expert_evict(lrd_shadow *shadow, unsigned expert, uint64_t room) {
   lrd_shadow_queue *queues = shadow->queues[expert];
   uint16_t at = expert_victim(shadow, expert, room);
-  shadow->nodes[at].touches[expert] = shadow->nodes[at].queue[expert] == LRD_SHADOW_MAIN;
-  if (shadow->nodes[at].touches[expert] && lrd_experts[expert].ghosts && !lrd_experts[expert].ghosts_of_main) {
+  touches_set(&shadow->nodes[at], expert, queue_of(&shadow->nodes[at], expert) == LRD_SHADOW_MAIN);
+  if (touches_of(&shadow->nodes[at], expert) && lrd_experts[expert].ghosts && !lrd_experts[expert].ghosts_of_main) {
     queue_remove(shadow, expert, at);
     node_unref(shadow, at);
     return;
   }
   queue_move(shadow, expert, LRD_SHADOW_GHOSTS, at);
-  uint32_t held = queues[LRD_SHADOW_WINDOW].count + queues[LRD_SHADOW_MAIN].count;
-  while (queues[LRD_SHADOW_GHOSTS].count > (held + 1) * GHOSTS) {
+  uint32_t held = queues[LRD_SHADOW_WINDOW].count + queues[LRD_SHADOW_TRIAL].count + queues[LRD_SHADOW_MAIN].count;
+  while (queues[LRD_SHADOW_GHOSTS].count > held + 1) {
     uint16_t oldest = queues[LRD_SHADOW_GHOSTS].oldest;
     queue_remove(shadow, expert, oldest);
     node_unref(shadow, oldest);
@@ -241,7 +273,8 @@ static void expert_evict(lrd_shadow *shadow, unsigned expert, uint64_t room) {
 }
 
 static uint64_t expert_weight(const lrd_shadow *shadow, unsigned expert) {
-  return shadow->queues[expert][LRD_SHADOW_WINDOW].weight + shadow->queues[expert][LRD_SHADOW_MAIN].weight;
+  const lrd_shadow_queue *queues = shadow->queues[expert];
+  return queues[LRD_SHADOW_WINDOW].weight + queues[LRD_SHADOW_TRIAL].weight + queues[LRD_SHADOW_MAIN].weight;
 }
 
 /* The expert does not have it. The node is held by the caller. */
@@ -249,19 +282,19 @@ static void expert_take(lrd_shadow *shadow, unsigned expert, uint16_t at, uint64
   const lrd_expert *rules = &lrd_experts[expert];
   const lrd_shadow_queue *queues = shadow->queues[expert];
   lrd_shadow_node *node = &shadow->nodes[at];
-  bool ghost = node->queue[expert] == LRD_SHADOW_GHOSTS;
+  bool ghost = queue_of(node, expert) == LRD_SHADOW_GHOSTS;
   if (ghost) {
     queue_remove(shadow, expert, at);
     node_unref(shadow, at);
   }
   if (node->weight > room) return;
   while (expert_weight(shadow, expert) + node->weight > room) expert_evict(shadow, expert, room);
-  node->touches[expert] = 0;
+  touches_set(node, expert, 0);
   node->refs++;
   queue_push(shadow, expert, ghost && rules->ghosts ? LRD_SHADOW_MAIN : LRD_SHADOW_WINDOW, at);
   uint64_t window = lrd_expert_window(rules, room);
-  for (int i = 0; rules->contest && i < 2 && queues[LRD_SHADOW_WINDOW].weight > window; i++) {
-    if (queues[LRD_SHADOW_WINDOW].count > 1) queue_move(shadow, expert, LRD_SHADOW_MAIN, queues[LRD_SHADOW_WINDOW].oldest);
+  for (int i = 0; rules->contest && i < LRD_EXPERT_MOVES && queues[LRD_SHADOW_WINDOW].weight > window; i++) {
+    if (queues[LRD_SHADOW_WINDOW].count > 1) queue_move(shadow, expert, LRD_SHADOW_TRIAL, queues[LRD_SHADOW_WINDOW].oldest);
   }
 }
 
@@ -316,23 +349,20 @@ bool lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t weight, uint6
   node_weigh(shadow, at, (uint32_t)(weight < UINT32_MAX ? weight : UINT32_MAX));
   if (node->count < COUNT_MAX) node->count++;
   node->handle = handle;
-  bool missed = false;
-  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
-    if (node->queue[expert] == LRD_SHADOW_WINDOW || node->queue[expert] == LRD_SHADOW_MAIN) {
-      if (node->touches[expert] < TOUCHES_MAX) node->touches[expert]++;
-      continue;
-    }
+  uint64_t held = places_held(node->places), full = node->places >> 3 & node->places >> 4;
+  node->places += (held & ~full) << 3;
+  for (uint64_t missing = ~held & EACH_EXPERT; missing; missing &= missing - 1) {
+    unsigned expert = (unsigned)__builtin_ctzll(missing) / 8;
     expert_take(shadow, expert, at, room);
     shadow->missed[expert]++;
     if (known) shadow->regret[expert] += REGRET_ONE;
-    missed = true;
   }
   node_unref(shadow, at);
   shadow->asked++;
   shadow->led[shadow->chosen]++;
   count_age(shadow);
   uint8_t led_by = shadow->chosen;
-  if (missed) shadow_choose(shadow);
+  if (held != EACH_EXPERT) shadow_choose(shadow);
   return led_by != shadow->chosen;
 }
 
@@ -345,13 +375,13 @@ void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted) {
 
 uint8_t lrd_shadow_place(const lrd_shadow *shadow, uint64_t hash) {
   uint16_t at = node_find(shadow, hash);
-  return at ? shadow->nodes[at].queue[shadow->chosen] : LRD_SHADOW_NONE;
+  return at ? queue_of(&shadow->nodes[at], shadow->chosen) : LRD_SHADOW_NONE;
 }
 
 bool lrd_shadow_next(const lrd_shadow *shadow, uint8_t queue, lrd_shadow_row *row) {
   uint16_t at = row->at ? shadow->nodes[row->at].newer[shadow->chosen] : shadow->queues[shadow->chosen][queue].oldest;
   while (at && shadow->nodes[at].handle == 0) at = shadow->nodes[at].newer[shadow->chosen];
-  if (at) *row = (lrd_shadow_row){at, shadow->nodes[at].handle, shadow->nodes[at].touches[shadow->chosen]};
+  if (at) *row = (lrd_shadow_row){at, shadow->nodes[at].handle, touches_of(&shadow->nodes[at], shadow->chosen)};
   return at != 0;
 }
 
@@ -364,7 +394,7 @@ const char *lrd_shadow_verify(const lrd_shadow *shadow) {
       uint32_t count = 0;
       uint64_t weight = 0;
       for (uint16_t at = list->newest; at; at = shadow->nodes[at].older[expert]) {
-        if (shadow->nodes[at].queue[expert] != queue) return "a node of a shadow is in another queue than it says";
+        if (queue_of(&shadow->nodes[at], expert) != queue) return "a node of a shadow is in another queue than it says";
         if (count++ > list->count) return "a shadow's queue runs in a circle";
         weight += shadow->nodes[at].weight;
       }

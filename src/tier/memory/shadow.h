@@ -21,7 +21,7 @@ typedef struct lrd_shadow_queue {
   uint64_t weight;
 } lrd_shadow_queue;
 
-enum { LRD_SHADOW_NONE, LRD_SHADOW_WINDOW, LRD_SHADOW_MAIN, LRD_SHADOW_GHOSTS, LRD_SHADOW_QUEUES };
+enum { LRD_SHADOW_NONE, LRD_SHADOW_WINDOW, LRD_SHADOW_TRIAL, LRD_SHADOW_MAIN, LRD_SHADOW_GHOSTS, LRD_SHADOW_QUEUES };
 
 typedef struct lrd_shadow {
   lrd_shadow_node *nodes; /* by number, 0: none */
@@ -56,7 +56,7 @@ static inline bool lrd_shadow_samples(const lrd_shadow *shadow, uint64_t hash) {
 bool lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t weight, uint64_t room, uint32_t handle);
 /* A key of the sample left the true cache; `deleted`: not for lack of room, so that nobody would have it any more. */
 void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted);
-/* Where the leading expert has the key: LRD_SHADOW_WINDOW, LRD_SHADOW_MAIN, or elsewhere if it has it not. */
+/* Where the leading expert has the key: LRD_SHADOW_WINDOW, _TRIAL or _MAIN, or something else if it has it not. */
 uint8_t lrd_shadow_place(const lrd_shadow *shadow, uint64_t hash);
 
 /* The leading expert's queues, from the oldest (`at` 0) on, as far as the true cache has the keys, too. False: no more. */

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the eviction policy `adaptive` costs against s3-fifo in the same memory tier: gets alone where everything is there, and
+ * gets with a put of what is missing where a part fits: of 64 MiB, whose shadows are of a small sample, and of a thousand
+ * entries, whose shadows are of all keys. How many entries fewer fit is what its tables take.
+ */
+#include "bench.h"
+#include "ours.h"
+#include <larder/larder.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VALUE_LEN 100u
+#define KEY_LEN   8u
+
+typedef struct pair_context {
+  ours side;
+  const bench_trace *trace;
+  size_t count;
+} pair_context;
+
+static void open_side(pair_context *context, const bench_trace *trace, const char *policy, size_t memory_mb) {
+  context->trace = trace;
+  context->count = bench_scale(1000000, 20000);
+  ours_open(&context->side, OURS_MEMORY, policy, memory_mb, VALUE_LEN);
+}
+
+static __attribute__((noinline)) void asked(const pair_context *context, size_t from) {
+  const bench_trace *trace = context->trace;
+  uint8_t value[VALUE_LEN], fresh[VALUE_LEN];
+  bench_value(0, fresh, sizeof fresh);
+  for (size_t i = from; i < from + context->count; i++) {
+    const uint8_t *key = trace->asked + i * KEY_LEN;
+    size_t len;
+    larder_err err = larder_get_into(context->side.ns, key, KEY_LEN, value, sizeof value, &len);
+    if (err == LARDER_OK && memcmp(value, &trace->ids[i], 4) == 0) continue;
+    if (err != LARDER_MISS) bench_die("a key has another's value");
+    memcpy(fresh, &trace->ids[i], 4);
+    err = larder_put(context->side.ns, key, KEY_LEN, fresh, sizeof fresh, NULL);
+    if (err != LARDER_OK) bench_die("put: %s", larder_err_text(err));
+  }
+}
+
+static double round_asked(void *raw, size_t round) {
+  const pair_context *context = raw;
+  size_t from = bench_trace_from(context->trace, round, context->count);
+  int64_t begin = bench_cpu_ns();
+  asked(context, from);
+  return (double)(bench_cpu_ns() - begin) / (double)context->count;
+}
+
+static double entries_of(const pair_context *context) {
+  larder_tier_usage usage;
+  ours_usage(&context->side, "memory", &usage);
+  return (double)usage.entries;
+}
+
+static void pair_measure(const bench_trace *trace, const bench_row *row, const char *limits, size_t memory_mb, bool entries) {
+  char policies[2][128];
+  pair_context contexts[2];
+  bench_side sides[2] = {{.name = "adaptive", .round = round_asked, .context = &contexts[0]},
+                         {.name = "s3-fifo", .round = round_asked, .context = &contexts[1]}};
+  bench_side *turn[2] = {&sides[0], &sides[1]};
+  for (size_t s = 0; s < 2; s++) {
+    snprintf(policies[s], sizeof policies[s], "policy: %s%s", sides[s].name, limits);
+    open_side(&contexts[s], trace, policies[s], memory_mb);
+    for (size_t from = 0; from + contexts[s].count <= trace->ops / 2; from += contexts[s].count) asked(&contexts[s], from);
+  }
+  bench_turns(turn, 2, bench_rounds());
+  bench_row_sides(row, &sides[0], &sides[1], bench_rounds());
+  if (entries) {
+    bench_row made = {"memory_adaptive_entries",
+                      "entries that fit into 64 MiB, where what they regret is learned",
+                      "entries",
+                      BENCH_AT_LEAST,
+                      0.98,
+                      false};
+    bench_row_figure(&made, entries_of(&contexts[0]), entries_of(&contexts[1]), "s3-fifo");
+  }
+  for (size_t s = 0; s < 2; s++) ours_close(&contexts[s].side);
+}
+
+int main(void) {
+  bench_trace trace;
+  size_t keys = bench_scale(1000000, 20000);
+  bench_pin(bench_core());
+  bench_trace_init(&trace, keys, bench_scale(8000000, 200000), KEY_LEN, 0.99);
+  static const bench_row whole = {
+      "memory_adaptive_get", "get where all is there, adaptive against s3-fifo", "ns", BENCH_AT_MOST, 1.2, false};
+  static const bench_row part = {"memory_adaptive",
+                                 "gets, and puts of what was missing, a second, where 64 MiB are a part",
+                                 "op/s",
+                                 BENCH_AT_LEAST,
+                                 0.8,
+                                 true};
+  static const bench_row small = {"memory_adaptive_small",
+                                  "the same of a thousand entries, all of which the shadows follow",
+                                  "op/s",
+                                  BENCH_INFORM,
+                                  0,
+                                  true};
+  pair_measure(&trace, &whole, "", 256, false);
+  pair_measure(&trace, &part, "", bench_scale(64, 1), true);
+  pair_measure(&trace, &small, ", limits: {memory: 1000}", 64, false);
+  bench_trace_fini(&trace);
+  return 0;
+}
