@@ -28,6 +28,7 @@ extern const cli_command cli_command_warm;
 extern const cli_command cli_command_refresh;
 extern const cli_command cli_command_wisdom;
 extern const cli_command cli_command_simulate;
+extern const cli_command cli_command_predict;
 extern const cli_command cli_command_keys;
 extern const cli_command cli_command_config;
 extern const cli_command cli_command_bench;

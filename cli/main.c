@@ -14,15 +14,17 @@
 #include <string.h>
 #include <unistd.h>
 
-const cli_command *const cli_commands[] = {
-    &cli_command_init,          &cli_command_get,     &cli_command_put,      &cli_command_del,
-    &cli_command_exists,        &cli_command_ls,      &cli_command_inspect,  &cli_command_versions,
-    &cli_command_rollback,      &cli_command_health,  &cli_command_why,      &cli_command_stats,
-    &cli_command_validate,      &cli_command_export,  &cli_command_import,   &cli_command_purge,
-    &cli_command_clear_expired, &cli_command_mission, &cli_command_memo,     &cli_command_warm,
-    &cli_command_refresh,       &cli_command_wisdom,  &cli_command_simulate, &cli_command_keys,
-    &cli_command_config,        &cli_command_bench,   &cli_command_tour,     &cli_command_tour_writer,
-    &cli_command_completion,    &cli_command_help,    &cli_command_version,  NULL};
+const cli_command *const cli_commands[] = {&cli_command_init,     &cli_command_get,           &cli_command_put,
+                                           &cli_command_del,      &cli_command_exists,        &cli_command_ls,
+                                           &cli_command_inspect,  &cli_command_versions,      &cli_command_rollback,
+                                           &cli_command_health,   &cli_command_why,           &cli_command_stats,
+                                           &cli_command_validate, &cli_command_export,        &cli_command_import,
+                                           &cli_command_purge,    &cli_command_clear_expired, &cli_command_mission,
+                                           &cli_command_memo,     &cli_command_warm,          &cli_command_refresh,
+                                           &cli_command_wisdom,   &cli_command_simulate,      &cli_command_predict,
+                                           &cli_command_keys,     &cli_command_config,        &cli_command_bench,
+                                           &cli_command_tour,     &cli_command_tour_writer,   &cli_command_completion,
+                                           &cli_command_help,     &cli_command_version,       NULL};
 
 #define AT(field) offsetof(cli_globals, field)
 

@@ -4,9 +4,8 @@
  * between them, a legend with counts. The same states give the same bytes.
  */
 #include "mission/mission_graph.h"
-#include "stats/json_writer.h"
+#include "stats/svg_writer.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -43,44 +42,13 @@ typedef struct drawing {
   spot *spots; /* by step */
   uint32_t columns;
   uint32_t rows;
-  lrd_buf *out;
-  larder_err err; /* sticks */
+  lrd_svg svg;
 } drawing;
 
 static const look *look_of(larder_step_state state) {
   for (size_t i = 0; i < LOOKS; i++)
     if (looks[i].state == state) return &looks[i];
   return &looks[LOOKS - 1];
-}
-
-LARDER_PRINTF(2, 3) static void put(drawing *d, const char *format, ...) {
-  char text[512];
-  va_list args;
-  va_start(args, format);
-  (void)vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  if (d->err == LARDER_OK) d->err = lrd_buf_append_str(d->out, text);
-}
-
-/* Text that XML can hold: no control characters, no U+FFFE and U+FFFF, no broken UTF-8. At most `most` characters. */
-static void put_text(drawing *d, const char *text, size_t most) {
-  size_t len = strlen(text);
-  for (size_t at = 0, shown = 0; at < len && d->err == LARDER_OK; shown++) {
-    const unsigned char *c = (const unsigned char *)text + at;
-    size_t step = lrd_utf8_char(c, len - at);
-    bool none = step == 0 || (step == 3 && c[0] == 0xEF && c[1] == 0xBF && c[2] >= 0xBE);
-    const char *instead = shown == most ? "\xe2\x80\xa6"
-                          : none        ? "?"
-                          : *c == '&'   ? "&amp;"
-                          : *c == '<'   ? "&lt;"
-                          : *c == '>'   ? "&gt;"
-                          : *c == '"'   ? "&quot;"
-                          : *c < 0x20   ? " "
-                                        : NULL;
-    d->err = instead ? lrd_buf_append_str(d->out, instead) : lrd_buf_append(d->out, c, step);
-    if (shown == most) return;
-    at += step > 0 ? step : 1;
-  }
 }
 
 static int spot_order(const void *a, const void *b) {
@@ -150,8 +118,8 @@ static void edges_draw(drawing *d) {
     for (uint32_t j = 0; j < d->m->steps[i].after_len; j++) {
       const spot *from = &d->spots[d->m->steps[i].after[j]];
       int x = from->x + BOX_W, y = from->y + BOX_H / 2, bend = GAP_X / 2;
-      put(d, "<path d=\"M%d %d C%d %d %d %d %d %d\" class=\"edge\"/>\n", x, y, x + bend, y, to->x - bend, to->y + BOX_H / 2,
-          to->x, to->y + BOX_H / 2);
+      lrd_svg_put(&d->svg, "<path d=\"M%d %d C%d %d %d %d %d %d\" class=\"edge\"/>\n", x, y, x + bend, y, to->x - bend,
+                  to->y + BOX_H / 2, to->x, to->y + BOX_H / 2);
     }
   }
 }
@@ -162,18 +130,18 @@ static void step_draw(drawing *d, uint32_t index) {
   const look *l = look_of(step->now.state);
   char took[48];
   time_text(step->now.took_ms, took, sizeof took);
-  put(d, "<g><title>");
-  put_text(d, step->id, LRD_MISSION_ID_MAX);
-  put(d, " (%s)", larder_step_state_name(step->now.state));
-  if (step->now.why[0] != '\0') put(d, ": ");
-  put_text(d, step->now.why, LRD_WHY_MAX);
-  put(d, "</title><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"6\" fill=\"%s\" stroke=\"%s\"/>", at->x, at->y, BOX_W,
-      BOX_H, l->fill, l->line);
-  put(d, "<text x=\"%d\" y=\"%d\" class=\"id\">", at->x + 10, at->y + 19);
-  put_text(d, step->id, ID_SHOWN);
-  put(d, "</text><text x=\"%d\" y=\"%d\" class=\"small\">", at->x + 10, at->y + 36);
-  put_text(d, step->type, ID_SHOWN / 2);
-  put(d, ": %s%s</text></g>\n", larder_step_state_name(step->now.state), took);
+  lrd_svg_put(&d->svg, "<g><title>");
+  lrd_svg_text(&d->svg, step->id, LRD_MISSION_ID_MAX);
+  lrd_svg_put(&d->svg, " (%s)", larder_step_state_name(step->now.state));
+  if (step->now.why[0] != '\0') lrd_svg_put(&d->svg, ": ");
+  lrd_svg_text(&d->svg, step->now.why, LRD_WHY_MAX);
+  lrd_svg_put(&d->svg, "</title><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"6\" fill=\"%s\" stroke=\"%s\"/>", at->x,
+              at->y, BOX_W, BOX_H, l->fill, l->line);
+  lrd_svg_put(&d->svg, "<text x=\"%d\" y=\"%d\" class=\"id\">", at->x + 10, at->y + 19);
+  lrd_svg_text(&d->svg, step->id, ID_SHOWN);
+  lrd_svg_put(&d->svg, "</text><text x=\"%d\" y=\"%d\" class=\"small\">", at->x + 10, at->y + 36);
+  lrd_svg_text(&d->svg, step->type, ID_SHOWN / 2);
+  lrd_svg_put(&d->svg, ": %s%s</text></g>\n", larder_step_state_name(step->now.state), took);
 }
 
 static void legend_draw(drawing *d, int y) {
@@ -182,34 +150,33 @@ static void legend_draw(drawing *d, int y) {
     unsigned count = 0;
     for (uint32_t j = 0; j < d->m->steps_len; j++) count += look_of(d->m->steps[j].now.state) == &looks[i];
     if (count == 0) continue;
-    put(d, "<rect x=\"%d\" y=\"%d\" width=\"14\" height=\"14\" rx=\"3\" fill=\"%s\" stroke=\"%s\"/>", x, y, looks[i].fill,
-        looks[i].line);
-    put(d, "<text x=\"%d\" y=\"%d\" class=\"small\">%s: %u</text>\n", x + 20, y + 12, larder_step_state_name(looks[i].state),
-        count);
+    lrd_svg_put(&d->svg, "<rect x=\"%d\" y=\"%d\" width=\"14\" height=\"14\" rx=\"3\" fill=\"%s\" stroke=\"%s\"/>", x, y,
+                looks[i].fill, looks[i].line);
+    lrd_svg_put(&d->svg, "<text x=\"%d\" y=\"%d\" class=\"small\">%s: %u</text>\n", x + 20, y + 12,
+                larder_step_state_name(looks[i].state), count);
     x += 110;
   }
 }
 
 larder_err lrd_mission_draw(const larder_mission *m, lrd_buf *out) {
-  drawing d = {.m = m, .out = out};
+  drawing d = {.m = m, .svg = {.out = out}};
   d.spots = lrd_alloc((m->steps_len + 1) * sizeof *d.spots);
   if (!d.spots) return LARDER_ENOMEM;
-  d.err = spots_place(&d);
+  d.svg.err = spots_place(&d);
   uint32_t columns = d.columns > 2 ? d.columns : 2; /* room for the title */
   int width = 2 * MARGIN + (int)columns * (BOX_W + GAP_X) - GAP_X;
   int legend = MARGIN + TITLE_H + (int)d.rows * (BOX_H + GAP_Y);
-  put(&d, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n", width,
-      legend + LEGEND_H, width, legend + LEGEND_H);
-  put(&d, "<style>text{font-family:sans-serif;fill:#222}.title{font-size:18px;font-weight:bold}.id{font-size:13px;"
-          "font-weight:bold}.small{font-size:11px}.edge{fill:none;stroke:#8a8a8a;stroke-width:1.3}</style>\n");
-  put(&d, "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n<text x=\"%d\" y=\"%d\" class=\"title\">", MARGIN,
-      MARGIN + 14);
-  put_text(&d, m->name ? m->name : "mission", LRD_MISSION_ID_MAX);
-  put(&d, "</text>\n");
-  if (d.err == LARDER_OK) edges_draw(&d);
-  for (uint32_t i = 0; i < m->steps_len && d.err == LARDER_OK; i++) step_draw(&d, i);
-  if (d.err == LARDER_OK) legend_draw(&d, legend + 8);
-  put(&d, "</svg>\n");
+  lrd_svg_begin(&d.svg, width, legend + LEGEND_H);
+  lrd_svg_put(&d.svg, "<style>text{font-family:sans-serif;fill:#222}.title{font-size:18px;font-weight:bold}.id{font-size:13px;"
+                      "font-weight:bold}.small{font-size:11px}.edge{fill:none;stroke:#8a8a8a;stroke-width:1.3}</style>\n");
+  lrd_svg_put(&d.svg, "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n<text x=\"%d\" y=\"%d\" class=\"title\">",
+              MARGIN, MARGIN + 14);
+  lrd_svg_text(&d.svg, m->name ? m->name : "mission", LRD_MISSION_ID_MAX);
+  lrd_svg_put(&d.svg, "</text>\n");
+  if (d.svg.err == LARDER_OK) edges_draw(&d);
+  for (uint32_t i = 0; i < m->steps_len && d.svg.err == LARDER_OK; i++) step_draw(&d, i);
+  if (d.svg.err == LARDER_OK) legend_draw(&d, legend + 8);
+  lrd_svg_put(&d.svg, "</svg>\n");
   lrd_dealloc(d.spots);
-  return d.err;
+  return d.svg.err;
 }

@@ -9,6 +9,7 @@
 #include "live_sessions.h"
 #include "time_context.h"
 #include "transitions.h"
+#include <larder/evaluate.h>
 
 #define LRD_PREDICT_ROOM   "predict"
 #define LRD_PREDICT_EVENTS (UINT64_C(1) << 53) /* that anybody claims to have learned */
@@ -71,5 +72,10 @@ LARDER_MUST_CHECK larder_err lrd_predict_read_binary(const uint8_t *data, size_t
                                                      larder_error *err);
 LARDER_MUST_CHECK larder_err lrd_predict_write_json(const larder_predictor *predictor, lrd_buf *out);
 LARDER_MUST_CHECK larder_err lrd_predict_read_json(const char *text, size_t len, larder_predictor **out, larder_error *err);
+
+/* sessions_read.c: as larder_sessions_read, of a stream that is called that. */
+LARDER_MUST_CHECK larder_err lrd_sessions_take(larder_sessions *all, const char *called,
+                                               int64_t (*read)(void *context, void *out, size_t room), void *context,
+                                               larder_error *err);
 
 #endif

@@ -7,9 +7,8 @@
 #include "trace_inner.h"
 
 #include "base/quantity.h"
-#include "stats/json_writer.h"
+#include "stats/svg_writer.h"
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,16 +21,8 @@
 #define PLOT_W   (WIDTH - LEFT - RIGHT)
 #define PLOT_H   (HEIGHT - TOP - BOTTOM)
 #define LABEL_W  46 /* pixels that a label of the axis wants to itself */
-#define COLOURS  10u
-#define DASHES   4u
 #define CURVES   32u
 #define TITLE_TO 60u /* characters */
-
-static const char *const light[COLOURS] = {"#1f6fb4", "#c8500f", "#2a8a3e", "#b02a30", "#7b4fa3",
-                                           "#7a5230", "#b83a8c", "#5c5c5c", "#8a8100", "#0f8c96"};
-static const char *const dark[COLOURS] = {"#6db3f2", "#ff9a57", "#6fd086", "#ff7d80", "#c3a0e8",
-                                          "#d0a77e", "#f58fcf", "#b5b5b5", "#d8d060", "#5fd4de"};
-static const char *const dashes[DASHES] = {"none", "7 4", "2 3", "9 3 2 3"};
 
 typedef struct curve {
   const char *policy;
@@ -40,8 +31,7 @@ typedef struct curve {
 } curve;
 
 typedef struct drawing {
-  lrd_buf *out;
-  larder_err err; /* sticks */
+  lrd_svg svg;
   const larder_simulate_panel *panel;
   const larder_simulate_run **runs; /* own: the panel's, sorted by size */
   double size_min, size_max;        /* logarithms */
@@ -50,34 +40,6 @@ typedef struct drawing {
   curve curves[CURVES];
   unsigned curves_len;
 } drawing;
-
-LARDER_PRINTF(2, 3) static void put(drawing *d, const char *format, ...) {
-  char text[512];
-  va_list args;
-  va_start(args, format);
-  (void)vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  if (d->err == LARDER_OK) d->err = lrd_buf_append_str(d->out, text);
-}
-
-/* Text that XML can hold, at most `most` characters. */
-static void put_text(drawing *d, const char *text, size_t most) {
-  size_t len = strlen(text);
-  for (size_t at = 0, shown = 0; at < len && d->err == LARDER_OK; shown++) {
-    const unsigned char *c = (const unsigned char *)text + at;
-    size_t step = lrd_utf8_char(c, len - at);
-    bool none = step == 0 || *c < 0x20 || (step == 3 && c[0] == 0xEF && c[1] == 0xBF && c[2] >= 0xBE);
-    const char *instead = shown == most ? "\xe2\x80\xa6"
-                          : none        ? "?"
-                          : *c == '&'   ? "&amp;"
-                          : *c == '<'   ? "&lt;"
-                          : *c == '>'   ? "&gt;"
-                                        : NULL;
-    d->err = instead ? lrd_buf_append_str(d->out, instead) : lrd_buf_append(d->out, c, step);
-    if (shown == most) return;
-    at += step > 0 ? step : 1;
-  }
-}
 
 /* --- scales ------------------------------------------------------------------------------------------------------------- */
 
@@ -157,45 +119,46 @@ static void axes_draw(drawing *d) {
   int bottom = d->y + TOP + PLOT_H, lines = (int)lround((d->ratio_max - d->ratio_min) / d->step);
   for (int i = 0; i <= lines; i++) {
     double ratio = d->ratio_min + i * d->step, y = y_of(d, ratio);
-    put(d, "<path d=\"M%d %.1fH%d\" class=\"%s\"/>", LEFT, y, LEFT + PLOT_W, i == 0 ? "axis" : "grid");
-    put(d, "<text x=\"%d\" y=\"%.1f\" class=\"end\">%.*f %%</text>\n", LEFT - 8, y + 4, d->step < 0.01 ? 1 : 0, ratio * 100);
+    lrd_svg_put(&d->svg, "<path d=\"M%d %.1fH%d\" class=\"%s\"/>", LEFT, y, LEFT + PLOT_W, i == 0 ? "axis" : "grid");
+    lrd_svg_put(&d->svg, "<text x=\"%d\" y=\"%.1f\" class=\"end\">%.*f %%</text>\n", LEFT - 8, y + 4, d->step < 0.01 ? 1 : 0,
+                ratio * 100);
   }
-  put(d, "<path d=\"M%d %dV%d\" class=\"axis\"/>\n", LEFT, d->y + TOP, bottom);
+  lrd_svg_put(&d->svg, "<path d=\"M%d %dV%d\" class=\"axis\"/>\n", LEFT, d->y + TOP, bottom);
   double free_from = 0;
   for (size_t i = 0; i < d->panel->count; i++) {
     char text[32];
     double x = x_of(d, size_of(d->runs[i]));
     if (i > 0 && size_of(d->runs[i]) == size_of(d->runs[i - 1])) continue;
-    put(d, "<path d=\"M%.1f %dv5\" class=\"axis\"/>", x, bottom);
+    lrd_svg_put(&d->svg, "<path d=\"M%.1f %dv5\" class=\"axis\"/>", x, bottom);
     if (x - LABEL_W / 2.0 < free_from) continue;
     free_from = x + LABEL_W / 2.0;
     size_text(d->runs[i], text, sizeof text);
-    put(d, "<text x=\"%.1f\" y=\"%d\" class=\"middle\">%s</text>\n", x, bottom + 19, text);
+    lrd_svg_put(&d->svg, "<text x=\"%.1f\" y=\"%d\" class=\"middle\">%s</text>\n", x, bottom + 19, text);
   }
-  put(d, "<text x=\"%d\" y=\"%d\" class=\"middle\">%s that fit</text>\n", LEFT + PLOT_W / 2, bottom + 40,
-      d->runs[0]->bytes ? "bytes" : "entries");
-  put(d, "<text transform=\"translate(%d %d) rotate(-90)\" class=\"middle\">misses of all requests</text>\n", 16,
-      d->y + TOP + PLOT_H / 2);
+  lrd_svg_put(&d->svg, "<text x=\"%d\" y=\"%d\" class=\"middle\">%s that fit</text>\n", LEFT + PLOT_W / 2, bottom + 40,
+              d->runs[0]->bytes ? "bytes" : "entries");
+  lrd_svg_put(&d->svg, "<text transform=\"translate(%d %d) rotate(-90)\" class=\"middle\">misses of all requests</text>\n", 16,
+              d->y + TOP + PLOT_H / 2);
 }
 
 static void curve_draw(drawing *d, const curve *c) {
-  unsigned colour = c->number % COLOURS, dash = c->number / COLOURS % DASHES;
+  unsigned colour = c->number % LRD_SVG_COLOURS;
   char mark = 'M';
-  put(d, "<path class=\"curve c%u\" stroke-dasharray=\"%s\" d=\"", colour, dashes[dash]);
+  lrd_svg_put(&d->svg, "<path class=\"curve c%u\" stroke-dasharray=\"%s\" d=\"", colour, lrd_svg_dashes(c->number));
   for (size_t i = 0; i < d->panel->count; i++) {
     if (strcmp(d->runs[i]->policy, c->policy) != 0) continue;
-    put(d, "%c%.1f %.1f", mark, x_of(d, size_of(d->runs[i])), y_of(d, d->runs[i]->miss_ratio));
+    lrd_svg_put(&d->svg, "%c%.1f %.1f", mark, x_of(d, size_of(d->runs[i])), y_of(d, d->runs[i]->miss_ratio));
     mark = 'L';
   }
-  put(d, "\"/>\n");
+  lrd_svg_put(&d->svg, "\"/>\n");
   for (size_t i = 0; i < d->panel->count; i++) {
     char text[32];
     if (strcmp(d->runs[i]->policy, c->policy) != 0) continue;
     size_text(d->runs[i], text, sizeof text);
-    put(d, "<circle class=\"dot c%u\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>", colour, x_of(d, size_of(d->runs[i])),
-        y_of(d, d->runs[i]->miss_ratio));
-    put_text(d, c->policy, TITLE_TO);
-    put(d, " at %s: %.2f %%</title></circle>\n", text, d->runs[i]->miss_ratio * 100);
+    lrd_svg_put(&d->svg, "<circle class=\"dot c%u\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>", colour,
+                x_of(d, size_of(d->runs[i])), y_of(d, d->runs[i]->miss_ratio));
+    lrd_svg_text(&d->svg, c->policy, TITLE_TO);
+    lrd_svg_put(&d->svg, " at %s: %.2f %%</title></circle>\n", text, d->runs[i]->miss_ratio * 100);
   }
 }
 
@@ -203,37 +166,27 @@ static void legend_draw(drawing *d) {
   for (unsigned i = 0; i < d->curves_len; i++) {
     int x = LEFT + PLOT_W + 16, y = d->y + TOP + 8 + (int)i * 20;
     const curve *c = &d->curves[i];
-    put(d, "<path class=\"curve c%u\" stroke-dasharray=\"%s\" d=\"M%d %dh22\"/>", c->number % COLOURS,
-        dashes[c->number / COLOURS % DASHES], x, y);
-    put(d, "<text x=\"%d\" y=\"%d\">", x + 28, y + 4);
-    put_text(d, c->policy, 14);
-    put(d, "</text>\n");
+    lrd_svg_put(&d->svg, "<path class=\"curve c%u\" stroke-dasharray=\"%s\" d=\"M%d %dh22\"/>", c->number % LRD_SVG_COLOURS,
+                lrd_svg_dashes(c->number), x, y);
+    lrd_svg_put(&d->svg, "<text x=\"%d\" y=\"%d\">", x + 28, y + 4);
+    lrd_svg_text(&d->svg, c->policy, 14);
+    lrd_svg_put(&d->svg, "</text>\n");
   }
-}
-
-static void style_put(drawing *d) {
-  put(d, "<style>text{font:12px sans-serif;fill:#222}.title{font-size:15px;font-weight:bold}.end{text-anchor:end}"
-         ".middle{text-anchor:middle}.page{fill:#fff}.axis{stroke:#666;fill:none}.grid{stroke:#ddd;fill:none}"
-         ".curve{fill:none;stroke-width:1.8}");
-  for (unsigned i = 0; i < COLOURS; i++) put(d, ".curve.c%u{stroke:%s}.dot.c%u{fill:%s}", i, light[i], i, light[i]);
-  put(d, "@media(prefers-color-scheme:dark){text{fill:#ddd}.page{fill:#181818}.axis{stroke:#999}.grid{stroke:#333}");
-  for (unsigned i = 0; i < COLOURS; i++) put(d, ".curve.c%u{stroke:%s}.dot.c%u{fill:%s}", i, dark[i], i, dark[i]);
-  put(d, "}</style>\n<rect class=\"page\" width=\"100%%\" height=\"100%%\"/>\n");
 }
 
 static void panel_draw(drawing *d) {
   d->runs = lrd_alloc(d->panel->count * sizeof(const larder_simulate_run *));
   if (d->runs == NULL) {
-    d->err = LARDER_ENOMEM;
+    d->svg.err = LARDER_ENOMEM;
     return;
   }
   for (size_t i = 0; i < d->panel->count; i++) d->runs[i] = &d->panel->runs[i];
   qsort(d->runs, d->panel->count, sizeof *d->runs, size_order);
   scales_find(d);
   curves_find(d);
-  put(d, "<text x=\"%d\" y=\"%d\" class=\"title\">", LEFT, d->y + 24);
-  put_text(d, d->panel->title, TITLE_TO);
-  put(d, "</text>\n");
+  lrd_svg_put(&d->svg, "<text x=\"%d\" y=\"%d\" class=\"title\">", LEFT, d->y + 24);
+  lrd_svg_text(&d->svg, d->panel->title, TITLE_TO);
+  lrd_svg_put(&d->svg, "</text>\n");
   axes_draw(d);
   for (unsigned i = 0; i < d->curves_len; i++) curve_draw(d, &d->curves[i]);
   legend_draw(d);
@@ -253,29 +206,22 @@ static bool panel_valid(const larder_simulate_panel *panel) {
 
 larder_err larder_simulate_plot(const larder_simulate_panel *panels, size_t count, char **text_out, size_t *len_out) {
   lrd_buf out = {0};
-  drawing d = {.out = &out};
+  drawing d = {.svg = {.out = &out}};
   if (panels == NULL || count == 0 || count > LARDER_SIMULATE_RUNS_MAX || text_out == NULL || len_out == NULL)
     return LARDER_EINVAL;
   for (size_t i = 0; i < count; i++)
     if (!panel_valid(&panels[i])) return LARDER_EINVAL;
   int height = (int)count * HEIGHT;
-  put(&d, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n", WIDTH, height, WIDTH,
-      height);
-  style_put(&d);
-  for (size_t i = 0; i < count && d.err == LARDER_OK; i++) {
+  lrd_svg_begin(&d.svg, WIDTH, height);
+  lrd_svg_chart_style(&d.svg);
+  for (size_t i = 0; i < count && d.svg.err == LARDER_OK; i++) {
     d.panel = &panels[i];
     d.y = (int)i * HEIGHT;
     panel_draw(&d);
   }
-  put(&d, "</svg>\n");
-  if (d.err == LARDER_OK) d.err = lrd_buf_terminate(&out);
-  if (d.err == LARDER_OK) {
-    *text_out = (char *)out.data;
-    *len_out = out.len;
-    out = (lrd_buf){0};
-  }
+  larder_err err = lrd_svg_end(&d.svg, text_out, len_out);
   lrd_buf_fini(&out);
-  return d.err;
+  return err;
 }
 
 void larder_simulate_text_free(char *text) { lrd_dealloc(text); }

@@ -14,7 +14,7 @@ void lrd_trace_keys_fini(lrd_trace_keys *keys) {
   *keys = (lrd_trace_keys){0};
 }
 
-static lrd_span key_at(const lrd_trace_keys *keys, uint32_t number) {
+lrd_span lrd_trace_keys_at(const lrd_trace_keys *keys, uint32_t number) {
   uint64_t begin = number > 0 ? lrd_get_u64(keys->ends.data + (size_t)(number - 1) * 8) : 0;
   uint64_t end = lrd_get_u64(keys->ends.data + (size_t)number * 8);
   return lrd_span_of(keys->texts.data + begin, (size_t)(end - begin));
@@ -28,7 +28,7 @@ static uint64_t *cell_find(const lrd_trace_keys *keys, uint64_t hash, lrd_span k
   for (uint64_t at = hash & (keys->cells_len - 1);; at = (at + 1) & (keys->cells_len - 1)) {
     uint64_t *cell = &keys->cells[at];
     if (*cell == 0) return cell;
-    if (*cell >> 32 == hash >> 32 && lrd_span_equal(key_at(keys, cell_number(*cell)), key)) return cell;
+    if (*cell >> 32 == hash >> 32 && lrd_span_equal(lrd_trace_keys_at(keys, cell_number(*cell)), key)) return cell;
   }
 }
 
@@ -39,7 +39,7 @@ static larder_err cells_grow(lrd_trace_keys *keys) {
   grown.cells = lrd_alloc_zero((size_t)grown.cells_len, sizeof *grown.cells);
   if (grown.cells == NULL) return LARDER_ENOMEM;
   for (uint32_t number = 0; number < keys->len; number++) {
-    lrd_span key = key_at(keys, number);
+    lrd_span key = lrd_trace_keys_at(keys, number);
     uint64_t hash = lrd_hash64(key.data, key.len, grown.seed);
     *cell_find(&grown, hash, key) = cell_of(hash, number);
   }

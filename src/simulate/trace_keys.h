@@ -17,5 +17,7 @@ typedef struct lrd_trace_keys {
 void lrd_trace_keys_fini(lrd_trace_keys *keys);
 /* The key's number, a new one where it is met for the first time. LARDER_ENOMEM. */
 LARDER_MUST_CHECK larder_err lrd_trace_keys_number(lrd_trace_keys *keys, const void *key, size_t len, uint32_t *out);
+/* The key of a number. Borrowed until the next one is numbered. */
+lrd_span lrd_trace_keys_at(const lrd_trace_keys *keys, uint32_t number);
 
 #endif

@@ -12,7 +12,7 @@ from cli_support import CONFIG, DONE, USAGE, CliCase, fits, larder_bare, shapes
 
 COMMANDS = ["init", "get", "put", "del", "exists", "ls", "inspect", "versions", "rollback", "health", "why",
             "stats", "validate", "export", "import", "purge",
-            "clear-expired", "mission", "memo", "warm", "refresh", "wisdom", "simulate", "keys", "config", "bench", "tour", "completion", "help",
+            "clear-expired", "mission", "memo", "warm", "refresh", "wisdom", "simulate", "predict", "keys", "config", "bench", "tour", "completion", "help",
             "version"]
 
 
