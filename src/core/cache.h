@@ -207,7 +207,7 @@ typedef struct lrd_found {
  * where it is sealed and the key is not here; LARDER_EFORMAT where a newer build wrote it in a form that is not known here.
  */
 larder_err lrd_read_below(const lrd_op *op, bool facts_only, lrd_found **out);
-/* The same, and LARDER_EAWAY where nobody had it and a tier that is not switched off did not answer. */
+/* The same, and LARDER_EAWAY where nobody had it and a tier did not answer that may do so soon. */
 larder_err lrd_read_asking(const lrd_op *op, bool facts_only, lrd_found **out);
 /* The tier that decides, alone; nothing is carried upwards. LARDER_MISS also where it can't be asked. */
 larder_err lrd_read_lowest(const lrd_op *op, bool facts_only, lrd_found **out);
@@ -218,7 +218,7 @@ void lrd_value_from_found(lrd_found *found, bool stale, larder_value *out);
  * LARDER_OK and both outs, LARDER_MISS, or what read_below failed with.
  */
 larder_err lrd_look_up(const lrd_op *op, larder_value *out, larder_facts *facts_out);
-/* The same, and LARDER_EAWAY where a tier that is not switched off did not answer. */
+/* The same, and LARDER_EAWAY where a tier did not answer that may do so soon. */
 larder_err lrd_look_up_asking(const lrd_op *op, larder_value *out, larder_facts *facts_out);
 /* Whether it is stale now. What was written before the wall clock stepped back, at a time still to come, counts as stale. */
 bool lrd_facts_stale(const larder *cache, const larder_facts *facts, int64_t now_ms);

@@ -16,9 +16,9 @@
 #include "base/fail.h"
 #include "maker/attempts.h"
 
-#define MS               INT64_C(1000000)
-#define LOOK_PATIENCE_NS (10000 * MS)
-#define LOOK_AGAIN_NS    (10 * MS)
+#define MS            INT64_C(1000000)
+#define LOOKS         3u
+#define LOOK_AGAIN_NS (10 * MS)
 
 /* A flight being led. */
 typedef struct run {
@@ -153,17 +153,17 @@ static bool may_make(run *r) {
 /* --- what is kept meanwhile ---------------------------------------------------------------------------------------------- */
 
 /*
- * A tier that does not answer may have what somebody has just made. It is asked until it answers or is switched off, which
- * takes a few failures; so no crowd on a host that is short of time makes again what is there.
+ * A tier that does not answer may have what somebody has just made, so it is asked again; so no crowd on a host that is short
+ * of time makes again what is there. But not often, nor for most of the time that there is: then it is made all the same.
  */
 static larder_err look(run *r) {
   const lrd_cancel *cancel = &r->ns->cache->makers->cancel;
+  int64_t const now_ns = lrd_boot_ns(cancel->clock);
   int64_t const deadline_ns = lrd_flight_deadline(r->flight);
-  int64_t const until_ns = lrd_boot_ns(cancel->clock) + LOOK_PATIENCE_NS;
-  for (;;) {
+  int64_t const until_ns = deadline_ns == LRD_NO_DEADLINE ? LRD_NO_DEADLINE : now_ns + (deadline_ns - now_ns) / 4;
+  for (unsigned asked = 1;; asked++) {
     larder_err const result = lrd_look_up_asking(&r->wanted->op, &r->kept, &r->kept_facts);
-    int64_t const now_ns = lrd_boot_ns(cancel->clock);
-    if (result != LARDER_EAWAY || now_ns >= until_ns || now_ns >= deadline_ns || atomic_load(&cancel->closing)) {
+    if (result != LARDER_EAWAY || asked == LOOKS || lrd_boot_ns(cancel->clock) >= until_ns || atomic_load(&cancel->closing)) {
       return result;
     }
     idle_begin(r);

@@ -58,8 +58,8 @@ static void fill_memory(const lrd_op *op, const lrd_found *found, uint64_t token
   }
 }
 
-/* One tier's answer. LARDER_MISS also where it is switched off; LARDER_EAWAY where it did not answer and is to be asked all the
- * same. */
+/* One tier's answer. LARDER_MISS also where it failed or is switched off; LARDER_EAWAY where it did not answer and may do so
+ * soon. */
 static larder_err read_link(const lrd_op *op, lrd_link *link, bool facts_only, larder_tier_entry *entry) {
   lrd_instance *instance = link->instance;
   lrd_slots *slots = op->ns->cache->slots;
@@ -83,7 +83,11 @@ static larder_err read_link(const lrd_op *op, lrd_link *link, bool facts_only, l
   } else {
     lrd_stats_add(link->cell, LRD_STAT_DEGRADED, 1);
   }
-  return result < 0 ? (lrd_tier_usable(&instance->tier) ? LARDER_EAWAY : LARDER_MISS) : result;
+  if (result == LARDER_OK || result == LARDER_MISS) {
+    return result;
+  }
+  bool passes = result == LARDER_EAWAY || result == LARDER_EBUSY;
+  return passes && lrd_tier_usable(&instance->tier) ? LARDER_EAWAY : LARDER_MISS;
 }
 
 /* From what the tier holds to the value as it was put; of facts alone, to the facts of that. */

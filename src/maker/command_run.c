@@ -4,8 +4,8 @@
  * another program; and rather than posix_spawn, which knows no parent-death signal. What hinders exec comes back through a
  * pipe that exec closes; it is not waited for alone, since a program on a file system that is gone may keep exec waiting.
  *
- * Between _Fork and exec the child calls the system and nothing between: a tool that stands in for functions of libc, such as
- * a sanitizer, may have been forked with a lock held.
+ * Between _Fork and execvpe the child calls the system and nothing between: what stands in for functions of libc, such as a
+ * sanitizer, may have been forked with a lock held.
  *
  * One loop polls both outputs, the way to exec, the child's end, and what may interrupt it. The child stays a zombie until the
  * loop is over, so that its group's number cannot have passed to strangers when the group is signalled.

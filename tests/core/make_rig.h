@@ -47,6 +47,9 @@ larder_err make(void *context, const larder_making *making, larder_made *made, l
 void open_with(fixture *f, const char *tiers, const char *policy);
 /* The tier `shelf` is SQLite's; its next gets do not answer. */
 extern _Atomic unsigned shelf_silent;
+/* All gets of the key `k` fail with this; how often they did. */
+extern _Atomic larder_err shelf_fails;
+extern _Atomic unsigned shelf_failed;
 void shut(fixture *f);
 larder_make_options by(fixture *f);
 larder_err ask_with(fixture *f, const larder_make_options *options, const char *key, char *out, bool *stale_out,

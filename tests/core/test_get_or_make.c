@@ -564,6 +564,45 @@ static void a_tier_that_does_not_answer_is_asked_again(void **state) {
 }
 
 /* Promise: nothing fails because a tier does. */
+static void *others_read(void *context) {
+  fixture *f = context;
+  larder_value value = {0};
+  while (atomic_load(&shelf_fails) != LARDER_OK) {
+    if (larder_get(f->ns, "other", 5, NULL, &value) == LARDER_OK) larder_value_release(&value);
+  }
+  return NULL;
+}
+
+/* While others are answered the tier is not switched off. */
+static void a_tier_that_fails_for_one_key_is_asked_a_few_times_at_most(void **state) {
+  static const larder_err failures[] = {LARDER_EAWAY, LARDER_EBUSY, LARDER_EIO, LARDER_EINVAL, LARDER_ETOOBIG};
+  (void)state;
+  for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+    fixture f;
+    pthread_t reader;
+    open_with(&f, "[{shelf: {path: s.db}}]", POLICY);
+    assert_ok(larder_put(f.ns, "other", 5, "there", 5, NULL));
+    atomic_store(&shelf_failed, 0);
+    atomic_store(&shelf_fails, failures[i]);
+    assert_int_equal(pthread_create(&reader, NULL, others_read, &f), 0);
+    int64_t const began_ms = lrd_wall_ms(&f.clock.clock);
+    larder_make_options options = by(&f);
+    larder_error err = {0};
+    char got[64] = "";
+    bool stale;
+    options.hard_timeout_ms = 3000;
+    assert_ok(ask_with(&f, &options, "k", got, &stale, &err));
+    assert_string_equal(got, "one");
+    assert_int_equal(f.maker.began, 1);
+    assert_true(lrd_wall_ms(&f.clock.clock) - began_ms < 1000);
+    bool const passes = failures[i] == LARDER_EAWAY || failures[i] == LARDER_EBUSY;
+    assert_true(atomic_load(&shelf_failed) <= (passes ? 4 : 2)); /* of which one is the call's own */
+    atomic_store(&shelf_fails, LARDER_OK);
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    shut(&f);
+  }
+}
+
 static void a_tier_that_never_answers_is_not_waited_for(void **state) {
   fixture f;
   (void)state;
@@ -592,6 +631,7 @@ int main(void) {
       cmocka_unit_test(an_absence_is_kept_for_negative_ttl_and_seen_by_nobody_else),
       cmocka_unit_test(clearing_takes_absences_along),
       cmocka_unit_test(a_tier_that_does_not_answer_is_asked_again),
+      cmocka_unit_test(a_tier_that_fails_for_one_key_is_asked_a_few_times_at_most),
       cmocka_unit_test(a_tier_that_never_answers_is_not_waited_for),
       cmocka_unit_test(an_absence_takes_the_place_of_what_was_stale),
       cmocka_unit_test(what_is_unchanged_lives_on),

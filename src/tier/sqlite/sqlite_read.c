@@ -16,9 +16,7 @@ enum { COLUMN_VALUE = 14 };
 
 /* How long a get puts up with recovery, a stranger's exclusive lock or a paused log before the tier counts as away. */
 #define GET_PATIENCE_NS (2ll * 1000000000)
-/* And how long with readers that others have and that neither answer nor fail. */
-#define POOL_PATIENCE_NS (10ll * 1000000000)
-#define RETRIES          8
+#define RETRIES         8
 
 typedef struct pin {
   uint64_t magic;
@@ -39,6 +37,7 @@ static void reader_close(sqlite_reader *reader) {
   (void)sqlite3_finalize(reader->count);
   (void)sqlite3_close(reader->db);
   reader->db = NULL;
+  reader->failed = false;
   reader->get = reader->facts = reader->window = reader->tagged = reader->count = NULL;
 }
 
@@ -92,19 +91,7 @@ static int reader_connect(sqlite_tier *tier, sqlite_reader *reader) {
 static larder_err reader_failed(sqlite_tier *tier, sqlite_reader *reader, int rc) {
   larder_err const err = lrd_sqlite_fault(tier, reader->db, rc);
   reader_close(reader);
-  reader->failed = true;
   return err == LARDER_EBUSY ? LARDER_EAWAY : err;
-}
-
-static larder_err reader_open(sqlite_tier *tier, sqlite_reader *reader) {
-  int64_t const deadline = lrd_mono_ns(lrd_clock_real()) + GET_PATIENCE_NS;
-  for (;;) {
-    int const rc = reader_connect(tier, reader);
-    if (rc == SQLITE_OK) return LARDER_OK;
-    if (!is_busy(rc) || lrd_mono_ns(lrd_clock_real()) >= deadline) return reader_failed(tier, reader, rc);
-    reader_close(reader);
-    (void)nanosleep(&(struct timespec){0, 1000 * 1000}, NULL);
-  }
 }
 
 /* A tier that may not write: the connection is to be one to the files that lie there now. */
@@ -166,7 +153,7 @@ static sqlite_reader *reader_wait(sqlite_tier *tier, uint64_t from) {
   uint64_t served = tier->pool_served;
   int64_t since = lrd_mono_ns(lrd_clock_real());
   while ((reader = reader_find(tier, from)) == NULL) {
-    int64_t const patience = tier->pool_failed == failed ? POOL_PATIENCE_NS : GET_PATIENCE_NS;
+    int64_t const patience = tier->pool_failed == failed ? (int64_t)tier->options.pool_ms * 1000000 : GET_PATIENCE_NS;
     if (lrd_mono_ns(lrd_clock_real()) - since >= patience) break;
     (void)lrd_cond_wait_ns(&tier->pool_free, &tier->pool, 10 * 1000000);
     if (served != tier->pool_served) since = lrd_mono_ns(lrd_clock_real());
@@ -186,12 +173,13 @@ larder_err lrd_sqlite_reader_claim(sqlite_tier *tier, sqlite_reader **out) {
   sqlite_reader *reader = &tier->readers[mine % tier->options.readers_max];
   if (!reader_try(reader) && (reader = reader_find(tier, mine)) == NULL && (reader = reader_wait(tier, mine)) == NULL)
     return LARDER_EAWAY;
-  reader->failed = false;
   larder_err err = LARDER_OK;
+  int rc = SQLITE_OK;
   if (tier->read_only)
     err = reader_follow(tier, reader);
-  else if (reader->db == NULL)
-    err = reader_open(tier, reader);
+  else if (reader->db == NULL && (rc = reader_connect(tier, reader)) != SQLITE_OK)
+    err = reader_failed(tier, reader, rc);
+  reader->failed = err != LARDER_OK;
   if (err == LARDER_OK)
     *out = reader;
   else

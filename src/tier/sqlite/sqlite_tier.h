@@ -24,6 +24,7 @@
   X(checksums, 1, 0, 1, "verify the checksum of each value that is read; 0 trusts the disk")                                   \
   X(cache_bytes, (2ull << 20), 65536, (1ull << 32), "page cache of each connection")                                           \
   X(queue_ms, 5000, 1, 60000, "longest wait behind other processes' writes")                                                   \
+  X(pool_ms, 10000, 1, 600000, "longest wait for a reader while none answers, nor any fails")                                  \
   X(busy_ms, 1000, 1, 60000, "longest wait for a stranger's lock on the database")                                             \
   X(sync_ms, 100, 1, 60000, "how often what was committed is brought to the disk")                                             \
   X(access_ms, 5000, 1000, 3600000, "how often counted accesses are written to the entries")                                   \
