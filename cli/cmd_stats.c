@@ -168,12 +168,22 @@ static void codec_print(const larder_stats *stats, const char *ns) {
   cli_table_fini(&table);
 }
 
+/* Of what was made ahead and is judged, what was read; nothing where nothing is. */
+static void precision_add(cli_table *table, const larder_stats *stats, const larder_stats_row *row) {
+  uint64_t used = 0, wasted = 0;
+  char text[CLI_SHORT] = "";
+  bool judged = larder_stats_value(stats, row->ns, row->tier, "prefetch_used", &used) &&
+                larder_stats_value(stats, row->ns, row->tier, "prefetch_wasted", &wasted) && used + wasted > 0;
+  if (judged) snprintf(text, sizeof text, "%.1f %%", 100 * (double)used / (double)(used + wasted));
+  cli_table_add(table, text);
+}
+
 /* What was made before somebody asked, and whether it was of use. */
 static void ahead_print(const larder_stats *stats, const char *ns) {
-  static const char *const heads[] = {"NAMESPACE", ">WISHED", ">DROPPED",      ">MADE AHEAD",
-                                      ">USED",     ">WASTED", ">BYTES WASTED", NULL};
-  static const char *const names[] = {"prefetch_asked", "prefetch_dropped", "prefetch_made", "prefetch_used",
-                                      "prefetch_wasted"};
+  static const char *const heads[] = {"NAMESPACE", ">WISHED", ">DROPPED",   ">MADE AHEAD",   ">USED",
+                                      ">LATE",     ">WASTED", ">PRECISION", ">BYTES WASTED", NULL};
+  static const char *const names[] = {"prefetch_asked", "prefetch_dropped", "prefetch_made",
+                                      "prefetch_used",  "prefetch_late",    "prefetch_wasted"};
   larder_stats_row row;
   cli_table table;
   cli_table_init(&table, heads);
@@ -186,6 +196,7 @@ static void ahead_print(const larder_stats *stats, const char *ns) {
     cli_table_add_styled(&table, row.ns, CLI_BOLD);
     for (size_t j = 0; j < sizeof names / sizeof *names; j++)
       count_add(&table, larder_stats_value(stats, row.ns, row.tier, names[j], &value) ? value : 0);
+    precision_add(&table, stats, &row);
     if (!larder_stats_value(stats, row.ns, row.tier, "prefetch_wasted_bytes", &value)) value = 0;
     cli_table_add(&table, cli_size_text(value, text, sizeof text));
   }

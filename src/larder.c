@@ -17,6 +17,7 @@
 #include "core/checker.h"
 #include "core/makers.h"
 #include "larder_testing.h"
+#include "predict/foretelling.h"
 #include "tier/files/files_tier.h"
 #include "tier/sqlite/sqlite_tier.h"
 #include "warm/leftovers.h"
@@ -337,17 +338,28 @@ static larder_err makers_start(larder *cache, larder_error *err) {
   return result == LARDER_OK ? LARDER_OK : lrd_fail(err, result, 0, ROOM, "out of memory");
 }
 
-static void warm_tick(larder *cache) {
+static void rooms_tick(larder *cache) {
   lrd_nearby_tick(cache);
   lrd_refresh_tick(cache);
   lrd_leftovers_tick(cache);
+  lrd_foretell_tick(cache);
 }
 
-static larder_err warm_start(larder *cache, larder_error *err) {
-  cache->space_opened = lrd_nearby_open;
-  cache->each_second = warm_tick;
+static larder_err rooms_space_opened(larder_ns *ns, larder_error *err) {
+  larder_err result = lrd_nearby_open(ns, err);
+  if (result == LARDER_OK && (result = lrd_foretell_open(ns, ns->cache->clock == lrd_clock_real(), err)) != LARDER_OK) {
+    lrd_nearby_close(ns);
+  }
+  return result;
+}
+
+static larder_err rooms_start(larder *cache, larder_error *err) {
+  cache->space_opened = rooms_space_opened;
+  cache->each_second = rooms_tick;
   cache->when_swept = lrd_leftovers_clear;
-  return lrd_refresh_open(cache) == LARDER_OK ? LARDER_OK : lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "out of memory");
+  return lrd_foretell_init(cache) == LARDER_OK && lrd_refresh_open(cache) == LARDER_OK
+             ? LARDER_OK
+             : lrd_fail(err, LARDER_ENOMEM, 0, ROOM, "out of memory");
 }
 
 static larder_err open_all(larder *cache, const larder_options *options, bool threads, larder_error *err) {
@@ -359,7 +371,7 @@ static larder_err open_all(larder *cache, const larder_options *options, bool th
       (result = errands_start(cache, err)) != LARDER_OK || (result = instances_open(cache, err)) != LARDER_OK) {
     return result;
   }
-  if ((result = warm_start(cache, err)) != LARDER_OK) {
+  if ((result = rooms_start(cache, err)) != LARDER_OK) {
     return result;
   }
   fold_the_dead(cache);
@@ -424,6 +436,7 @@ void lrd_larder_tick(larder *cache) {
 /* --- closing ------------------------------------------------------------------------------------------------------------ */
 
 static void cache_free(larder *cache) {
+  lrd_foretell_stop(cache);
   lrd_refresh_close(cache);
   lrd_makers_free(cache);
   lrd_leases_close(cache->leases);
@@ -433,6 +446,7 @@ static void cache_free(larder *cache) {
   for (uint32_t i = 0; i < atomic_load(&cache->spaces_len); i++) {
     larder_ns *ns = atomic_load(&cache->spaces[i]);
     lrd_nearby_close(ns);
+    lrd_foretell_close(ns);
     lrd_checker_free(ns->checker);
     lrd_dealloc(ns->name);
     lrd_dealloc(ns);
@@ -441,6 +455,7 @@ static void cache_free(larder *cache) {
     lrd_tier_fini(&cache->instances[i].tier);
   }
   lrd_tier_fini(&cache->memory_tier);
+  lrd_foretell_free(cache);
   lrd_dealloc(cache->instances);
   lrd_codec_free(cache->codec);
   lrd_keyring_close(cache->keyring);
@@ -470,6 +485,7 @@ static larder_err close_in_child(larder *cache) {
 
 /* What runs behind, and may hold values. */
 static void quiet(larder *cache) {
+  lrd_foretell_quiet(cache);
   lrd_refresh_quiet(cache);
   lrd_checkers_quiet(cache);
   lrd_makers_quiet(cache);
@@ -479,6 +495,7 @@ static void resume(larder *cache) {
   lrd_makers_resume(cache);
   lrd_checkers_resume(cache);
   lrd_refresh_resume(cache);
+  lrd_foretell_resume(cache);
 }
 
 larder_err larder_close(larder **handle) {
@@ -505,6 +522,7 @@ larder_err larder_close(larder **handle) {
   if (forked) {
     return close_in_child(cache);
   }
+  lrd_foretell_stop(cache);
   lrd_ticker_stop(cache->flusher);
   lrd_ticker_stop(cache->keeper);
   cache->keeper = cache->flusher = NULL; /* errands below wake nobody */

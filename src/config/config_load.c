@@ -184,6 +184,14 @@ static bool ns_fill(lrd_config_ns *ns, const lrd_settings_policy *policy, lrd_co
                  .radius = policy->nearby.radius,
                  .limit = policy->nearby.limit},
       .import = policy->import,
+      .predict = {.enable = policy->predict.enable,
+                  .chain = policy->predict.chain,
+                  .min_probability = policy->predict.min_probability,
+                  .top = policy->predict.top,
+                  .rate_per_s = policy->predict.rate_per_s,
+                  .budget_bytes = policy->predict.budget_bytes,
+                  .waste_max = policy->predict.waste_max,
+                  .keys_max = policy->predict.keys_max},
       .health = health_of(&policy->health),
       .version = policy->version,
       .versions_max = policy->versions_max,
@@ -289,7 +297,8 @@ static lrd_config *config_make(lrd_config_look *look, const lrd_config_source *s
                                       .queue_max = (size_t)cache->prefetch.queue_max,
                                       .max_age_ms = cache->prefetch.max_age_ms,
                                       .fill_max = cache->prefetch.fill_max,
-                                      .nearby_radius_miles = cache->prefetch.nearby_radius_miles},
+                                      .nearby_radius_miles = cache->prefetch.nearby_radius_miles,
+                                      .min_probability = cache->prefetch.min_probability},
                          .own = settings};
   if (cache->monitoring.enable) {
     config->log_cache_hits = cache->monitoring.log_cache_hits;

@@ -247,6 +247,8 @@ static void scope_show(shower *s, lrd_scope scope, const void *section, unsigned
       hidden = ((const lrd_settings_policy *)section)->nearby.places == NULL;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_IMPORT)
       hidden = !lrd_import_given(&((const lrd_settings_policy *)section)->import);
+    if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_PREDICT)
+      hidden = !((const lrd_settings_policy *)section)->predict.enable;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_HEALTH)
       hidden = !((const lrd_settings_policy *)section)->health.given;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_CHECK)

@@ -106,6 +106,17 @@ typedef struct lrd_config_import {
   const char *tags_field;
 } lrd_config_import;
 
+/* `predict` of a namespace. */
+typedef struct lrd_config_predict {
+  bool enable;
+  unsigned chain;         /* larder_predict_model */
+  double min_probability; /* 0: prefetch.min_probability */
+  uint64_t top;           /* wishes after a request */
+  double rate_per_s;      /* of wishes; 0: no limit */
+  uint64_t budget_bytes;  /* that stand unread */
+  double waste_max;       /* part of the bytes beyond which it stops; 1: never */
+  uint64_t keys_max;      /* that are known at a time */
+} lrd_config_predict;
 /* `health.check` of a namespace. */
 typedef enum lrd_check_type { LRD_CHECK_NONE, LRD_CHECK_HTTP, LRD_CHECK_COMMAND } lrd_check_type;
 
@@ -158,6 +169,7 @@ typedef struct lrd_config_ns {
   double early_refresh;    /* XFetch's beta; 0: not before the lifetime's end */
   lrd_config_nearby nearby;
   lrd_config_import import;
+  lrd_config_predict predict;
   const char *refresh; /* when entries are made anew (base/schedule.h); NULL: only when somebody asks */
   lrd_config_health health;
   const char *version;   /* what is written under another one is stale; NULL: none */
@@ -172,6 +184,7 @@ typedef struct lrd_config_prefetch {
   int64_t max_age_ms; /* of a wish that says nothing else */
   double fill_max;    /* part of memory beyond which nothing is made ahead; 1: always */
   double nearby_radius_miles;
+  double min_probability; /* of what is foretold */
 } lrd_config_prefetch;
 
 typedef struct lrd_config {

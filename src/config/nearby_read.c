@@ -57,10 +57,16 @@ void lrd_idle_notice(lrd_reader *reader, const lrd_yaml_node *map, const lrd_set
   char where[LRD_TRAIL_MAX];
   bool const makes = policy->maker.type != LRD_MAKER_NONE;
   if (map->kind != LRD_YAML_MAP) return;
-  const lrd_yaml_item *refresh = item_of(map, "refresh"), *nearby = item_of(map, "nearby");
+  const lrd_yaml_item *refresh = item_of(map, "refresh"), *nearby = item_of(map, "nearby"), *predict = item_of(map, "predict");
   if (refresh != NULL && policy->refresh != NULL && !makes)
     lrd_notice_add(reader->mistakes, refresh->key->place,
                    "%s.refresh: nothing is made anew, since the namespace has no maker; give it one, or leave this out",
+                   lrd_trail_text(trail, where));
+  if (predict != NULL && policy->predict.enable && (!makes || !reader->settings->cache.prefetch.enable))
+    lrd_notice_add(reader->mistakes, predict->key->place,
+                   makes
+                       ? "%s.predict: nothing is made ahead, since `prefetch` is switched off; switch it on, or leave this out"
+                       : "%s.predict: nothing is made ahead, since the namespace has no maker; give it one, or leave this out",
                    lrd_trail_text(trail, where));
   if (nearby == NULL || policy->nearby.places == NULL) return;
   if (!makes)

@@ -16,24 +16,25 @@
 
 #define MEMORY_POLICIES "s3-fifo lru lfu fifo sieve w-tinylfu adaptive"
 
-#define AT(field)     offsetof(lrd_settings_cache, field)
-#define MEMORY(field) offsetof(lrd_settings_memory, field)
-#define SQLITE(field) offsetof(lrd_settings_sqlite, field)
-#define FILES(field)  offsetof(lrd_settings_files, field)
-#define EXTRA(field)  offsetof(lrd_settings_extra, field)
-#define PACK(field)   offsetof(lrd_settings_compression, field)
-#define SEAL(field)   offsetof(lrd_settings_seal, field)
-#define REDIS(field)  offsetof(lrd_settings_redis, field)
-#define BREAK(field)  offsetof(lrd_settings_breaker, field)
-#define POLICY(field) offsetof(lrd_settings_policy, field)
-#define LIMIT(field)  offsetof(lrd_settings_limit, field)
-#define MAKER(field)  offsetof(lrd_settings_maker, field)
-#define NEAR(field)   offsetof(lrd_settings_nearby, field)
-#define FIELDS(field) offsetof(lrd_config_import, field)
-#define HEALTH(field) offsetof(lrd_settings_health, field)
-#define CHECK(field)  offsetof(lrd_settings_check, field)
-#define AHEAD(field)  offsetof(lrd_settings_prefetch, field)
-#define WATCH(field)  offsetof(lrd_settings_monitoring, field)
+#define AT(field)       offsetof(lrd_settings_cache, field)
+#define MEMORY(field)   offsetof(lrd_settings_memory, field)
+#define SQLITE(field)   offsetof(lrd_settings_sqlite, field)
+#define FILES(field)    offsetof(lrd_settings_files, field)
+#define EXTRA(field)    offsetof(lrd_settings_extra, field)
+#define PACK(field)     offsetof(lrd_settings_compression, field)
+#define SEAL(field)     offsetof(lrd_settings_seal, field)
+#define REDIS(field)    offsetof(lrd_settings_redis, field)
+#define BREAK(field)    offsetof(lrd_settings_breaker, field)
+#define POLICY(field)   offsetof(lrd_settings_policy, field)
+#define LIMIT(field)    offsetof(lrd_settings_limit, field)
+#define MAKER(field)    offsetof(lrd_settings_maker, field)
+#define NEAR(field)     offsetof(lrd_settings_nearby, field)
+#define FIELDS(field)   offsetof(lrd_config_import, field)
+#define FORETELL(field) offsetof(lrd_settings_predict, field)
+#define HEALTH(field)   offsetof(lrd_settings_health, field)
+#define CHECK(field)    offsetof(lrd_settings_check, field)
+#define AHEAD(field)    offsetof(lrd_settings_prefetch, field)
+#define WATCH(field)    offsetof(lrd_settings_monitoring, field)
 
 /* The shapes of rows, so that the table below has a line or two per key. */
 #define ROW(in, key, kind)               .scope = LRD_SCOPE_##in, .name = key, .type = LRD_OPTION_##kind, .since = "0.1"
@@ -284,6 +285,8 @@ const lrd_option lrd_options[] = {
          "Which fields of the records are what when a file is loaded into it, by `larder warm NS FILE` or `larder import "
          "FILE --ns NS` (docs/transfer.md). Options that name fields stand before it. A namespace that has one has "
          "nothing of that of `defaults`."},
+    {ROW(POLICY, "predict", SECTION), .flags = LRD_OPTION_INHERIT, .inside = LRD_SCOPE_PREDICT, .offset = POLICY(predict),
+     .sentence = "Learn what is asked for next, and make it ahead (docs/prediction.md#in-a-cache)."},
     {ROW(POLICY, "when_away", ANY), .needs = "redis", .sentence = "What to do while the other hosts cannot be heard."},
 
     {ROW(LIMIT, "max_entries", UINT), .offset = LIMIT(entries_max), .fallback = "0", .max = 1e12,
@@ -422,9 +425,28 @@ const lrd_option lrd_options[] = {
     {ROW(IMPORT, "version_field", TEXT), .offset = FIELDS(version_field), .sentence = "The field that is the entry's version."},
     {ROW(IMPORT, "tags_field", TEXT), .offset = FIELDS(tags_field),
      .sentence = "The field with the entry's tags: `a;b`, or a list as JSON."},
+    {ROW(PREDICT, "enable", BOOL), SWITCHES, .offset = FORETELL(enable), .fallback = "false",
+     .sentence = "Whether it is done; the namespace needs a maker."},
+    {ROW(PREDICT, "chain", CHOICE), .offset = FORETELL(chain), .choices = "blend first second context", .fallback = "blend",
+     .sentence = "What guesses: after the last key (first), the last two (second), the last one for such a user at such a time "
+                 "(context), or all of it as far as there is evidence."},
+    {ROW(PREDICT, "min_probability", PART), .offset = FORETELL(min_probability), .fallback = "0", .max = 1,
+     .sentence = "What is less probable is not made ahead; 0: as `prefetch.min_probability` says."},
+    {ROW(PREDICT, "top", UINT), .offset = FORETELL(top), .fallback = "3", .min = 1, .max = 64,
+     .sentence = "At most so many keys after a request, the most probable first."},
+    {ROW(PREDICT, "rate", RATE), .offset = FORETELL(rate_per_s), .fallback = "20", .max = 1e6,
+     .sentence = "How many are wished for, at most; 0: no limit."},
+    {ROW(PREDICT, "budget_mb", SIZE), SIZE_IN("MiB", MIB, 0, 1024 * TIB), .offset = FORETELL(budget_bytes), .fallback = "64MiB",
+     .sentence = "While so many bytes were made ahead and are not read yet, nothing more is."},
+    {ROW(PREDICT, "max_waste", PART), .offset = FORETELL(waste_max), .fallback = "50%", .max = 1,
+     .sentence =
+         "When a greater part of the bytes made ahead lately was gone unread, it only learns for five minutes; 100%: never."},
+    {ROW(PREDICT, "max_keys", UINT), .offset = FORETELL(keys_max), .fallback = "4096", .min = 8, .max = 131072,
+     .sentence = "Keys that are known at a time; about 1.2 KiB of memory each. The least asked for make room."},
 
     {ROW(PREFETCH, "enable", BOOL), SWITCHES, .offset = AHEAD(enable), .fallback = "true",
-     .sentence = "Whether anything is made ahead: what a program asks for (docs/warming.md), and what is `nearby`."},
+     .sentence = "Whether anything is made ahead: what a program asks for (docs/warming.md), what is `nearby`, what `predict` "
+                 "expects."},
     {ROW(PREFETCH, "nearby_radius_miles", REAL), .offset = AHEAD(nearby_radius_miles), .fallback = "50", .max = 12500,
      .sentence = "How near `nearby` of a namespace is that says no `radius`."},
     {ROW(PREFETCH, "max_parallel_requests", UINT), .offset = AHEAD(max_parallel_requests), .fallback = "5", .min = 1,
@@ -437,7 +459,7 @@ const lrd_option lrd_options[] = {
     {ROW(PREFETCH, "max_fill", PART), .offset = AHEAD(fill_max), .fallback = "80%", .max = 1,
      .sentence = "Nothing is made ahead while memory, or the namespace's part of it, is fuller; 100%: always."},
     {ROW(PREFETCH, "min_probability", PART), .offset = AHEAD(min_probability), .fallback = "0.3", .max = 1,
-     .sentence = "What a prediction finds less probable is not made ahead. This build predicts nothing yet."},
+     .sentence = "What `predict` of a namespace finds less probable is not made ahead."},
 
     {ROW(MONITORING, "enable", BOOL), SWITCHES, .offset = WATCH(enable), .fallback = "true",
      .sentence = "Whether anything of this section is done."},

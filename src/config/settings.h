@@ -143,6 +143,17 @@ typedef struct lrd_settings_nearby {
   uint64_t limit;
 } lrd_settings_nearby;
 
+typedef struct lrd_settings_predict {
+  bool enable;
+  uint32_t chain;
+  double min_probability;
+  uint64_t top;
+  double rate_per_s;
+  uint64_t budget_bytes;
+  double waste_max;
+  uint64_t keys_max;
+} lrd_settings_predict;
+
 typedef struct lrd_settings_check {
   uint32_t type; /* lrd_check_type */
   const char *http;
@@ -196,6 +207,7 @@ typedef struct lrd_settings_policy {
   const char *refresh; /* a schedule; NULL: none */
   lrd_settings_nearby nearby;
   lrd_config_import import;
+  lrd_settings_predict predict;
   lrd_settings_health health;
   const char *version;
   uint64_t versions_max;

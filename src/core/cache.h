@@ -56,6 +56,14 @@ typedef struct lrd_link {
   lrd_stats_cell *cell;
 } lrd_link;
 
+/* Of a namespace, in this process. */
+typedef struct lrd_ahead {
+  _Atomic uint64_t used, used_bytes;
+  _Atomic uint64_t wasted, wasted_bytes;
+  _Atomic uint64_t late, late_bytes; /* somebody asked before it was made */
+  _Atomic uint64_t unread_bytes;     /* now */
+} lrd_ahead;
+
 struct larder_ns {
   /* What a memory hit reads, together. */
   larder *cache;
@@ -81,6 +89,9 @@ struct larder_ns {
 
   struct lrd_nearby *nearby;                                     /* the warm room's; NULL: none */
   void (*asked)(larder_ns *ns, const void *key, size_t key_len); /* of a value that get_or_make handed out; or NULL */
+  struct lrd_foretelling *foretelling;                           /* the predict room's; NULL: none */
+  void (*heard)(larder_ns *ns, const void *key, size_t key_len); /* likewise, without locks; or NULL */
+  lrd_ahead ahead;                                               /* what became of what was made before somebody asked */
   _Atomic uint32_t foreseen;                                     /* prefetched keys that are watched until they are read */
   larder_ns *_Atomic health;   /* its companion with the records of health; NULL: there are none, as far as is known here */
   _Atomic bool health_looked;  /* whether there are, when it was opened; since then the keeper does */
@@ -127,6 +138,7 @@ struct larder {
   lrd_makers *makers;
   larder_err (*space_opened)(larder_ns *ns, larder_error *err); /* a room above has its part in a namespace; or NULL */
   void (*each_second)(larder *cache);                           /* what a room above does with the keeper's thread, or NULL */
+  struct lrd_foreteller *foreteller;                            /* the predict room's */
   void (*when_swept)(larder *cache); /* a room above clears what is its own when somebody sweeps, or NULL */
   _Atomic int64_t leftovers_ns;      /* the warm room's: when it looks for such next */
   lrd_refresher *refresher;          /* the warm room's */

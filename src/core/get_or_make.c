@@ -16,6 +16,7 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "hit.h"
+#include "prefetch.h"
 #include <math.h>
 
 #define ROOM "maker"
@@ -346,6 +347,7 @@ static larder_err fly(call *c) {
   }
   c->leads = how == LRD_FLIGHT_LEADS;
   if (c->leads) {
+    lrd_prefetch_outrun(ns_of(c)->cache->makers->prefetch, &wanted->op);
     lead(c, flight);
   } else if (!c->waited) {
     c->waited = true; /* a lookup counts once, however often it has to */
@@ -429,7 +431,7 @@ static larder_err wanted_init(larder_ns *ns, const void *key, size_t key_len, co
 static bool hit_will_do(const larder_ns *ns, const larder_make_options *options) {
   bool const usual = !options || (options->size == sizeof *options && !options->fresh && options->soft_timeout_ms >= -1 &&
                                   options->hard_timeout_ms >= -1);
-  return ns && usual && ns->policy.early_refresh <= 0 && !ns->asked;
+  return ns && usual && ns->policy.early_refresh <= 0;
 }
 
 /* What was to be made anew is no longer what is kept. */
@@ -437,9 +439,20 @@ static bool made_since(const call *c) {
   return c->wanted.over_stamp != 0 && c->of.there && c->of.facts.stamp != c->wanted.over_stamp;
 }
 
+/* Who wants to know what was handed out. */
+static void tell_asked(larder_ns *ns, const void *key, size_t key_len) {
+  if (ns->asked) {
+    ns->asked(ns, key, key_len);
+  }
+  if (ns->heard) {
+    ns->heard(ns, key, key_len);
+  }
+}
+
 larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len, const larder_make_options *options,
                               larder_value *out, larder_error *err) {
   if (hit_will_do(ns, options) && lrd_get_straight(ns, key, key_len, out)) {
+    tell_asked(ns, key, key_len);
     return LARDER_OK;
   }
   call c = {.out = out, .err = err};
@@ -460,8 +473,8 @@ larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len, co
     }
   } while (c.look_again);
   larder_value_release(&c.of.value);
-  if (result == LARDER_OK && ns->asked) {
-    ns->asked(ns, key, key_len);
+  if (result == LARDER_OK) {
+    tell_asked(ns, key, key_len);
   }
   return result;
 }

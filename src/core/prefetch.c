@@ -60,13 +60,15 @@ void lrd_prefetch_free(lrd_prefetch *prefetch) {
 
 typedef enum wish_end { WISH_THERE, WISH_MADE, WISH_ABSENT, WISH_FAILED, WISH_DROPPED } wish_end;
 
-static bool is_fresh(const lrd_op *op) {
+/* The value's length, too. */
+static bool is_fresh(const lrd_op *op, uint64_t *bytes_out) {
   larder_value value = {0};
   larder_facts facts;
   if (lrd_look_up(op, &value, &facts) != LARDER_OK) {
     return false;
   }
   bool const fresh = !value.stale;
+  *bytes_out = value.len;
   larder_value_release(&value);
   return fresh;
 }
@@ -101,7 +103,12 @@ static wish_end wish_make(lrd_prefetch *prefetch, const lrd_wish *wish) {
   wanted.lasting = wanted.behind = wanted.on_pool = true;
   wanted.hard_ns = hard_ms <= 0 || hard_ms > INT64_MAX / MS ? INT64_MAX : hard_ms * MS;
   wanted.soft_ns = INT64_MAX;
-  if (is_fresh(&wanted.op)) {
+  uint64_t bytes = 0;
+  if (is_fresh(&wanted.op, &bytes)) {
+    if (wish->late) {
+      atomic_fetch_add(&ns->ahead.late_bytes, bytes);
+      lrd_stats_add(ns->cell, LRD_STAT_PREFETCH_LATE_BYTES, bytes);
+    }
     return WISH_THERE;
   }
   if (lrd_wanted_failed_lately(&wanted)) {
@@ -224,6 +231,19 @@ static void dispatch(lrd_prefetch *prefetch, const larder_ns *ending) {
 void lrd_prefetch_tick(lrd_prefetch *prefetch) {
   lrd_watch_sweep(prefetch);
   dispatch(prefetch, NULL);
+}
+
+void lrd_prefetch_outrun(lrd_prefetch *prefetch, const lrd_op *op) {
+  lrd_lock(&prefetch->mutex);
+  lrd_wish *wish = lrd_wishes_find(&prefetch->wishes, op);
+  bool const late = wish && !wish->late;
+  if (late) {
+    wish->late = true;
+    prefetch->figures.late++;
+    atomic_fetch_add(&op->ns->ahead.late, 1);
+    lrd_stats_add(op->ns->cell, LRD_STAT_PREFETCH_LATE, 1);
+  }
+  lrd_unlock(&prefetch->mutex);
 }
 
 /* --- the public calls ---------------------------------------------------------------------------------------------------- */

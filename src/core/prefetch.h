@@ -54,6 +54,8 @@ void lrd_prefetch_quiet(lrd_prefetch *prefetch);
 void lrd_prefetch_resume(lrd_prefetch *prefetch);
 /* Nothing runs any more; or in a forked child, where the lock may be held by a thread that is not there. */
 void lrd_prefetch_free(lrd_prefetch *prefetch);
+/* Somebody makes it himself: if it is wished for, that was late. */
+void lrd_prefetch_outrun(lrd_prefetch *prefetch, const lrd_op *op);
 /* Once a second: what waited for a place or for memory, and what has gone without being read. */
 void lrd_prefetch_tick(lrd_prefetch *prefetch);
 

@@ -13,6 +13,7 @@ struct lrd_wish {
   larder_ns *ns;
   uint64_t hash;
   double priority;
+  bool late;       /* somebody has asked for it meanwhile */
   uint64_t number; /* in the order in which they came */
   int64_t queued_ns;
   int64_t stale_ns; /* monotonic; then it is not wanted any more */

@@ -51,12 +51,24 @@ static void take_out(lrd_prefetch *prefetch, lrd_watched *watched) {
   prefetch->figures.watched--;
   atomic_fetch_sub(filter_of(prefetch, watched->hash), 1);
   atomic_fetch_sub(&watched->ns->foreseen, 1);
+  if (watched->kept) {
+    atomic_fetch_sub(&watched->ns->ahead.unread_bytes, watched->bytes);
+  }
   lrd_dealloc(watched);
 }
 
 static void count_used(lrd_prefetch *prefetch, const lrd_watched *watched) {
   prefetch->figures.used++;
   prefetch->figures.used_bytes += watched->bytes;
+  atomic_fetch_add(&watched->ns->ahead.used, 1);
+  atomic_fetch_add(&watched->ns->ahead.used_bytes, watched->bytes);
+  if (watched->read) { /* while it was being made */
+    prefetch->figures.late++;
+    atomic_fetch_add(&watched->ns->ahead.late, 1);
+    atomic_fetch_add(&watched->ns->ahead.late_bytes, watched->bytes);
+    lrd_stats_add(watched->ns->cell, LRD_STAT_PREFETCH_LATE, 1);
+    lrd_stats_add(watched->ns->cell, LRD_STAT_PREFETCH_LATE_BYTES, watched->bytes);
+  }
   lrd_stats_add(watched->ns->cell, LRD_STAT_PREFETCH_USED, 1);
   lrd_stats_add(watched->ns->cell, LRD_STAT_PREFETCH_USED_BYTES, watched->bytes);
 }
@@ -64,6 +76,8 @@ static void count_used(lrd_prefetch *prefetch, const lrd_watched *watched) {
 static void count_wasted(lrd_prefetch *prefetch, const lrd_watched *watched) {
   prefetch->figures.wasted++;
   prefetch->figures.wasted_bytes += watched->bytes;
+  atomic_fetch_add(&watched->ns->ahead.wasted, 1);
+  atomic_fetch_add(&watched->ns->ahead.wasted_bytes, watched->bytes);
   lrd_stats_add(watched->ns->cell, LRD_STAT_PREFETCH_WASTED, 1);
   lrd_stats_add(watched->ns->cell, LRD_STAT_PREFETCH_WASTED_BYTES, watched->bytes);
 }
@@ -104,6 +118,7 @@ bool lrd_watch_made(lrd_prefetch *prefetch, lrd_watched *watched, const larder_f
   bool const on = facts && !watched->read;
   if (on) {
     watched->kept = true;
+    atomic_fetch_add(&watched->ns->ahead.unread_bytes, watched->bytes);
     watched->stamp = facts->stamp;
     watched->expires_ms = facts->expires_soft_ms;
     watched->since_ns = lrd_mono_ns(prefetch->cache->clock);

@@ -63,6 +63,8 @@ lrd_stats_scope lrd_stats_scope_of(lrd_counter counter) {
   case LRD_STAT_PREFETCH_USED_BYTES:
   case LRD_STAT_PREFETCH_WASTED:
   case LRD_STAT_PREFETCH_WASTED_BYTES:
+  case LRD_STAT_PREFETCH_LATE:
+  case LRD_STAT_PREFETCH_LATE_BYTES:
   case LRD_STAT_COUNT:
     break;
   }

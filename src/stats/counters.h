@@ -66,7 +66,9 @@
   X(PREFETCH_USED_BYTES, "prefetch_used_bytes", "bytes", stable, "Bytes of what was made ahead of time and read.")             \
   X(PREFETCH_WASTED, "prefetch_wasted", "entries", stable,                                                                     \
     "Of what was made ahead of time, what was gone before it was read.")                                                       \
-  X(PREFETCH_WASTED_BYTES, "prefetch_wasted_bytes", "bytes", stable, "Bytes of what was made ahead of time and gone unread.")
+  X(PREFETCH_WASTED_BYTES, "prefetch_wasted_bytes", "bytes", stable, "Bytes of what was made ahead of time and gone unread.")  \
+  X(PREFETCH_LATE, "prefetch_late", "entries", stable, "Of what was wished for, what somebody asked for before it was made.")  \
+  X(PREFETCH_LATE_BYTES, "prefetch_late_bytes", "bytes", stable, "Bytes of what was asked for before it was made.")
 
 /* Gauges move both ways. */
 #define LRD_STATS_GAUGES(X)                                                                                                    \

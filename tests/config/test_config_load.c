@@ -502,6 +502,20 @@ static void what_fields_hold_is_not_mixed_with_what_the_defaults_say(void **stat
   lrd_config_free(config);
 }
 
+static void what_is_foretold_is_configured_by_namespace(void **state) {
+  (void)state;
+  lrd_config *config =
+      load_text("cache:\n  prefetch: {min_probability: 40%}\n  defaults: {predict: {top: 2, budget_mb: 1}}\n  namespaces:\n"
+                "    a: {maker: {recipe: kernel}, predict: {enabled: true, chain: context, min_probability: 0.7, rate: 60/min, "
+                "max_waste: 20%, max_keys: 100}}\n    b: {}\n");
+  const lrd_config_predict *a = &ns_of(config, "a")->predict, *b = &ns_of(config, "b")->predict;
+  assert_true(a->enable && a->chain == 3 && a->min_probability == 0.7 && a->rate_per_s == 1 && a->waste_max == 0.2);
+  assert_true(a->top == 2 && a->budget_bytes == 1 << 20 && a->keys_max == 100);
+  assert_true(!b->enable && b->chain == 0 && b->min_probability == 0 && b->rate_per_s == 20 && b->waste_max == 0.5);
+  assert_true(config->prefetch.min_probability == 0.4);
+  lrd_config_free(config);
+}
+
 static void anchors_and_merge_keys_work(void **state) {
   (void)state;
   lrd_config *config = load_text("base: &base {ttl: 1h, jitter: 2%}\n"
@@ -601,6 +615,7 @@ int main(void) {
       cmocka_unit_test(variables_are_replaced_in_any_value),
       cmocka_unit_test(what_a_variable_holds_is_no_place),
       cmocka_unit_test(what_fields_hold_is_not_mixed_with_what_the_defaults_say),
+      cmocka_unit_test(what_is_foretold_is_configured_by_namespace),
       cmocka_unit_test(anchors_and_merge_keys_work),
       cmocka_unit_test(tiers_of_the_application_are_named_in_chains),
       cmocka_unit_test(a_tier_that_is_switched_off_leaves_the_chains),

@@ -323,6 +323,17 @@ static const awkward cases[] = {
      "out\n"
      "notice 9:53: cache.namespaces.e.nearby: nothing is made ahead, since `prefetch` is switched off; switch it on, or leave "
      "this out\n"},
+    {"predictions that nobody carries out",
+     "cache:\n  namespaces:\n    a: {predict: {enable: true}}\n    b: {predict: {top: 4}}\n    c: {maker: {recipe: kernel}, "
+     "predict: "
+     "{enable: true}}\n",
+     "notice 3:9: cache.namespaces.a.predict: nothing is made ahead, since the namespace has no maker; give it one, or leave "
+     "this "
+     "out\n"},
+    {"predictions by another chain", "cache: {defaults: {predict: {chain: third, top: 65, max_waste: 2}}}\n",
+     "1:37: cache.defaults.predict.chain: found \"third\"; expected one of blend, first, second, context\n"
+     "1:49: cache.defaults.predict.top: found \"65\"; expected a whole number from 1 to 64\n"
+     "1:64: cache.defaults.predict.max_waste: found \"2\"; expected a part from 0 to 1, or as a percentage up to 100%\n"},
     {"a rate in a unit of its own", "cache: {defaults: {maker: {recipe: kernel, rate: 5/week, host_rate: 1}}}\n",
      "1:50: cache.defaults.maker.rate: found \"5/week\"; expected how often, such as 5/s, 300/min, 1000/h or 10/d, from 1/d to "
      "1000000/s, or 0 (a bare number is so many a second)\n"

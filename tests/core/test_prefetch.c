@@ -469,14 +469,16 @@ static void what_became_of_it_is_shown(void **state) {
   larder_stats_free(&stats);
   if (getenv("LARDER_CLI")) {
     char command[600], name[8];
-    unsigned wished, dropped, made, used, wasted;
+    unsigned wished, dropped, made, used, late, wasted;
+    double precision;
     (void)snprintf(command, sizeof command, "'%s' --root '%s' stats n", getenv("LARDER_CLI"), f.root);
     assert_non_null(told_by(command, "MADE AHEAD"));
     (void)snprintf(command + strlen(command), sizeof command - strlen(command), " | sed -n '/MADE AHEAD/,$p'");
     const char *line = told_by(command, "100 B");
     assert_non_null(line);
-    assert_int_equal(sscanf(line, "%7s %u %u %u %u %u", name, &wished, &dropped, &made, &used, &wasted), 6);
-    assert_true(wished == 3 && dropped == 0 && made == 3 && used == 1 && wasted == 1);
+    assert_int_equal(
+        sscanf(line, "%7s %u %u %u %u %u %u %lf", name, &wished, &dropped, &made, &used, &late, &wasted, &precision), 8);
+    assert_true(wished == 3 && dropped == 0 && made == 3 && used == 1 && late == 0 && wasted == 1 && precision == 50);
   }
   shut(&f);
 }
