@@ -47,7 +47,7 @@ typedef struct larder_foretell_figures {
   uint64_t used_bytes;
   uint64_t wasted; /* gone unread */
   uint64_t wasted_bytes;
-  uint64_t late; /* asked for before they were made; those whose making was under way are used as well */
+  uint64_t late; /* waited for, since they were not made yet; those whose making was under way are used as well */
   uint64_t late_bytes;
   uint64_t unread_bytes; /* now */
   uint64_t stops;

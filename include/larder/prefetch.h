@@ -72,7 +72,7 @@ typedef struct larder_prefetch_figures {
   uint64_t used_bytes;
   uint64_t wasted;
   uint64_t wasted_bytes;
-  uint64_t late; /* asked for before they were made; those whose making was under way are used as well */
+  uint64_t late; /* waited for, since they were not made yet; those whose making was under way are used as well */
 } larder_prefetch_figures;
 LARDER_API void larder_prefetch_figures_get(larder *cache, larder_prefetch_figures *out);
 

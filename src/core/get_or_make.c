@@ -346,8 +346,8 @@ static larder_err fly(call *c) {
     return answer_miss(c, lrd_fail(c->err, result, 0, ROOM, "out of memory"));
   }
   c->leads = how == LRD_FLIGHT_LEADS;
+  lrd_prefetch_outrun(ns_of(c)->cache->makers->prefetch, &wanted->op);
   if (c->leads) {
-    lrd_prefetch_outrun(ns_of(c)->cache->makers->prefetch, &wanted->op);
     lead(c, flight);
   } else if (!c->waited) {
     c->waited = true; /* a lookup counts once, however often it has to */

@@ -236,9 +236,11 @@ void lrd_prefetch_tick(lrd_prefetch *prefetch) {
 void lrd_prefetch_outrun(lrd_prefetch *prefetch, const lrd_op *op) {
   lrd_lock(&prefetch->mutex);
   lrd_wish *wish = lrd_wishes_find(&prefetch->wishes, op);
-  bool const late = wish && !wish->late;
-  if (late) {
+  bool const late = wish ? !wish->late : lrd_watch_late(prefetch, op);
+  if (wish) {
     wish->late = true;
+  }
+  if (late) {
     prefetch->figures.late++;
     atomic_fetch_add(&op->ns->ahead.late, 1);
     lrd_stats_add(op->ns->cell, LRD_STAT_PREFETCH_LATE, 1);

@@ -27,6 +27,7 @@ struct lrd_watched {
   uint64_t hash;
   bool kept;
   bool read; /* while it was being made */
+  bool late; /* somebody waits for it to be made */
   uint64_t stamp;
   int64_t expires_ms; /* wall; 0: never */
   uint64_t bytes;
@@ -54,7 +55,7 @@ void lrd_prefetch_quiet(lrd_prefetch *prefetch);
 void lrd_prefetch_resume(lrd_prefetch *prefetch);
 /* Nothing runs any more; or in a forked child, where the lock may be held by a thread that is not there. */
 void lrd_prefetch_free(lrd_prefetch *prefetch);
-/* Somebody makes it himself: if it is wished for, that was late. */
+/* Somebody needs it made: if it is wished for, or being made for a wish, that was late. */
 void lrd_prefetch_outrun(lrd_prefetch *prefetch, const lrd_op *op);
 /* Once a second: what waited for a place or for memory, and what has gone without being read. */
 void lrd_prefetch_tick(lrd_prefetch *prefetch);
@@ -65,6 +66,8 @@ void lrd_prefetch_tick(lrd_prefetch *prefetch);
 lrd_watched *lrd_watch_begin(lrd_prefetch *prefetch, const lrd_op *op, double priority);
 /* It is made and, unless facts are NULL, kept. Takes watched. True: it is watched on. */
 bool lrd_watch_made(lrd_prefetch *prefetch, lrd_watched *watched, const larder_facts *facts);
+/* Somebody waits for it, the first one, while it is being made. The lock is held. */
+bool lrd_watch_late(lrd_prefetch *prefetch, const lrd_op *op);
 /* Nothing came of it. */
 void lrd_watch_drop(lrd_prefetch *prefetch, lrd_watched *watched);
 /* Those that are gone, or past their time. */

@@ -62,13 +62,6 @@ static void count_used(lrd_prefetch *prefetch, const lrd_watched *watched) {
   prefetch->figures.used_bytes += watched->bytes;
   atomic_fetch_add(&watched->ns->ahead.used, 1);
   atomic_fetch_add(&watched->ns->ahead.used_bytes, watched->bytes);
-  if (watched->read) { /* while it was being made */
-    prefetch->figures.late++;
-    atomic_fetch_add(&watched->ns->ahead.late, 1);
-    atomic_fetch_add(&watched->ns->ahead.late_bytes, watched->bytes);
-    lrd_stats_add(watched->ns->cell, LRD_STAT_PREFETCH_LATE, 1);
-    lrd_stats_add(watched->ns->cell, LRD_STAT_PREFETCH_LATE_BYTES, watched->bytes);
-  }
   lrd_stats_add(watched->ns->cell, LRD_STAT_PREFETCH_USED, 1);
   lrd_stats_add(watched->ns->cell, LRD_STAT_PREFETCH_USED_BYTES, watched->bytes);
 }
@@ -115,6 +108,10 @@ lrd_watched *lrd_watch_begin(lrd_prefetch *prefetch, const lrd_op *op, double pr
 bool lrd_watch_made(lrd_prefetch *prefetch, lrd_watched *watched, const larder_facts *facts) {
   lrd_lock(&prefetch->mutex);
   watched->bytes = facts ? facts->value_len : 0;
+  if (watched->late) {
+    atomic_fetch_add(&watched->ns->ahead.late_bytes, watched->bytes);
+    lrd_stats_add(watched->ns->cell, LRD_STAT_PREFETCH_LATE_BYTES, watched->bytes);
+  }
   bool const on = facts && !watched->read;
   if (on) {
     watched->kept = true;
@@ -132,6 +129,15 @@ bool lrd_watch_made(lrd_prefetch *prefetch, lrd_watched *watched, const larder_f
   }
   lrd_unlock(&prefetch->mutex);
   return on;
+}
+
+bool lrd_watch_late(lrd_prefetch *prefetch, const lrd_op *op) {
+  lrd_watched *watched = find(prefetch, op);
+  if (!watched || watched->kept || watched->late) {
+    return false;
+  }
+  watched->late = true;
+  return true;
 }
 
 void lrd_watch_drop(lrd_prefetch *prefetch, lrd_watched *watched) {
