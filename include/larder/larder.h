@@ -219,23 +219,6 @@ LARDER_API LARDER_MUST_CHECK larder_err larder_expire_matching(larder_ns *ns, co
 LARDER_API LARDER_MUST_CHECK larder_err larder_clear(larder_ns *ns, larder_bulk *out);
 LARDER_API LARDER_MUST_CHECK larder_err larder_clear_all(larder *cache, larder_bulk *out);
 
-/*
- * Evicts up to `count` entries of the namespace from this process's memory, before anybody needs the room: those that its
- * policy would let go next. Other tiers keep theirs; where there are none the entries are gone. evicted_out may be NULL.
- * LARDER_EUNSUPPORTED: the namespace has no memory tier.
- */
-LARDER_API LARDER_MUST_CHECK larder_err larder_evict(larder_ns *ns, uint64_t count, uint64_t *evicted_out);
-
-/* An entry that may be asked for next. */
-typedef struct larder_expected {
-  const void *key;
-  size_t key_len;
-  double probability; /* 0 to 1 */
-} larder_expected;
-/* The same, least probable first: whatever is not expected, in the order of the policy's queues, then what is. */
-LARDER_API LARDER_MUST_CHECK larder_err larder_evict_unlikely(larder_ns *ns, const larder_expected *expected,
-                                                              size_t expected_count, uint64_t count, uint64_t *evicted_out);
-
 /* --- care --------------------------------------------------------------------------------------------------------- */
 
 /*

@@ -251,6 +251,12 @@ void lrd_foretell_free(larder *cache) {
   cache->foreteller = NULL;
 }
 
+larder_predictor *lrd_foretell_predictor(const larder_ns *ns, larder_predict_model *chain_out) {
+  if (ns->foretelling == NULL) return NULL;
+  *chain_out = ns->foretelling->chain;
+  return ns->foretelling->predictor;
+}
+
 /* --- what was learned, and what came of it -------------------------------------------------------------------------------- */
 
 larder_err larder_foretell_learn(larder_ns *ns, larder_predictor *from) {

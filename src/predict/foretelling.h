@@ -7,6 +7,7 @@
 #define LRD_PREDICT_FORETELLING_H
 
 #include "core/cache.h"
+#include <larder/predict.h>
 
 #define LRD_FORETELL_PERIOD_NS INT64_C(20000000)
 #define LRD_FORETELL_REST_NS   INT64_C(300000000000) /* it only learns for so long, when too much was wasted */
@@ -18,6 +19,8 @@ LARDER_MUST_CHECK larder_err lrd_foretell_init(larder *cache);
 /* For a namespace whose policy says so. `threads`: by a thread of its own; else by the keeper's alone. */
 LARDER_MUST_CHECK larder_err lrd_foretell_open(larder_ns *ns, bool threads, larder_error *err);
 void lrd_foretell_tick(larder *cache);
+/* NULL: it does not predict. */
+larder_predictor *lrd_foretell_predictor(const larder_ns *ns, larder_predict_model *chain_out);
 /* Nothing is taken from now on, and nothing is being taken. */
 void lrd_foretell_quiet(larder *cache);
 void lrd_foretell_resume(larder *cache);

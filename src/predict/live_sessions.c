@@ -5,17 +5,15 @@
 
 #define LINE 64u
 
-static uint64_t room_of(const lrd_live_sessions *sessions) { return (uint64_t)LRD_SET_WAYS << sessions->sets_bits; }
-
 larder_err lrd_live_sessions_init(lrd_live_sessions *sessions, uint32_t max) {
   *sessions = (lrd_live_sessions){0};
-  while (room_of(sessions) < max) sessions->sets_bits++;
+  while (lrd_live_sessions_room(sessions) < max) sessions->sets_bits++;
   sessions->block = lrd_alloc_zero((size_t)lrd_live_sessions_bytes(sessions), 1);
   if (sessions->block == NULL) return LARDER_ENOMEM;
   uint8_t *base = sessions->block;
   base += -(uintptr_t)base & (LINE - 1);
   sessions->hashes = (uint64_t *)(void *)base;
-  sessions->of = (lrd_live_session *)(void *)(base + room_of(sessions) * sizeof *sessions->hashes);
+  sessions->of = (lrd_live_session *)(void *)(base + lrd_live_sessions_room(sessions) * sizeof *sessions->hashes);
   return LARDER_OK;
 }
 
@@ -30,7 +28,7 @@ void lrd_live_sessions_clear(lrd_live_sessions *sessions) {
 }
 
 uint64_t lrd_live_sessions_bytes(const lrd_live_sessions *sessions) {
-  return room_of(sessions) * (sizeof *sessions->hashes + sizeof *sessions->of) + LINE;
+  return lrd_live_sessions_room(sessions) * (sizeof *sessions->hashes + sizeof *sessions->of) + LINE;
 }
 
 uint64_t lrd_live_session_hash(const void *id, size_t len) {
@@ -85,7 +83,7 @@ bool lrd_live_session_end(lrd_live_sessions *sessions, uint64_t hash) {
 
 void lrd_live_sessions_purge(lrd_live_sessions *sessions, bool (*gone)(const void *context, uint32_t endpoint),
                              const void *context) {
-  for (uint64_t at = 0; at < room_of(sessions); at++) {
+  for (uint64_t at = 0; at < lrd_live_sessions_room(sessions); at++) {
     lrd_live_session *session = &sessions->of[at];
     if (sessions->hashes[at] == 0) continue;
     if (session->last != LRD_NO_ENDPOINT && gone(context, session->last))

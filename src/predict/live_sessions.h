@@ -29,6 +29,10 @@ void lrd_live_sessions_fini(lrd_live_sessions *sessions);
 void lrd_live_sessions_clear(lrd_live_sessions *sessions);
 uint64_t lrd_live_sessions_bytes(const lrd_live_sessions *sessions);
 
+static inline uint64_t lrd_live_sessions_room(const lrd_live_sessions *sessions) {
+  return (uint64_t)LRD_SET_WAYS << sessions->sets_bits;
+}
+
 /* Never 0. */
 uint64_t lrd_live_session_hash(const void *id, size_t len);
 /* It will be looked for. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* larder_evict and larder_evict_unlikely as a program calls them: what other tiers keep, who goes first, refusals. */
+/* larder_evict_lru and larder_evict_low_probability as a program calls them: what other tiers keep, who goes first, refusals.
+ */
 #include "support/support.h"
 
-#include <larder/larder.h>
+#include <larder/evict.h>
 #include <larder/stats.h>
 #include <larder/why.h>
 #include <math.h>
@@ -60,11 +61,11 @@ static void alone_they_are_gone(void **state) {
   fixture *f = *state;
   uint64_t gone = 99;
   fill(f->alone, "a");
-  assert_ok(larder_evict(f->alone, 5, &gone));
+  assert_ok(larder_evict_lru(f->alone, 5, &gone));
   assert_int_equal(gone, 1);
   assert_string_equal(there(f->alone), "");
-  assert_ok(larder_evict(f->alone, 5, NULL));
-  assert_ok(larder_evict(f->alone, 5, &gone));
+  assert_ok(larder_evict_lru(f->alone, 5, NULL));
+  assert_ok(larder_evict_lru(f->alone, 5, &gone));
   assert_int_equal(gone, 0);
 }
 
@@ -73,7 +74,7 @@ static void other_tiers_keep_theirs(void **state) {
   uint64_t gone;
   larder_value value = {0};
   fill(f->over, "abc");
-  assert_ok(larder_evict(f->over, 10, &gone));
+  assert_ok(larder_evict_lru(f->over, 10, &gone));
   assert_int_equal(gone, 3);
   assert_string_equal(there(f->over), "abc");
   assert_ok(larder_get(f->over, "a", 1, NULL, &value));
@@ -86,20 +87,20 @@ static void other_tiers_keep_theirs(void **state) {
 
 static void who_is_not_expected_goes_first_then_the_least_probable(void **state) {
   fixture *f = *state;
-  static const larder_expected wanted[] = {{"c", 1, 0.5}, {"a", 1, 0.25}, {"never put", 9, 1.0}, {"b", 1, 0.0}};
+  static const larder_evict_likely wanted[] = {{"c", 1, 0.5}, {"a", 1, 0.25}, {"never put", 9, 1.0}, {"b", 1, 0.0}};
   uint64_t gone;
   fill(f->alone, "abcde");
-  assert_ok(larder_evict_unlikely(f->alone, wanted, 4, 2, &gone));
+  assert_ok(larder_evict_low_probability(f->alone, wanted, 4, 2, &gone));
   assert_int_equal(gone, 2);
   assert_string_equal(there(f->alone), "abc");
-  assert_ok(larder_evict_unlikely(f->alone, wanted, 4, 1, &gone));
+  assert_ok(larder_evict_low_probability(f->alone, wanted, 4, 1, &gone));
   assert_string_equal(there(f->alone), "ac");
-  assert_ok(larder_evict_unlikely(f->alone, wanted, 4, 1, &gone));
+  assert_ok(larder_evict_low_probability(f->alone, wanted, 4, 1, &gone));
   assert_string_equal(there(f->alone), "c");
-  assert_ok(larder_evict_unlikely(f->alone, wanted, 4, 10, &gone));
+  assert_ok(larder_evict_low_probability(f->alone, wanted, 4, 10, &gone));
   assert_int_equal(gone, 1);
   fill(f->alone, "ab");
-  assert_ok(larder_evict_unlikely(f->alone, NULL, 0, 10, &gone));
+  assert_ok(larder_evict_low_probability(f->alone, wanted, 0, 10, &gone));
   assert_int_equal(gone, 2);
 }
 
@@ -108,7 +109,7 @@ static void why_and_the_counters_tell_that_it_was_asked_for(void **state) {
   larder_why why = {.size = sizeof why};
   larder_stats *stats = NULL;
   fill(f->alone, "a");
-  assert_ok(larder_evict(f->alone, 1, NULL));
+  assert_ok(larder_evict_lru(f->alone, 1, NULL));
   assert_ok(larder_why_look(f->alone, "a", 1, &why));
   assert_true(why.events_len > 0);
   assert_string_equal(why.events[0].what, "evicted");
@@ -122,19 +123,17 @@ static void why_and_the_counters_tell_that_it_was_asked_for(void **state) {
 
 static void what_can_not_be_is_refused(void **state) {
   fixture *f = *state;
-  larder_expected wanted = {"a", 1, NAN};
+  larder_evict_likely wanted = {"a", 1, NAN};
   uint64_t gone = 7;
-  assert_int_equal(larder_evict(NULL, 1, &gone), LARDER_EINVAL);
-  assert_int_equal(larder_evict(f->none, 1, &gone), LARDER_EUNSUPPORTED);
+  assert_int_equal(larder_evict_lru(NULL, 1, &gone), LARDER_EINVAL);
+  assert_int_equal(larder_evict_lru(f->none, 1, &gone), LARDER_EUNSUPPORTED);
   fill(f->alone, "a");
-  assert_int_equal(larder_evict_unlikely(f->alone, &wanted, 1, 1, &gone), LARDER_EINVAL);
-  wanted.probability = 1.5;
-  assert_int_equal(larder_evict_unlikely(f->alone, &wanted, 1, 1, &gone), LARDER_EINVAL);
+  assert_int_equal(larder_evict_low_probability(f->alone, &wanted, 1, 1, &gone), LARDER_EINVAL);
   wanted.probability = 0.5;
   wanted.key_len = 0;
-  assert_int_equal(larder_evict_unlikely(f->alone, &wanted, 1, 1, &gone), LARDER_EINVAL);
-  assert_int_equal(larder_evict_unlikely(f->alone, NULL, 1, 1, &gone), LARDER_EINVAL);
-  assert_int_equal(larder_evict_unlikely(f->none, NULL, 0, 1, &gone), LARDER_EUNSUPPORTED);
+  assert_int_equal(larder_evict_low_probability(f->alone, &wanted, 1, 1, &gone), LARDER_EINVAL);
+  assert_int_equal(larder_evict_low_probability(f->alone, NULL, 0, 1, &gone), LARDER_EUNSUPPORTED); /* it does not predict */
+  assert_int_equal(larder_evict_low_probability(f->none, NULL, 0, 1, &gone), LARDER_EUNSUPPORTED);
   assert_string_equal(there(f->alone), "a");
   assert_int_equal(gone, 7);
 }

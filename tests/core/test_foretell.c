@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "larder_testing.h"
+#include <larder/evict.h>
 #include <larder/ext/maker.h>
 #include <larder/foretell.h>
 #include <larder/prefetch.h>
@@ -60,7 +61,7 @@ static void open_with(fixture *f, const char *predict) {
   lrd_clock_moved_init(&f->clock, INT64_C(1700000000000));
   snprintf(
       text, sizeof text,
-      "cache:\n  slots: 1024\n  memory: {size_mb: 4}\n  namespaces:\n"
+      "cache:\n  slots: 1024\n  memory: {size_mb: 4, policy: lru}\n  namespaces:\n"
       "    n: {tiers: [memory], ttl: 60s, maker: {callback: origin, parallel: 8}, predict: {%s}}\n    plain: {tiers: [memory], "
       "maker: {callback: origin}}\n",
       predict);
@@ -348,6 +349,99 @@ static void what_was_learned_is_saved_and_learned_again(void **state) {
   shut(&f);
 }
 
+/* --- evicting ------------------------------------------------------------------------------------------------------------- */
+
+static void put_words(fixture *f, const char *letters) {
+  for (; *letters; letters++) assert_ok(larder_put(f->ns, letters, 1, "value", 5, NULL));
+}
+
+static const char *there_of(fixture *f, const char *letters) {
+  static char found[32];
+  size_t len = 0;
+  for (; *letters; letters++)
+    if (is_there(f, (char[2]){*letters, '\0'})) found[len++] = *letters;
+  found[len] = '\0';
+  return found;
+}
+
+static uint64_t evictions(fixture *f) {
+  larder_stats *stats = NULL;
+  uint64_t value = 0;
+  assert_ok(larder_stats_take(f->cache, &stats, NULL));
+  assert_true(larder_stats_value(stats, "n", "memory", "evicted_asked", &value));
+  larder_stats_free(&stats);
+  return value;
+}
+
+static void what_is_least_likely_goes_first(void **state) {
+  fixture f;
+  uint64_t evicted = 0;
+  (void)state;
+  open_with(&f, "");
+  put_words(&f, "abcdefgh");
+  const larder_evict_likely likely[] = {{"b", 1, 0.2}, {"d", 1, 0.5}, {"b", 1, 0.4}, {"none", 4, 1}, {"c", 1, 0.1}};
+  assert_ok(larder_evict_low_probability(f.ns, likely, 5, 4, &evicted));
+  assert_int_equal(evicted, 4);
+  assert_string_equal(there_of(&f, "abcdefgh"), "bcdh"); /* nobody expects a e f g h, of which h is the newest */
+  assert_int_equal(evictions(&f), 4);
+  assert_ok(larder_evict_low_probability(f.ns, likely, 5, 2, NULL));
+  assert_string_equal(there_of(&f, "abcdefgh"), "bd");
+  assert_ok(larder_evict_low_probability(f.ns, likely, 5, 1, NULL));
+  assert_string_equal(there_of(&f, "abcdefgh"), "b"); /* twice named: 0.6 */
+  assert_ok(larder_evict_low_probability(f.ns, likely, 0, 9, &evicted));
+  assert_int_equal(evicted, 1);
+  assert_ok(larder_evict_low_probability(f.ns, likely, 0, 9, &evicted));
+  assert_int_equal(evicted, 0);
+  assert_err(larder_evict_low_probability(f.ns, NULL, 0, 1, NULL), LARDER_EUNSUPPORTED);
+  assert_err(larder_evict_low_probability(NULL, NULL, 0, 1, NULL), LARDER_EINVAL);
+  assert_err(larder_evict_low_probability(f.ns, &(larder_evict_likely){0}, 1, 1, NULL), LARDER_EINVAL);
+  put_words(&f, "ab");
+  for (uint64_t n = 1;; n++) {
+    int64_t live = support_alloc_live();
+    support_alloc_fail_at(n);
+    larder_err err = larder_evict_low_probability(f.ns, likely, 5, 0, NULL);
+    bool failed = support_alloc_end() >= n;
+    assert_true(err == LARDER_OK ? !failed : err == LARDER_ENOMEM);
+    assert_int_equal(support_alloc_live(), live);
+    if (!failed) break;
+  }
+  shut(&f);
+}
+
+static void what_nobody_is_about_to_ask_for_goes_first(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, "enable: true, chain: first");
+  for (int i = 0; i < 4; i++) session(&f, "abcxyz");
+  session(&f, "a");
+  settle(&f);
+  larder_foretell_session(NULL, 0, NULL);
+  uint64_t evicted = 0;
+  assert_ok(larder_evict_low_probability(f.ns, NULL, 0, 5, &evicted));
+  assert_int_equal(evicted, 5);
+  assert_string_equal(there_of(&f, "abcxyz"), "b");
+  shut(&f);
+}
+
+static void by_its_policy_the_least_recently_used_go(void **state) {
+  fixture f;
+  uint64_t evicted = 0;
+  (void)state;
+  open_with(&f, "");
+  put_words(&f, "abcdefgh");
+  for (const char *read = "aceg"; *read; read++) ask(&f, (char[2]){*read, '\0'});
+  assert_ok(larder_evict_lru(f.ns, 4, &evicted));
+  assert_int_equal(evicted, 4);
+  assert_string_equal(there_of(&f, "abcdefgh"), "aceg");
+  assert_ok(larder_evict_lru(f.ns, 0, &evicted));
+  assert_int_equal(evicted, 0);
+  assert_ok(larder_evict_lru(f.ns, 100, &evicted));
+  assert_int_equal(evicted, 4);
+  assert_int_equal(evictions(&f), 8);
+  assert_err(larder_evict_lru(NULL, 1, NULL), LARDER_EINVAL);
+  shut(&f);
+}
+
 static void off_is_off(void **state) {
   static const char *const off[] = {"", "enable: false", "top: 5"};
   (void)state;
@@ -372,6 +466,9 @@ int main(void) {
       cmocka_unit_test(waste_may_be_allowed),
       cmocka_unit_test(what_is_asked_for_while_it_is_made_is_late_and_used),
       cmocka_unit_test(what_was_learned_is_saved_and_learned_again),
+      cmocka_unit_test(what_is_least_likely_goes_first),
+      cmocka_unit_test(what_nobody_is_about_to_ask_for_goes_first),
+      cmocka_unit_test(by_its_policy_the_least_recently_used_go),
       cmocka_unit_test(off_is_off),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
