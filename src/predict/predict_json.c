@@ -249,8 +249,9 @@ static void endpoint_text_take(json_in *in, uint32_t object) {
   if (in->text.len % 2 != 0) miss(in, "endpoint_hex");
   char *hex = (char *)in->text.data;
   for (size_t i = 0; i < in->text.len / 2 && in->err == LARDER_OK; i++) {
-    if (digit_of(hex[2 * i]) < 0 || digit_of(hex[2 * i + 1]) < 0) miss(in, "endpoint_hex");
-    hex[i] = (char)(digit_of(hex[2 * i]) << 4 | digit_of(hex[2 * i + 1]));
+    int high = digit_of(hex[2 * i]), low = digit_of(hex[2 * i + 1]);
+    if (high < 0 || low < 0) miss(in, "endpoint_hex");
+    hex[i] = (char)((unsigned)high << 4 | (unsigned)low);
   }
   in->text.len /= 2;
 }
