@@ -11,10 +11,12 @@
 #include "callgrind.h"
 #include "ours.h"
 
+#include <larder/ext/maker.h>
 #include <larder/predict.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define ENDPOINTS 2000u
 #define SESSIONS  1500u
@@ -179,6 +181,53 @@ static void room_row(void) {
   larder_predictor_free(&predictor);
 }
 
+/* --- in a cache ------------------------------------------------------------------------------------------------------------
+ */
+
+#define HEARD_KEYS  256u
+#define HEARD_BURST 512u /* half of what the ring holds */
+
+typedef struct asking {
+  ours side;
+  bench_trace trace;
+} asking;
+
+/* Hits in memory; between bursts what was heard is learned from, which is not timed. */
+static double round_asking(void *context, size_t round) {
+  const asking *all = context;
+  (void)round;
+  nanosleep(&(struct timespec){.tv_nsec = 60000000}, NULL);
+  int64_t begin = bench_cpu_ns();
+  for (size_t i = 0; i < HEARD_BURST; i++) {
+    larder_value value = {0};
+    if (larder_get_or_make(all->side.ns, all->trace.asked + i * 32, 32, NULL, &value, NULL) != LARDER_OK) bench_die("no hit");
+    larder_value_release(&value);
+  }
+  return (double)(bench_cpu_ns() - begin) / HEARD_BURST;
+}
+
+static void asking_init(asking *all, const char *policy) {
+  bench_trace_init(&all->trace, HEARD_KEYS, HEARD_BURST, 32, 0.99);
+  ours_open(&all->side, OURS_MEMORY, policy, 16, 100);
+  ours_fill(&all->side, HEARD_KEYS, 32);
+}
+
+static void asking_row(void) {
+  static asking predicts, plain;
+  asking_init(&predicts, "maker: {command: [false]}, predict: {enable: true}");
+  asking_init(&plain, "maker: {command: [false]}");
+  bench_side sides[] = {{.name = "predict", .round = round_asking, .context = &predicts},
+                        {.name = "without predict", .round = round_asking, .context = &plain}};
+  bench_side *turn[] = {&sides[0], &sides[1]};
+  bench_turns(turn, 2, bench_rounds());
+  bench_row row = {"predict_heard", "get_or_make that hits memory and is heard", "ns", BENCH_INFORM, 0, false};
+  bench_row_sides(&row, &sides[0], &sides[1], bench_rounds());
+  ours_close(&predicts.side);
+  ours_close(&plain.side);
+  bench_trace_fini(&predicts.trace);
+  bench_trace_fini(&plain.trace);
+}
+
 static int events_run(const char *name) {
   stretch s;
   for (size_t i = 0; i < WAYS; i++) {
@@ -196,6 +245,7 @@ int main(int argc, char **argv) {
   bench_pin(bench_core());
   time_rows();
   room_row();
+  asking_row();
   instruction_rows(argv[0]);
   return 0;
 }
