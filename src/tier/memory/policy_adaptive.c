@@ -20,6 +20,7 @@ typedef struct a_state {
   lrd_sketch sketch;
   lrd_shadow shadow;
   bool ready;
+  bool awake; /* somebody had to go: readings are logged from then on */
 } a_state;
 
 static const lrd_expert *a_rules(const a_state *state) { return &lrd_experts[state->shadow.chosen]; }
@@ -80,7 +81,7 @@ static void a_watch(lrd_policy *policy, uint32_t handle, uint64_t hash) {
   lrd_record *record = lrd_policy_at(policy, handle);
   uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
   bool sampled = lrd_shadow_samples(&state->shadow, hash);
-  uint8_t wanted = sampled ? touch | LRD_TOUCH_LOG : touch & (uint8_t)~LRD_TOUCH_LOG;
+  uint8_t wanted = sampled && state->awake ? touch | LRD_TOUCH_LOG : touch & (uint8_t)~LRD_TOUCH_LOG;
   if (touch != wanted) atomic_store_explicit(&record->touch, wanted, memory_order_relaxed);
   if (!sampled) return;
   bool other = lrd_shadow_access(&state->shadow, hash, lrd_policy_weight(policy, handle), policy->room, handle);
@@ -110,6 +111,20 @@ static void a_access(lrd_policy *policy, uint32_t handle) {
 static void a_replace(lrd_policy *policy, uint32_t old, uint32_t fresh) {
   lrd_queue_replace_touched(policy, old, fresh);
   a_watch(policy, fresh, lrd_policy_hash(policy, fresh));
+}
+
+/* While all fits nobody has to choose, and readings cost what they cost s3-fifo. The shadows know who came, and now learn from
+ * the touch bytes what was read. */
+static void a_wake(lrd_policy *policy) {
+  a_state *state = lrd_policy_state(policy);
+  state->awake = true;
+  uint32_t at = 0, handle;
+  while ((handle = lrd_shadow_next_held(&state->shadow, &at)) != 0) {
+    lrd_record *record = lrd_policy_at(policy, handle);
+    lrd_shadow_catch_up(&state->shadow, at, lrd_touch_freq(record));
+    uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
+    atomic_store_explicit(&record->touch, touch | LRD_TOUCH_LOG, memory_order_relaxed);
+  }
 }
 
 /* Takes so many of an entry's readings and counts them. */
@@ -178,6 +193,7 @@ static uint32_t a_victim_by_touches(lrd_policy *policy, const lrd_expert *rules)
 
 static uint32_t a_victim(lrd_policy *policy) {
   const lrd_expert *rules = a_rules(lrd_policy_state(policy));
+  if (!((const a_state *)lrd_policy_state(policy))->awake) a_wake(policy);
   uint32_t stray = a_stray(policy);
   if (stray) return stray;
   return rules->contest ? a_victim_by_contest(policy, rules) : a_victim_by_touches(policy, rules);

@@ -378,6 +378,21 @@ uint8_t lrd_shadow_place(const lrd_shadow *shadow, uint64_t hash) {
   return at ? queue_of(&shadow->nodes[at], shadow->chosen) : LRD_SHADOW_NONE;
 }
 
+uint32_t lrd_shadow_next_held(const lrd_shadow *shadow, uint32_t *at) {
+  while (++*at < shadow->nodes_next) {
+    if (shadow->nodes[*at].refs && shadow->nodes[*at].handle) return shadow->nodes[*at].handle;
+  }
+  return 0;
+}
+
+void lrd_shadow_catch_up(lrd_shadow *shadow, uint32_t at, unsigned touches) {
+  lrd_shadow_node *node = &shadow->nodes[at];
+  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
+    if (touches > touches_of(node, expert)) touches_set(node, expert, touches);
+  }
+  node->count = (uint8_t)(node->count + touches < COUNT_MAX ? node->count + touches : COUNT_MAX);
+}
+
 bool lrd_shadow_next(const lrd_shadow *shadow, uint8_t queue, lrd_shadow_row *row) {
   uint16_t at = row->at ? shadow->nodes[row->at].newer[shadow->chosen] : shadow->queues[shadow->chosen][queue].oldest;
   while (at && shadow->nodes[at].handle == 0) at = shadow->nodes[at].newer[shadow->chosen];

@@ -59,6 +59,11 @@ void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted);
 /* Where the leading expert has the key: LRD_SHADOW_WINDOW, _TRIAL or _MAIN, or something else if it has it not. */
 uint8_t lrd_shadow_place(const lrd_shadow *shadow, uint64_t hash);
 
+/* Readings of the `at`-th node's key that were not told, `touches` of them at least. */
+void lrd_shadow_catch_up(lrd_shadow *shadow, uint32_t at, unsigned touches);
+/* From *at (0 at first) on, the next node whose key the true cache has; its handle, 0: no more. */
+uint32_t lrd_shadow_next_held(const lrd_shadow *shadow, uint32_t *at);
+
 /* The leading expert's queues, from the oldest (`at` 0) on, as far as the true cache has the keys, too. False: no more. */
 typedef struct lrd_shadow_row {
   uint16_t at;

@@ -151,6 +151,35 @@ static void without_memory_the_first_expert_goes_on(void **state) {
   lrd_shadow_fini(&shadow);
 }
 
+/* Readings go the straight way until somebody has to go, and are learned from then on. */
+static void while_all_fits_no_reading_is_logged(void **state) {
+  (void)state;
+  fixture fix;
+  char key[16];
+  fixture_open(&fix, &(fixture_options){.policy = "adaptive", .space_entries_max = 50, .options = "shards=1"});
+  const lrd_shard *shard = &fix.memory->shards[0];
+  for (int i = 0; i < 50; i++) {
+    (void)snprintf(key, sizeof key, "k%d", i);
+    assert_int_equal(fixture_put(&fix, key, "value"), LARDER_OK);
+    for (int n = 0; n < i % 4; n++) assert_true(fixture_get(&fix, key));
+  }
+  assert_int_equal(atomic_load(&shard->log_head), 0);
+  assert_int_equal(fixture_put(&fix, "one too many", "value"), LARDER_OK);
+  assert_false(fixture_has(&fix, "k0"));
+  assert_true(fixture_get(&fix, "k3"));
+  assert_int_equal(atomic_load(&shard->log_head), 1);
+  /* What was read before was not forgotten: of ten more that go, none was read twice. */
+  for (int i = 0; i < 10; i++) {
+    (void)snprintf(key, sizeof key, "more%d", i);
+    assert_int_equal(fixture_put(&fix, key, "value"), LARDER_OK);
+  }
+  for (int i = 0; i < 50; i++) {
+    (void)snprintf(key, sizeof key, "k%d", i);
+    if (i % 4 >= 2) assert_true(fixture_has(&fix, key));
+  }
+  fixture_close(&fix);
+}
+
 /* What is there is what was put last, and no limit is ever exceeded; a plain table is the model. */
 static void limits_hold_and_values_are_true_under_random_operations(void **state) {
   (void)state;
@@ -205,6 +234,7 @@ int main(void) {
       cmocka_unit_test(equal_experts_do_not_take_turns),
       cmocka_unit_test(the_sample_is_halved_to_keep_within_its_bytes),
       cmocka_unit_test(without_memory_the_first_expert_goes_on),
+      cmocka_unit_test(while_all_fits_no_reading_is_logged),
       cmocka_unit_test(limits_hold_and_values_are_true_under_random_operations),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
