@@ -23,7 +23,7 @@ static const cli_option options[] = {
     {"size", 's', CLI_TEXT, AT(traces.sizes), "SIZES", NULL, CLI_SIMULATE_SIZES,
      "how large the cache is: a share of the trace's keys (1%), entries (10000) or bytes (64MiB), several with commas"},
     {"policy", 'p', CLI_TEXT, AT(traces.policies), "NAMES", NULL, NULL,
-     "with commas; or all; without it fifo, lru, s3-fifo, w-tinylfu, adaptive and opt, as far as they are there"},
+     "with commas; or all; without it fifo, lru, s3-fifo, w-tinylfu, adaptive and opt"},
     {"format", 0, CLI_CHOICE, AT(traces.format), "FORMAT", "ltrc csv keys jsonl", NULL,
      "of the traces; without it as the first bytes and the name say"},
     {"key-field", 0, CLI_TEXT, AT(traces.key_field), "NAME", NULL, NULL,

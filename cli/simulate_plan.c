@@ -90,11 +90,9 @@ static cli_exit policy_unknown(const cli_call *call, const char *name) {
 }
 
 static cli_exit policies_read(const cli_call *call, const char *list, cli_simulate_plan *plan) {
-  /* What a build does not have is left out of the usual choice. */
   static const char *const usual[] = {"fifo", "lru", "s3-fifo", "w-tinylfu", "adaptive", LARDER_SIMULATE_OPT};
   char word[WORD_MAX];
-  for (size_t i = 0; list == NULL && i < sizeof usual / sizeof *usual; i++)
-    if (policy_find(usual[i])) policy_add(plan, policy_find(usual[i]));
+  for (size_t i = 0; list == NULL && i < sizeof usual / sizeof *usual; i++) policy_add(plan, policy_find(usual[i]));
   for (const char *at = list; word_next(&at, word);) {
     const char *policy = policy_find(word);
     bool all = strcmp(word, "all") == 0;
