@@ -53,10 +53,7 @@ static void param_read(lrd_reader *reader, const lrd_yaml_item *item, lrd_config
     lrd_written_note(reader, warm->params, written);
 }
 
-/* A mapping, with the variables of its texts. */
 static void params_read(lrd_reader *reader, const lrd_yaml_node *map, lrd_config_warm *warm, const lrd_trail *trail) {
-  lrd_variables seen = {.arena = &reader->settings->arena};
-  reader->seen = &seen;
   for (const lrd_yaml_item *item = map->first; item != NULL && !reader->out_of_memory; item = item->next) {
     if (!lrd_key_check(reader, item, trail)) continue;
     const lrd_yaml_item *before = lrd_item_before(map, item, NULL);
@@ -65,6 +62,13 @@ static void params_read(lrd_reader *reader, const lrd_yaml_node *map, lrd_config
     else if (item->value->kind != LRD_YAML_NULL)
       param_read(reader, item, warm, trail);
   }
+}
+
+/* A mapping, with the variables of its texts. */
+static void params_with_variables(lrd_reader *reader, const lrd_yaml_node *map, lrd_config_warm *warm, const lrd_trail *trail) {
+  lrd_variables seen = {.arena = &reader->settings->arena};
+  reader->seen = &seen;
+  params_read(reader, map, warm, trail);
   reader->seen = NULL;
   if (seen.len == 0) return;
   warm->variables = lrd_variables_list(&seen);
@@ -80,7 +84,7 @@ static void entry_read(lrd_reader *reader, const lrd_yaml_node *map, lrd_config_
     return;
   }
   *warm = (lrd_config_warm){.params = "", .line = map->place.line, .column = map->place.column};
-  params_read(reader, map, warm, trail);
+  params_with_variables(reader, map, warm, trail);
   if (warm->recipe == NULL && reader->mistakes->count == mistakes && !reader->out_of_memory)
     lrd_mistake_add(reader->mistakes, map->place, "%s: found no recipe; expected the name of one",
                     lrd_trail_text(trail, where));

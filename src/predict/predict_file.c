@@ -53,7 +53,7 @@ static void put_options(binary_out *out, const larder_predictor_options *options
   put_number(out, options->evidence_min);
   put_bytes(out, &options->smoothing, sizeof options->smoothing);
   put_number(out, (uint64_t)options->session_idle_ms);
-  put_number(out, (uint64_t)(options->utc_offset_minutes + 1440));
+  put_number(out, (uint64_t)((int64_t)options->utc_offset_minutes + 1440));
   put_text(out, options->pattern, strlen(options->pattern));
 }
 
@@ -200,7 +200,7 @@ static larder_err contents_take(binary_in *in, larder_predictor *predictor, uint
 larder_err lrd_predict_read_binary(const uint8_t *data, size_t len, larder_predictor **out, larder_error *err) {
   if (len < MAGIC_LEN || memcmp(data, MAGIC, MAGIC_LEN) != 0)
     return lrd_fail(err, LARDER_EFORMAT, 0, LRD_PREDICT_ROOM, "this is no predictor, or one of another version");
-  lrd_sum sum;
+  lrd_sum sum = {0};
   binary_in in = {.at = data + MAGIC_LEN, .end = data + len - (len < MAGIC_LEN + SUM_LEN ? 0 : SUM_LEN)};
   if (len >= MAGIC_LEN + SUM_LEN) sum = lrd_sum128(data, len - SUM_LEN);
   if (len < MAGIC_LEN + SUM_LEN || memcmp(&sum, in.end, SUM_LEN) != 0)

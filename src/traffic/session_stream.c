@@ -6,6 +6,7 @@
  */
 #include "session_stream.h"
 
+#include "base/fail.h"
 #include "random_draw.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,6 +154,7 @@ static larder_err session_begin(stream *s, double at_ms) {
 
 /* The soonest session asks, and goes on or ends. */
 static larder_err session_step(stream *s) {
+  LRD_ASSERT(s->walkers != NULL);
   walker *w = &s->walkers[0];
   lrd_request_list *out = s->out;
   const lrd_traffic_user *user = &s->traffic->users[w->user];

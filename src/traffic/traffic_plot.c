@@ -37,7 +37,7 @@ LARDER_PRINTF(2, 3) static void put(drawing *d, const char *format, ...) {
 
 /* What is no letter of plain text is shown as a question mark. */
 static void put_text(drawing *d, const char *text, size_t most) {
-  for (size_t i = 0; text[i] != '\0' && i < most; i++) {
+  for (size_t i = 0; i < most && text[i] != '\0'; i++) {
     char c = text[i];
     put(d, "%s%.*s",
         c == '&'               ? "&amp;"

@@ -187,7 +187,7 @@ larder_err larder_traffic_trial(const larder_traffic *traffic, const larder_traf
                       : before > 0 ? tune(traffic, options, seeds, before + count, &best)
                                    : LARDER_OK;
   for (size_t i = 0; i < count && result == LARDER_OK; i++)
-    if (is_tuned(runs[i].contestant)) (void)snprintf(runs[i].rule, sizeof runs[i].rule, "%s", best->name);
+    if (best != NULL && is_tuned(runs[i].contestant)) (void)snprintf(runs[i].rule, sizeof runs[i].rule, "%s", best->name);
   if (result == LARDER_OK) result = runs_do(traffic, options, runs, count, before, before + count);
   if (result == LARDER_OK) return LARDER_OK;
   return lrd_fail(err, result, 0, LRD_TRAFFIC_ROOM,
