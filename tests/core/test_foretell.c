@@ -44,6 +44,11 @@ static larder_err origin_make(void *context, const larder_making *making, larder
   static char value[1000];
   fixture *f = context;
   (void)err;
+  if (*(const char *)making->key == 'M') { /* made of another one */
+    larder_value part = {0};
+    assert_ok(larder_get_or_make(making->ns, "part", 4, NULL, &part, NULL));
+    larder_value_release(&part);
+  }
   atomic_fetch_add(&f->inside, 1);
   while (atomic_load(&f->held) && !larder_making_cancelled(making)) nap();
   atomic_fetch_sub(&f->inside, 1);
@@ -186,6 +191,17 @@ static void what_a_program_reads_otherwise_it_may_tell(void **state) {
   assert_err(larder_foretell_figures_get(plain, &now), LARDER_EUNSUPPORTED);
   assert_err(larder_foretell_figures_get(NULL, &now), LARDER_EINVAL);
   assert_err(larder_foretell_save(plain, "x", LARDER_PREDICT_BINARY, NULL), LARDER_EUNSUPPORTED);
+  shut(&f);
+}
+
+static void what_a_maker_asks_for_is_nobodys_step(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, "enable: true, chain: first");
+  session(&f, "aMb");
+  settle(&f);
+  assert_int_equal(atomic_load(&f.made), 4);
+  assert_int_equal(figures(&f).heard, 3);
   shut(&f);
 }
 
@@ -408,6 +424,20 @@ static void what_is_least_likely_goes_first(void **state) {
   shut(&f);
 }
 
+static void of_equals_what_was_written_first_goes_first(void **state) {
+  static const struct { const char *again, *left; } cases[] = {{"ea", "ae"}, {"gh", "gh"}, {"bf", "bf"}, {"dc", "cd"}};
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    fixture f;
+    open_with(&f, "");
+    put_words(&f, "abcdefgh");
+    put_words(&f, cases[i].again);
+    assert_ok(larder_evict_low_probability(f.ns, &(larder_evict_likely){0}, 0, 6, NULL));
+    assert_string_equal(there_of(&f, "abcdefgh"), cases[i].left);
+    shut(&f);
+  }
+}
+
 static void what_nobody_is_about_to_ask_for_goes_first(void **state) {
   fixture f;
   (void)state;
@@ -460,6 +490,7 @@ int main(void) {
       cmocka_unit_test(what_comes_next_is_made_before_it_is_asked_for),
       cmocka_unit_test(sessions_are_told_apart_on_one_thread),
       cmocka_unit_test(what_a_program_reads_otherwise_it_may_tell),
+      cmocka_unit_test(what_a_maker_asks_for_is_nobodys_step),
       cmocka_unit_test(only_what_is_probable_enough_and_only_so_many),
       cmocka_unit_test(not_more_than_the_rate_and_the_budget),
       cmocka_unit_test(after_too_much_waste_it_only_learns_for_a_while),
@@ -467,6 +498,7 @@ int main(void) {
       cmocka_unit_test(what_is_asked_for_while_it_is_made_is_late_and_used),
       cmocka_unit_test(what_was_learned_is_saved_and_learned_again),
       cmocka_unit_test(what_is_least_likely_goes_first),
+      cmocka_unit_test(of_equals_what_was_written_first_goes_first),
       cmocka_unit_test(what_nobody_is_about_to_ask_for_goes_first),
       cmocka_unit_test(by_its_policy_the_least_recently_used_go),
       cmocka_unit_test(off_is_off),

@@ -178,6 +178,23 @@ static void the_least_asked_for_endpoints_make_room(void **state) {
   larder_predictor_free(&p);
 }
 
+static void what_went_is_not_among_the_most_frequent(void **state) {
+  (void)state;
+  larder_predictor *p = predictor_of((larder_predictor_options){.endpoints_max = 16});
+  for (int i = 0; i < 3; i++) train_word(p, "abcdefghijklmn", NULL, 0);
+  train_word(p, "opap", NULL, 0);
+  train_word(p, "q", NULL, 0); /* o and p go, and q is where o was */
+  assert_string_equal(letters_after(p, "", LARDER_PREDICT_BLEND, 64), "abcdefghijklmnq");
+  /* What is equal when all are halved stands in the order of the numbers, as in one that is loaded. */
+  larder_predictor_clear(p);
+  for (int i = 0; i < 4; i++) train_word(p, "ab", NULL, 0);
+  train_word(p, "bcdefghijklmnop", NULL, 0);
+  assert_string_equal(letters_after(p, "", LARDER_PREDICT_BLEND, 2), "ba");
+  train_word(p, "q", NULL, 0);
+  assert_string_equal(letters_after(p, "", LARDER_PREDICT_BLEND, 2), "ab");
+  larder_predictor_free(&p);
+}
+
 static void a_session_whose_endpoint_went_begins_anew(void **state) {
   (void)state;
   larder_predictor *p = predictor_of((larder_predictor_options){.endpoints_max = 8});
@@ -348,6 +365,7 @@ int main(void) {
       cmocka_unit_test(a_state_keeps_its_strongest_successors),
       cmocka_unit_test(old_habits_fade),
       cmocka_unit_test(the_least_asked_for_endpoints_make_room),
+      cmocka_unit_test(what_went_is_not_among_the_most_frequent),
       cmocka_unit_test(a_session_whose_endpoint_went_begins_anew),
       cmocka_unit_test(sessions_and_states_are_bounded),
       cmocka_unit_test(user_types_are_told_apart_as_long_as_there_is_room),
