@@ -29,9 +29,9 @@ LARDER_API void larder_foretell_session(const void *id, size_t id_len, const cha
  * the key is too long; LARDER_EUNSUPPORTED: the namespace does not predict; LARDER_EINVAL. Never blocks. */
 LARDER_API LARDER_MUST_CHECK larder_err larder_foretell_asked(larder_ns *ns, const void *key, size_t key_len);
 /* Adds what a predictor has learned, whose endpoints are keys of the namespace: trained from a file, say, or saved when the
- * program ended last. LARDER_EUNSUPPORTED, LARDER_ENOMEM, LARDER_EINVAL. */
+ * program ended last. LARDER_EUNSUPPORTED, LARDER_ENOMEM, LARDER_EINVAL, LARDER_EFORKED. */
 LARDER_API LARDER_MUST_CHECK larder_err larder_foretell_learn(larder_ns *ns, larder_predictor *from);
-/* As larder_predict_save, of what the namespace has learned. LARDER_EUNSUPPORTED. */
+/* As larder_predict_save, of what the namespace has learned. LARDER_EUNSUPPORTED, LARDER_EFORKED. */
 LARDER_API LARDER_MUST_CHECK larder_err larder_foretell_save(larder_ns *ns, const char *path, larder_predict_format format,
                                                              larder_error *err);
 

@@ -261,12 +261,14 @@ larder_predictor *lrd_foretell_predictor(const larder_ns *ns, larder_predict_mod
 
 larder_err larder_foretell_learn(larder_ns *ns, larder_predictor *from) {
   if (ns == NULL || from == NULL) return LARDER_EINVAL;
+  if (atomic_load(&ns->cache->forked)) return LARDER_EFORKED;
   return ns->foretelling ? larder_predict_merge(ns->foretelling->predictor, from) : LARDER_EUNSUPPORTED;
 }
 
 larder_err larder_foretell_save(larder_ns *ns, const char *path, larder_predict_format format, larder_error *err) {
   if (ns == NULL || ns->foretelling == NULL)
     return lrd_fail(err, ns ? LARDER_EUNSUPPORTED : LARDER_EINVAL, 0, ROOM, "the namespace does not predict");
+  if (atomic_load(&ns->cache->forked)) return lrd_fail(err, LARDER_EFORKED, 0, ROOM, "%s", larder_err_text(LARDER_EFORKED));
   return larder_predict_save(ns->foretelling->predictor, path, format, err);
 }
 

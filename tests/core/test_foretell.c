@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define WAIT_MS 20000
 
@@ -472,6 +473,42 @@ static void by_its_policy_the_least_recently_used_go(void **state) {
   shut(&f);
 }
 
+/* --- with threads of its own -------------------------------------------------------------------------------------------------
+ */
+
+static void in_a_child(void *context) {
+  fixture *f = context;
+  larder_predictor *other = NULL;
+  larder_foretell_figures now;
+  bool well = larder_predictor_new(NULL, &other, NULL) == LARDER_OK && larder_foretell_asked(f->ns, "a", 1) == LARDER_EFORKED &&
+              larder_foretell_learn(f->ns, other) == LARDER_EFORKED &&
+              larder_foretell_save(f->ns, "x", LARDER_PREDICT_JSON, NULL) == LARDER_EFORKED &&
+              larder_foretell_figures_get(f->ns, &now) == LARDER_OK && larder_evict_lru(f->ns, 1, NULL) == LARDER_EFORKED &&
+              larder_evict_low_probability(f->ns, NULL, 0, 1, NULL) == LARDER_EFORKED;
+  larder_predictor_free(&other);
+  well = larder_close(&f->cache) == LARDER_OK && well;
+  _exit(well ? 0 : 1);
+}
+
+static void by_the_clock_it_goes_on_by_itself(void **state) {
+  fixture f = {.root = support_dir_make()};
+  static const char text[] =
+      "cache: {slots: 1024, memory: {size_mb: 4}, namespaces: {n: {tiers: [memory], maker: {callback: origin}, "
+      "predict: {enable: true, chain: first}}}}\n";
+  larder_options options = {.size = sizeof options, .root = f.root, .config_text = text};
+  (void)state;
+  assert_ok(larder_open(&options, &f.cache, NULL));
+  assert_ok(larder_maker_register(f.cache, "origin", origin_make, &f));
+  assert_ok(larder_ns_open(f.cache, "n", &f.ns, NULL));
+  for (int i = 0; i < 4; i++) session(&f, "ab");
+  WAIT_FOR(figures(&f).heard == 8);
+  forget(&f, "ab");
+  session(&f, "a");
+  WAIT_FOR(is_there(&f, "b"));
+  assert_int_equal(support_in_child(in_a_child, &f), 0);
+  shut(&f);
+}
+
 static void off_is_off(void **state) {
   static const char *const off[] = {"", "enable: false", "top: 5"};
   (void)state;
@@ -501,6 +538,7 @@ int main(void) {
       cmocka_unit_test(of_equals_what_was_written_first_goes_first),
       cmocka_unit_test(what_nobody_is_about_to_ask_for_goes_first),
       cmocka_unit_test(by_its_policy_the_least_recently_used_go),
+      cmocka_unit_test(by_the_clock_it_goes_on_by_itself),
       cmocka_unit_test(off_is_off),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
