@@ -425,7 +425,7 @@ static void what_is_least_likely_goes_first(void **state) {
   shut(&f);
 }
 
-static void of_equals_what_was_written_first_goes_first(void **state) {
+static void of_equals_the_next_of_the_policy_goes_first(void **state) {
   static const struct { const char *again, *left; } cases[] = {{"ea", "ae"}, {"gh", "gh"}, {"bf", "bf"}, {"dc", "cd"}};
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -535,7 +535,7 @@ int main(void) {
       cmocka_unit_test(what_is_asked_for_while_it_is_made_is_late_and_used),
       cmocka_unit_test(what_was_learned_is_saved_and_learned_again),
       cmocka_unit_test(what_is_least_likely_goes_first),
-      cmocka_unit_test(of_equals_what_was_written_first_goes_first),
+      cmocka_unit_test(of_equals_the_next_of_the_policy_goes_first),
       cmocka_unit_test(what_nobody_is_about_to_ask_for_goes_first),
       cmocka_unit_test(by_its_policy_the_least_recently_used_go),
       cmocka_unit_test(by_the_clock_it_goes_on_by_itself),
