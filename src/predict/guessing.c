@@ -330,7 +330,7 @@ larder_err larder_predict_path(larder_predictor *predictor, const larder_predict
   uint32_t way[LARDER_PREDICT_STEPS_MAX];
   lrd_standing standing;
   size_t len = 0;
-  double all = 1, step;
+  double all = 1, step = 0;
   lrd_lock(&predictor->mutex);
   past_read(predictor, past, &standing);
   while (len < *count && lrd_guess(predictor, &standing, model, 1, &way[len], &step) == 1) {

@@ -3,11 +3,14 @@
  * The binary form, numbers as varints where no width is said:
  *
  *     "LRDPRED1"
- *     endpoints_max states_max sessions_max order  no contexts (0 or 1)  age_at evidence_min  smoothing (8 bytes)
- * session_idle_ms utc_offset_minutes + 1440  pattern (length, bytes)  events how many user types; each: length, bytes how many
- * endpoints; each, by number: number, length, bytes, count, seen, contexts (2 words of 8 bytes) how many states; each, as they
- * stand in the table: key (8 bytes), heat, total, how many successors; each: number, count, error XXH3-128 of all before it (16
- * bytes)
+ *     endpoints_max states_max sessions_max order  no contexts (0 or 1)  age_at evidence_min
+ *     smoothing (8 bytes)  session_idle_ms  utc_offset_minutes + 1440  pattern (length, bytes)
+ *     events
+ *     how many user types; each: length, bytes
+ *     how many endpoints; each, by number: number, length, bytes, count, seen, contexts (2 words of 8 bytes)
+ *     how many states; each, as they stand in the table: key (8 bytes), heat, total,
+ *         how many successors; each: number, count, error
+ *     XXH3-128 of all before it (16 bytes)
  *
  * and the public calls for both forms.
  */
@@ -53,7 +56,7 @@ static void put_options(binary_out *out, const larder_predictor_options *options
   put_number(out, options->evidence_min);
   put_bytes(out, &options->smoothing, sizeof options->smoothing);
   put_number(out, (uint64_t)options->session_idle_ms);
-  put_number(out, (uint64_t)((int64_t)options->utc_offset_minutes + 1440));
+  put_number(out, (uint64_t)options->utc_offset_minutes + 1440);
   put_text(out, options->pattern, strlen(options->pattern));
 }
 

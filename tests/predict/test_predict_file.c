@@ -50,6 +50,23 @@ static void what_is_loaded_is_the_same_and_learns_on_the_same(void **state) {
   }
 }
 
+static void numbers_that_are_free_are_given_in_the_same_order(void **state) {
+  (void)state;
+  larder_predictor *p = predictor_of((larder_predictor_options){.endpoints_max = 24});
+  train_word(p, "abcdefghijklmnopqrstuvwx", NULL, 0);
+  for (int i = 0; i < 3; i++) train_word(p, "abcefghijlmnopqrstuvw", NULL, 0);
+  train_word(p, "y", NULL, 0); /* d, k and x go, and y is where d was */
+  size_t len;
+  void *bytes = packed(p, LARDER_PREDICT_BINARY, &len);
+  larder_predictor *again = unpacked(bytes, len);
+  train_word(p, "yz", NULL, 0); /* where k was */
+  train_word(again, "yz", NULL, 0);
+  same(p, again);
+  larder_predict_bytes_free(bytes);
+  larder_predictor_free(&p);
+  larder_predictor_free(&again);
+}
+
 static void an_empty_one_too(void **state) {
   (void)state;
   for (int format = LARDER_PREDICT_BINARY; format <= LARDER_PREDICT_JSON; format++) {
@@ -255,6 +272,7 @@ static void json_that_is_none_or_lies_is_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_loaded_is_the_same_and_learns_on_the_same),
+      cmocka_unit_test(numbers_that_are_free_are_given_in_the_same_order),
       cmocka_unit_test(an_empty_one_too),
       SUPPORT_DIR_TEST(files_are_published_and_read),
       cmocka_unit_test(without_memory_nothing_is_saved_or_loaded),

@@ -166,6 +166,7 @@ static void the_least_asked_for_endpoints_make_room(void **state) {
   assert_int_equal(figures_of(p).endpoints, 15);
   assert_int_equal(figures_of(p).endpoints_replaced, 2);
   assert_string_equal(letters_after(p, "p", LARDER_PREDICT_FIRST, 5), "");
+  assert_int_equal(strlen(letters_after(p, "", LARDER_PREDICT_BLEND, 64)), 15); /* of those that are there */
   assert_string_equal(letters_after(p, "q", LARDER_PREDICT_FIRST, 5), "a");
   assert_string_equal(letters_after(p, "a", LARDER_PREDICT_FIRST, 5), "bq");
   train_word(p, "ar", NULL, 0); /* under a number that was somebody else's */
@@ -273,6 +274,37 @@ static void the_coldest_of_a_full_set_goes(void **state) {
   lrd_transitions_fini(&table);
 }
 
+static void what_is_halved_is_never_more_certain(void **state) {
+  (void)state;
+  lrd_transitions table;
+  assert_ok(lrd_transitions_init(&table, 8, 32));
+  lrd_state *s = lrd_transitions_place(&table, lrd_key_first(0));
+  for (uint32_t id = 0; id < 15; id++)
+    for (int times = 0; times < 2; times++) lrd_state_add(&table, s, id);
+  lrd_state_add(&table, s, 99); /* in the place of one that came twice: 3, of which 2 are its own error */
+  unsigned at = lrd_state_at(s, 99);
+  assert_true(at == 0 && s->counts[at] == 3 && s->errors[at] == 2 && lrd_state_certain(s, at) == 1);
+  lrd_state_add(&table, s, 98); /* 3 and 2 likewise; the 32nd: all are halved */
+  at = lrd_state_at(s, 98);
+  assert_true(s->total == 16 && s->counts[at] == 1 && s->errors[at] == 1 && lrd_state_certain(s, at) == 0);
+  for (unsigned i = 0, sum = 0; i <= s->len; i++) {
+    if (i == s->len)
+      assert_int_equal(s->named, sum);
+    else
+      sum += lrd_state_certain(s, i);
+  }
+  /* An error of 1 stays one. */
+  lrd_transitions_clear(&table);
+  s = lrd_transitions_place(&table, lrd_key_first(1));
+  for (uint32_t id = 0; id < 15; id++) lrd_state_add(&table, s, id);
+  lrd_state_add(&table, s, 50);
+  while (s->total != 31) lrd_state_add(&table, s, 3);
+  lrd_state_add(&table, s, 3);
+  at = lrd_state_at(s, 50);
+  assert_true(at < LRD_NEXT_MAX && s->counts[at] == 1 && s->errors[at] == 1);
+  lrd_transitions_fini(&table);
+}
+
 /* --- merging ------------------------------------------------------------------------------------------------------------- */
 
 static void two_halves_are_the_whole(void **state) {
@@ -370,6 +402,7 @@ int main(void) {
       cmocka_unit_test(sessions_and_states_are_bounded),
       cmocka_unit_test(user_types_are_told_apart_as_long_as_there_is_room),
       cmocka_unit_test(the_coldest_of_a_full_set_goes),
+      cmocka_unit_test(what_is_halved_is_never_more_certain),
       cmocka_unit_test(two_halves_are_the_whole),
       cmocka_unit_test(merging_keeps_the_limits),
       cmocka_unit_test(the_same_events_give_the_same_bytes),
