@@ -3,7 +3,7 @@
 #include "cascade_watch.h"
 
 #define FIRST_WINDOWS 5u
-#define USUAL_PART    0.05
+#define USUAL_PART    0.01
 
 void lrd_cascade_init(lrd_cascade_watch *watch, const lrd_cascade_options *how, double now_ms) {
   *watch = (lrd_cascade_watch){.how = *how};
@@ -40,6 +40,7 @@ static void window_close(lrd_cascade_watch *watch) {
   bool slow = known && watch->answers > 0 && mean_ms > watch->how.latency * watch->usual_ms;
   bool wrong = watch->answers > 0 && (double)watch->errors >= watch->how.errors * answers;
   state_move(watch, slow, wrong, answers >= watch->how.load * watch->usual_load);
+  watch->load = known && watch->usual_load > 0 ? answers / watch->usual_load : 0;
   if (watch->state == LRD_CASCADE_CALM && !slow) usual_learn(watch, mean_ms, answers);
   if (watch->windows < FIRST_WINDOWS) watch->windows++;
   watch->answers = watch->errors = 0;

@@ -29,6 +29,7 @@ typedef struct lrd_cascade_watch {
   uint64_t averted;
   double usual_ms;   /* latency of calm windows; 0: there was none yet */
   double usual_load; /* answers in a window */
+  double load;       /* of the last window, in what is usual; 0: not known */
   double ends_ms;    /* of the window under way */
   uint64_t answers, errors;
   double sum_ms;
