@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- figures
- * ------------------------------------------------------------------------------------------------------------------ */
+/* --- figures -------------------------------------------------------------------------------------------------------------- */
 
 typedef double (*figure_of)(const larder_traffic_figures *f);
 
@@ -68,8 +67,7 @@ static size_t tuned_at(const cli_sessions_done *done) {
   return at;
 }
 
-/* --- the table
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- the table ------------------------------------------------------------------------------------------------------------ */
 
 static void cell(cli_table *table, int decimals, larder_traffic_interval value) {
   char text[CLI_SHORT];
@@ -109,6 +107,50 @@ static void row_add(cli_table *table, const cli_sessions_done *done, size_t at) 
   percent(table, 0, figure(done, at, used_ratio));
 }
 
+/* --- what an agent did ---------------------------------------------------------------------------------------------------- */
+
+static bool learns(const cli_sessions_done *done, size_t at) { return done->runs[at * done->seeds].agent.decisions > 0; }
+
+/* Over all seeds. */
+static larder_agent_figures agent_sum(const cli_sessions_done *done, size_t at) {
+  larder_agent_figures sum = {0};
+  for (size_t i = 0; i < done->seeds; i++) {
+    const larder_agent_figures *one = &done->runs[at * done->seeds + i].agent;
+    sum.decisions += one->decisions;
+    sum.explored += one->explored;
+    sum.windows += one->windows;
+    sum.windows_aside += one->windows_aside;
+    sum.stepped_aside += one->stepped_aside;
+    for (unsigned a = 0; a < LARDER_AGENT_ACTIONS; a++) {
+      sum.taken[a] += one->taken[a];
+      sum.learned[a] += one->learned[a];
+      sum.reward[a] += one->reward[a];
+    }
+  }
+  return sum;
+}
+
+static void agent_show(const cli_call *call, const cli_sessions_done *done, size_t at) {
+  static const char *const heads[] = {"ACTION", ">TAKEN", ">REWARD EACH", NULL};
+  char text[CLI_SHORT];
+  cli_table table;
+  larder_agent_figures sum = agent_sum(done, at);
+  cli_table_init(&table, heads);
+  for (unsigned a = 0; a < LARDER_AGENT_ACTIONS; a++) {
+    cli_table_add(&table, larder_agent_action_name((larder_agent_action)a));
+    snprintf(text, sizeof text, "%.2f %%", 100 * part(sum.taken[a], sum.decisions));
+    cli_table_add(&table, text);
+    snprintf(text, sizeof text, "%+.2f", sum.learned[a] ? sum.reward[a] / (double)sum.learned[a] : 0);
+    cli_table_add(&table, text);
+  }
+  if (!call->globals->quiet)
+    printf("\n%s: %.2f %% of the decisions by chance; stepped aside %llu times, for %.1f %% of the time\n\n", done->names[at],
+           100 * part(sum.explored, sum.decisions), (unsigned long long)sum.stepped_aside,
+           100 * part(sum.windows_aside, sum.windows));
+  cli_table_print(&table, stdout, !call->globals->quiet);
+  cli_table_fini(&table);
+}
+
 void cli_sessions_show(const cli_call *call, const cli_sessions_done *done) {
   const char *with[] = {"CONTESTANT", ">MEAN MS", ">VS TUNED", ">P95 MS",     ">ORIGIN", ">VS TUNED",
                         ">HITS",      ">FAILED",  ">CASCADES", ">AHEAD USED", NULL};
@@ -131,15 +173,35 @@ void cli_sessions_show(const cli_call *call, const cli_sessions_done *done) {
   }
   cli_table_print(&table, stdout, !call->globals->quiet);
   cli_table_fini(&table);
+  for (size_t i = 0; i < done->names_len; i++)
+    if (learns(done, i)) agent_show(call, done, i);
 }
 
-/* --- JSON
- * ---------------------------------------------------------------------------------------------------------------------- */
+/* --- JSON ----------------------------------------------------------------------------------------------------------------- */
 
 static void interval_put(cli_json *json, const char *name, larder_traffic_interval interval) {
   cli_json_object(json, name);
   cli_json_double(json, "mean", interval.mean);
   cli_json_double(json, "half", interval.half);
+  cli_json_object_end(json);
+}
+
+static void agent_put(cli_json *json, const cli_sessions_done *done, size_t at) {
+  larder_agent_figures sum = agent_sum(done, at);
+  cli_json_object(json, "agent");
+  cli_json_uint(json, "decisions", sum.decisions);
+  cli_json_uint(json, "explored", sum.explored);
+  cli_json_uint(json, "stepped_aside", sum.stepped_aside);
+  cli_json_double(json, "aside_ratio", part(sum.windows_aside, sum.windows));
+  cli_json_array(json, "actions");
+  for (unsigned a = 0; a < LARDER_AGENT_ACTIONS; a++) {
+    cli_json_object(json, NULL);
+    cli_json_text(json, "action", larder_agent_action_name((larder_agent_action)a));
+    cli_json_uint(json, "taken", sum.taken[a]);
+    cli_json_double(json, "reward_mean", sum.learned[a] ? sum.reward[a] / (double)sum.learned[a] : 0);
+    cli_json_object_end(json);
+  }
+  cli_json_array_end(json);
   cli_json_object_end(json);
 }
 
@@ -169,6 +231,10 @@ void cli_sessions_json(const cli_sessions_done *done) {
     } else {
       cli_json_null(&json, "against_tuned");
     }
+    if (learns(done, at))
+      agent_put(&json, done, at);
+    else
+      cli_json_null(&json, "agent");
     cli_json_object_end(&json);
   }
   cli_json_array_end(&json);
@@ -176,8 +242,7 @@ void cli_sessions_json(const cli_sessions_done *done) {
   cli_json_end(&json);
 }
 
-/* --- drawing
- * --------------------------------------------------------------------------------------------------------------------- */
+/* --- drawing -------------------------------------------------------------------------------------------------------------- */
 
 cli_exit cli_sessions_draw(const cli_call *call, const cli_sessions_done *done, const char *path) {
   static const struct {

@@ -51,8 +51,7 @@ static cli_exit spec_read(const cli_call *call, const char *file, larder_traffic
   return result == LARDER_OK ? CLI_DONE : refuse(call, result, &error, "cannot read the traffic");
 }
 
-/* --- contestants -------------------------------------------------------------------------------------------------------------
- */
+/* --- contestants ---------------------------------------------------------------------------------------------------------- */
 
 static cli_exit contestant_add(const cli_call *call, cli_sessions_done *done, const char *name) {
   larder_nearest nearest = {.wanted = name};
@@ -99,8 +98,7 @@ static cli_exit plan_read(const cli_call *call, const cli_sessions_args *args, c
   return contestants_read(call, args->contestants ? args->contestants : CLI_SESSIONS_CONTESTANTS, done);
 }
 
-/* --- doing it
- * ------------------------------------------------------------------------------------------------------------------ */
+/* --- doing it ------------------------------------------------------------------------------------------------------------- */
 
 static bool lines_take(void *context, const void *data, size_t len) {
   cli_buf_add(context, data, len);

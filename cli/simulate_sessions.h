@@ -6,7 +6,7 @@
 #include "command.h"
 #include <larder/traffic.h>
 
-#define CLI_SESSIONS_CONTESTANTS "none,lru,lru-prefetch,s3-fifo,tuned"
+#define CLI_SESSIONS_CONTESTANTS "none,lru,lru-prefetch,s3-fifo,tuned,agent"
 
 typedef struct cli_sessions_args {
   const char *file;
@@ -20,7 +20,7 @@ typedef struct cli_sessions_args {
 
 cli_exit cli_simulate_sessions(const cli_call *call, const cli_sessions_args *args);
 
-/* --- what came of it (sessions_show.c) ----------------------------------------------------------------------------------- */
+/* --- what came of it (sessions_show.c) ------------------------------------------------------------------------------------ */
 
 typedef struct cli_sessions_done {
   const char *file;

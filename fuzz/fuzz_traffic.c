@@ -38,7 +38,12 @@ static void tried(larder_traffic *t) {
   for (uint64_t i = 0; i < list.len; i++) HOLDS(list.items[i].key < t->keys && list.items[i].at_ms < t->length_ms);
   lrd_trial_watch watch = {0};
   larder_traffic_figures figures;
-  HOLDS(lrd_trial_run(t, &list, lrd_rule_find("aggressive"), 1, &figures, &watch) == LARDER_OK);
+  larder_agent_figures agent;
+  lrd_trial_task task = {.traffic = t, .requests = &list, .rule = lrd_rule_find("aggressive"), .seed = 1};
+  HOLDS(lrd_trial_run(&task, &figures, &agent, &watch) == LARDER_OK);
+  task.rule = lrd_rule_find("agent");
+  HOLDS(lrd_trial_run(&task, &figures, &agent, &watch) == LARDER_OK);
+  HOLDS(agent.decisions == list.len);
   HOLDS(figures.requests == list.len && figures.hits <= list.len && figures.used <= figures.prefetched);
   HOLDS(figures.mean_ms >= 0 && figures.p95_ms <= figures.p99_ms);
   lrd_requests_fini(&list);

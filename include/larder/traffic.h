@@ -4,8 +4,8 @@
  * load and fail; and trials, in which ways of caching serve the same traffic, seed by seed.
  *
  * A *specification* is a YAML file (docs/traffic.md). A *contestant* is a way of caching: none, a policy with or without
- * prefetching, or the rule that did best among all static ones on seeds of its own. A *run* is one contestant before the
- * traffic of one seed: the same requests at the same moments for every contestant.
+ * prefetching, the rule that did best among all static ones on seeds of its own, or an agent that learns (larder/agent.h). A
+ * *run* is one contestant before the traffic of one seed: the same requests at the same moments for every contestant.
  *
  * Traffic may be shared by threads once it is open. The same file and seeds give the same figures, whatever the number of
  * threads.
@@ -13,6 +13,7 @@
 #ifndef LARDER_TRAFFIC_H
 #define LARDER_TRAFFIC_H
 
+#include <larder/agent.h>
 #include <larder/error.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,7 +27,7 @@ extern "C" {
 #define LARDER_TRAFFIC_CONTESTANTS_MAX 32u
 #define LARDER_TRAFFIC_NAME_MAX        64u
 
-/* --- specifications --------------------------------------------------------------------------------------------------- */
+/* --- specifications ------------------------------------------------------------------------------------------------------- */
 
 typedef struct larder_traffic larder_traffic;
 
@@ -68,7 +69,7 @@ LARDER_API LARDER_MUST_CHECK larder_err larder_traffic_write(const larder_traffi
                                                              bool (*write)(void *context, const void *data, size_t len),
                                                              void *context, larder_error *err);
 
-/* --- trials ------------------------------------------------------------------------------------------------------------ */
+/* --- trials --------------------------------------------------------------------------------------------------------------- */
 
 /* The n-th contestant's name, NULL beyond the last; and what it does, in a sentence, NULL for none such. Static strings. */
 LARDER_API const char *larder_traffic_contestant(size_t n);
@@ -97,6 +98,7 @@ typedef struct larder_traffic_run {
   uint64_t seed;
   char rule[LARDER_TRAFFIC_NAME_MAX]; /* out: the static rule, of LARDER_TRAFFIC_TUNED the one that was found best */
   larder_traffic_figures figures;     /* out */
+  larder_agent_figures agent;         /* out: of a contestant that learns, else zeros */
 } larder_traffic_run;
 
 typedef struct larder_traffic_options {
@@ -116,7 +118,7 @@ LARDER_API LARDER_MUST_CHECK larder_err larder_traffic_trial(const larder_traffi
                                                              const larder_traffic_options *options, larder_traffic_run *runs,
                                                              size_t count, larder_error *err);
 
-/* --- what the figures mean ---------------------------------------------------------------------------------------------- */
+/* --- what the figures mean ------------------------------------------------------------------------------------------------ */
 
 /* The mean of values and half the width of its 95 % confidence interval (Student's t); 0 for less than two of them. */
 typedef struct larder_traffic_interval {

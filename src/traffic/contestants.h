@@ -6,7 +6,7 @@
 #include "traffic_spec.h"
 
 /* Who goes when there is no room. */
-typedef enum lrd_room { LRD_ROOM_POLICY, LRD_ROOM_LRU, LRD_ROOM_UNLIKELY } lrd_room;
+typedef enum lrd_room { LRD_ROOM_POLICY, LRD_ROOM_LRU, LRD_ROOM_UNLIKELY, LRD_ROOMS } lrd_room;
 /* What is made ahead: nothing, or the likeliest ones. */
 typedef enum lrd_ahead { LRD_AHEAD_NONE, LRD_AHEAD_CONSERVATIVE, LRD_AHEAD_MODERATE, LRD_AHEAD_AGGRESSIVE } lrd_ahead;
 
@@ -23,15 +23,19 @@ typedef struct lrd_play {
   lrd_ahead ahead;
 } lrd_play;
 
-/* Always the same play. */
+/* Always the same play, or an agent. */
 typedef struct lrd_rule {
   const char *name;
   const char *says;
   const char *policy; /* NULL: no cache at all */
   lrd_play play;
+  bool learns;  /* an agent says what is played */
+  bool trained; /* on the seeds that LARDER_TRAFFIC_TUNED is found on */
+  larder_agent_method method;
 } lrd_rule;
 
-/* NULL beyond the last. Those that LARDER_TRAFFIC_TUNED chooses among are all but the first. */
+/* NULL beyond the last. Those that LARDER_TRAFFIC_TUNED chooses among are all but the first and those that learn,
+ * which come last. */
 const lrd_rule *lrd_rule_at(size_t n);
 /* NULL: none of that name. */
 const lrd_rule *lrd_rule_find(const char *name);

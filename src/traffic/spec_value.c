@@ -31,7 +31,7 @@ const lrd_yaml_node *lrd_spec_member(const lrd_yaml_node *map, const char *name)
   return NULL;
 }
 
-/* --- values ------------------------------------------------------------------------------------------------------------- */
+/* --- values --------------------------------------------------------------------------------------------------------------- */
 
 static bool real_parse(const char *text, bool percent, double *out) {
   size_t len = strlen(text);

@@ -14,6 +14,9 @@ larder_traffic *lrd_traffic_new(void) {
   if (traffic == NULL) return NULL;
   traffic->hit_ms = 1;
   traffic->burst_times = 1;
+#define WEIGHT(id, name, value, says) traffic->agent_weights[LARDER_AGENT_##id] = value;
+  LARDER_AGENT_EVENTS_TABLE(WEIGHT)
+#undef WEIGHT
   return traffic;
 }
 
@@ -56,8 +59,7 @@ static void section_read(lrd_spec_reading *r, const lrd_yaml_node *root, const c
   }
 }
 
-/* --- services and endpoints ------------------------------------------------------------------------------------------------
- */
+/* --- services and endpoints ----------------------------------------------------------------------------------------------- */
 
 static void service_read(lrd_spec_reading *r, const lrd_yaml_item *item, const char *where) {
   static const lrd_spec_field fields[] = {
@@ -162,8 +164,7 @@ static void user_read(lrd_spec_reading *r, const lrd_yaml_item *item, const char
   t->users_len++;
 }
 
-/* --- failures ---------------------------------------------------------------------------------------------------------------
- */
+/* --- failures ------------------------------------------------------------------------------------------------------------- */
 
 static void failures_read(lrd_spec_reading *r, const lrd_yaml_node *root) {
   static const lrd_spec_field fields[] = {
@@ -194,8 +195,7 @@ static void failures_read(lrd_spec_reading *r, const lrd_yaml_node *root) {
   }
 }
 
-/* --- the whole
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- the whole ------------------------------------------------------------------------------------------------------------ */
 
 static void cache_read(lrd_spec_reading *r, const lrd_yaml_node *root) {
   static const lrd_spec_field cache[] = {
@@ -210,10 +210,21 @@ static void cache_read(lrd_spec_reading *r, const lrd_yaml_node *root) {
       {"length", LRD_SPEC_DURATION, offsetof(larder_traffic, burst_length_ms), 1, DAYS(365), true},
       {"times", LRD_SPEC_REAL, offsetof(larder_traffic, burst_times), 1, 1000, true},
       {0}};
+  static const lrd_spec_field agent[] = {
+#define WEIGHT(id, name, value, says)                                                                                          \
+  {#name, LRD_SPEC_REAL, offsetof(larder_traffic, agent_weights) + LARDER_AGENT_##id * sizeof(double), -1e6, 1e6, false},
+      LARDER_AGENT_EVENTS_TABLE(WEIGHT)
+#undef WEIGHT
+          {"epsilon", LRD_SPEC_PART, offsetof(larder_traffic, agent_epsilon), 0, 1, false},
+      {"epsilon_last", LRD_SPEC_PART, offsetof(larder_traffic, agent_epsilon_last), 0, 1, false},
+      {"margin", LRD_SPEC_PART, offsetof(larder_traffic, agent_margin), 0, 1, false},
+      {"horizon", LRD_SPEC_COUNT, offsetof(larder_traffic, agent_horizon), 1, LARDER_AGENT_HORIZON_MAX, false},
+      {"window", LRD_SPEC_COUNT, offsetof(larder_traffic, agent_window), 1, 1e9, false},
+      {0}};
   static const struct {
     const char *name;
     const lrd_spec_field *fields;
-  } parts[] = {{"cache", cache}, {"day", day}, {"bursts", bursts}};
+  } parts[] = {{"cache", cache}, {"day", day}, {"bursts", bursts}, {"agent", agent}};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
     const lrd_yaml_node *map = lrd_spec_member(root, parts[i].name);
     if (map != NULL && lrd_spec_map(r, map, parts[i].name)) lrd_spec_fields(r, map, parts[i].fields, r->traffic, parts[i].name);
@@ -253,6 +264,7 @@ larder_err lrd_traffic_read(larder_traffic *traffic, const char *text, size_t le
       {"endpoints", LRD_SPEC_OTHER, 0, 0, 0, true},
       {"users", LRD_SPEC_OTHER, 0, 0, 0, true},
       {"failures", LRD_SPEC_OTHER, 0, 0, 0, false},
+      {"agent", LRD_SPEC_OTHER, 0, 0, 0, false},
       {0}};
   lrd_spec_reading r = {traffic, mistakes};
   lrd_yaml_node *root = NULL;

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "config/yaml_tree.h"
+#include <larder/agent.h>
 #include <larder/traffic.h>
 
 #define LRD_TRAFFIC_ROOM          "traffic"
@@ -85,6 +86,9 @@ struct larder_traffic {
   lrd_traffic_failure failures[LRD_TRAFFIC_FAILURES_MAX];
   uint32_t failures_len;
   uint32_t keys; /* of all endpoints */
+  double agent_weights[LARDER_AGENT_EVENTS];
+  double agent_epsilon, agent_epsilon_last, agent_margin; /* 0: the agent's own */
+  uint64_t agent_horizon, agent_window;
 };
 
 /* Zero but for its defaults; NULL when out of memory. Own: larder_traffic_close. */

@@ -6,14 +6,12 @@
  */
 #include "trial.h"
 
-#include "agent/cascade_watch.h"
+#include "agent_host.h"
 #include "base/fail.h"
-#include "next_guess.h"
 #include "origin_model.h"
-#include "trial_cache.h"
 #include <stdlib.h>
 
-#define EVICTED_AT_ONCE 4u
+#define EVICTED_AT_ONCE 1u
 #define HALF_LIFE_ASKS  4.0 /* in times that the cache's entries are asked for */
 #define LOOK_EACH       4096u
 #define DRAWS_DEMAND    ((uint64_t)1 << 40)
@@ -29,10 +27,21 @@ typedef struct trial {
   lrd_cascade_watch watch;
   double half_life_ms;
   float *latencies;
+  lrd_agent_host *host; /* NULL: the rule's play is always the same */
+  lrd_play play;        /* of the request under way */
+  uint64_t ticket;
+  double now_ms;
   larder_traffic_figures *out;
 } trial;
 
+static void item_gone(void *context, uint32_t key, lrd_item *item, lrd_gone why) {
+  trial *t = context;
+  (void)key;
+  if (t->host) lrd_agent_host_gone(t->host, item, why, t->ticket);
+}
+
 static void trial_fini(trial *t) {
+  lrd_agent_host_close(t->host);
   lrd_trial_cache_close(t->cache);
   lrd_guesser_close(t->guesser);
   lrd_dealloc(t->latencies);
@@ -46,13 +55,14 @@ static larder_err trial_init(trial *t, const lrd_request_list *requests) {
   t->latencies = lrd_alloc((requests->len + 1) * sizeof *t->latencies);
   larder_err err = t->latencies ? lrd_guesser_open(t->traffic->keys, &t->guesser) : LARDER_ENOMEM;
   if (err == LARDER_OK && t->rule->policy)
-    err = lrd_trial_cache_open(t->rule->policy, t->traffic->cache_entries, t->traffic->keys, t->seed, NULL, NULL, &t->cache);
+    err = lrd_trial_cache_open(t->rule->policy, t->traffic->cache_entries, t->traffic->keys, t->seed, item_gone, t, &t->cache);
+  if (err == LARDER_OK && t->rule->learns)
+    err = lrd_agent_host_open(t->traffic, t->rule->method, t->seed, t->cache, &t->watch, &t->host);
   if (err != LARDER_OK) trial_fini(t);
   return err;
 }
 
-/* --- one request ------------------------------------------------------------------------------------------------------------
- */
+/* --- one request ---------------------------------------------------------------------------------------------------------- */
 
 static const lrd_traffic_endpoint *endpoint_of(const larder_traffic *traffic, uint32_t key) {
   uint32_t e = 0;
@@ -65,16 +75,16 @@ static lrd_answer fetch(trial *t, const lrd_traffic_endpoint *endpoint, double n
   lrd_answer answer = lrd_origin_ask(&t->origin, endpoint->service, now_ms, &draw);
   for (unsigned i = 0; i < answer.tries; i++)
     lrd_cascade_tell(&t->watch, now_ms, answer.took_ms / answer.tries, answer.failed || i + 1 < answer.tries);
+  if (t->host) lrd_agent_host_answered(t->host, endpoint->service, now_ms, answer.took_ms, answer.failed);
   t->out->origin += answer.tries;
   if (!answer.failed) t->out->origin_bytes += endpoint->bytes;
   return answer;
 }
 
-static larder_err keep(trial *t, uint32_t key, const lrd_traffic_endpoint *endpoint, double ready_ms, lrd_room room,
-                       bool prefetched) {
+static larder_err keep(trial *t, uint32_t key, const lrd_traffic_endpoint *endpoint, double ready_ms, bool prefetched) {
   if (lrd_trial_cache_full(t->cache)) {
-    if (room == LRD_ROOM_LRU) lrd_trial_cache_evict_lru(t->cache, EVICTED_AT_ONCE);
-    if (room == LRD_ROOM_UNLIKELY) lrd_trial_cache_evict_unlikely(t->cache, EVICTED_AT_ONCE);
+    if (t->play.room == LRD_ROOM_LRU) lrd_trial_cache_evict_lru(t->cache, EVICTED_AT_ONCE);
+    if (t->play.room == LRD_ROOM_UNLIKELY) lrd_trial_cache_evict_unlikely(t->cache, EVICTED_AT_ONCE, t->now_ms);
   }
   larder_err err = lrd_trial_cache_put(t->cache, key);
   if (err != LARDER_OK) return err;
@@ -82,62 +92,93 @@ static larder_err keep(trial *t, uint32_t key, const lrd_traffic_endpoint *endpo
   item->ready_ms = ready_ms;
   item->expires_ms = endpoint->ttl_ms > 0 ? ready_ms + endpoint->ttl_ms : INFINITY;
   item->prefetched = prefetched;
+  item->ticket = t->ticket;
   return LARDER_OK;
 }
 
-/* How long the user waits for it. */
-static larder_err serve(trial *t, const lrd_request *request, uint64_t number, double *took_ms) {
+/* Out of the cache or from the origin; nothing is kept yet. */
+static void serve(trial *t, lrd_served *served, uint64_t number) {
+  const lrd_request *request = served->request;
   const lrd_traffic_endpoint *endpoint = &t->traffic->endpoints[request->endpoint];
   lrd_item *item = t->cache ? lrd_trial_cache_find(t->cache, request->key, request->at_ms) : NULL;
+  served->hit = item != NULL;
   if (item) {
     double left_ms = item->ready_ms - request->at_ms;
-    *took_ms = left_ms > t->traffic->hit_ms ? left_ms : t->traffic->hit_ms;
+    served->took_ms = left_ms > t->traffic->hit_ms ? left_ms : t->traffic->hit_ms;
     t->out->hits++;
     t->out->used += item->prefetched;
+    if (t->host) lrd_agent_host_hit(t->host, endpoint->service, item, served->took_ms);
     item->prefetched = false;
     lrd_trial_cache_touch(t->cache, request->key);
-    return LARDER_OK;
+    return;
   }
   lrd_answer answer = fetch(t, endpoint, request->at_ms, DRAWS_DEMAND + number);
-  *took_ms = answer.took_ms;
+  served->took_ms = answer.took_ms;
+  served->failed = answer.failed;
+  served->tries = answer.tries;
   t->out->failed += answer.failed;
-  if (answer.failed || !t->cache || !t->rule->play.keep) return LARDER_OK;
-  return keep(t, request->key, endpoint, request->at_ms + answer.took_ms, t->rule->play.room, false);
+  if (t->host) lrd_agent_host_missed(t->host, endpoint->service, lrd_trial_cache_item(t->cache, request->key));
 }
 
-static larder_err make_ahead(trial *t, const lrd_guess *guesses, size_t count, const lrd_request *request, uint64_t number) {
-  const lrd_ahead_limits *limits = &lrd_ahead_limits_of[t->rule->play.ahead];
-  unsigned made = 0;
-  for (size_t i = 0; i < count && made < limits->most && guesses[i].probability > limits->above; i++) {
-    if (lrd_trial_cache_find(t->cache, guesses[i].key, request->at_ms)) continue;
-    const lrd_traffic_endpoint *endpoint = endpoint_of(t->traffic, guesses[i].key);
-    lrd_answer answer = fetch(t, endpoint, request->at_ms, DRAWS_AHEAD + number * LRD_GUESSES_MAX + i);
-    made++;
+/* The guesses that are not there; all of them are expected. */
+static size_t guess(trial *t, const lrd_request *request, lrd_guess *out) {
+  lrd_guess guesses[LRD_GUESSES_MAX];
+  size_t count = lrd_guesser_next(t->guesser, request, guesses, LRD_GUESSES_MAX), there = 0;
+  lrd_item_expect(lrd_trial_cache_item(t->cache, request->key), request->at_ms, t->half_life_ms, 1);
+  for (size_t i = 0; i < count; i++) {
+    lrd_item_expect(lrd_trial_cache_item(t->cache, guesses[i].key), request->at_ms, t->half_life_ms, guesses[i].probability);
+    bool itself = guesses[i].key == request->key;
+    if (!itself && !lrd_trial_cache_find(t->cache, guesses[i].key, request->at_ms)) out[there++] = guesses[i];
+  }
+  return there;
+}
+
+static larder_err make_ahead(trial *t, const lrd_served *served, uint64_t number) {
+  const lrd_ahead_limits *limits = &lrd_ahead_limits_of[t->play.ahead];
+  double now_ms = served->request->at_ms;
+  for (size_t i = 0; i < served->there_len && i < limits->most && served->there[i].probability > limits->above; i++) {
+    uint32_t key = served->there[i].key;
+    const lrd_traffic_endpoint *endpoint = endpoint_of(t->traffic, key);
+    lrd_answer answer = fetch(t, endpoint, now_ms, DRAWS_AHEAD + number * LRD_GUESSES_MAX + i);
     t->out->prefetched++;
+    if (t->host) lrd_agent_host_made(t->host, t->ticket, (double)endpoint->bytes / 1000, answer.failed);
     if (answer.failed) continue;
-    larder_err err = keep(t, guesses[i].key, endpoint, request->at_ms + answer.took_ms, t->rule->play.room, true);
+    larder_err err = keep(t, key, endpoint, now_ms + answer.took_ms, true);
     if (err != LARDER_OK) return err;
   }
   return LARDER_OK;
 }
 
-static larder_err step(trial *t, const lrd_request *request, uint64_t number) {
-  double took_ms = 0;
-  lrd_guess guesses[LRD_GUESSES_MAX];
-  larder_err err = lrd_guesser_learn(t->guesser, request);
-  if (err == LARDER_OK) err = serve(t, request, number, &took_ms);
-  t->latencies[number] = (float)took_ms;
-  t->out->mean_ms += took_ms;
-  if (err != LARDER_OK || !t->cache) return err;
-  size_t count = lrd_guesser_next(t->guesser, request, guesses, LRD_GUESSES_MAX);
-  lrd_item_expect(lrd_trial_cache_item(t->cache, request->key), request->at_ms, t->half_life_ms, 1);
-  for (size_t i = 0; i < count; i++)
-    lrd_item_expect(lrd_trial_cache_item(t->cache, guesses[i].key), request->at_ms, t->half_life_ms, guesses[i].probability);
-  return make_ahead(t, guesses, count, request, number);
+/* What is done about a request once it is served. */
+static larder_err act(trial *t, lrd_served *served, uint64_t number) {
+  const lrd_request *request = served->request;
+  lrd_guess there[LRD_GUESSES_MAX];
+  served->expected = lrd_item_expected(lrd_trial_cache_item(t->cache, request->key), request->at_ms, t->half_life_ms);
+  served->there = there;
+  served->there_len = guess(t, request, there);
+  t->play = t->host ? lrd_agent_host_decide(t->host, served, &t->ticket) : t->rule->play;
+  larder_err err = LARDER_OK;
+  if (t->play.keep && !served->hit && !served->failed)
+    err = keep(t, request->key, &t->traffic->endpoints[request->endpoint], request->at_ms + served->took_ms, false);
+  return err == LARDER_OK ? make_ahead(t, served, number) : err;
 }
 
-/* --- the whole ---------------------------------------------------------------------------------------------------------------
- */
+static larder_err step(trial *t, const lrd_request *request, uint64_t number) {
+  lrd_served served = {.request = request};
+  t->now_ms = request->at_ms;
+  uint64_t before = t->out->origin;
+  larder_err err = lrd_guesser_learn(t->guesser, request);
+  if (err != LARDER_OK) return err;
+  serve(t, &served, number);
+  t->latencies[number] = (float)served.took_ms;
+  t->out->mean_ms += served.took_ms;
+  if (!t->cache) return LARDER_OK;
+  err = act(t, &served, number);
+  if (err != LARDER_OK || !t->host) return err;
+  return lrd_agent_host_done(t->host, &served, (double)(t->out->origin - before));
+}
+
+/* --- the whole ------------------------------------------------------------------------------------------------------------ */
 
 static int latency_order(const void *a, const void *b) {
   float x = *(const float *)a, y = *(const float *)b;
@@ -152,19 +193,34 @@ static void latencies_sum(trial *t, uint64_t count) {
   t->out->p99_ms = t->latencies[(count - 1) * 99 / 100];
 }
 
-larder_err lrd_trial_run(const larder_traffic *traffic, const lrd_request_list *requests, const lrd_rule *rule, uint64_t seed,
-                         larder_traffic_figures *out, lrd_trial_watch *watch) {
+/* What was learned takes the place of what was there. */
+static larder_err learned_take(const lrd_agent_host *host, lrd_learned *out) {
+  lrd_learned learned = {0};
+  larder_err err = lrd_agent_host_save(host, &learned.data, &learned.len);
+  if (err != LARDER_OK) return err;
+  larder_agent_bytes_free(out->data);
+  *out = learned;
+  return LARDER_OK;
+}
+
+larder_err lrd_trial_run(const lrd_trial_task *task, larder_traffic_figures *out, larder_agent_figures *agent,
+                         lrd_trial_watch *watch) {
+  const lrd_request_list *requests = task->requests;
+  *agent = (larder_agent_figures){0};
   *out = (larder_traffic_figures){.requests = requests->len};
-  trial t = {.traffic = traffic, .rule = rule, .seed = seed, .out = out};
+  trial t = {.traffic = task->traffic, .rule = task->rule, .seed = task->seed, .out = out};
   larder_err err = trial_init(&t, requests);
   if (err != LARDER_OK) return err;
+  if (t.host && task->before && task->before->data) err = lrd_agent_host_load(t.host, task->before->data, task->before->len);
   for (uint64_t i = 0; i < requests->len && err == LARDER_OK; i++) {
     err = step(&t, &requests->items[i], i);
     if (i % LOOK_EACH == 0 && atomic_load(&watch->stop) && err == LARDER_OK) err = LARDER_ECANCELLED;
   }
-  lrd_cascade_look(&t.watch, traffic->length_ms);
+  lrd_cascade_look(&t.watch, task->traffic->length_ms);
   out->cascades = t.watch.cascades;
   out->threatened = t.watch.averted;
+  if (t.host) lrd_agent_host_figures(t.host, agent);
+  if (err == LARDER_OK && t.host && task->after) err = learned_take(t.host, task->after);
   latencies_sum(&t, requests->len);
   trial_fini(&t);
   return err;

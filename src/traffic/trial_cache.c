@@ -31,7 +31,8 @@ struct lrd_trial_cache {
   uint64_t evictions;
   uint32_t keys;
   lrd_item *items;
-  uint32_t *here; /* keys */
+  const lrd_item *likely; /* whose likelihoods count: the items above, or another's */
+  uint32_t *here;         /* keys */
   uint32_t oldest;
   uint32_t newest;
   lrd_draw draw;
@@ -67,6 +68,7 @@ larder_err lrd_trial_cache_open(const char *policy, uint64_t entries, uint32_t k
     lrd_arena_init(&c->arena, (void *)(((uintptr_t)c->raw + 63) & ~(uintptr_t)63), LRD_HANDLE_MASK);
     c->policy = lrd_policy_new(c->ops, &c->arena, record_hash, c, &c->policy_bytes, true, entries);
   }
+  c->likely = c->items;
   for (uint32_t i = 0; c->items && i < keys; i++) c->items[i].likelihood = -INFINITY;
   if (c->policy == NULL) {
     lrd_trial_cache_close(c);
@@ -90,8 +92,7 @@ uint64_t lrd_trial_cache_count(const lrd_trial_cache *c) { return c->count; }
 uint64_t lrd_trial_cache_evictions(const lrd_trial_cache *c) { return c->evictions; }
 bool lrd_trial_cache_full(const lrd_trial_cache *c) { return c->count == c->capacity; }
 
-/* --- by last use ------------------------------------------------------------------------------------------------------------
- */
+/* --- by last use ---------------------------------------------------------------------------------------------------------- */
 
 static void use_unlink(lrd_trial_cache *c, uint32_t key) {
   const lrd_item *item = &c->items[key];
@@ -115,8 +116,7 @@ static void use_push(lrd_trial_cache *c, uint32_t key) {
   c->newest = key;
 }
 
-/* --- coming and going
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- coming and going ----------------------------------------------------------------------------------------------------- */
 
 static uint32_t record_new(lrd_trial_cache *c, uint32_t key) {
   uint32_t handle = c->spare;
@@ -188,23 +188,30 @@ larder_err lrd_trial_cache_put(lrd_trial_cache *c, uint32_t key) {
   return LARDER_OK;
 }
 
+void lrd_trial_cache_liken(lrd_trial_cache *c, const lrd_trial_cache *other) { c->likely = other->items; }
+
 void lrd_trial_cache_evict_lru(lrd_trial_cache *c, unsigned count) {
   for (; count > 0 && c->count > 0; count--) drop(c, c->oldest, LRD_GONE_ROOM);
 }
 
-void lrd_trial_cache_evict_unlikely(lrd_trial_cache *c, unsigned count) {
+static bool less_likely(const lrd_trial_cache *c, uint32_t key, uint32_t other, double now_ms) {
+  const lrd_item *item = &c->items[key];
+  if (item->prefetched && now_ms < item->ready_ms + LRD_SPARED_MS) return false;
+  return c->likely[key].likelihood < c->likely[other].likelihood;
+}
+
+void lrd_trial_cache_evict_unlikely(lrd_trial_cache *c, unsigned count, double now_ms) {
   for (; count > 0 && c->count > 0; count--) {
     uint32_t worst = c->oldest;
     for (unsigned i = 0; i < DRAWN; i++) {
       uint32_t key = c->here[lrd_draw_below(&c->draw, c->count)];
-      if (c->items[key].likelihood < c->items[worst].likelihood) worst = key;
+      if (less_likely(c, key, worst, now_ms)) worst = key;
     }
     drop(c, worst, LRD_GONE_ROOM);
   }
 }
 
-/* --- likelihood
- * --------------------------------------------------------------------------------------------------------------- */
+/* --- likelihood ----------------------------------------------------------------------------------------------------------- */
 
 void lrd_item_expect(lrd_item *item, double now_ms, double half_life_ms, double more) {
   double lives = now_ms / half_life_ms;

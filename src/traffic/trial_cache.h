@@ -43,9 +43,13 @@ LARDER_MUST_CHECK larder_err lrd_trial_cache_put(lrd_trial_cache *cache, uint32_
 uint64_t lrd_trial_cache_count(const lrd_trial_cache *cache);
 uint64_t lrd_trial_cache_evictions(const lrd_trial_cache *cache);
 bool lrd_trial_cache_full(const lrd_trial_cache *cache);
-/* So many go, if there are so many: those not used for longest; the least likely of some that are drawn for each. */
+/* So many go, if there are so many: those not used for longest; the least likely of some that are drawn for each, where what
+ * was made ahead is spared for LRD_SPARED_MS: it is wanted soon or not at all. */
+#define LRD_SPARED_MS 20000.0
 void lrd_trial_cache_evict_lru(lrd_trial_cache *cache, unsigned count);
-void lrd_trial_cache_evict_unlikely(lrd_trial_cache *cache, unsigned count);
+void lrd_trial_cache_evict_unlikely(lrd_trial_cache *cache, unsigned count, double now_ms);
+/* From now on the other's likelihoods say who is least likely here. Borrowed; of as many keys. */
+void lrd_trial_cache_liken(lrd_trial_cache *cache, const lrd_trial_cache *other);
 /* Something of a key was seen at a moment: it is expected by so much more; what was seen earlier counts half after
  * half_life_ms. */
 void lrd_item_expect(lrd_item *item, double now_ms, double half_life_ms, double more);

@@ -26,6 +26,7 @@ typedef struct trials {
   size_t *tasks; /* own: where each seed's runs begin; one more, their end */
   size_t tasks_len;
   _Atomic size_t taken;
+  const lrd_learned *trained; /* NULL: nobody wants it */
   lrd_trial_watch watch;
   lrd_mutex lock;
   lrd_cond ended;
@@ -33,8 +34,7 @@ typedef struct trials {
   larder_err failure;
 } trials;
 
-/* --- tasks
- * -------------------------------------------------------------------------------------------------------------------- */
+/* --- tasks ---------------------------------------------------------------------------------------------------------------- */
 
 static int run_order(const void *a, const void *b) {
   const larder_traffic_run *x = *(larder_traffic_run *const *)a, *y = *(larder_traffic_run *const *)b;
@@ -48,7 +48,9 @@ static larder_err task_do(trials *s, size_t task) {
   if (err != LARDER_OK) return err;
   for (size_t i = s->tasks[task]; i < s->tasks[task + 1] && err == LARDER_OK; i++) {
     larder_traffic_run *run = s->runs[i];
-    err = lrd_trial_run(s->traffic, &requests, lrd_rule_find(run->rule), run->seed, &run->figures, &s->watch);
+    const lrd_rule *rule = lrd_rule_find(run->rule);
+    const lrd_trial_task one = {s->traffic, &requests, rule, run->seed, rule->trained ? s->trained : NULL, NULL};
+    err = lrd_trial_run(&one, &run->figures, &run->agent, &s->watch);
     atomic_fetch_add(&s->watch.done, 1);
     if (err == LARDER_OK && atomic_load(&s->watch.stop)) err = LARDER_ECANCELLED;
   }
@@ -105,9 +107,9 @@ static void tasks_start(trials *s, const larder_traffic_options *options, uint64
 }
 
 /* Each run's rule is set. */
-static larder_err runs_do(const larder_traffic *traffic, const larder_traffic_options *options, larder_traffic_run *runs,
-                          size_t count, uint64_t before, uint64_t total) {
-  trials s = {.traffic = traffic, .count = count};
+static larder_err runs_do(const larder_traffic *traffic, const larder_traffic_options *options, const lrd_learned *trained,
+                          larder_traffic_run *runs, size_t count, uint64_t before, uint64_t total) {
+  trials s = {.traffic = traffic, .count = count, .trained = trained};
   if (count == 0) return LARDER_OK;
   s.runs = lrd_alloc(count * sizeof(larder_traffic_run *));
   s.tasks = lrd_alloc((count + 1) * sizeof *s.tasks);
@@ -130,12 +132,11 @@ static larder_err runs_do(const larder_traffic *traffic, const larder_traffic_op
   return s.failure;
 }
 
-/* --- the tuned rule
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- the tuned rule ------------------------------------------------------------------------------------------------------- */
 
 static size_t rules_tunable(void) {
   size_t count = 0;
-  while (lrd_rule_at(count + 1)) count++;
+  while (lrd_rule_at(count + 1) && !lrd_rule_at(count + 1)->learns) count++;
   return count;
 }
 
@@ -148,7 +149,7 @@ static larder_err tune(const larder_traffic *traffic, const larder_traffic_optio
     runs[i] = (larder_traffic_run){.contestant = lrd_rule_at(i % rules + 1)->name, .seed = TUNING_FROM + i / rules};
     (void)snprintf(runs[i].rule, sizeof runs[i].rule, "%s", runs[i].contestant);
   }
-  larder_err err = runs_do(traffic, options, runs, count, 0, total);
+  larder_err err = runs_do(traffic, options, NULL, runs, count, 0, total);
   double least = INFINITY;
   for (size_t rule = 0; rule < rules && err == LARDER_OK; rule++) {
     double sum = 0;
@@ -158,6 +159,23 @@ static larder_err tune(const larder_traffic *traffic, const larder_traffic_optio
     *best = lrd_rule_at(rule + 1);
   }
   lrd_dealloc(runs);
+  return err;
+}
+
+/* One agent before the same seeds, one after the other. */
+static larder_err train(const larder_traffic *traffic, const lrd_rule *rule, unsigned seeds, lrd_learned *learned) {
+  larder_err err = LARDER_OK;
+  for (unsigned i = 0; i < seeds && err == LARDER_OK; i++) {
+    lrd_request_list requests;
+    lrd_trial_watch watch = {0};
+    larder_traffic_figures figures;
+    larder_agent_figures agent;
+    err = lrd_requests_make(traffic, TUNING_FROM + i, &requests);
+    if (err != LARDER_OK) return err;
+    const lrd_trial_task task = {traffic, &requests, rule, TUNING_FROM + i, learned, learned};
+    err = lrd_trial_run(&task, &figures, &agent, &watch);
+    lrd_requests_fini(&requests);
+  }
   return err;
 }
 
@@ -171,7 +189,8 @@ larder_err larder_traffic_trial(const larder_traffic *traffic, const larder_traf
       count > (size_t)LARDER_TRAFFIC_SEEDS_MAX * RULES_MAX || options->tuning_seeds > LARDER_TRAFFIC_SEEDS_MAX)
     return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRAFFIC_ROOM, "there is no traffic, or there are too many runs");
   unsigned seeds = options->tuning_seeds ? options->tuning_seeds : TUNING_SEEDS;
-  const lrd_rule *best = NULL;
+  const lrd_rule *best = NULL, *learner = NULL;
+  lrd_learned trained = {0};
   uint64_t before = 0;
   for (size_t i = 0; i < count; i++) {
     const char *name = runs[i].contestant ? runs[i].contestant : "";
@@ -181,6 +200,7 @@ larder_err larder_traffic_trial(const larder_traffic *traffic, const larder_traf
       return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRAFFIC_ROOM, "there is no contestant \"%.40s\"", name);
     else
       (void)snprintf(runs[i].rule, sizeof runs[i].rule, "%s", name);
+    if (!is_tuned(name) && lrd_rule_find(name)->trained) learner = lrd_rule_find(name);
   }
   bool begins = !options->progress || options->progress(options->context, 0, before + count);
   larder_err result = !begins      ? LARDER_ECANCELLED
@@ -188,7 +208,9 @@ larder_err larder_traffic_trial(const larder_traffic *traffic, const larder_traf
                                    : LARDER_OK;
   for (size_t i = 0; i < count && result == LARDER_OK; i++)
     if (best != NULL && is_tuned(runs[i].contestant)) (void)snprintf(runs[i].rule, sizeof runs[i].rule, "%s", best->name);
-  if (result == LARDER_OK) result = runs_do(traffic, options, runs, count, before, before + count);
+  if (result == LARDER_OK && learner) result = train(traffic, learner, seeds, &trained);
+  if (result == LARDER_OK) result = runs_do(traffic, options, &trained, runs, count, before, before + count);
+  larder_agent_bytes_free(trained.data);
   if (result == LARDER_OK) return LARDER_OK;
   return lrd_fail(err, result, 0, LRD_TRAFFIC_ROOM,
                   result == LARDER_ECANCELLED ? "cancelled"
@@ -197,8 +219,7 @@ larder_err larder_traffic_trial(const larder_traffic *traffic, const larder_traf
                       : "out of memory");
 }
 
-/* --- confidence
- * ------------------------------------------------------------------------------------------------------------------ */
+/* --- confidence ----------------------------------------------------------------------------------------------------------- */
 
 /* Of Student's t, two-sided 95 %, for 1 degree of freedom and more. */
 static double student(size_t freedom) {

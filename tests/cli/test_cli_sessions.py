@@ -36,8 +36,11 @@ class Sessions(CliCase):
         out = self.simulate("--sessions", path, "--seeds", "3").out
         lines = out.splitlines()
         self.assertIn("40 entries fit; means over 3 seeds with 95 % intervals", lines[0])
-        self.assertEqual([line.split()[0] for line in lines[3:]], ["none", "lru", "lru-prefetch", "s3-fifo", "tuned"])
-        self.assertIn("tuned = ", lines[-1])
+        self.assertEqual([line.split()[0] for line in lines[3:9]], ["none", "lru", "lru-prefetch", "s3-fifo", "tuned", "agent"])
+        self.assertIn("tuned = ", lines[7])
+        self.assertRegex(lines[10], r"^agent: \d+\.\d\d % of the decisions by chance; stepped aside \d+ times, for \d+\.\d % of the time$")
+        self.assertEqual([line.split()[0] for line in lines[13:]], ["nothing", "cache", "conservative", "moderate", "aggressive", "evict-lru",
+                                                                    "evict-unlikely"])
         self.assertEqual(self.simulate("--sessions", path, "--seeds", "3", "--parallel", "1").out, out)
         self.assertNotIn("VS TUNED", self.simulate("--sessions", path, "--contestant", "lru,lru", "--seeds", "1").out)
 
@@ -52,6 +55,11 @@ class Sessions(CliCase):
         self.assertGreater(results["lru"]["mean_ms"]["half"], 0)
         self.assertEqual(results["tuned"]["against_tuned"]["mean_ms"], {"mean": 0, "half": 0})
         self.assertIn(results["tuned"]["rule"], results)
+        self.assertIsNone(results["tuned"]["agent"])
+        agent = results["agent"]["agent"]
+        self.assertEqual(set(agent), {"decisions", "explored", "stepped_aside", "aside_ratio", "actions"})
+        self.assertEqual(sum(action["taken"] for action in agent["actions"]), agent["decisions"])
+        self.assertEqual(set(agent["actions"][0]), {"action", "taken", "reward_mean"})
         alone = self.simulate("--json", "--sessions", path, "--seeds", "2", "--contestant", "lru").document
         self.assertIsNone(fits(shapes()["simulate-sessions"], alone))
         self.assertIsNone(alone["results"][0]["against_tuned"])

@@ -9,8 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* --- the origin
- * ----------------------------------------------------------------------------------------------------------------- */
+/* --- the origin ----------------------------------------------------------------------------------------------------------- */
 
 #define ORIGIN(service)                                                                                                        \
   "length: 1m\nsessions: 1\ncache: {entries: 1}\nservices: {s: " service "}\nendpoints: {e: {service: s}}\n"                   \
@@ -73,8 +72,7 @@ static void a_service_waits_for_what_it_needs(void **state) {
   larder_traffic_close(&t);
 }
 
-/* --- the cache
- * ------------------------------------------------------------------------------------------------------------------- */
+/* --- the cache ------------------------------------------------------------------------------------------------------------ */
 
 static void gone_note(void *context, uint32_t key, lrd_item *item, lrd_gone why) {
   (void)item;
@@ -139,13 +137,44 @@ static void the_least_likely_go(void **state) {
   assert_true(fabs(lrd_item_expected(lrd_trial_cache_item(cache, 1), 4000, 1000) - 0.5) < 1e-12);
   lrd_item_expect(lrd_trial_cache_item(cache, 1), 4000, 1000, 0.25);
   assert_true(fabs(lrd_item_expected(lrd_trial_cache_item(cache, 1), 4000, 1000) - 0.75) < 1e-12);
-  lrd_trial_cache_evict_unlikely(cache, 3);
+  lrd_trial_cache_evict_unlikely(cache, 3, 4000);
   assert_string_equal(told, "2r1r3r");
   lrd_trial_cache_close(cache);
 }
 
-/* --- guesses
- * ----------------------------------------------------------------------------------------------------------------------- */
+static void what_was_made_ahead_is_spared_for_a_while(void **state) {
+  (void)state;
+  char told[64];
+  lrd_trial_cache *cache = cache_of("s3-fifo", 3, told);
+  for (uint32_t key = 1; key <= 3; key++) {
+    put(cache, key, INFINITY);
+    lrd_item_expect(lrd_trial_cache_item(cache, key), 0, 1000, 4 - key);
+  }
+  lrd_trial_cache_item(cache, 3)->prefetched = true;
+  lrd_trial_cache_item(cache, 3)->ready_ms = 100;
+  lrd_trial_cache_evict_unlikely(cache, 1, 100 + LRD_SPARED_MS - 1);
+  assert_string_equal(told, "2r");
+  lrd_trial_cache_evict_unlikely(cache, 1, 100 + LRD_SPARED_MS);
+  assert_string_equal(told, "2r3r");
+  lrd_trial_cache_close(cache);
+}
+
+static void another_caches_likelihoods_may_count(void **state) {
+  (void)state;
+  char told[64], other_told[64];
+  lrd_trial_cache *cache = cache_of("s3-fifo", 2, told), *other = cache_of("s3-fifo", 2, other_told);
+  put(cache, 1, INFINITY);
+  put(cache, 2, INFINITY);
+  lrd_item_expect(lrd_trial_cache_item(cache, 1), 0, 1000, 1);
+  lrd_item_expect(lrd_trial_cache_item(other, 2), 0, 1000, 1);
+  lrd_trial_cache_liken(cache, other);
+  lrd_trial_cache_evict_unlikely(cache, 1, 0);
+  assert_string_equal(told, "1r");
+  lrd_trial_cache_close(cache);
+  lrd_trial_cache_close(other);
+}
+
+/* --- guesses -------------------------------------------------------------------------------------------------------------- */
 
 static void what_came_next_is_counted(void **state) {
   (void)state;
@@ -168,8 +197,7 @@ static void what_came_next_is_counted(void **state) {
   lrd_guesser_close(guesser);
 }
 
-/* --- the whole
- * --------------------------------------------------------------------------------------------------------------------- */
+/* --- the whole ------------------------------------------------------------------------------------------------------------ */
 
 static larder_traffic_figures figures_of(const larder_traffic *t, const char *contestant, uint64_t seed, unsigned parallel) {
   larder_traffic_run runs[4];
@@ -209,6 +237,49 @@ static void a_cache_spares_the_origin(void **state) {
   larder_traffic_close(&t);
 }
 
+/* Traffic with something to learn: a page leads to another one, for sure. */
+#define LED                                                                                                                    \
+  "length: 20m\nsessions: 5\ncache: {entries: 100}\nservices: {s: {latency: 50ms}}\n"                                          \
+  "endpoints: {a: {service: s, ids: 400, skew: 0.8}, b: {service: s, same: a}}\n"                                              \
+  "users: {u: {think: 1s, start: {a: 1}, moves: {a: {b: 1}, b: {a: 0.6}}}}\n"
+
+static larder_traffic_run agent_run(const char *text, const char *contestant) {
+  larder_traffic *t = traffic_of(text);
+  larder_traffic_run run = {.contestant = contestant, .seed = 1};
+  assert_int_equal(larder_traffic_trial(t, NULL, &run, 1, NULL), LARDER_OK);
+  larder_traffic_close(&t);
+  return run;
+}
+
+static void an_agent_acts_and_is_counted(void **state) {
+  (void)state;
+  larder_traffic_run plain = agent_run(LED, "s3-fifo"), agent = agent_run(LED, "agent"),
+                     trained = agent_run(LED, "agent-trained");
+  uint64_t taken = 0;
+  for (unsigned a = 0; a < LARDER_AGENT_ACTIONS; a++) {
+    taken += agent.agent.taken[a];
+    assert_true(agent.agent.learned[a] <= agent.agent.taken[a]);
+  }
+  assert_int_equal(taken, agent.figures.requests);
+  assert_int_equal(agent.agent.decisions, agent.figures.requests);
+  assert_int_equal(plain.agent.decisions, 0);
+  assert_true(agent.figures.mean_ms < plain.figures.mean_ms * 0.75); /* it finds out that b comes after a */
+  assert_true(agent.figures.prefetched > 500 && agent.figures.used > agent.figures.prefetched * 7 / 10);
+  assert_true(trained.figures.mean_ms < plain.figures.mean_ms * 0.75);
+  assert_true(trained.agent.epsilon < agent.agent.epsilon);
+}
+
+static void an_agent_that_wants_the_wrong_steps_aside(void **state) {
+  (void)state;
+  larder_traffic_run plain = agent_run(LED, "s3-fifo");
+  /* Hits and what was made ahead in time are bad, it is told: it keeps nothing. */
+  larder_traffic_run agent =
+      agent_run(LED "agent: {hit: -50, used: -50, saved_ms: -1, full: 0, lost_ms: 0, miss: 0, window: 500}\n", "agent");
+  assert_true(agent.agent.stepped_aside >= 2);
+  assert_true(agent.agent.windows_aside * 5 > agent.agent.windows);
+  assert_true(agent.figures.mean_ms < plain.figures.mean_ms * 1.1);
+}
+
 static void wrong_calls_are_refused(void **state) {
   (void)state;
   larder_traffic *t = traffic_of(traffic_small);
@@ -243,7 +314,7 @@ static void memory_may_be_short(void **state) {
   larder_traffic *t = traffic_of(traffic_small);
   const larder_traffic_options how = {.size = sizeof how, .parallel = 1};
   for (uint64_t n = 1;; n += n / 8 + 1) {
-    larder_traffic_run run = {.contestant = "lru-prefetch", .seed = 1};
+    larder_traffic_run run = {.contestant = "agent-trained", .seed = 1};
     int64_t live = support_alloc_live();
     support_alloc_fail_at(n);
     larder_err err = larder_traffic_trial(t, &how, &run, 1, NULL);
@@ -293,6 +364,10 @@ int main(void) {
       cmocka_unit_test(the_policy_or_the_caller_says_who_goes),
       cmocka_unit_test(what_is_too_old_goes_when_it_is_asked_for),
       cmocka_unit_test(the_least_likely_go),
+      cmocka_unit_test(what_was_made_ahead_is_spared_for_a_while),
+      cmocka_unit_test(another_caches_likelihoods_may_count),
+      cmocka_unit_test(an_agent_acts_and_is_counted),
+      cmocka_unit_test(an_agent_that_wants_the_wrong_steps_aside),
       cmocka_unit_test(what_came_next_is_counted),
       cmocka_unit_test(the_same_seed_gives_the_same_figures),
       cmocka_unit_test(a_cache_spares_the_origin),
