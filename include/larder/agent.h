@@ -68,6 +68,9 @@ typedef enum larder_agent_method {
   LARDER_AGENT_NETWORK_Q /* a small network, likewise */
 } larder_agent_method;
 
+#define LARDER_AGENT_EPSILON      0.1
+#define LARDER_AGENT_EPSILON_LAST 0.005
+
 /* Zero is the default, save where said. Copied. */
 typedef struct larder_agent_options {
   size_t size;

@@ -29,8 +29,8 @@ static uint32_t usual_count(uint32_t given, uint32_t otherwise) { return given ?
 
 static void options_fill(larder_agent_options *how) {
   how->clip = usual(how->clip, 100);
-  how->epsilon = usual(how->epsilon, 0.1);
-  how->epsilon_last = usual(how->epsilon_last, 0.005);
+  how->epsilon = usual(how->epsilon, LARDER_AGENT_EPSILON);
+  how->epsilon_last = usual(how->epsilon_last, LARDER_AGENT_EPSILON_LAST);
   how->epsilon_half = usual_count(how->epsilon_half, 2000);
   how->horizon = usual_count(how->horizon, 1024);
   how->discount = usual(how->discount, 0.9);

@@ -215,9 +215,9 @@ static void cache_read(lrd_spec_reading *r, const lrd_yaml_node *root) {
   {#name, LRD_SPEC_REAL, offsetof(larder_traffic, agent_weights) + LARDER_AGENT_##id * sizeof(double), -1e6, 1e6, false},
       LARDER_AGENT_EVENTS_TABLE(WEIGHT)
 #undef WEIGHT
-          {"epsilon", LRD_SPEC_PART, offsetof(larder_traffic, agent_epsilon), 0, 1, false},
-      {"epsilon_last", LRD_SPEC_PART, offsetof(larder_traffic, agent_epsilon_last), 0, 1, false},
-      {"margin", LRD_SPEC_PART, offsetof(larder_traffic, agent_margin), 0, 1, false},
+          {"epsilon", LRD_SPEC_REAL, offsetof(larder_traffic, agent_epsilon), 1e-6, 1, false},
+      {"epsilon_last", LRD_SPEC_REAL, offsetof(larder_traffic, agent_epsilon_last), 1e-6, 1, false},
+      {"margin", LRD_SPEC_REAL, offsetof(larder_traffic, agent_margin), 1e-6, 1, false},
       {"horizon", LRD_SPEC_COUNT, offsetof(larder_traffic, agent_horizon), 1, LARDER_AGENT_HORIZON_MAX, false},
       {"window", LRD_SPEC_COUNT, offsetof(larder_traffic, agent_window), 1, 1e9, false},
       {0}};
@@ -229,6 +229,17 @@ static void cache_read(lrd_spec_reading *r, const lrd_yaml_node *root) {
     const lrd_yaml_node *map = lrd_spec_member(root, parts[i].name);
     if (map != NULL && lrd_spec_map(r, map, parts[i].name)) lrd_spec_fields(r, map, parts[i].fields, r->traffic, parts[i].name);
   }
+}
+
+/* What the agent itself would refuse. */
+static void agent_check(lrd_spec_reading *r, const lrd_yaml_node *root) {
+  const larder_traffic *t = r->traffic;
+  const lrd_yaml_node *map = lrd_spec_member(root, "agent");
+  double first = t->agent_epsilon > 0 ? t->agent_epsilon : LARDER_AGENT_EPSILON;
+  double last = t->agent_epsilon_last > 0 ? t->agent_epsilon_last : LARDER_AGENT_EPSILON_LAST;
+  if (map != NULL && last > first)
+    lrd_mistake_add(r->mistakes, map->place,
+                    "agent: epsilon_last is %g and epsilon %g; expected no more in the end than at first", last, first);
 }
 
 static void keys_lay_out(lrd_spec_reading *r, const lrd_yaml_node *root) {
@@ -279,6 +290,7 @@ larder_err lrd_traffic_read(larder_traffic *traffic, const char *text, size_t le
     section_read(&r, root, "endpoints", LRD_TRAFFIC_ENDPOINTS_MAX, &traffic->endpoints_len, endpoint_read);
     section_read(&r, root, "users", LRD_TRAFFIC_USERS_MAX, &traffic->users_len, user_read);
     failures_read(&r, root);
+    agent_check(&r, root);
     keys_lay_out(&r, root);
   }
   return mistakes->out_of_memory ? LARDER_ENOMEM : LARDER_OK;

@@ -23,6 +23,13 @@ static void what_is_said_is_there(void **state) {
   assert_int_equal(t->users[1].first, 10);
   assert_true(t->users[0].start[0] == 0.5 && t->users[0].start[1] == 1);
   assert_true(t->users[0].moves[1][1] == 0 && t->users[0].moves[1][2] == 0.9);
+  assert_true(t->agent_weights[LARDER_AGENT_WASTED] == -3 && t->agent_weights[LARDER_AGENT_KB] == -0.01);
+  larder_traffic_close(&t);
+  char text[8192];
+  snprintf(text, sizeof text, "%sagent: {wasted: -7.5, window: 99}\n", traffic_small);
+  t = traffic_of(text);
+  assert_true(t->agent_weights[LARDER_AGENT_WASTED] == -7.5 && t->agent_weights[LARDER_AGENT_HIT] == 10);
+  assert_int_equal(t->agent_window, 99);
   larder_traffic_close(&t);
 }
 
@@ -64,6 +71,11 @@ static void mistakes_are_told_with_their_place(void **state) {
       {"users:\n", "failures: {}\nusers:\n", "12:11: failures: found a mapping; expected a list"},
       {"users:\n", "failures: [{service: db, at: 1s}]\nusers:\n", "12:12: failures: found no length; expected it"},
       {"users:\n", "day: {length: 1h, depth: 2}\nusers:\n", "12:26: day.depth: found \"2\"; expected a part from 0 to 1"},
+      {"users:\n", "agent: {hits: 1}\nusers:\n", "12:9: agent: found \"hits\", which is no name here; did you mean hit?"},
+      {"users:\n", "agent: {kb: many}\nusers:\n", "12:13: agent.kb: found \"many\"; expected a number from -1e+06 to 1e+06"},
+      {"users:\n", "agent: {epsilon: 0}\nusers:\n", "12:18: agent.epsilon: found \"0\"; expected a number from 1e-06 to 1"},
+      {"users:\n", "agent: {epsilon: 0.001}\nusers:\n",
+       "12:8: agent: epsilon_last is 0.005 and epsilon 0.001; expected no more"},
       {"  db:", "  d/b:", "expected a name of letters, digits, - _ and ., of at most 63"},
       {"ids: 50", "ids: 1000000", "found more than 1048576 keys with their ids; expected fewer"},
   };

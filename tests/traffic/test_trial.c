@@ -280,6 +280,26 @@ static void an_agent_that_wants_the_wrong_steps_aside(void **state) {
   assert_true(agent.figures.mean_ms < plain.figures.mean_ms * 1.1);
 }
 
+static void what_it_came_to_it_comes_to_again(void **state) {
+  (void)state;
+  static const struct {
+    const char *contestant;
+    uint64_t hits, origin, prefetched, used;
+  } came[] = {{"none", 0, 766, 0, 0},
+              {"lru", 165, 601, 0, 0},
+              {"lru-prefetch", 514, 684, 432, 368},
+              {"s3-fifo", 205, 561, 0, 0},
+              {"evict-unlikely", 232, 534, 0, 0}};
+  larder_traffic *t = traffic_of(traffic_small);
+  for (size_t i = 0; i < sizeof came / sizeof *came; i++) {
+    larder_traffic_figures f = figures_of(t, came[i].contestant, 1, 1);
+    if (f.hits != came[i].hits || f.origin != came[i].origin || f.prefetched != came[i].prefetched || f.used != came[i].used)
+      fail_msg("{\"%s\", %llu, %llu, %llu, %llu}", came[i].contestant, (unsigned long long)f.hits, (unsigned long long)f.origin,
+               (unsigned long long)f.prefetched, (unsigned long long)f.used);
+  }
+  larder_traffic_close(&t);
+}
+
 static void wrong_calls_are_refused(void **state) {
   (void)state;
   larder_traffic *t = traffic_of(traffic_small);
@@ -371,6 +391,7 @@ int main(void) {
       cmocka_unit_test(what_came_next_is_counted),
       cmocka_unit_test(the_same_seed_gives_the_same_figures),
       cmocka_unit_test(a_cache_spares_the_origin),
+      cmocka_unit_test(what_it_came_to_it_comes_to_again),
       cmocka_unit_test(wrong_calls_are_refused),
       cmocka_unit_test(a_trial_may_be_stopped),
       cmocka_unit_test(memory_may_be_short),
