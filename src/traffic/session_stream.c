@@ -153,7 +153,7 @@ static larder_err session_begin(stream *s, double at_ms) {
 
 /* The soonest session asks, and goes on or ends. */
 static larder_err session_step(stream *s) {
-  LRD_ASSERT(s->walkers != NULL);
+  LRD_ASSERT(s->walkers);
   walker *w = &s->walkers[0];
   lrd_request_list *out = s->out;
   const lrd_traffic_user *user = &s->traffic->users[w->user];

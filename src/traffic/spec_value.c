@@ -117,7 +117,7 @@ static bool scalar_set(const lrd_spec_field *field, const char *text, void *into
 static uint32_t named(lrd_spec_reading *r, const lrd_yaml_node *node, const char *where, const char *what, const void *rows,
                       size_t step, uint32_t count) {
   char quoted[LRD_QUOTED_MAX];
-  LRD_ASSERT(node != NULL);
+  LRD_ASSERT(node);
   if (node->kind != LRD_YAML_SCALAR) {
     lrd_mistake_add(r->mistakes, node->place, "%s: found %s; expected the name of %s", where, lrd_yaml_kind_text(node), what);
     return LRD_TRAFFIC_NONE;
@@ -148,7 +148,7 @@ uint32_t lrd_spec_endpoint(lrd_spec_reading *r, const lrd_yaml_node *name, const
 bool lrd_spec_value(lrd_spec_reading *r, const lrd_yaml_node *value, const lrd_spec_field *field, void *into,
                     const char *where) {
   char expected[EXPECTED_MAX], whole[200];
-  LRD_ASSERT(value != NULL);
+  LRD_ASSERT(value);
   if (field->kind == LRD_SPEC_SERVICE || field->kind == LRD_SPEC_ENDPOINT) {
     snprintf(whole, sizeof whole, "%s.%s", where, field->name);
     uint32_t at = field->kind == LRD_SPEC_SERVICE ? lrd_spec_service(r, value, whole) : lrd_spec_endpoint(r, value, whole);

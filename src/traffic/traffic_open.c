@@ -28,7 +28,7 @@ static larder_err mistakes_tell(const char *path, const lrd_mistakes *mistakes,
     visit(context, &told);
   }
   const lrd_mistake *first = mistakes->first;
-  LRD_ASSERT(first != NULL);
+  LRD_ASSERT(first);
   return lrd_fail(err, LARDER_EFORMAT, 0, LRD_TRAFFIC_ROOM, "%s:%d:%d: %s", path, first->place.line, first->place.column,
                   first->message);
 }

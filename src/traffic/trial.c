@@ -160,7 +160,10 @@ static larder_err act(trial *t, lrd_served *served, uint64_t number) {
   larder_err err = LARDER_OK;
   if (t->play.keep && !served->hit && !served->failed)
     err = keep(t, request->key, &t->traffic->endpoints[request->endpoint], request->at_ms + served->took_ms, false);
-  return err == LARDER_OK ? make_ahead(t, served, number) : err;
+  if (err == LARDER_OK) err = make_ahead(t, served, number);
+  served->there = NULL; /* they end with this call */
+  served->there_len = 0;
+  return err;
 }
 
 static larder_err step(trial *t, const lrd_request *request, uint64_t number) {

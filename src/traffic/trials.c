@@ -189,7 +189,7 @@ larder_err larder_traffic_trial(const larder_traffic *traffic, const larder_traf
       count > (size_t)LARDER_TRAFFIC_SEEDS_MAX * RULES_MAX || options->tuning_seeds > LARDER_TRAFFIC_SEEDS_MAX)
     return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRAFFIC_ROOM, "there is no traffic, or there are too many runs");
   unsigned seeds = options->tuning_seeds ? options->tuning_seeds : TUNING_SEEDS;
-  const lrd_rule *best = NULL, *learner = NULL;
+  const lrd_rule *best = lrd_rule_at(1), *learner = NULL;
   lrd_learned trained = {0};
   uint64_t before = 0;
   for (size_t i = 0; i < count; i++) {
