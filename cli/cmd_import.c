@@ -10,7 +10,7 @@ static const cli_option options[] = {
     CLI_IMPORT_FIELD_OPTIONS(AT),
     {"key", 0, CLI_TEXT, AT(key_template), "TEMPLATE", NULL, NULL, "the key, made of fields: 'county:{state}:{fips}'"},
     {"resume", 0, CLI_FLAG, AT(resume), NULL, NULL, NULL, "go on where an import of this file was broken off"},
-    {"dry-run", 0, CLI_FLAG, AT(dry_run), NULL, NULL, NULL, "read and compare, store nothing"},
+    {"dry-run", 0, CLI_FLAG, AT(dry_run), NULL, NULL, NULL, "read and compare, store nothing, write no file"},
     {"force", 0, CLI_FLAG, AT(force), NULL, NULL, NULL, "take an export that was cut short or changed as it is"},
     {0}};
 
@@ -40,14 +40,12 @@ const cli_command cli_command_import = {
     .summary = "Read entries from a file.",
     .text =
         "Reads what larder export writes, and files of other programs: JSON Lines, an array or object of JSON, CSV with a "
-        "row of "
-        "names. An export that was cut short or changed is refused before anything is stored. What is there already is "
+        "row of names. An export that was cut short or changed is refused before anything is stored. What is there already is "
         "skipped. What is wrong with an entry is told with its line and costs that entry only; the exit code is 1 then.\n\n"
         "Where the key and the value stand in fields of other names, these are named, and no other field says anything. The "
         "configuration of a namespace may name them under `import`; options stand before it.\n\n"
-        "How far it came is remembered in import-….json on the root until it is done, or nobody has gone on with --resume for "
-        "90 "
-        "days.",
+        "How far it came is remembered in import-….json on the root until it is done, or nobody has gone on with --resume "
+        "for 90 days.",
     .options = options,
     .operands = operands,
     .examples = examples,

@@ -264,15 +264,12 @@ const cli_command cli_command_warm = {
         "With a FILE it loads the entries of the file, as import does, into one namespace; the namespace's configuration may "
         "say under `import` which of their fields are what.\n\n"
         "With --keys or --places it has the namespaces' makers make these keys, several at once and no faster than --rate. "
-        "What is "
-        "fresh is skipped. Ctrl-C stops after the keys under way and says which command goes on.\n\n"
-        "How far a file or keys came is remembered in import-….json or warm-….json on the root (`larder stats` names it) until "
-        "it is "
-        "done, or nobody has gone on with --resume for 90 days.\n\n"
+        "What is fresh is skipped. Ctrl-C stops after the keys under way and says which command goes on.\n\n"
+        "How far a file or keys came is remembered on the root, the folder that `larder stats` names, in import-….json or "
+        "warm-….json, until it is done, or nobody has gone on with --resume for 90 days.\n\n"
         "With --recipe it makes the product of the lists: each parameter takes one value or several, separated by commas. Keys "
         "follow from the parameters, such as kernel_alpha1.5_dt0.01_n1000. Without any of these it makes what the "
-        "configuration "
-        "lists under `warm` of the namespace, or of all namespaces.",
+        "configuration lists under `warm` of the namespace, or of all namespaces.",
     .options = options,
     .operands = operands,
     .examples = examples,

@@ -75,10 +75,11 @@ typedef struct larder_import_options {
   const char *ns; /* where all entries go; NULL: where each says */
   int64_t ttl_ms; /* instead of what the entries say; LARDER_TTL_NEVER; 0: as they say */
   /* File for what was not transferred, as it stands in the input; NULL: none. What an import left in it is replaced, or gone on
-   * with. LARDER_EINVAL, before anything is done, where it holds something else, or has been changed since. */
+   * with. LARDER_EINVAL, before anything is done, where it holds something else, or has been changed since; LARDER_EBUSY while
+   * another import has it. */
   const char *rejects;
   bool resume;  /* go on where a broken off import of the same file ended, if there was one */
-  bool dry_run; /* read and compare, store nothing */
+  bool dry_run; /* read and compare, store nothing and write no file */
   bool force;   /* go on although the file is an export that was cut short or changed */
   /* Instead of a path: up to `room` bytes; 0 at the end, below 0 a failure. */
   int64_t (*read)(void *context, void *out, size_t room);

@@ -56,12 +56,11 @@ static larder_err entry_refused(void *context, const lrd_entry *entry) {
   import_run *run = context;
   if (run->options->failed)
     run->options->failed(run->options->context, entry->line, entry->key.data, entry->key.len, entry->problem);
-  if (!run->options->rejects || !entry->raw.data) return LARDER_OK;
+  if (run->rejects.fd < 0 || !entry->raw.data) return LARDER_OK;
   lrd_span header = {0};
   if (run->reader.format == LARDER_FORMAT_CSV) header = lrd_span_of(run->reader.header.data, run->reader.header.len);
-  larder_err err = lrd_rejects_open(&run->rejects, run->err);
   /* An element of a document becomes a line of its own. */
-  return err == LARDER_OK ? lrd_rejects_add(&run->rejects, header, entry->raw, run->reader.format == LARDER_FORMAT_JSON) : err;
+  return lrd_rejects_add(&run->rejects, header, entry->raw, run->reader.format == LARDER_FORMAT_JSON);
 }
 
 /* --- beginning ----------------------------------------------------------------------------------------------------------- */
@@ -83,34 +82,38 @@ static larder_err file_verify(import_run *run) {
   return state == LRD_FILE_CHANGED && !run->options->force ? changed(run, "changed since it was written") : LARDER_OK;
 }
 
-/* Before the checkpoint of an import that was broken off is removed. */
-static larder_err rejects_check(import_run *run, const struct stat *imported) {
+/* Before the checkpoint of an import that was broken off is removed. A dry run looks, and opens nothing. */
+static larder_err rejects_open(import_run *run, const struct stat *imported) {
   const larder_import_options *options = run->options;
   if (!options->rejects) return LARDER_OK;
-  return lrd_rejects_check(&run->rejects, imported, options->checkpoint, !options->resume, run->err);
+  larder_err err = lrd_rejects_check(&run->rejects, imported, options->checkpoint, !options->resume, run->err);
+  return err == LARDER_OK && !options->dry_run ? lrd_rejects_open(&run->rejects, run->err) : err;
+}
+
+/* Known again by its file, its fields and where its entries go. */
+static uint64_t identity_of(const import_run *run) {
+  const lrd_checkpoint *file = &run->checkpoint;
+  const uint64_t facts[] = {file->size, (uint64_t)file->modified_ns, file->beginning, file->fields};
+  const char *ns = run->options->ns ? run->options->ns : "";
+  return lrd_hash64(ns, strlen(ns), lrd_hash64(facts, sizeof facts, 0));
 }
 
 /* What an import that is not gone on with refused is no reject of this one. */
 static larder_err rejects_begin(import_run *run) {
-  const larder_import_options *options = run->options;
-  struct stat info;
-  larder_err err = LARDER_OK;
-  if (!options->rejects) return LARDER_OK;
+  if (run->rejects.fd < 0) return LARDER_OK;
+  run->rejects.import = identity_of(run);
   if (run->counts.resumed > 0) return lrd_rejects_resume(&run->rejects, run->checkpoint.rejects_len, run->err);
-  if (options->resume) err = lrd_rejects_check(&run->rejects, NULL, options->checkpoint, true, run->err);
-  if (err != LARDER_OK || options->dry_run) return err;
-  if (lrd_fs_stat(options->rejects, &info) != 0) return errno == ENOENT ? LARDER_OK : unreadable(run, options->rejects);
-  return lrd_rejects_open(&run->rejects, run->err);
+  return lrd_rejects_begin(&run->rejects, run->err);
 }
 
 static larder_err file_open(import_run *run) {
   struct stat info;
-  if (!run->path) return rejects_check(run, NULL);
+  if (!run->path) return rejects_open(run, NULL);
   /* Looked at first: opening a pipe would wait for its writer. */
   if (lrd_fs_stat(run->path, &info) != 0) return unreadable(run, run->path);
   if (!S_ISREG(info.st_mode))
     return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "%s is no ordinary file; pipe it in instead", run->path);
-  larder_err err = rejects_check(run, &info);
+  larder_err err = rejects_open(run, &info);
   if (err != LARDER_OK) return err;
   run->fd = lrd_fs_open(run->path, O_RDONLY, 0);
   return run->fd >= 0 ? file_verify(run) : unreadable(run, run->path);
@@ -189,7 +192,7 @@ static larder_err begin(import_run *run) {
   run->batch->context = run;
   err = resume(run);
   if (err == LARDER_OK) err = rejects_begin(run);
-  if (err == LARDER_OK) lrd_leftovers_tick(run->cache);
+  if (err == LARDER_OK && !run->options->dry_run) lrd_leftovers_tick(run->cache);
   return err;
 }
 
@@ -219,6 +222,7 @@ static larder_err checkpoint_write(import_run *run) {
 static larder_err batch_store(import_run *run) {
   larder_err err = lrd_import_batch_store(run->batch);
   if (err != LARDER_OK) return failed_with(run, err, "can't be stored");
+  lrd_rejects_note(&run->rejects);
   run->counts.bytes = lrd_source_offset(&run->source);
   if (run->options->progress && !run->options->progress(run->options->context, &run->counts)) {
     err = checkpoint_write(run);

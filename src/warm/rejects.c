@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The note is `<root>/rejects-….json`, named by the file's path: its size, time and the sum of its beginning. While an import
- * writes, more may stand behind that size. A note that could not be written costs only that the next import refuses the file.
+ * The note is `<root>/rejects-….json`, named by the file's path: which import wrote it, and the file's inode, size, time and
+ * sum of its beginning. It is written whenever a batch has added something, so that a killed import's file is mostly known
+ * too. A note that could not be written costs only that the next import refuses the file.
  */
 #include "rejects.h"
 
@@ -18,12 +19,15 @@
 #define ROOM            "warm"
 #define BEGINNING_BYTES ((size_t)64 << 10)
 #define NOTE_BYTES_MAX  1024u
+#define OPEN_TRIES      5u
 
 typedef struct note {
+  uint64_t import;
+  uint64_t inode;
   uint64_t size;
   int64_t modified_ns;
   uint64_t beginning; /* of so many bytes, at most the size */
-  bool writing;
+  bool mended;        /* in what stands before the import's own there is work of somebody's */
 } note;
 
 static int64_t modified_ns_of(const struct stat *info) {
@@ -56,8 +60,10 @@ static larder_err beginning_sum(int fd, uint64_t size, uint64_t *out) {
 }
 
 static bool note_fill(note *out, const lrd_json_doc *doc) {
-  out->writing = lrd_json_type_of(doc, lrd_json_member(doc, 0, "writing")) == LRD_JSON_TRUE;
-  return lrd_json_u64_of(doc, lrd_json_member(doc, 0, "size"), &out->size) &&
+  out->mended = lrd_json_type_of(doc, lrd_json_member(doc, 0, "mended")) == LRD_JSON_TRUE;
+  return lrd_json_u64_of(doc, lrd_json_member(doc, 0, "import"), &out->import) &&
+         lrd_json_u64_of(doc, lrd_json_member(doc, 0, "inode"), &out->inode) &&
+         lrd_json_u64_of(doc, lrd_json_member(doc, 0, "size"), &out->size) &&
          lrd_json_i64_of(doc, lrd_json_member(doc, 0, "modified_ns"), &out->modified_ns) &&
          lrd_json_u64_of(doc, lrd_json_member(doc, 0, "beginning"), &out->beginning);
 }
@@ -84,14 +90,18 @@ static larder_err note_save(const char *path, const note *made) {
   lrd_json json;
   lrd_json_init(&json, &text, false);
   lrd_json_object_begin(&json);
+  lrd_json_key(&json, "import");
+  lrd_json_u64(&json, made->import);
+  lrd_json_key(&json, "inode");
+  lrd_json_u64(&json, made->inode);
   lrd_json_key(&json, "size");
   lrd_json_u64(&json, made->size);
   lrd_json_key(&json, "modified_ns");
   lrd_json_i64(&json, made->modified_ns);
   lrd_json_key(&json, "beginning");
   lrd_json_u64(&json, made->beginning);
-  lrd_json_key(&json, "writing");
-  lrd_json_bool(&json, made->writing);
+  lrd_json_key(&json, "mended");
+  lrd_json_bool(&json, made->mended);
   lrd_json_object_end(&json);
   larder_err err = json.err;
   if (err == LARDER_OK && lrd_fs_publish(path, text.data, text.len, 0600, false) != 0) err = lrd_err_from_errno(errno);
@@ -100,34 +110,44 @@ static larder_err note_save(const char *path, const note *made) {
 }
 
 /* Best effort: see above. An empty file needs none. */
-static void note_write(const lrd_rejects *rejects, bool writing) {
+static void note_write(lrd_rejects *rejects) {
   char *path = NULL;
   struct stat info;
-  note made = {.writing = writing};
   if (!rejects->root || fstat(rejects->fd, &info) != 0 || note_path(rejects, &path) != LARDER_OK) return;
-  made.size = (uint64_t)info.st_size;
-  made.modified_ns = modified_ns_of(&info);
-  if (made.size == 0 && !writing)
+  note made = {.import = rejects->import,
+               .inode = (uint64_t)info.st_ino,
+               .size = (uint64_t)info.st_size,
+               .modified_ns = modified_ns_of(&info),
+               .mended = rejects->mended};
+  if (made.size == 0)
     (void)lrd_fs_unlink(path);
   else if (beginning_sum(rejects->fd, made.size, &made.beginning) == LARDER_OK)
     (void)note_save(path, &made);
+  rejects->noted = made.size;
   lrd_dealloc(path);
 }
 
-/* Whether the file is as an import left it, or it or more of it. */
-static larder_err is_ours(const lrd_rejects *rejects, const struct stat *info, bool grown_too, bool *ours_out) {
-  note noted = {0};
+/* What is known of a file that is there. */
+typedef struct looked {
+  bool noted; /* an import has written into it */
+  bool same;  /* and it is exactly as that left it */
+  note note;
+} looked;
+
+static larder_err look(const lrd_rejects *rejects, const struct stat *info, looked *out) {
   uint64_t beginning = 0;
-  *ours_out = false;
-  larder_err err = note_read(rejects, &noted);
+  *out = (looked){0};
+  larder_err err = note_read(rejects, &out->note);
   if (err != LARDER_OK) return err == LARDER_MISS ? LARDER_OK : err;
-  bool const same = noted.size == (uint64_t)info->st_size && noted.modified_ns == modified_ns_of(info);
-  if (!same && !((grown_too || noted.writing) && noted.size <= (uint64_t)info->st_size)) return LARDER_OK;
+  out->noted = true;
+  if (out->note.inode != (uint64_t)info->st_ino || out->note.size != (uint64_t)info->st_size ||
+      out->note.modified_ns != modified_ns_of(info))
+    return LARDER_OK;
   int fd = lrd_fs_open(rejects->path, O_RDONLY, 0);
   if (fd < 0) return lrd_err_from_errno(errno);
-  err = beginning_sum(fd, noted.size, &beginning);
+  err = beginning_sum(fd, out->note.size, &beginning);
   lrd_fs_close(fd);
-  if (err == LARDER_OK) *ours_out = beginning == noted.beginning;
+  if (err == LARDER_OK) out->same = beginning == out->note.beginning;
   return err;
 }
 
@@ -142,11 +162,11 @@ static larder_err failed(const lrd_rejects *rejects, larder_err result, larder_e
 }
 
 static larder_err replace_check(const lrd_rejects *rejects, const struct stat *info, larder_error *err) {
-  bool ours = false;
+  looked found = {0};
   if (info->st_size == 0) return LARDER_OK;
-  larder_err result = is_ours(rejects, info, false, &ours);
+  larder_err result = look(rejects, info, &found);
   if (result != LARDER_OK) return failed(rejects, result, err);
-  if (ours) return LARDER_OK;
+  if (found.same && !found.note.mended) return LARDER_OK;
   return lrd_fail(
       err, LARDER_EINVAL, 0, ROOM,
       "%s is not empty, and is not as an import left its rejects there: import what was mended in it, move it away, "
@@ -170,30 +190,91 @@ larder_err lrd_rejects_check(const lrd_rejects *rejects, const struct stat *impo
   return fresh ? replace_check(rejects, &info, err) : LARDER_OK;
 }
 
-larder_err lrd_rejects_resume(lrd_rejects *rejects, uint64_t len, larder_error *err) {
-  struct stat info;
-  bool ours = false;
-  rejects->len = 0;
-  if (lrd_fs_stat(rejects->path, &info) != 0) return errno == ENOENT ? LARDER_OK : unusable(rejects, "read", err);
-  larder_err result = is_ours(rejects, &info, true, &ours);
-  if (result != LARDER_OK) return failed(rejects, result, err);
-  rejects->len = ours && len < (uint64_t)info.st_size ? len : (uint64_t)info.st_size;
-  return LARDER_OK;
+/* Of another import, since it is ours as long as it is open. */
+static larder_err taken(const lrd_rejects *rejects, larder_error *err) {
+  return lrd_fail(err, LARDER_EBUSY, 0, ROOM, "another import writes its rejects to %s: wait for its end, or name another file",
+                  rejects->path);
+}
+
+/* Whether the path still leads to what is open: who made the file may have taken it away while it was opened. LARDER_MISS:
+ * it does not. */
+static larder_err names_it(const lrd_rejects *rejects) {
+  struct stat named, opened;
+  if (lrd_fs_stat(rejects->path, &named) != 0) return errno == ENOENT ? LARDER_MISS : lrd_err_from_errno(errno);
+  if (fstat(rejects->fd, &opened) != 0) return lrd_err_from_errno(errno);
+  return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino ? LARDER_OK : LARDER_MISS;
+}
+
+/* LARDER_MISS: what was opened is no longer what is there. */
+static larder_err open_locked(lrd_rejects *rejects, larder_error *err) {
+  rejects->fd = lrd_fs_open(rejects->path, O_RDWR, 0);
+  rejects->made = rejects->fd < 0 && errno == ENOENT;
+  if (rejects->made) rejects->fd = lrd_fs_open(rejects->path, O_RDWR | O_CREAT, 0600);
+  if (rejects->fd < 0) return unusable(rejects, "written", err);
+  /* Where a file system has no locks there is nothing to be held against. */
+  if (lrd_fs_lock_try(rejects->fd, 0, 1, LRD_FS_EXCLUSIVE) != 0 && errno == EAGAIN) return taken(rejects, err);
+  larder_err result = names_it(rejects);
+  return result == LARDER_OK || result == LARDER_MISS ? result : unusable(rejects, "looked at", err);
 }
 
 larder_err lrd_rejects_open(lrd_rejects *rejects, larder_error *err) {
-  if (rejects->fd >= 0) return LARDER_OK;
-  rejects->fd = lrd_fs_open(rejects->path, O_RDWR | O_CREAT, 0600);
-  if (rejects->fd < 0 || lrd_fs_truncate(rejects->fd, rejects->path, (int64_t)rejects->len) != 0)
-    return unusable(rejects, "written", err);
-  note_write(rejects, true);
+  for (unsigned tries = 0; tries < OPEN_TRIES; tries++) {
+    larder_err result = open_locked(rejects, err);
+    if (result == LARDER_OK) return LARDER_OK;
+    lrd_fs_close(rejects->fd);
+    rejects->fd = -1;
+    if (result != LARDER_MISS) return result;
+  }
+  return taken(rejects, err);
+}
+
+static larder_err cut(lrd_rejects *rejects, uint64_t len, larder_error *err) {
+  if (lrd_fs_truncate(rejects->fd, rejects->path, (int64_t)len) != 0) return unusable(rejects, "written", err);
+  rejects->len = len;
+  rejects->begun = true;
+  note_write(rejects);
   return LARDER_OK;
+}
+
+larder_err lrd_rejects_begin(lrd_rejects *rejects, larder_error *err) {
+  struct stat info;
+  if (fstat(rejects->fd, &info) != 0) return unusable(rejects, "read", err);
+  larder_err result = replace_check(rejects, &info, err);
+  return result == LARDER_OK ? cut(rejects, 0, err) : result;
+}
+
+/* Behind what somebody made of it, which nothing replaces from here on. */
+static larder_err append_begin(lrd_rejects *rejects, uint64_t size, larder_error *err) {
+  char last = '\n';
+  size_t got = 0;
+  if (lrd_fs_read_full(rejects->fd, &last, 1, (int64_t)size - 1, &got) != 0) return unusable(rejects, "read", err);
+  rejects->unbroken = last != '\n';
+  rejects->mended = true;
+  rejects->len = size;
+  rejects->begun = true;
+  note_write(rejects);
+  return LARDER_OK;
+}
+
+larder_err lrd_rejects_resume(lrd_rejects *rejects, uint64_t len, larder_error *err) {
+  struct stat info;
+  looked found = {0};
+  if (fstat(rejects->fd, &info) != 0) return unusable(rejects, "read", err);
+  if (info.st_size == 0) return cut(rejects, 0, err);
+  larder_err result = look(rejects, &info, &found);
+  if (result != LARDER_OK) return failed(rejects, result, err);
+  if (!found.noted || found.note.import != rejects->import)
+    return lrd_fail(err, LARDER_EINVAL, 0, ROOM,
+                    "%s is not empty, and holds no rejects of this import: move it away, or name another file", rejects->path);
+  rejects->mended = found.note.mended;
+  if (found.same && len <= (uint64_t)info.st_size) return cut(rejects, len, err);
+  return append_begin(rejects, (uint64_t)info.st_size, err);
 }
 
 larder_err lrd_rejects_add(lrd_rejects *rejects, lrd_span header, lrd_span text, bool one_line) {
   lrd_buf line = {0};
-  larder_err err = LARDER_OK;
-  if (rejects->len == 0 && header.len > 0) {
+  larder_err err = rejects->unbroken ? lrd_buf_append_byte(&line, '\n') : LARDER_OK;
+  if (err == LARDER_OK && rejects->len == 0 && header.len > 0) {
     err = lrd_buf_append(&line, header.data, header.len);
     if (err == LARDER_OK) err = lrd_buf_append_byte(&line, '\n');
   }
@@ -204,21 +285,38 @@ larder_err lrd_rejects_add(lrd_rejects *rejects, lrd_span header, lrd_span text,
   if (err == LARDER_OK) err = lrd_buf_append_byte(&line, '\n');
   if (err == LARDER_OK && lrd_fs_write_full(rejects->fd, rejects->path, line.data, line.len, (int64_t)rejects->len) != 0)
     err = lrd_err_from_errno(errno);
-  if (err == LARDER_OK) rejects->len += line.len;
+  if (err == LARDER_OK) {
+    rejects->len += line.len;
+    rejects->unbroken = false;
+  }
   lrd_buf_fini(&line);
   return err;
 }
 
+void lrd_rejects_note(lrd_rejects *rejects) {
+  if (rejects->begun && rejects->noted != rejects->len) note_write(rejects);
+}
+
 larder_err lrd_rejects_sync(lrd_rejects *rejects) {
-  if (rejects->fd < 0) return LARDER_OK;
+  if (!rejects->begun) return LARDER_OK;
   if (lrd_fs_sync(rejects->fd, rejects->path) != 0) return lrd_err_from_errno(errno);
-  note_write(rejects, true);
+  note_write(rejects);
   return LARDER_OK;
+}
+
+/* By where it really is, so that a link to it stays. */
+static void made_remove(const lrd_rejects *rejects) {
+  struct stat info;
+  char *whole = realpath(rejects->path, NULL);
+  if (whole && fstat(rejects->fd, &info) == 0 && info.st_size == 0 && names_it(rejects) == LARDER_OK)
+    (void)lrd_fs_unlink(whole);
+  free(whole);
 }
 
 void lrd_rejects_close(lrd_rejects *rejects) {
   if (rejects->fd < 0) return;
-  note_write(rejects, false);
+  if (rejects->begun) note_write(rejects);
+  if (rejects->made) made_remove(rejects);
   lrd_fs_close(rejects->fd);
   rejects->fd = -1;
 }

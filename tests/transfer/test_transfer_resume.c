@@ -7,25 +7,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-typedef struct stop_at {
-  uint64_t entries;
-  uint64_t calls;
-} stop_at;
-
-static bool progress_stop(void *context, const larder_transfer_counts *counts) {
-  stop_at *stop = context;
-  stop->calls++;
-  return counts->entries < stop->entries;
-}
-
 static void an_import_goes_on_where_it_was_stopped(void **state) {
   transfer_rig *f = *state;
   char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects");
   larder_transfer_counts counts;
   size_t len;
-  stop_at stop = {.entries = 1000};
+  transfer_stop stop = {.entries = 1000};
   transfer_lines_write(path, 3000);
-  larder_import_options how = {.ns = "n", .rejects = rejects, .progress = progress_stop, .context = &stop};
+  larder_import_options how = {.ns = "n", .rejects = rejects, .progress = transfer_progress_stop, .context = &stop};
   assert_err(transfer_import(f->cache, path, &how, &counts), LARDER_ECANCELLED);
   assert_true(counts.entries >= 1000 && counts.entries < 3000);
   transfer_expect(f->ns, "k999", "999");
@@ -47,160 +36,6 @@ static void an_import_goes_on_where_it_was_stopped(void **state) {
   assert_ok(transfer_import(f->cache, path, &how, &counts));
   assert_int_equal(counts.resumed, 0);
   assert_int_equal(counts.skipped, 2999);
-  free(path);
-  free(rejects);
-}
-
-/* The rejects that were written before the stop have been seen to since: the file is gone, or shorter. */
-static void rejects_that_were_mended_are_left_alone(void **state) {
-  transfer_rig *f = *state;
-  char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects");
-  static const char *const mended[] = {NULL, "{}\n"};
-  for (size_t i = 0; i < 2; i++) {
-    stop_at stop = {.entries = 1000};
-    size_t len;
-    char wanted[64];
-    transfer_lines_write(path, 3000);
-    FILE *out = fopen(path, "a");
-    assert_non_null(out);
-    fputs("{\"key\":8}\n", out);
-    fclose(out);
-    larder_import_options how = {.ns = "n", .rejects = rejects, .progress = progress_stop, .context = &stop};
-    assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_ECANCELLED);
-    if (mended[i])
-      support_file_write(rejects, mended[i], strlen(mended[i]));
-    else
-      assert_int_equal(unlink(rejects), 0);
-    how.progress = NULL;
-    how.resume = true;
-    assert_ok(transfer_import(f->cache, path, &how, NULL));
-    snprintf(wanted, sizeof wanted, "%s{\"key\":8}\n", mended[i] ? mended[i] : "");
-    char *kept = support_file_read(rejects, &len);
-    assert_string_equal(kept, wanted);
-    free(kept);
-  }
-  free(path);
-  free(rejects);
-}
-
-static void rejects_are_of_this_import_alone(void **state) {
-  transfer_rig *f = *state;
-  static const char good[] = "{\"key\":\"a\",\"value\":\"1\"}\n";
-  char *path = support_path(f->dir, "y.jsonl"), *rejects = support_path(f->dir, "rejects"),
-       *none = support_path(f->dir, "none");
-  size_t len;
-  support_file_write(path, "{\"key\":9}\n", 10);
-  larder_import_options how = {.ns = "n", .rejects = rejects};
-  assert_ok(transfer_import(f->cache, path, &how, NULL));
-  assert_int_equal(access(rejects, F_OK), 0);
-  support_file_write(path, good, sizeof good - 1);
-  assert_ok(transfer_import(f->cache, path, &how, NULL));
-  char *kept = support_file_read(rejects, &len);
-  assert_string_equal(kept, "");
-  free(kept);
-  how.rejects = none;
-  assert_ok(transfer_import(f->cache, path, &how, NULL));
-  assert_int_equal(access(none, F_OK), -1);
-  /* A file that is something else stays as it is. */
-  how.checkpoint = none;
-  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EINVAL);
-  how.rejects = rejects;
-  assert_int_equal(link(rejects, none), 0);
-  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EINVAL);
-  how.checkpoint = NULL;
-  how.rejects = f->dir;
-  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EINVAL);
-  how.rejects = path;
-  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EINVAL);
-  free(path);
-  free(rejects);
-  free(none);
-}
-
-typedef struct killed {
-  transfer_rig *f;
-  const char *path, *rejects;
-  uint64_t at;
-} killed;
-
-static void killed_body(void *context) {
-  const killed *k = context;
-  larder *cache = transfer_open_at(k->f, k->f->root);
-  larder_import_options how = {.size = sizeof how, .ns = "n", .rejects = k->rejects};
-  support_fs_crash_at(SUPPORT_ANY_OP, k->at);
-  support_fs_only_path("rejects");
-  (void)!larder_import(cache, k->path, &how, NULL, NULL);
-  support_fs_end();
-  (void)larder_close(&cache);
-}
-
-/* Whatever it had come to, the same import takes its own file for its own. */
-static void an_import_that_was_killed_knows_its_rejects(void **state) {
-  transfer_rig *f = *state;
-  char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects");
-  size_t len;
-  int crashes = 0;
-  transfer_lines_write(path, 300);
-  for (killed k = {f, path, rejects, 1}; k.at < 25 && support_in_child(killed_body, &k) == SUPPORT_CRASHED; k.at++, crashes++) {
-    larder_import_options how = {.ns = "n", .rejects = rejects};
-    assert_ok(transfer_import(f->cache, path, &how, NULL));
-    char *kept = support_file_read(rejects, &len);
-    assert_string_equal(kept, "{\"key\":7}\n");
-    free(kept);
-  }
-  assert_true(crashes > 3);
-  free(path);
-  free(rejects);
-}
-
-static void a_file_that_is_something_else_is_refused_before_anything_is_done(void **state) {
-  transfer_rig *f = *state;
-  char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects"),
-       *other = support_path(f->dir, "other");
-  larder_error err = {0};
-  larder_transfer_counts counts;
-  size_t len;
-  stop_at stop = {.entries = 1000};
-  transfer_lines_write(path, 3000);
-  support_file_write(other, "mine", 4);
-  larder_import_options how = {.size = sizeof how, .ns = "n", .rejects = rejects, .progress = progress_stop, .context = &stop};
-  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_ECANCELLED);
-  how.rejects = other;
-  assert_err(larder_import(f->cache, path, &how, &counts, &err), LARDER_EINVAL);
-  assert_non_null(strstr(err.message, "move it away, or name another file"));
-  assert_int_equal(counts.entries, 0);
-  how.dry_run = true;
-  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EINVAL);
-  how = (larder_import_options){.ns = "n", .rejects = rejects, .resume = true};
-  assert_ok(transfer_import(f->cache, path, &how, &counts)); /* what it could go on with is there still */
-  assert_true(counts.resumed > 0);
-  how.rejects = other;
-  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EINVAL); /* nothing to go on with: as without it */
-  char *kept = support_file_read(other, &len);
-  assert_string_equal(kept, "mine");
-  free(kept);
-  free(path);
-  free(rejects);
-  free(other);
-}
-
-/* A checkpoint says that they are there. */
-static void rejects_are_synced_before_a_checkpoint(void **state) {
-  transfer_rig *f = *state;
-  char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects");
-  larder_transfer_counts counts;
-  stop_at stop = {.entries = 1000};
-  transfer_lines_write(path, 3000);
-  larder_import_options how = {.ns = "n", .rejects = rejects, .progress = progress_stop, .context = &stop};
-  support_fs_fail_at(LRD_FS_SYNC, 1, EIO);
-  support_fs_only_path("rejects");
-  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EIO);
-  assert_int_equal(support_fs_end(), 1);
-  how.progress = NULL;
-  how.resume = true;
-  assert_ok(transfer_import(f->cache, path, &how, &counts));
-  assert_int_equal(counts.resumed, 0);
-  assert_int_equal(counts.failed, 1);
   free(path);
   free(rejects);
 }
@@ -254,9 +89,9 @@ static void another_file_under_the_same_name_is_begun_anew(void **state) {
   transfer_rig *f = *state;
   char *path = support_path(f->dir, "x.jsonl");
   larder_transfer_counts counts;
-  stop_at stop = {.entries = 1000};
+  transfer_stop stop = {.entries = 1000};
   transfer_lines_write(path, 3000);
-  larder_import_options how = {.ns = "n", .progress = progress_stop, .context = &stop};
+  larder_import_options how = {.ns = "n", .progress = transfer_progress_stop, .context = &stop};
   assert_err(transfer_import(f->cache, path, &how, &counts), LARDER_ECANCELLED);
   transfer_lines_write(path, 2500);
   how.progress = NULL;
@@ -277,13 +112,13 @@ static void each_format_can_be_gone_on_with(void **state) {
   for (size_t i = 0; i < 3; i++) {
     char name[32];
     larder_transfer_counts counts;
-    stop_at stop = {.entries = 500};
+    transfer_stop stop = {.entries = 500};
     larder_ns *ns = NULL;
     snprintf(name, sizeof name, "r.%s", transfer_endings[i]);
     char *path = support_path(f->dir, name), *root = support_path(f->dir, transfer_endings[i]);
     assert_ok(transfer_export(f, path, false, NULL));
     larder *cache = transfer_open_at(f, root);
-    larder_import_options how = {.progress = progress_stop, .context = &stop};
+    larder_import_options how = {.progress = transfer_progress_stop, .context = &stop};
     assert_err(transfer_import(cache, path, &how, &counts), LARDER_ECANCELLED);
     how.progress = NULL;
     how.resume = true;
@@ -303,11 +138,6 @@ static void each_format_can_be_gone_on_with(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       CASE(an_import_goes_on_where_it_was_stopped),
-      CASE(rejects_that_were_mended_are_left_alone),
-      CASE(rejects_are_of_this_import_alone),
-      CASE(an_import_that_was_killed_knows_its_rejects),
-      CASE(a_file_that_is_something_else_is_refused_before_anything_is_done),
-      CASE(rejects_are_synced_before_a_checkpoint),
       CASE(what_nobody_goes_on_with_is_removed_in_the_end),
       CASE(another_file_under_the_same_name_is_begun_anew),
       CASE(each_format_can_be_gone_on_with),

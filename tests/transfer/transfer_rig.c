@@ -146,6 +146,12 @@ void transfer_note(void *context, uint64_t line, const void *key, size_t key_len
   snprintf(told + len, 2000 - len, "%llu %zu %s\n", (unsigned long long)line, key_len, reason);
 }
 
+bool transfer_progress_stop(void *context, const larder_transfer_counts *counts) {
+  transfer_stop *stop = context;
+  stop->calls++;
+  return counts->entries < stop->entries;
+}
+
 larder_err transfer_import(larder *cache, const char *path, const larder_import_options *given,
                            larder_transfer_counts *counts) {
   larder_import_options how = given ? *given : (larder_import_options){0};

@@ -46,6 +46,12 @@ larder_err transfer_export(transfer_rig *f, const char *path, bool secrets, lard
 larder_err transfer_import(larder *cache, const char *path, const larder_import_options *given, larder_transfer_counts *counts);
 /* A larder_import_options.failed whose context is a text with room for 2000 bytes: a line for each. */
 void transfer_note(void *context, uint64_t line, const void *key, size_t key_len, const char *reason);
+/* A larder_import_options.progress whose context this is: stops once so many entries have been met. */
+typedef struct transfer_stop {
+  uint64_t entries;
+  uint64_t calls;
+} transfer_stop;
+bool transfer_progress_stop(void *context, const larder_transfer_counts *counts);
 /* So many entries k0, k1, … as JSON Lines, of which the eighth is none. */
 void transfer_lines_write(const char *path, unsigned count);
 
