@@ -43,7 +43,8 @@ const cli_command cli_command_import = {
         "row of names. An export that was cut short or changed is refused before anything is stored. What is there already is "
         "skipped. What is wrong with an entry is told with its line and costs that entry only; the exit code is 1 then.\n\n"
         "Where the key and the value stand in fields of other names, these are named, and no other field says anything. The "
-        "configuration of a namespace may name them under `import`; options stand before it.\n\n"
+        "configuration of a namespace may name them under `import`; options stand before it. A file that larder export wrote "
+        "is read as that, unless an option names a field.\n\n"
         "How far it came is remembered in import-….json on the root until it is done, or nobody has gone on with --resume "
         "for 90 days.",
     .options = options,

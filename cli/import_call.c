@@ -32,6 +32,7 @@ static void told_json(const cli_import_args *args, cli_transfer *transfer, const
   cli_json_uint(&json, "bytes", counts->bytes);
   cli_json_bool(&json, "verified", counts->verified);
   cli_transfer_json(transfer, &json);
+  cli_json_raw(&json, "missing_fields", cli_buf_str(&transfer->missing.text), transfer->missing.text.len);
   cli_json_object_end(&json);
   cli_json_end(&json);
 }
@@ -67,6 +68,7 @@ cli_exit cli_import_run(const cli_call *call, larder *cache, const cli_import_ar
                                .read = piped ? stdin_read : NULL,
                                .progress = cli_transfer_progress,
                                .failed = cli_transfer_failed,
+                               .missing = cli_transfer_missing,
                                .context = &transfer,
                                .key_field = args->key_field,
                                .key_template = args->key_template,

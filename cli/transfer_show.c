@@ -22,6 +22,8 @@ void cli_transfer_begin(cli_transfer *transfer, const cli_call *call) {
       .call = call, .drawn_ns = cli_mono_ns(), .bar = isatty(STDERR_FILENO) && !call->globals->quiet && !call->globals->json};
   cli_json_init(&transfer->failures, stdout);
   cli_json_array(&transfer->failures, NULL);
+  cli_json_init(&transfer->missing, stdout);
+  cli_json_array(&transfer->missing, NULL);
   sigemptyset(&action.sa_mask);
   /* A second one ends the program at once. */
   action.sa_flags = SA_RESETHAND | SA_RESTART;
@@ -61,6 +63,7 @@ bool cli_transfer_progress(void *context, const larder_transfer_counts *counts) 
 void cli_transfer_end(cli_transfer *transfer) {
   bar_wipe(transfer);
   cli_json_array_end(&transfer->failures);
+  cli_json_array_end(&transfer->missing);
   if (transfer->failed > CLI_FAILURES_SHOWN_MAX)
     cli_note(transfer->call, "larder: and %" PRIu64 " more", transfer->failed - CLI_FAILURES_SHOWN_MAX);
 }
@@ -99,12 +102,22 @@ void cli_transfer_failed(void *context, uint64_t line, const void *key, size_t k
   cli_buf_fini(&text);
 }
 
+void cli_transfer_missing(void *context, const char *field) {
+  cli_transfer *transfer = context;
+  cli_json_text(&transfer->missing, NULL, field);
+  bar_wipe(transfer);
+  cli_note(transfer->call, "larder: no record had a field %s", field);
+}
+
 void cli_transfer_json(cli_transfer *transfer, cli_json *json) {
   cli_json_uint(json, "failed", transfer->failed);
   cli_json_raw(json, "failures", cli_buf_str(&transfer->failures.text), transfer->failures.text.len);
 }
 
-void cli_transfer_fini(cli_transfer *transfer) { cli_buf_fini(&transfer->failures.text); }
+void cli_transfer_fini(cli_transfer *transfer) {
+  cli_buf_fini(&transfer->failures.text);
+  cli_buf_fini(&transfer->missing.text);
+}
 
 larder_format cli_format_of(const char *name) {
   static const char *const names[] = {"", "jsonl", "json", "csv"};

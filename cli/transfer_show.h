@@ -13,6 +13,7 @@
 typedef struct cli_transfer {
   const cli_call *call;
   cli_json failures; /* members of the array "failures" of a document */
+  cli_json missing;  /* those of "missing_fields", of an import */
   uint64_t failed;
   uint64_t drawn_ns;
   bool bar;
@@ -24,6 +25,8 @@ void cli_transfer_begin(cli_transfer *transfer, const cli_call *call);
 void cli_transfer_end(cli_transfer *transfer);
 bool cli_transfer_progress(void *context, const larder_transfer_counts *counts);
 void cli_transfer_failed(void *context, uint64_t line, const void *key, size_t key_len, const char *reason);
+/* A field that no record had. */
+void cli_transfer_missing(void *context, const char *field);
 /* Adds the failures to an open document, as members `failures` and `failed`. */
 void cli_transfer_json(cli_transfer *transfer, cli_json *json);
 void cli_transfer_fini(cli_transfer *transfer);

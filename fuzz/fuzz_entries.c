@@ -73,7 +73,7 @@ static uint64_t read_all(const uint8_t *data, size_t size, larder_format format,
                                      .version_field = "version",
                                      .tags_field = "tags"};
   uint64_t sum = 0, line = 1;
-  if (mapped) HOLDS(lrd_field_map_init(&map, &how, NULL) == LARDER_OK);
+  if (mapped) HOLDS(lrd_field_map_init(&map, &how, NULL, NULL) == LARDER_OK);
   HOLDS(lrd_source_init(&source, -1, drip_read, &d) == LARDER_OK);
   lrd_reader_init(&reader, &source, format, true);
   if (mapped) lrd_reader_pick(&reader, &map.picks);

@@ -91,7 +91,7 @@ typedef struct larder_import_options {
    * For files of records that are no entries: which fields, by name, hold what. As soon as one is named no other field says
    * anything, `ns` must be given, and JSON is an array of objects, or an object with such an array `entries`. What is not
    * named here is as `import` of the namespace's configuration names it; a key or a value that is named here, in either way,
-   * stands before both ways there.
+   * stands before both ways there. Where nothing is named here, an export of Larder's own is read as one all the same.
    */
   const char *key_field;     /* NULL: `key` */
   const char *key_template;  /* instead: a text with fields in braces, `county:{state}:{fips}`; `{{` and `}}` are braces */
@@ -104,6 +104,9 @@ typedef struct larder_import_options {
   const char *const *tags;   /* beside those that entries have */
   size_t tags_count;
   const char *checkpoint; /* file to remember in how far it came, instead of one on the root */
+  /* At the end, once for each: a field for lifetime, version or tags that none of the records had. Not of an import that was
+   * gone on with. Borrowed for the call; what a variable of the configuration holds is hidden in it. NULL: nobody asks. */
+  void (*missing)(void *context, const char *field);
 } larder_import_options;
 
 /*

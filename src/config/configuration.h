@@ -97,6 +97,7 @@ typedef struct lrd_config_nearby {
 
 /* `import` of a namespace: which fields of a record hold what of an entry. Of each pair one at most is given. */
 typedef struct lrd_config_import {
+  bool given;            /* it stands in the file, and may say that there is nothing of the kind */
   const char *key_field; /* NULL: `key` */
   const char *key;       /* made of several */
   const char *value_field;
@@ -104,6 +105,7 @@ typedef struct lrd_config_import {
   const char *ttl_field;
   const char *version_field;
   const char *tags_field;
+  const char *const *variables; /* as a maker's */
 } lrd_config_import;
 
 /* `predict` of a namespace. */

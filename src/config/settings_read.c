@@ -179,23 +179,36 @@ static void section_read(lrd_reader *reader, const lrd_option *row, const lrd_ya
   if (row->inside == LRD_SCOPE_MAKER) lrd_maker_clear(inside);
   if (row->inside == LRD_SCOPE_HEALTH) ((lrd_settings_health *)inside)->given = true;
   if (row->inside == LRD_SCOPE_CHECK) lrd_check_clear(inside);
-  if (row->inside == LRD_SCOPE_IMPORT) *(lrd_config_import *)inside = (lrd_config_import){0};
+  if (row->inside == LRD_SCOPE_IMPORT) *(lrd_config_import *)inside = (lrd_config_import){.given = true};
   lrd_scope_read(reader, row->inside, item->value, inside, 0, here);
 }
 
-/* A maker or a check, with the variables of its texts: what they hold is not to be shown. */
+/* Where a section keeps the variables of its texts; NULL: nowhere. */
+static const char *const **variables_of(lrd_scope scope, void *inside) {
+  if (scope == LRD_SCOPE_MAKER) return &((lrd_settings_maker *)inside)->variables;
+  if (scope == LRD_SCOPE_CHECK) return &((lrd_settings_check *)inside)->variables;
+  return scope == LRD_SCOPE_IMPORT ? &((lrd_config_import *)inside)->variables : NULL;
+}
+
+/* With the variables of its texts: what they hold is not to be shown. */
 static void section_with_variables(lrd_reader *reader, const lrd_option *row, const lrd_yaml_item *item, void *section,
-                                   const lrd_trail *here) {
+                                   const lrd_trail *here, const char *const **out) {
   lrd_variables seen = {.arena = &reader->settings->arena};
-  void *inside = (char *)section + row->offset;
-  const char *const **out =
-      row->inside == LRD_SCOPE_MAKER ? &((lrd_settings_maker *)inside)->variables : &((lrd_settings_check *)inside)->variables;
   reader->seen = &seen;
   section_read(reader, row, item, section, here);
   reader->seen = NULL;
   if (seen.len == 0) return;
   *out = lrd_variables_list(&seen);
   if (*out == NULL) reader->out_of_memory = true;
+}
+
+static void section_of_row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_item *item, void *section,
+                                const lrd_trail *here) {
+  const char *const **variables = variables_of(row->inside, (char *)section + row->offset);
+  if (variables != NULL)
+    section_with_variables(reader, row, item, section, here, variables);
+  else
+    section_read(reader, row, item, section, here);
 }
 
 static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_item *item, void *section,
@@ -209,10 +222,7 @@ static void row_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
   if (!lrd_tag_check(reader, item->value, &here)) return;
   switch (row->type) {
   case LRD_OPTION_SECTION:
-    if (row->inside == LRD_SCOPE_MAKER || row->inside == LRD_SCOPE_CHECK)
-      section_with_variables(reader, row, item, section, &here);
-    else
-      section_read(reader, row, item, section, &here);
+    section_of_row_read(reader, row, item, section, &here);
     break;
   case LRD_OPTION_TTLS:
     ttls_read(reader, row, item->value, &here);

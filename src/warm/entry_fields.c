@@ -263,17 +263,20 @@ larder_err lrd_entry_set_json(lrd_entry *entry, const lrd_json_doc *doc, uint32_
   return LARDER_OK;
 }
 
-/* `["a","b"]`, or `a;b`. */
+/* `["a","b"]`, or `a;b`. What begins as a list is one. */
 static larder_err tags_set_cell(lrd_entry *entry, const char *cell, size_t len) {
   lrd_json_doc doc = {0};
   larder_err err = LARDER_OK;
   if (len > 0 && cell[0] == '[') {
     err = lrd_json_parse(&doc, cell, len);
-    bool list = err == LARDER_OK;
-    if (list) err = tags_set_json(entry, &doc, 0);
+    if (err == LARDER_OK)
+      err = tags_set_json(entry, &doc, 0);
+    else if (err != LARDER_ENOMEM) {
+      lrd_entry_problem(entry, "tags begins as a list, and is no JSON: %s", doc.mistake ? doc.mistake : "too long");
+      err = LARDER_OK;
+    }
     lrd_json_doc_fini(&doc);
-    if (list || err == LARDER_ENOMEM) return err;
-    err = LARDER_OK;
+    return err;
   }
   for (size_t at = 0; at < len && err == LARDER_OK;) {
     const char *text = NULL;

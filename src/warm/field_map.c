@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "base/redact.h"
 
 #define ROOM "warm"
 
@@ -19,7 +20,7 @@ bool lrd_field_map_wanted(const larder_import_options *options) {
 larder_err lrd_field_map_complete(larder_import_options *options, const lrd_config_import *configured, larder_error *err) {
   if (options->entries && lrd_field_map_wanted(options))
     return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "the file has entries, or fields that are named, not both");
-  if (options->entries) return LARDER_OK;
+  if (options->entries || !configured) return LARDER_OK;
   if (!options->key_field && !options->key_template) {
     options->key_field = configured->key_field;
     options->key_template = configured->key;
@@ -51,11 +52,11 @@ static const char *key_part(lrd_field_map *map, lrd_entry *entry, size_t pick, s
   const lrd_pick *field = &map->picks.picks[pick];
   const char *text = lrd_pick_text(&map->picks, pick, len);
   if (!text)
-    lrd_entry_problem(entry, "it has no %.60s, which its key is made of", field->name);
+    lrd_entry_problem(entry, "it has no %.60s, which its key is made of", field->shown);
   else if (*len == 0)
-    lrd_entry_problem(entry, "its %.60s is empty, and its key is made of that", field->name);
+    lrd_entry_problem(entry, "its %.60s is empty, and its key is made of that", field->shown);
   else if (field->type == LRD_JSON_ARRAY || field->type == LRD_JSON_OBJECT)
-    lrd_entry_problem(entry, "its %.60s is no text and no number; no key can be made of that", field->name);
+    lrd_entry_problem(entry, "its %.60s is no text and no number; no key can be made of that", field->shown);
   return entry->problem[0] == '\0' ? text : NULL;
 }
 
@@ -81,16 +82,30 @@ static const char *value_find(lrd_field_map *map, lrd_entry *entry, size_t *len)
     return picks->row_broken ? NULL : (const char *)picks->row.data;
   }
   const char *text = lrd_pick_text(picks, map->value, len);
-  if (!text) lrd_entry_problem(entry, "it has no %.60s, which is its value", picks->picks[map->value].name);
+  if (!text) lrd_entry_problem(entry, "it has no %.60s, which is its value", picks->picks[map->value].shown);
   if (text && picks->picks[map->value].type != LRD_JSON_STRING) entry->kind = LARDER_KIND_JSON;
   return text;
 }
 
 /* A field that is read as the column of an entry of that name is. */
-static larder_err cell_set(const lrd_picks *picks, bool given, size_t pick, const char *name, lrd_entry *entry) {
+static larder_err version_set(const lrd_field_map *map, const lrd_picks *picks, lrd_entry *entry) {
   size_t len = 0;
-  const char *text = given ? lrd_pick_text(picks, pick, &len) : NULL;
-  return text ? lrd_entry_set_cell(entry, name, text, len) : LARDER_OK;
+  const char *text = map->version_given ? lrd_pick_text(picks, map->version, &len) : NULL;
+  if (!text) return LARDER_OK;
+  const lrd_pick *field = &picks->picks[map->version];
+  if (field->type != LRD_JSON_ARRAY && field->type != LRD_JSON_OBJECT) return lrd_entry_set_cell(entry, "version", text, len);
+  lrd_entry_problem(entry, "its %.60s is a list or an object; a version is a text", field->shown);
+  return LARDER_OK;
+}
+
+static larder_err tags_set(const lrd_field_map *map, const lrd_picks *picks, lrd_entry *entry) {
+  size_t len = 0;
+  const char *text = map->tags_given ? lrd_pick_text(picks, map->tags, &len) : NULL;
+  if (!text) return LARDER_OK;
+  const lrd_pick *field = &picks->picks[map->tags];
+  if (field->type == LRD_JSON_ARRAY || field->type == LRD_JSON_STRING) return lrd_entry_set_cell(entry, "tags", text, len);
+  lrd_entry_problem(entry, "its %.60s is neither a list of texts nor a text; no tags can be made of that", field->shown);
+  return LARDER_OK;
 }
 
 /* In which a list's texts have a NUL each behind them. */
@@ -116,12 +131,25 @@ static larder_err entry_make(void *context, lrd_picks *picks, lrd_entry *entry) 
   entry->key = lrd_span_of(key, map->key_text.len);
   if (value) entry->value = lrd_span_of(value, value_len);
   if (ttl && ttl_len > 0) lrd_entry_set_ttl(entry, ttl);
-  err = cell_set(picks, map->version_given, map->version, "version", entry);
-  if (err == LARDER_OK) err = cell_set(picks, map->tags_given, map->tags, "tags", entry);
+  err = version_set(map, picks, entry);
+  if (err == LARDER_OK) err = tags_set(map, picks, entry);
   return err == LARDER_OK ? lrd_entry_finish(entry) : err;
 }
 
-static larder_err key_prepare(lrd_field_map *map, const larder_import_options *options, larder_error *err) {
+static larder_err pick_add(lrd_field_map *map, const char *name, bool configured, size_t *pick) {
+  larder_err err = lrd_picks_add(&map->picks, name, pick);
+  if (err == LARDER_OK && configured) map->picks.picks[*pick].configured = true;
+  return err;
+}
+
+/* One that may be left out; NULL: nobody names it. */
+static larder_err pick_given(lrd_field_map *map, const char *name, const char *configured, bool *given, size_t *pick) {
+  *given = name != NULL;
+  return name ? pick_add(map, name, name == configured, pick) : LARDER_OK;
+}
+
+static larder_err key_prepare(lrd_field_map *map, const larder_import_options *options, const lrd_config_import *configured,
+                              larder_error *err) {
   larder_err result = LARDER_OK;
   if (options->key_template)
     result = lrd_field_template_new(options->key_template, &map->key, err);
@@ -131,17 +159,42 @@ static larder_err key_prepare(lrd_field_map *map, const larder_import_options *o
   if (lrd_field_template_count(map->key) == 0)
     return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "the key template \"%.80s\" names no field, so all keys would be the same",
                     options->key_template);
+  bool const is_configured = options->key_template ? options->key_template == configured->key
+                                                   : options->key_field && options->key_field == configured->key_field;
   for (size_t i = 0; i < lrd_field_template_count(map->key) && result == LARDER_OK; i++)
-    result = lrd_picks_add(&map->picks, lrd_field_template_name(map->key, i), &map->key_picks[i]);
+    result = pick_add(map, lrd_field_template_name(map->key, i), is_configured, &map->key_picks[i]);
   return result;
 }
 
-static larder_err pick_given(lrd_field_map *map, const char *name, bool *given, size_t *pick) {
-  *given = name != NULL;
-  return name ? lrd_picks_add(&map->picks, name, pick) : LARDER_OK;
+static larder_err value_prepare(lrd_field_map *map, const larder_import_options *options, const lrd_config_import *configured) {
+  map->picks.row_wanted = options->value_row;
+  if (options->value_row) return LARDER_OK;
+  if (!options->value_field) return pick_add(map, "value", false, &map->value);
+  return pick_add(map, options->value_field, options->value_field == configured->value_field, &map->value);
 }
 
-larder_err lrd_field_map_init(lrd_field_map *map, const larder_import_options *options, larder_error *err) {
+/* Room for all is made first, since the names point into it. */
+static larder_err names_hide(lrd_field_map *map, const char *const *variables) {
+  size_t room = 0;
+  if (!variables) return LARDER_OK;
+  for (size_t i = 0; i < map->picks.len; i++) room += strlen(map->picks.picks[i].name) + 1;
+  larder_err err = lrd_buf_reserve(&map->shown, room);
+  for (size_t i = 0; i < map->picks.len && err == LARDER_OK; i++) {
+    lrd_pick *pick = &map->picks.picks[i];
+    size_t const at = map->shown.len;
+    err = lrd_buf_append(&map->shown, pick->name, strlen(pick->name) + 1);
+    if (err != LARDER_OK) break;
+    char *shown = (char *)map->shown.data + at;
+    lrd_redact_values_in(variables, NULL, shown);
+    if (strcmp(shown, pick->name) != 0) pick->shown = shown;
+  }
+  return err;
+}
+
+larder_err lrd_field_map_init(lrd_field_map *map, const larder_import_options *options, const lrd_config_import *configured,
+                              larder_error *err) {
+  static const lrd_config_import none = {0};
+  if (!configured) configured = &none;
   if (options->key_field && options->key_template)
     return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "the key is one field or made by a template, not both");
   if (options->value_field && options->value_row)
@@ -149,19 +202,36 @@ larder_err lrd_field_map_init(lrd_field_map *map, const larder_import_options *o
   if (!options->ns) return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "where fields are named the namespace is named too");
   map->picks.finish = entry_make;
   map->picks.context = map;
-  map->picks.row_wanted = options->value_row;
-  larder_err result = key_prepare(map, options, err);
-  if (result == LARDER_OK && !options->value_row)
-    result = lrd_picks_add(&map->picks, options->value_field ? options->value_field : "value", &map->value);
-  if (result == LARDER_OK) result = pick_given(map, options->ttl_field, &map->ttl_given, &map->ttl);
-  if (result == LARDER_OK) result = pick_given(map, options->version_field, &map->version_given, &map->version);
-  if (result == LARDER_OK) result = pick_given(map, options->tags_field, &map->tags_given, &map->tags);
+  larder_err result = key_prepare(map, options, configured, err);
+  if (result == LARDER_OK) result = value_prepare(map, options, configured);
+  if (result == LARDER_OK) result = pick_given(map, options->ttl_field, configured->ttl_field, &map->ttl_given, &map->ttl);
+  if (result == LARDER_OK)
+    result = pick_given(map, options->version_field, configured->version_field, &map->version_given, &map->version);
+  if (result == LARDER_OK) result = pick_given(map, options->tags_field, configured->tags_field, &map->tags_given, &map->tags);
+  if (result == LARDER_OK) result = names_hide(map, configured->variables);
   if (result == LARDER_ENOMEM) return lrd_fail(err, result, 0, ROOM, "out of memory");
+  if (result != LARDER_OK && err) lrd_redact_values_in(configured->variables, NULL, err->message);
   return result;
+}
+
+const char *lrd_field_map_missing(const lrd_field_map *map, size_t number) {
+  const struct {
+    bool given;
+    size_t pick;
+  } beside[] = {{map->ttl_given, map->ttl}, {map->version_given, map->version}, {map->tags_given, map->tags}};
+  for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+    const lrd_pick *pick = &map->picks.picks[beside[i].pick];
+    bool again = false;
+    for (size_t j = 0; j < i; j++) again |= beside[j].given && beside[j].pick == beside[i].pick;
+    if (!beside[i].given || again || pick->known) continue;
+    if (number-- == 0) return pick->shown;
+  }
+  return NULL;
 }
 
 void lrd_field_map_fini(lrd_field_map *map) {
   lrd_picks_fini(&map->picks);
   lrd_field_template_free(map->key);
   lrd_buf_fini(&map->key_text);
+  lrd_buf_fini(&map->shown);
 }

@@ -13,6 +13,7 @@
 #include "file_sum.h"
 #include "import_batch.h"
 #include "leftovers.h"
+#include "own_export.h"
 #include "rejects.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +30,7 @@ typedef struct import_run {
   larder_transfer_counts counts;
   int fd;
   lrd_source source;
+  lrd_read_ahead ahead; /* of a stream */
   lrd_reader_file reader;
   lrd_import_batch *batch;
   lrd_field_map map;
@@ -162,17 +164,34 @@ static larder_err reader_failed(import_run *run, larder_err err) {
   return failed_with(run, err, "can't be read");
 }
 
+/* What the configuration says of the fields of records does not concern an export that goes into the same namespace. */
+static larder_err export_look(import_run *run, const larder_import_options *given) {
+  bool own = false;
+  if (lrd_field_map_wanted(given) || !lrd_field_map_wanted(run->options)) return LARDER_OK;
+  larder_err err = lrd_own_export_check(run->fd, run->path ? NULL : &run->ahead, run->format, &own);
+  if (err != LARDER_OK) return failed_with(run, err, "can't be read");
+  if (own) {
+    run->completed = *given;
+    run->completed.entries = true;
+  }
+  return LARDER_OK;
+}
+
 static larder_err begin(import_run *run) {
-  static const lrd_config_import none = {0};
+  const lrd_config_import *configured = NULL;
   larder_ns *ns = NULL;
   larder_err err = run->options->ns ? larder_ns_open(run->cache, run->options->ns, &ns, run->err) : LARDER_OK;
-  run->completed = *run->options;
+  const larder_import_options *given = run->options;
+  run->completed = *given;
   run->options = &run->completed;
-  if (err == LARDER_OK) err = lrd_field_map_complete(&run->completed, ns ? &ns->policy.import : &none, run->err);
-  if (err == LARDER_OK && lrd_field_map_wanted(run->options)) err = lrd_field_map_init(&run->map, run->options, run->err);
+  if (ns) configured = &ns->policy.import;
+  if (err == LARDER_OK) err = lrd_field_map_complete(&run->completed, configured, run->err);
+  if (err == LARDER_OK && lrd_field_map_wanted(run->options))
+    err = lrd_field_map_init(&run->map, run->options, configured, run->err);
   if (err == LARDER_OK) err = file_open(run);
+  if (err == LARDER_OK) err = export_look(run, given);
   if (err != LARDER_OK) return err;
-  err = lrd_source_init(&run->source, run->fd, run->options->read, run->options->read_context);
+  err = lrd_source_init(&run->source, run->fd, lrd_read_ahead_next, &run->ahead);
   if (err != LARDER_OK) return failed_with(run, err, "can't be read");
   lrd_reader_init(&run->reader, &run->source, run->format, run->options->rejects != NULL);
   if (lrd_field_map_wanted(run->options)) lrd_reader_pick(&run->reader, &run->map.picks);
@@ -282,6 +301,14 @@ static larder_err run_all(import_run *run) {
   return err == LARDER_OK ? stream_verify(run) : err;
 }
 
+/* What was met before a break is not known any more. */
+static void missing_tell(const import_run *run) {
+  const larder_import_options *options = run->options;
+  if (!options->missing || !lrd_field_map_wanted(options) || run->counts.entries == 0 || run->counts.resumed > 0) return;
+  const char *field;
+  for (size_t i = 0; (field = lrd_field_map_missing(&run->map, i)) != NULL; i++) options->missing(options->context, field);
+}
+
 static bool tags_valid(const larder_import_options *options) {
   if (options->tags_count > LARDER_TAGS_MAX || (options->tags_count > 0 && !options->tags)) return false;
   for (size_t i = 0; i < options->tags_count; i++) {
@@ -309,12 +336,15 @@ larder_err larder_import(larder *cache, const char *path, const larder_import_op
                     .fd = -1,
                     .rejects = {.path = options->rejects, .root = cache->root, .fd = -1},
                     .source = {.fd = -1},
+                    .ahead = {.read = options->read, .context = options->read_context},
                     .err = &own};
   larder_err result = run_all(&run);
+  if (result == LARDER_OK) missing_tell(&run);
   run.counts.bytes = lrd_source_offset(&run.source);
   lrd_reader_fini(&run.reader);
   lrd_field_map_fini(&run.map);
   lrd_source_fini(&run.source);
+  lrd_read_ahead_fini(&run.ahead);
   lrd_import_batch_free(run.batch);
   lrd_fs_close(run.fd);
   lrd_rejects_close(&run.rejects);

@@ -30,18 +30,21 @@ static larder_err column_add(lrd_reader_file *reader) {
   return LARDER_OK;
 }
 
+static larder_err pick_missed(lrd_reader_file *reader, const lrd_pick *pick) {
+  larder_nearest near = {.wanted = pick->name};
+  /* What is near to a variable's value would tell it. */
+  for (size_t i = 0; i < reader->columns_len && pick->shown == pick->name; i++)
+    larder_nearest_offer(&near, (const char *)reader->names.data + reader->columns[i]);
+  const char *name = larder_nearest_best(&near);
+  return lrd_reader_mistaken(reader, "the first row has to name the columns, and has no %.60s%s%.60s%s%s", pick->shown,
+                             name ? "; is " : "", name ? name : "", name ? " meant?" : "",
+                             pick->configured ? " (so the configuration says; options or --entries say otherwise)" : "");
+}
+
 /* Every field that is wanted by name has to be a column. */
 static larder_err picks_check(lrd_reader_file *reader) {
-  for (size_t i = 0; i < reader->picks->len; i++) {
-    const char *wanted = reader->picks->picks[i].name;
-    if (has_column(reader, wanted)) continue;
-    larder_nearest near = {.wanted = wanted};
-    for (size_t j = 0; j < reader->columns_len; j++)
-      larder_nearest_offer(&near, (const char *)reader->names.data + reader->columns[j]);
-    const char *name = larder_nearest_best(&near);
-    return lrd_reader_mistaken(reader, "the first row has to name the columns, and has no %.60s%s%s%s", wanted,
-                               name ? "; is " : "", name ? name : "", name ? " meant?" : "");
-  }
+  for (size_t i = 0; i < reader->picks->len; i++)
+    if (!has_column(reader, reader->picks->picks[i].name)) return pick_missed(reader, &reader->picks->picks[i]);
   return LARDER_OK;
 }
 

@@ -14,7 +14,7 @@ larder_err lrd_picks_add(lrd_picks *picks, const char *name, size_t *index_out) 
   size_t i = 0;
   while (i < picks->len && strcmp(picks->picks[i].name, name) != 0) i++;
   if (i == LRD_PICKS_MAX) return LARDER_ETOOBIG;
-  if (i == picks->len) picks->picks[picks->len++] = (lrd_pick){.name = name};
+  if (i == picks->len) picks->picks[picks->len++] = (lrd_pick){.name = name, .shown = name};
   *index_out = i;
   return LARDER_OK;
 }
@@ -33,6 +33,7 @@ static larder_err pick_end(lrd_picks *picks, lrd_pick *pick, size_t at, lrd_json
   pick->at = at;
   pick->len = picks->texts.len - at;
   pick->type = type;
+  pick->known = true;
   pick->met = type != LRD_JSON_NULL;
   return lrd_buf_append_byte(&picks->texts, 0);
 }

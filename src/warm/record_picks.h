@@ -13,7 +13,10 @@
 struct lrd_entry;
 
 typedef struct lrd_pick {
-  const char *name; /* borrowed */
+  const char *name;  /* borrowed */
+  const char *shown; /* instead of the name, which may hold a variable's value; borrowed */
+  bool configured;   /* not by an option */
+  bool known;        /* some record had it */
   bool met;
   lrd_json_type type; /* LRD_JSON_STRING for a cell of a table */
   size_t at, len;     /* in texts; a NUL follows */

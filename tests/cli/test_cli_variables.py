@@ -24,7 +24,11 @@ NAMESPACES = {
     "version": "maker: {recipe: kernel}, version: '${HELD}'",
     "seal": "seal: {algorithm: '${HELD}', fields: ['${HELD}']}",
     "nearby": "maker: {recipe: kernel}, nearby: {places: /dev/null, key: '${HELD}', radius: '${HELD}'}",
-    "fields": "import: {key: '${HELD}', value_field: '${HELD}', ttl_field: '${HELD}'}",
+    "keyless": "import: {key: '${HELD}', value_field: '${HELD}', ttl_field: '${HELD}'}",
+    "fields": "import: {key_field: '${HELD}', value_field: '${HELD}', ttl_field: '${HELD}'}",
+    "held": "import: {value_field: '${HELD}'}",
+    "inner": "import: {key: 'a:{in ${HELD}}', value_row: true}",
+    "beside": "import: {key: 'k:{key}', version_field: '${HELD}', tags_field: 'the ${HELD} of it'}",
     "check": "health: {check: {http: 'http://127.0.0.1:1/${HELD}', timeout: 1s}}",
     "tried": "health: {check: {command: ['${HELD}']}}",
 }
@@ -33,8 +37,10 @@ NAMESPACES = {
 class Variables(CliCase):
     def commands(self, ns):
         table = self.write("t.csv", b"key,value\na,1\n")
+        lines = self.write("t.jsonl", b'{"key":"a","value":1}\n{"key":"b"}\n')
         return [["config", "check"], ["config", "show"], ["put", ns, "k", table], ["get", ns, "k", "--fresh", "--make"],
-                ["get", ns, "other", "--make"], ["warm", ns], ["warm", ns, table], ["refresh", ns], ["health", ns, "--check"],
+                ["get", ns, "other", "--make"], ["warm", ns], ["warm", ns, table], ["warm", ns, lines],
+                ["refresh", ns], ["health", ns, "--check"],
                 ["ls", ns], ["stats"], ["inspect", ns, "k"], ["why", ns, "k"], ["validate", ns]]
 
     def test_no_output_has_them(self):

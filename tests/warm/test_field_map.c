@@ -9,7 +9,7 @@
 static void mapped(const larder_import_options *options, larder_format format, const char *text, const char *wanted) {
   lrd_field_map map = {0};
   larder_error err = {0};
-  if (lrd_field_map_init(&map, options, &err) != LARDER_OK) fail_msg("%s", err.message);
+  if (lrd_field_map_init(&map, options, NULL, &err) != LARDER_OK) fail_msg("%s", err.message);
   entries_expect(text, strlen(text), format, &map.picks, wanted);
   lrd_field_map_fini(&map);
 }
@@ -111,7 +111,7 @@ static void limits_hold_for_made_keys_too(void **state) {
   larder_import_options how = {.size = sizeof how, .ns = "n", .key_template = "{k}{k}", .value_row = true};
   assert_ok(lrd_buf_printf(&text, "k\n%0*d\n%0*d\n", 512, 0, 513, 0));
   lrd_field_map map = {0};
-  assert_ok(lrd_field_map_init(&map, &how, NULL));
+  assert_ok(lrd_field_map_init(&map, &how, NULL, NULL));
   char *found = entries_told((const char *)text.data, text.len, LARDER_FORMAT_CSV, &map.picks, 100);
   assert_non_null(strstr(found, "2: key=000"));
   assert_non_null(strstr(found, "3: ! its key has 1026 bytes; at most 1024 are allowed\n"));
@@ -133,7 +133,7 @@ static void options_that_contradict_are_refused(void **state) {
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     lrd_field_map map = {0};
     larder_error err = {0};
-    assert_err(lrd_field_map_init(&map, &bad[i].how, &err), LARDER_EINVAL);
+    assert_err(lrd_field_map_init(&map, &bad[i].how, NULL, &err), LARDER_EINVAL);
     assert_non_null(strstr(err.message, bad[i].says));
     lrd_field_map_fini(&map);
   }
@@ -160,7 +160,7 @@ static void out_of_memory_is_told_and_leaks_nothing(void **state) {
     lrd_entry entry = {0};
     lrd_field_map map = {0};
     support_alloc_fail_at(n);
-    larder_err err = lrd_field_map_init(&map, &how, NULL);
+    larder_err err = lrd_field_map_init(&map, &how, NULL, NULL);
     if (err == LARDER_OK) err = lrd_source_init(&source, -1, entry_drip_read, &d);
     lrd_reader_init(&reader, &source, LARDER_FORMAT_CSV, true);
     lrd_reader_pick(&reader, &map.picks);
