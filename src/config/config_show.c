@@ -4,7 +4,6 @@
 
 #include "base/redact.h"
 #include "config/config_writer.h"
-#include "config/import_read.h"
 #include "config/option_value.h"
 #include "config/value_read.h"
 
@@ -246,9 +245,9 @@ static void scope_show(shower *s, lrd_scope scope, const void *section, unsigned
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_NEARBY)
       hidden = ((const lrd_settings_policy *)section)->nearby.places == NULL;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_IMPORT)
-      hidden = !lrd_import_given(&((const lrd_settings_policy *)section)->import);
+      hidden = !((const lrd_settings_policy *)section)->import.given;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_PREDICT)
-      hidden = !((const lrd_settings_policy *)section)->predict.enable;
+      hidden = !((const lrd_settings_policy *)section)->predict.given;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_HEALTH)
       hidden = !((const lrd_settings_policy *)section)->health.given;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_CHECK)

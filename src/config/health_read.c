@@ -63,8 +63,9 @@ void lrd_check_check(lrd_reader *reader, const lrd_yaml_node *map, lrd_settings_
   lrd_proxy_check(reader, map, check->proxy, trail);
 }
 
-/* A duration as the file has it, else as it is by default. */
-static const char *duration_shown(const lrd_yaml_item *item, int64_t ms, char out[LRD_QUOTED_MAX]) {
+/* A duration as the file has it, else as it is by default. What the file's defaults say may come of a variable. */
+static const char *duration_shown(const lrd_yaml_item *item, int64_t ms, const char *of_defaults, char out[LRD_QUOTED_MAX]) {
+  if (item == NULL && of_defaults != NULL) return of_defaults;
   return item != NULL && item->value->kind == LRD_YAML_SCALAR ? lrd_quote(item->value->text, item->value->len, out)
                                                               : lrd_duration_format(ms, out, LRD_QUOTED_MAX);
 }
@@ -72,9 +73,13 @@ static const char *duration_shown(const lrd_yaml_item *item, int64_t ms, char ou
 void lrd_health_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_settings_health *health, const lrd_trail *trail) {
   char where[LRD_TRAIL_MAX], found[LRD_QUOTED_MAX], low[LRD_QUOTED_MAX];
   const lrd_yaml_item *most = item_of(map, "retry_max"), *first = item_of(map, "retry");
+  const lrd_settings_health *defaults = &reader->settings->cache.defaults.health;
+  bool const inherits = health != defaults && defaults->given;
   if (health->retry_max_ms >= health->retry_ms) return;
-  const lrd_yaml_node *at = most != NULL ? most->value : first != NULL ? first->value : map;
-  lrd_mistake_add(reader->mistakes, at->place, "%s.retry_max: found %s; expected at least %s, which is retry",
-                  lrd_trail_text(trail, where), duration_shown(most, health->retry_max_ms, found),
-                  duration_shown(first, health->retry_ms, low));
+  if (most == NULL && first == NULL) return; /* told of the defaults */
+  lrd_mistake_add(reader->mistakes, most != NULL ? most->value->place : first->value->place,
+                  "%s.retry_max: found %s; expected at least %s%s", lrd_trail_text(trail, where),
+                  duration_shown(most, health->retry_max_ms, inherits ? "that of the defaults" : NULL, found),
+                  duration_shown(first, health->retry_ms, inherits ? "retry of the defaults" : NULL, low),
+                  first != NULL || !inherits ? ", which is retry" : "");
 }

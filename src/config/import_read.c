@@ -4,11 +4,6 @@
 #include "config/nearby_read.h"
 #include "config/value_read.h"
 
-bool lrd_import_given(const lrd_config_import *import) {
-  return import->key_field != NULL || import->key != NULL || import->value_field != NULL || import->value_row ||
-         import->ttl_field != NULL || import->version_field != NULL || import->tags_field != NULL;
-}
-
 static void empty_check(lrd_reader *reader, const lrd_yaml_item *item, const lrd_option *row, const lrd_config_import *import,
                         const lrd_trail *trail) {
   char where[LRD_TRAIL_MAX];

@@ -5,8 +5,6 @@
 
 #include "config/settings_read.h"
 
-/* Whether it names any field. */
-bool lrd_import_given(const lrd_config_import *import);
 void lrd_import_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_config_import *import, const lrd_trail *trail);
 
 #endif

@@ -144,6 +144,7 @@ typedef struct lrd_settings_nearby {
 } lrd_settings_nearby;
 
 typedef struct lrd_settings_predict {
+  bool given; /* here, or among the defaults */
   bool enable;
   uint32_t chain;
   double min_probability;

@@ -178,6 +178,7 @@ static void section_read(lrd_reader *reader, const lrd_option *row, const lrd_ya
     ((lrd_settings_compression *)inside)->enable = true;
   if (row->inside == LRD_SCOPE_MAKER) lrd_maker_clear(inside);
   if (row->inside == LRD_SCOPE_HEALTH) ((lrd_settings_health *)inside)->given = true;
+  if (row->inside == LRD_SCOPE_PREDICT) ((lrd_settings_predict *)inside)->given = true;
   if (row->inside == LRD_SCOPE_CHECK) lrd_check_clear(inside);
   if (row->inside == LRD_SCOPE_IMPORT) *(lrd_config_import *)inside = (lrd_config_import){.given = true};
   lrd_scope_read(reader, row->inside, item->value, inside, 0, here);
@@ -270,12 +271,15 @@ static void scope_after(lrd_reader *reader, lrd_scope scope, const lrd_yaml_node
   if (scope == LRD_SCOPE_COMPRESSION) {
     const lrd_settings_compression *pack = section;
     const lrd_option *codec = lrd_option_find(scope, "codec"), *level = lrd_option_find(scope, "level");
-    const lrd_yaml_item *item = item_of_row(map, level);
+    const lrd_yaml_item *item = item_of_row(map, level), *named = item_of_row(map, codec);
     char name[32];
     lrd_option_choice(codec, pack->codec, name);
+    /* One that a variable holds, perhaps of another section, is not told. */
+    bool const plain = named != NULL && named->value->kind == LRD_YAML_SCALAR && strcmp(named->value->text, name) == 0;
     if (item != NULL && item->value->kind == LRD_YAML_SCALAR && pack->level > 9 && strcmp(name, "zstd") != 0)
-      lrd_mistake_add(reader->mistakes, item->value->place, "%s.level: found %s; expected 0 to 9 with the codec %s",
-                      lrd_trail_text(trail, where), lrd_quote(item->value->text, item->value->len, quoted), name);
+      lrd_mistake_add(reader->mistakes, item->value->place, "%s.level: found %s; expected 0 to 9 with %s%s",
+                      lrd_trail_text(trail, where), lrd_quote(item->value->text, item->value->len, quoted),
+                      plain ? "the codec " : "its codec", plain ? name : "");
   }
 }
 

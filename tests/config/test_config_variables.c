@@ -107,7 +107,36 @@ static void no_mistake_tells_what_a_variable_holds(void **state) {
   unsetenv("LARDER_TEST_HELD");
 }
 
+/* One option has the variable, the other is wrong beside it, perhaps in another section. */
+static void what_contradicts_a_variable_is_told_without_it(void **state) {
+  (void)state;
+  static const char value[] = "2918s", codec[] = "lz4";
+  static const struct {
+    const char *text, *value, *told;
+  } cases[] = {
+      {"cache: {defaults: {health: {retry: " HELD "}}, namespaces: {a: {health: {retry_max: 1s}}}}\n", value,
+       "1:98: cache.namespaces.a.health.retry_max: found \"1s\"; expected at least retry of the defaults\n"},
+      {"cache: {defaults: {health: {retry_max: " HELD "}}, namespaces: {a: {health: {retry: 9999h}}}}\n", value,
+       "1:98: cache.namespaces.a.health.retry_max: found that of the defaults; expected at least \"9999h\", which is retry\n"},
+      {"cache: {defaults: {health: {retry_max: 1s, retry: " HELD "}}, namespaces: {a: {health: {failures: 2}}}}\n", value,
+       "1:40: cache.defaults.health.retry_max: found \"1s\"; expected at least \"${LARDER_TEST_HELD}\", which is retry\n"},
+      {"cache: {defaults: {health: {failures: 2}}, namespaces: {a: {health: {retry: 2h}}}}\n", value,
+       "1:77: cache.namespaces.a.health.retry_max: found that of the defaults; expected at least \"2h\", which is retry\n"},
+      {"cache: {compression: {enable: true, codec: " HELD "}, namespaces: {a: {compression: {level: 12}}}}\n", codec,
+       "1:106: cache.namespaces.a.compression.level: found \"12\"; expected 0 to 9 with its codec\n"},
+      {"cache: {compression: {enable: true, codec: " HELD ", level: 12}}\n", codec,
+       "1:74: cache.compression.level: found \"12\"; expected 0 to 9 with its codec\n"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    setenv("LARDER_TEST_HELD", cases[i].value, 1);
+    char *complaints = config_complaints(cases[i].text);
+    assert_string_equal(complaints, cases[i].told);
+    free(complaints);
+  }
+  unsetenv("LARDER_TEST_HELD");
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(no_mistake_tells_what_a_variable_holds)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(no_mistake_tells_what_a_variable_holds),
+                                     cmocka_unit_test(what_contradicts_a_variable_is_told_without_it)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
