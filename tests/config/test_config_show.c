@@ -35,7 +35,9 @@ static void what_show_prints_reads_as_the_same(void **state) {
   (void)state;
   const char *const texts[] = {config_text_everything, text_extra, "cache: {root: /srv/larder}",
                                "cache: {root: /srv/larder, defaults: {import: {key_field: sku, value_row: true}}, namespaces: "
-                               "{inherits: {ttl: 1h}, reads_entries: {import: {}}, others: {import: {key_field: id}}}}"};
+                               "{inherits: {ttl: 1h}, reads_entries: {import: {}}, others: {import: {key_field: id}}}}",
+                               "cache: {root: /srv/larder, defaults: {maker: {recipe: kernel}, predict: {enable: true}}, "
+                               "namespaces: {learns: {ttl: 1h}, does_not: {predict: {enable: false}}}}"};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     char *yaml = shown(texts[i], false), *json = shown(texts[i], true);
     char *from_yaml = shown(yaml, false), *from_json = shown(json, false);
