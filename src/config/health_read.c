@@ -75,10 +75,10 @@ void lrd_health_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_se
   const lrd_yaml_item *most = item_of(map, "retry_max"), *first = item_of(map, "retry");
   const lrd_settings_health *defaults = &reader->settings->cache.defaults.health;
   bool const inherits = health != defaults && defaults->given;
-  if (health->retry_max_ms >= health->retry_ms) return;
-  if (most == NULL && first == NULL) return; /* told of the defaults */
-  lrd_mistake_add(reader->mistakes, most != NULL ? most->value->place : first->value->place,
-                  "%s.retry_max: found %s; expected at least %s%s", lrd_trail_text(trail, where),
+  const lrd_yaml_item *named = most != NULL ? most : first;
+  if (health->retry_max_ms >= health->retry_ms || named == NULL) return; /* without either it was told of the defaults */
+  lrd_mistake_add(reader->mistakes, named->value->place, "%s.retry_max: found %s; expected at least %s%s",
+                  lrd_trail_text(trail, where),
                   duration_shown(most, health->retry_max_ms, inherits ? "that of the defaults" : NULL, found),
                   duration_shown(first, health->retry_ms, inherits ? "retry of the defaults" : NULL, low),
                   first != NULL || !inherits ? ", which is retry" : "");
