@@ -65,6 +65,11 @@ typedef struct larder_stats_latency {
 LARDER_API bool larder_stats_latency_of(const larder_stats *stats, const char *ns, const char *tier, const char *op,
                                         larder_stats_latency *out);
 
+/* What the policy adaptive decided in the living processes' memory, added up; out->size is set by the caller. False: no living
+ * process has the namespace open with that policy. */
+struct larder_adaptive; /* larder/adaptive.h */
+LARDER_API bool larder_stats_adaptive_of(const larder_stats *stats, const char *ns, struct larder_adaptive *out);
+
 /* A hit rate over three spans of time. What is not known (no lookups in it) is -1. */
 typedef struct larder_stats_rates {
   double hit_rate;             /* since the figures began */

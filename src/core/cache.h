@@ -64,6 +64,13 @@ typedef struct lrd_ahead {
   _Atomic uint64_t unread_bytes;     /* now */
 } lrd_ahead;
 
+/* What the keeper, which is alone with it, last saw of the policy adaptive. */
+typedef struct lrd_adaptive_seen {
+  unsigned leader;
+  larder_adaptive mark;
+  larder_adaptive former; /* the mark before */
+} lrd_adaptive_seen;
+
 struct larder_ns {
   /* What a memory hit reads, together. */
   larder *cache;
@@ -102,6 +109,8 @@ struct larder_ns {
   void *maker;                    /* its context */
   uint32_t makings;               /* under way that count against maker.parallel; the pool's */
   _Atomic int64_t making_cost_ns; /* what a making takes lately; 0: not known */
+
+  lrd_adaptive_seen adaptive;
 
   uint32_t version;           /* the policy's, as a hash; 0: none */
   larder_ns *_Atomic history; /* the companion, once it is open */
@@ -364,6 +373,9 @@ void lrd_keeper_tick(void *context); /* the cache */
 void lrd_keeper_count_replaced(larder *cache);
 /* How full the tiers are, for the open namespaces, into the statistics. */
 void lrd_keeper_publish_gauges(larder *cache);
+/* adaptive.c: the figures of the policy adaptive into the statistics; changes of who is in charge into the log. */
+void lrd_adaptive_publish(const larder_ns *ns);
+void lrd_adaptive_tick(larder *cache);
 /* Deletes the ranges of dirty slots in tiers that work again; at most `limit` slots. */
 void lrd_keeper_clean_dirty(larder *cache, uint64_t limit);
 /* Closes what is broken, replaces it when nobody else has it open, reopens it. */

@@ -168,6 +168,7 @@ void lrd_keeper_publish_gauges(larder *cache) {
       lrd_stats_set(ns->memory_cell, LRD_GAUGE_ENTRIES, usage.entries);
       lrd_stats_set(ns->memory_cell, LRD_GAUGE_BYTES, usage.bytes);
       lrd_stats_set(ns->memory_cell, LRD_GAUGE_BYTES_MAX, usage.bytes_max);
+      lrd_adaptive_publish(ns);
     }
     for (size_t k = 0; k < ns->links_len; k++) {
       lrd_link *link = &ns->links[k];
@@ -289,6 +290,7 @@ void lrd_keeper_tick(void *context) {
   if (!lrd_cache_onlooker(cache)) { /* whose figures nobody else sees, and whose tiers may have to count their rows for them */
     lrd_keeper_publish_gauges(cache);
   }
+  lrd_adaptive_tick(cache);
   lrd_health_look(cache);
   lrd_stats_tick(cache->stats);
   if (cache->each_second) {

@@ -217,7 +217,7 @@ void lrd_stats_set(lrd_stats_cell *cell, lrd_gauge gauge, uint64_t value) {
 }
 
 /* Gives the operation of a cell its histogram. Its number + 1, or 0 when there is no room. */
-static uint32_t histogram_begin(lrd_stats *stats, stats_cell *at, lrd_stat_op op) {
+static uint32_t histogram_begin(lrd_stats *stats, stats_cell *at, uint32_t op) {
   lrd_lock(&stats->mutex);
   uint32_t number = atomic_load(&at->histogram[op]);
   if (number == 0 && !stats->histograms_full) {
@@ -235,20 +235,32 @@ static uint32_t histogram_begin(lrd_stats *stats, stats_cell *at, lrd_stat_op op
   return number;
 }
 
-void lrd_stats_time_n(lrd_stats_cell *cell, lrd_stat_op op, int64_t ns, uint64_t weight) {
-  lrd_stats *stats = cell->stats;
-  stats_cell *at = segment_cell(&stats->segment, cell->index);
+/* NULL: there is no room. The number lies in memory that others of this user could write. */
+static _Atomic uint64_t *histogram_of(lrd_stats *stats, stats_cell *at, uint32_t op) {
   uint32_t number = atomic_load_explicit(&at->histogram[op], memory_order_acquire);
-  if (number == 0) {
-    number = histogram_begin(stats, at, op);
-    if (number == 0) return;
-  }
-  /* The number lies in memory that others of this user could write. */
-  if (number > STATS_HISTOGRAMS) return;
+  if (number == 0) number = histogram_begin(stats, at, op);
+  return number == 0 || number > STATS_HISTOGRAMS ? NULL : segment_histogram(&stats->segment, number - 1);
+}
+
+void lrd_stats_time_n(lrd_stats_cell *cell, lrd_stat_op op, int64_t ns, uint64_t weight) {
+  stats_cell *at = segment_cell(&cell->stats->segment, cell->index);
+  _Atomic uint64_t *buckets = histogram_of(cell->stats, at, op);
+  if (!buckets) return;
   uint64_t length = ns > 0 ? (uint64_t)ns : 0;
-  _Atomic uint64_t *buckets = segment_histogram(&stats->segment, number - 1);
   atomic_fetch_add_explicit(&buckets[lrd_histogram_bucket(length)], weight, memory_order_relaxed);
   atomic_fetch_add_explicit(&at->sum_ns[op], length * weight, memory_order_relaxed);
+}
+
+void lrd_stats_set_adaptive(lrd_stats_cell *cell, const larder_adaptive *now) {
+  _Atomic uint64_t *words = histogram_of(cell->stats, segment_cell(&cell->stats->segment, cell->index), STATS_OP_DECIDED);
+  if (!words) return;
+  atomic_store_explicit(words++, now->asked, memory_order_relaxed);
+  atomic_store_explicit(words++, now->switches, memory_order_relaxed);
+  for (size_t i = 0; i < LARDER_EXPERT_COUNT; i++) {
+    atomic_store_explicit(words++, now->experts[i].entries, memory_order_relaxed);
+    atomic_store_explicit(words++, now->experts[i].led, memory_order_relaxed);
+    atomic_store_explicit(words++, now->experts[i].missed, memory_order_relaxed);
+  }
 }
 
 static uint64_t cell_counted(const stats_cell *at, lrd_counter counter) {

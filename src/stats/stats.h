@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "counters.h"
+#include <larder/adaptive.h>
 #include <larder/stats.h>
 #include <stdatomic.h>
 
@@ -129,6 +130,11 @@ void lrd_stats_time_n(lrd_stats_cell *cell, lrd_stat_op op, int64_t ns, uint64_t
 static inline void lrd_stats_time(lrd_stats_cell *cell, lrd_stat_op op, int64_t ns) { lrd_stats_time_n(cell, op, ns, 1); }
 
 void lrd_stats_set(lrd_stats_cell *cell, lrd_gauge gauge, uint64_t value);
+/* Of the tier memory: what the policy adaptive has decided until now. Like a gauge, it is about living processes, summed up.
+ * Takes a lock at the first time only. */
+void lrd_stats_set_adaptive(lrd_stats_cell *cell, const larder_adaptive *now);
+/* Names the experts, and says which one is in charge of most entries. */
+void lrd_stats_adaptive_name(larder_adaptive *sums);
 
 /* --- keeping the sums of the dead ------------------------------------------------------------------------------------ */
 

@@ -81,6 +81,28 @@ bool larder_stats_latency_of(const larder_stats *stats, const char *ns, const ch
   return false;
 }
 
+void lrd_stats_adaptive_name(larder_adaptive *sums) {
+  static const char *const names[] = {
+#define EXPERT_NAME(name, text) text,
+      LARDER_ADAPTIVE_EXPERTS(EXPERT_NAME)
+#undef EXPERT_NAME
+  };
+  sums->leader = 0;
+  for (unsigned i = 0; i < LARDER_EXPERT_COUNT; i++) {
+    sums->experts[i].name = names[i];
+    if (sums->experts[i].entries > sums->experts[sums->leader].entries) sums->leader = i;
+  }
+}
+
+bool larder_stats_adaptive_of(const larder_stats *stats, const char *ns, larder_adaptive *out) {
+  const stats_sum *sum = ns ? lrd_sums_find(&stats->cells, ns, LRD_STATS_MEMORY) : NULL;
+  if (!sum || !sum->adapts || !out || out->size != sizeof *out) return false;
+  *out = sum->adaptive;
+  out->size = sizeof *out;
+  lrd_stats_adaptive_name(out);
+  return true;
+}
+
 void larder_stats_rates_of(const larder_stats *stats, larder_stats_rates *out) { *out = stats->rates; }
 
 size_t larder_stats_process_count(const larder_stats *stats) { return stats->process_count; }

@@ -67,11 +67,23 @@ static void sum_add_gauges(stats_sum *to, const stats_sum *from, bool same_cell)
   if (one_content) to->shared = true;
 }
 
+static void sum_add_adaptive(stats_sum *to, const stats_sum *from) {
+  to->adapts |= from->adapts;
+  to->adaptive.asked += from->adaptive.asked;
+  to->adaptive.switches += from->adaptive.switches;
+  for (size_t i = 0; i < LARDER_EXPERT_COUNT; i++) {
+    to->adaptive.experts[i].entries += from->adaptive.experts[i].entries;
+    to->adaptive.experts[i].led += from->adaptive.experts[i].led;
+    to->adaptive.experts[i].missed += from->adaptive.experts[i].missed;
+  }
+}
+
 larder_err lrd_sum_add(stats_sum *to, const stats_sum *from, bool same_cell) {
   for (size_t op = 0; op < LRD_OP_COUNT; op++)
     if (from->buckets[op] && !sum_buckets(to, op)) return LARDER_ENOMEM;
   for (size_t i = 0; i < LRD_STAT_COUNT; i++) to->counters[i] += from->counters[i];
   sum_add_gauges(to, from, same_cell);
+  sum_add_adaptive(to, from);
   for (size_t op = 0; op < LRD_OP_COUNT; op++) {
     to->sum_ns[op] += from->sum_ns[op];
     if (!from->buckets[op]) continue;
@@ -153,6 +165,22 @@ static void row_read_gauges(stats_sum *sum, const stats_cell *cell) {
   for (size_t i = 0; i < LRD_GAUGE_COUNT; i++) sum->gauges[i] = cell->gauges[i];
 }
 
+static larder_err row_read_adaptive(stats_sum *sum, const stats_source *source, const stats_cell *cell) {
+  uint64_t words[2 + 3 * LARDER_EXPERT_COUNT], *at = words;
+  uint32_t number = cell->histogram[STATS_OP_DECIDED];
+  if (number == 0 || number > STATS_HISTOGRAMS) return LARDER_OK;
+  if (!lrd_segment_read(source, STATS_HISTOGRAMS_AT + (number - 1) * STATS_HISTOGRAM_LEN, words, sizeof words))
+    return LARDER_EIO;
+  sum->adapts = true;
+  sum->adaptive.asked = *at++;
+  sum->adaptive.switches = *at++;
+  for (size_t i = 0; i < LARDER_EXPERT_COUNT; i++) {
+    sum->adaptive.experts[i] = (larder_adaptive_expert){.entries = at[0], .led = at[1], .missed = at[2]};
+    at += 3;
+  }
+  return LARDER_OK;
+}
+
 /* Hits in memory are counted once, for namespace and tier. False: out of memory. */
 static bool row_add_hits(stats_sums *to, stats_sum *all, uint64_t hits) {
   if (hits == 0) return true;
@@ -192,6 +220,7 @@ larder_err lrd_sums_read_row(stats_sums *to, const stats_source *source, const s
     }
     row_read_gauges(sum, cell);
     err = row_read_histograms(sum, source, cell);
+    if (err == LARDER_OK) err = row_read_adaptive(sum, source, cell);
     if (err == LARDER_OK && !row_add_hits(to, sum, hits)) err = LARDER_ENOMEM;
   }
   lrd_dealloc(block);

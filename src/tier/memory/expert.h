@@ -15,14 +15,14 @@
 #define LRD_TIER_MEMORY_EXPERT_H
 
 #include "base/bytes.h"
+#include <larder/adaptive.h>
 
 enum {
-  LRD_EXPERTS = 8,
+  LRD_EXPERTS = LARDER_EXPERT_COUNT,
   LRD_EXPERT_MOVES = 2 /* from a queue that is too large by new rules, at each insertion and each eviction */
 };
 
 typedef struct lrd_expert {
-  const char *name;
   uint8_t window_percent; /* of the room */
   uint8_t moves_at;
   bool contest;
@@ -30,7 +30,7 @@ typedef struct lrd_expert {
   bool ghosts_of_main; /* who was evicted from main, too */
 } lrd_expert;
 
-extern const lrd_expert lrd_experts[LRD_EXPERTS]; /* the first is the one to begin with */
+extern const lrd_expert lrd_experts[LRD_EXPERTS]; /* named in larder/adaptive.h; the first is the one to begin with */
 
 static inline uint64_t lrd_expert_window(const lrd_expert *expert, uint64_t room) {
   uint64_t window = room / 100 * expert->window_percent + room % 100 * expert->window_percent / 100;

@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include <larder/adaptive.h>
 #include <larder/ext/tier.h>
 #include <stdatomic.h>
 
@@ -72,6 +73,8 @@ void lrd_memory_retag(lrd_memory *memory, uint64_t first, uint64_t last, uint64_
 uint64_t lrd_memory_evict(lrd_memory *memory, uint32_t space, uint64_t count, const uint64_t *but, size_t but_len);
 /* Evicts the entries of one hash, of which there is hardly ever more than one. */
 uint64_t lrd_memory_evict_hash(lrd_memory *memory, uint32_t space, uint64_t hash);
+/* Adds up what the shards' policies tell of their decisions; names and leader are the caller's. False: it is not adaptive. */
+bool lrd_memory_adaptive(lrd_memory *memory, uint32_t space, larder_adaptive *sums);
 /* Removes everything in a space. */
 void lrd_memory_clear(lrd_memory *memory, uint32_t space, uint64_t *entries_out, uint64_t *bytes_out);
 

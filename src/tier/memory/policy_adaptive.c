@@ -4,8 +4,8 @@
  * their readings logged, all others only raise their touch byte. Whoever is in charge, ghosts of all that was evicted and a
  * sketch of the readings that were used up are kept, so that the next one finds them.
  */
+#include "policy_adaptive.h"
 #include "ghost.h"
-#include "policy.h"
 #include "shadow.h"
 #include "sketch.h"
 
@@ -118,6 +118,7 @@ static void a_replace(lrd_policy *policy, uint32_t old, uint32_t fresh) {
 static void a_wake(lrd_policy *policy) {
   a_state *state = lrd_policy_state(policy);
   state->awake = true;
+  lrd_shadow_count_anew(&state->shadow);
   uint32_t at = 0, handle;
   while ((handle = lrd_shadow_next_held(&state->shadow, &at)) != 0) {
     lrd_record *record = lrd_policy_at(policy, handle);
@@ -221,6 +222,21 @@ static void a_fini(lrd_policy *policy) {
   lrd_ghost_fini(&state->ghost);
   lrd_sketch_fini(&state->sketch);
   lrd_shadow_fini(&state->shadow);
+}
+
+bool lrd_policy_adaptive_look(lrd_policy *policy, larder_adaptive *sums) {
+  if (policy->ops != &lrd_policy_adaptive) return false;
+  const a_state *state = lrd_policy_state(policy);
+  const lrd_shadow *shadow = &state->shadow;
+  sums->experts[shadow->chosen].entries += lrd_policy_count(policy);
+  if (!state->awake) return true;
+  sums->asked += shadow->asked;
+  sums->switches += shadow->switches;
+  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
+    sums->experts[expert].led += shadow->led[expert];
+    sums->experts[expert].missed += shadow->missed[expert];
+  }
+  return true;
 }
 
 const lrd_policy_ops lrd_policy_adaptive = {

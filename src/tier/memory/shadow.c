@@ -17,9 +17,10 @@
 #define REGRETS_LEAST  200u /* and one for each entry that fits */
 
 const lrd_expert lrd_experts[LRD_EXPERTS] = {
-    {"s3-fifo", 10, 2, false, true, false},  {"s3-fifo-2", 10, 2, false, true, true},   {"s3-30", 30, 1, false, true, false},
-    {"recency", 60, 2, false, true, false},  {"clock", 100, 1, false, false, false},    {"lirs-like", 1, 1, false, true, false},
-    {"tinylfu-1", 1, 0, true, false, false}, {"tinylfu-20", 20, 0, true, false, false},
+    [LARDER_EXPERT_S3_FIFO] = {10, 2, false, true, false},  [LARDER_EXPERT_S3_FIFO_2] = {10, 2, false, true, true},
+    [LARDER_EXPERT_S3_30] = {30, 1, false, true, false},    [LARDER_EXPERT_RECENCY] = {60, 2, false, true, false},
+    [LARDER_EXPERT_CLOCK] = {100, 1, false, false, false},  [LARDER_EXPERT_LIRS_LIKE] = {1, 1, false, true, false},
+    [LARDER_EXPERT_TINYLFU_1] = {1, 0, true, false, false}, [LARDER_EXPERT_TINYLFU_20] = {20, 0, true, false, false},
 };
 
 struct lrd_shadow_node {
@@ -398,6 +399,12 @@ bool lrd_shadow_next(const lrd_shadow *shadow, uint8_t queue, lrd_shadow_row *ro
   while (at && shadow->nodes[at].handle == 0) at = shadow->nodes[at].newer[shadow->chosen];
   if (at) *row = (lrd_shadow_row){at, shadow->nodes[at].handle, touches_of(&shadow->nodes[at], shadow->chosen)};
   return at != 0;
+}
+
+void lrd_shadow_count_anew(lrd_shadow *shadow) {
+  shadow->asked = shadow->switches = 0;
+  memset(shadow->missed, 0, sizeof shadow->missed);
+  memset(shadow->led, 0, sizeof shadow->led);
 }
 
 const char *lrd_shadow_verify(const lrd_shadow *shadow) {

@@ -38,7 +38,7 @@ typedef struct lrd_shadow {
   lrd_shadow_queue queues[LRD_EXPERTS][LRD_SHADOW_QUEUES];
   uint64_t regret[LRD_EXPERTS]; /* fading; in 1024ths */
   uint64_t asked;               /* accesses of the sample */
-  uint64_t missed[LRD_EXPERTS]; /* of these, ever */
+  uint64_t missed[LRD_EXPERTS]; /* of these */
   uint64_t led[LRD_EXPERTS];    /* of these, while the expert was the chosen one */
   uint64_t switches;
 } lrd_shadow;
@@ -71,6 +71,8 @@ typedef struct lrd_shadow_row {
   unsigned touches;
 } lrd_shadow_row;
 bool lrd_shadow_next(const lrd_shadow *shadow, uint8_t queue, lrd_shadow_row *row);
+/* From now on asked, missed, led and switches count from 0; what was learned stays. */
+void lrd_shadow_count_anew(lrd_shadow *shadow);
 /* NULL, or what is wrong. */
 const char *lrd_shadow_verify(const lrd_shadow *shadow);
 

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Why the memory policy `adaptive` does what it does: which of its experts is in charge, and what each would have missed.
+ *
+ * All figures are of a sample of the keys, from the moment on at which the first entry had to go; before that nobody has to
+ * choose. For other processes' memory: larder_stats_adaptive_of in larder/stats.h.
+ */
+#ifndef LARDER_ADAPTIVE_H
+#define LARDER_ADAPTIVE_H
+
+#include <larder/larder.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* In this order. docs/adaptive.md says what each of them goes by. */
+#define LARDER_ADAPTIVE_EXPERTS(X)                                                                                             \
+  X(S3_FIFO, "s3-fifo")                                                                                                        \
+  X(S3_FIFO_2, "s3-fifo-2")                                                                                                    \
+  X(S3_30, "s3-30")                                                                                                            \
+  X(RECENCY, "recency")                                                                                                        \
+  X(CLOCK, "clock")                                                                                                            \
+  X(LIRS_LIKE, "lirs-like")                                                                                                    \
+  X(TINYLFU_1, "tinylfu-1")                                                                                                    \
+  X(TINYLFU_20, "tinylfu-20")
+
+enum {
+#define LARDER_EXPERT_ENUM(name, text) LARDER_EXPERT_##name,
+  LARDER_ADAPTIVE_EXPERTS(LARDER_EXPERT_ENUM)
+#undef LARDER_EXPERT_ENUM
+      LARDER_EXPERT_COUNT
+};
+
+typedef struct larder_adaptive_expert {
+  const char *name; /* a static string */
+  uint64_t entries; /* kept now in those shards of memory where it is in charge */
+  uint64_t led;     /* sampled requests while it was in charge; led / asked is its share */
+  uint64_t missed;  /* of all sampled requests, those that it would have missed; missed / asked estimates its miss ratio */
+} larder_adaptive_expert;
+
+typedef struct larder_adaptive {
+  size_t size;       /* sizeof(larder_adaptive), set by the caller */
+  unsigned leader;   /* the number of the expert that is in charge of most entries */
+  uint64_t asked;    /* sampled requests */
+  uint64_t switches; /* how often another expert took over, in any shard */
+  larder_adaptive_expert experts[LARDER_EXPERT_COUNT];
+} larder_adaptive;
+
+/* Of the namespace's memory in this process, summed over its shards, each of which learns for itself. Locks one shard after the
+ * other, for the time of a few additions. LARDER_EUNSUPPORTED: it has no memory, or another policy. LARDER_EINVAL,
+ * LARDER_EFORKED. */
+LARDER_API LARDER_MUST_CHECK larder_err larder_adaptive_look(larder_ns *ns, larder_adaptive *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
