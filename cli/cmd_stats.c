@@ -5,6 +5,7 @@
 #include "session.h"
 
 #include <inttypes.h>
+#include <larder/adaptive.h>
 #include <larder/stats.h>
 #include <string.h>
 #include <unistd.h>
@@ -207,6 +208,49 @@ static void ahead_print(const larder_stats *stats, const char *ns) {
   cli_table_fini(&table);
 }
 
+static void part_add(cli_table *table, uint64_t part, uint64_t whole) {
+  char text[CLI_SHORT];
+  cli_table_add(table, rate_text(whole > 0 ? (double)part / (double)whole : -1, text, sizeof text));
+}
+
+static void expert_add(cli_table *table, const char *ns, const larder_adaptive *now, unsigned expert) {
+  const larder_adaptive_expert *row = &now->experts[expert];
+  cli_table_add_styled(table, ns, CLI_BOLD);
+  cli_table_add(table, row->name);
+  count_add(table, row->entries);
+  part_add(table, row->led, now->asked);
+  part_add(table, row->missed, now->asked);
+  if (expert == now->leader) { /* they are of the namespace */
+    count_add(table, now->asked);
+    count_add(table, now->switches);
+  } else {
+    cli_table_add(table, "");
+    cli_table_add(table, "");
+  }
+}
+
+/* Who is in charge where the policy is adaptive; of one namespace, all experts, the leader first. */
+static void adaptive_print(const larder_stats *stats, const char *ns) {
+  static const char *const heads[] = {"NAMESPACE",   "EXPERT",   ">IN CHARGE OF", ">LED",
+                                      ">WOULD MISS", ">SAMPLED", ">SWITCHES",     NULL};
+  larder_stats_row row;
+  cli_table table;
+  cli_table_init(&table, heads);
+  for (size_t i = 0; larder_stats_row_at(stats, i, &row); i++) {
+    larder_adaptive now = {.size = sizeof now};
+    if (strcmp(row.tier, "memory") != 0 || !row_wanted(&row, ns) || !larder_stats_adaptive_of(stats, row.ns, &now)) continue;
+    if (now.asked == 0) continue;
+    expert_add(&table, row.ns, &now, now.leader);
+    for (unsigned expert = 0; ns != NULL && expert < LARDER_EXPERT_COUNT; expert++)
+      if (expert != now.leader) expert_add(&table, row.ns, &now, expert);
+  }
+  if (table.cells_len > 0) {
+    putchar('\n');
+    cli_table_print(&table, stdout, true);
+  }
+  cli_table_fini(&table);
+}
+
 /* What makers brought, and what was served instead. */
 static void making_print(const larder_stats *stats, const char *ns) {
   static const char *const heads[] = {"NAMESPACE", ">MADE",  ">UNCHANGED",     ">ABSENT",          ">FAILED", ">WAITED FOR",
@@ -301,6 +345,7 @@ static cli_exit stats_print(const cli_call *call, larder *cache, const larder_st
   codec_print(stats, args->ns);
   making_print(stats, args->ns);
   ahead_print(stats, args->ns);
+  adaptive_print(stats, args->ns);
   latencies_print(stats, args->ns);
   larder_err result = larder_tiers(cache, NULL, tier_print, NULL);
   return result < 0 ? cli_refuse_result(call, result, NULL, "cannot read the tiers") : CLI_DONE;

@@ -6,7 +6,9 @@
 #include "preview.h"
 
 #include <inttypes.h>
+#include <larder/adaptive.h>
 #include <larder/redact.h>
+#include <larder/stats.h>
 #include <larder/why.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +46,21 @@ static const char *stale_name(larder_why_stale stale) {
                                       [LARDER_STALE_VERSION] = "version",
                                       [LARDER_STALE_CLOCK] = "clock"};
   return names[stale];
+}
+
+/* What was found of a key, and who decides what goes from the memory of the programs that run: this one's own is empty. */
+typedef struct why_found {
+  larder_why why;
+  bool adapts;
+  larder_adaptive adaptive;
+} why_found;
+
+static void adaptive_look(const cli_entry *entry, why_found *found) {
+  larder_stats *stats = NULL;
+  found->adaptive.size = sizeof found->adaptive;
+  if (found->why.expert == NULL || larder_stats_take(entry->cache, &stats, NULL) != LARDER_OK) return;
+  found->adapts = larder_stats_adaptive_of(stats, entry->named->ns, &found->adaptive);
+  larder_stats_free(&stats);
 }
 
 /* --- for people ----------------------------------------------------------------------------------------------------- */
@@ -149,7 +166,19 @@ static void events_print(const larder *cache, const larder_why *why, uint64_t li
   cli_table_fini(&table);
 }
 
-static void why_print(const larder *cache, const larder_why *why, uint64_t limit) {
+static void adaptive_print(const why_found *found) {
+  const larder_adaptive *now = &found->adaptive;
+  if (!found->adapts) return;
+  label("policy");
+  if (now->asked == 0)
+    puts("adaptive; in no program that runs did an entry have to go from memory yet");
+  else
+    printf("adaptive: %s decides in the memory of programs that run (what stays: %s)\n", now->experts[now->leader].name,
+           now->experts[now->leader].stays);
+}
+
+static void why_print(const larder *cache, const why_found *found, uint64_t limit) {
+  const larder_why *why = &found->why;
   puts(larder_why_sentence(why));
   fputc('\n', stdout);
   tiers_print(why);
@@ -161,6 +190,7 @@ static void why_print(const larder *cache, const larder_why *why, uint64_t limit
     fputc('\n', stdout);
   }
   making_print(cache, why);
+  adaptive_print(found);
   health_print(why);
   events_print(cache, why, limit);
 }
@@ -210,7 +240,21 @@ static void making_json(const larder *cache, cli_json *json, const larder_why *w
   cli_json_object_end(json);
 }
 
-static void why_json(const cli_entry *entry, const larder_why *why, uint64_t limit) {
+static void adaptive_json(cli_json *json, const why_found *found) {
+  const larder_adaptive *now = &found->adaptive;
+  if (!found->adapts) {
+    cli_json_null(json, "adaptive");
+    return;
+  }
+  cli_json_object(json, "adaptive");
+  cli_json_text(json, "leader", now->asked != 0 ? now->experts[now->leader].name : NULL);
+  cli_json_uint(json, "requests", now->asked);
+  cli_json_uint(json, "switches", now->switches);
+  cli_json_object_end(json);
+}
+
+static void why_json(const cli_entry *entry, const why_found *found, uint64_t limit) {
+  const larder_why *why = &found->why;
   const larder *cache = entry->cache;
   cli_json json;
   cli_json_init(&json, stdout);
@@ -232,6 +276,7 @@ static void why_json(const cli_entry *entry, const larder_why *why, uint64_t lim
     cli_json_null(&json, "slot");
   }
   making_json(cache, &json, why);
+  adaptive_json(&json, found);
   if (why->has_health) {
     cli_json_object(&json, "health");
     cli_health_json(&json, &why->health);
@@ -259,20 +304,22 @@ static void why_json(const cli_entry *entry, const larder_why *why, uint64_t lim
 
 static cli_exit why_show(const cli_call *call, const cli_entry *entry, const void *given) {
   const why_args *args = given;
-  larder_why *why = calloc(1, sizeof *why);
-  if (why == NULL) return cli_refuse_result(call, LARDER_ENOMEM, NULL, "cannot look at the key");
+  why_found *found = calloc(1, sizeof *found);
+  if (found == NULL) return cli_refuse_result(call, LARDER_ENOMEM, NULL, "cannot look at the key");
+  larder_why *why = &found->why;
   why->size = sizeof *why;
   larder_err const result = larder_why_look(entry->ns, entry->key.data, entry->key.len, why);
   cli_exit code = CLI_DONE;
+  if (result == LARDER_OK) adaptive_look(entry, found);
   if (result < 0) {
     code = cli_refuse_result(call, result, NULL, "cannot look at the key");
   } else if (call->globals->json) {
-    why_json(entry, why, args->limit);
+    why_json(entry, found, args->limit);
   } else {
-    why_print(entry->cache, why, args->limit);
+    why_print(entry->cache, found, args->limit);
   }
   if (result == LARDER_OK && (why->state == LARDER_WHY_NOTHING || why->state == LARDER_WHY_ABSENT)) code = CLI_NOT_FOUND;
-  free(why);
+  free(found);
   return code;
 }
 

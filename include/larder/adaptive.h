@@ -14,29 +14,30 @@
 extern "C" {
 #endif
 
-/* In this order. docs/adaptive.md says what each of them goes by. */
+/* In this order: name, and what stays. New keys enter a window, of a part of the room; docs/adaptive.md says more. */
 #define LARDER_ADAPTIVE_EXPERTS(X)                                                                                             \
-  X(S3_FIFO, "s3-fifo")                                                                                                        \
-  X(S3_FIFO_2, "s3-fifo-2")                                                                                                    \
-  X(S3_30, "s3-30")                                                                                                            \
-  X(RECENCY, "recency")                                                                                                        \
-  X(CLOCK, "clock")                                                                                                            \
-  X(LIRS_LIKE, "lirs-like")                                                                                                    \
-  X(TINYLFU_1, "tinylfu-1")                                                                                                    \
-  X(TINYLFU_20, "tinylfu-20")
+  X(S3_FIFO, "s3-fifo", "read twice within a window of 10 %, or back soon after leaving it")                                   \
+  X(S3_FIFO_2, "s3-fifo-2", "read twice within a window of 10 %, or back soon after being evicted")                            \
+  X(S3_30, "s3-30", "read within a window of 30 %, or back soon after leaving it")                                             \
+  X(RECENCY, "recency", "read twice within a window of 60 %, or back soon after leaving it")                                   \
+  X(CLOCK, "clock", "read lately")                                                                                             \
+  X(LIRS_LIKE, "lirs-like", "read within a window of 1 %, or back soon after leaving it")                                      \
+  X(TINYLFU_1, "tinylfu-1", "after a window of 1 %, asked for more often than the oldest behind it")                           \
+  X(TINYLFU_20, "tinylfu-20", "after a window of 20 %, asked for more often than the oldest behind it")
 
 enum {
-#define LARDER_EXPERT_ENUM(name, text) LARDER_EXPERT_##name,
+#define LARDER_EXPERT_ENUM(name, text, stays) LARDER_EXPERT_##name,
   LARDER_ADAPTIVE_EXPERTS(LARDER_EXPERT_ENUM)
 #undef LARDER_EXPERT_ENUM
       LARDER_EXPERT_COUNT
 };
 
 typedef struct larder_adaptive_expert {
-  const char *name; /* a static string */
-  uint64_t entries; /* kept now in those shards of memory where it is in charge */
-  uint64_t led;     /* sampled requests while it was in charge; led / asked is its share */
-  uint64_t missed;  /* of all sampled requests, those that it would have missed; missed / asked estimates its miss ratio */
+  const char *name;  /* a static string */
+  const char *stays; /* another one: what stays by its rules */
+  uint64_t entries;  /* kept now in those shards of memory where it is in charge */
+  uint64_t led;      /* sampled requests while it was in charge; led / asked is its share */
+  uint64_t missed;   /* of all sampled requests, those that it would have missed; missed / asked estimates its miss ratio */
 } larder_adaptive_expert;
 
 typedef struct larder_adaptive {

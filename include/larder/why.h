@@ -88,6 +88,9 @@ typedef struct larder_why {
   larder_why_stale stale;
   bool has_health; /* something was reported on it */
   larder_health health;
+  /* Where the namespace's policy in memory is `adaptive`: the expert that chooses who has to go where the key is or would be,
+   * in this process's memory; NULL: it is another policy, or there is no memory. Static. */
+  const char *expert;
 } larder_why;
 
 /* LARDER_OK and *out, also where nothing is kept. Blocks on disk. */

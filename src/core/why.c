@@ -145,6 +145,13 @@ static void health_look(const lrd_op *op, larder_why *out) {
   out->has_health = larder_health_get(op->ns, op->key, op->key_len, &out->health) == LARDER_OK;
 }
 
+static void expert_look(const lrd_op *op, larder_why *out) {
+  unsigned expert;
+  if (op->ns->memory && lrd_memory_expert(op->ns->memory, op->ns->memory_space, lrd_op_memory_key(op).hash, &expert)) {
+    out->expert = lrd_stats_expert(expert);
+  }
+}
+
 static void slot_look(const lrd_op *op, larder_why *out) {
   lrd_slots *slots = op->ns->cache->slots;
   if (!lrd_ns_coherent(op->ns)) {
@@ -233,6 +240,7 @@ larder_err larder_why_look(larder_ns *ns, const void *key, size_t key_len, larde
   events_look(&op, out);
   out->stale = stale_of(out);
   health_look(&op, out);
+  expert_look(&op, out);
   return LARDER_OK;
 }
 

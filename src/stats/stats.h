@@ -133,6 +133,8 @@ void lrd_stats_set(lrd_stats_cell *cell, lrd_gauge gauge, uint64_t value);
 /* Of the tier memory: what the policy adaptive has decided until now. Like a gauge, it is about living processes, summed up.
  * Takes a lock at the first time only. */
 void lrd_stats_set_adaptive(lrd_stats_cell *cell, const larder_adaptive *now);
+/* Below LARDER_EXPERT_COUNT; a static string. */
+const char *lrd_stats_expert(unsigned number);
 /* Names the experts, and says which one is in charge of most entries. */
 void lrd_stats_adaptive_name(larder_adaptive *sums);
 

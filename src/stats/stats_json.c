@@ -96,6 +96,41 @@ static void write_tiers(lrd_json *json, const stats_sums *sums, const char *ns) 
   lrd_json_object_end(json);
 }
 
+static void write_part(lrd_json *json, const char *key, uint64_t part, uint64_t whole) {
+  lrd_json_key(json, key);
+  if (whole == 0)
+    lrd_json_null(json);
+  else
+    lrd_json_double(json, ratio(part, whole));
+}
+
+/* Nothing where no process tells of it. */
+static void write_adaptive(lrd_json *json, const larder_stats *stats, const char *ns) {
+  larder_adaptive now = {.size = sizeof now};
+  if (!larder_stats_adaptive_of(stats, ns, &now)) return;
+  lrd_json_key(json, "adaptive");
+  lrd_json_object_begin(json);
+  lrd_json_key(json, "leader");
+  lrd_json_string(json, now.experts[now.leader].name);
+  lrd_json_key(json, "requests");
+  lrd_json_u64(json, now.asked);
+  lrd_json_key(json, "switches");
+  lrd_json_u64(json, now.switches);
+  lrd_json_key(json, "experts");
+  lrd_json_object_begin(json);
+  for (size_t i = 0; i < LARDER_EXPERT_COUNT; i++) {
+    lrd_json_key(json, now.experts[i].name);
+    lrd_json_object_begin(json);
+    lrd_json_key(json, "entries");
+    lrd_json_u64(json, now.experts[i].entries);
+    write_part(json, "led_rate", now.experts[i].led, now.asked);
+    write_part(json, "miss_rate", now.experts[i].missed, now.asked);
+    lrd_json_object_end(json);
+  }
+  lrd_json_object_end(json);
+  lrd_json_object_end(json);
+}
+
 /* Cells are in order of namespace, so each begins where the name changes. */
 static void write_sources(lrd_json *json, const larder_stats *stats, const char *only) {
   lrd_json_key(json, "by_source");
@@ -111,6 +146,7 @@ static void write_sources(lrd_json *json, const larder_stats *stats, const char 
     lrd_json_object_begin(json);
     write_sum(json, whole ? whole : &nothing);
     write_tiers(json, &stats->cells, ns);
+    write_adaptive(json, stats, ns);
     lrd_json_object_end(json);
   }
   lrd_json_object_end(json);

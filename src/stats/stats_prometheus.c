@@ -174,6 +174,55 @@ static void put_latencies(prometheus *to, group of) {
   }
 }
 
+/* What the policy adaptive decided in a namespace: gauges, since they are of the processes that live. */
+static const struct {
+  const char *name;
+  const char *help;
+  bool by_expert;
+} decided[] = {
+    {"requests", "Sampled requests.", false},
+    {"switches", "How often another expert took over, in any shard of memory.", false},
+    {"entries", "Entries in those shards of memory where the expert is in charge.", true},
+    {"led", "Sampled requests while the expert was in charge.", true},
+    {"missed", "Sampled requests that the expert would have missed.", true},
+};
+
+static uint64_t decided_value(size_t figure, const larder_adaptive *now, const larder_adaptive_expert *expert) {
+  uint64_t const values[sizeof decided / sizeof *decided] = {now->asked, now->switches, expert->entries, expert->led,
+                                                             expert->missed};
+  return values[figure];
+}
+
+static void put_decided(prometheus *to, size_t figure, bool *told, const char *ns, const larder_adaptive *now) {
+  if (to->err == LARDER_OK && !*told)
+    to->err = lrd_buf_printf(to->out, "# HELP larder_adaptive_%s %s\n# TYPE larder_adaptive_%s gauge\n", decided[figure].name,
+                             decided[figure].help, decided[figure].name);
+  *told = true;
+  for (unsigned expert = 0; expert < (decided[figure].by_expert ? (unsigned)LARDER_EXPERT_COUNT : 1); expert++) {
+    if (to->err == LARDER_OK) to->err = lrd_buf_printf(to->out, "larder_adaptive_%s{", decided[figure].name);
+    put_label(to, "namespace", ns);
+    if (decided[figure].by_expert) {
+      put_text(to, ",");
+      put_label(to, "expert", now->experts[expert].name);
+    }
+    put_text(to, "} ");
+    put_u64(to, decided_value(figure, now, &now->experts[expert]));
+  }
+}
+
+static void put_adaptive(prometheus *to) {
+  const stats_sums *cells = &to->stats->cells;
+  for (size_t figure = 0; figure < sizeof decided / sizeof *decided; figure++) {
+    bool told = false;
+    for (size_t i = 0; i < cells->count; i++) {
+      larder_adaptive now = {.size = sizeof now};
+      if (strcmp(cells->cells[i]->tier, LRD_STATS_MEMORY) != 0) continue;
+      if (larder_stats_adaptive_of(to->stats, cells->cells[i]->ns, &now))
+        put_decided(to, figure, &told, cells->cells[i]->ns, &now);
+    }
+  }
+}
+
 larder_err larder_stats_to_prometheus(const larder_stats *stats, char **out, size_t *len_out) {
   lrd_buf text = {0};
   prometheus to = {.out = &text, .stats = stats};
@@ -183,6 +232,7 @@ larder_err larder_stats_to_prometheus(const larder_stats *stats, char **out, siz
     put_gauges(&to, of);
     put_latencies(&to, of);
   }
+  put_adaptive(&to);
   if (to.err == LARDER_OK)
     to.err = lrd_buf_printf(&text,
                             "# HELP larder_processes Processes that have the cache open.\n# TYPE larder_processes gauge\n"

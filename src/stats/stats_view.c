@@ -81,15 +81,25 @@ bool larder_stats_latency_of(const larder_stats *stats, const char *ns, const ch
   return false;
 }
 
-void lrd_stats_adaptive_name(larder_adaptive *sums) {
+const char *lrd_stats_expert(unsigned number) {
   static const char *const names[] = {
-#define EXPERT_NAME(name, text) text,
+#define EXPERT_NAME(name, text, stays) text,
       LARDER_ADAPTIVE_EXPERTS(EXPERT_NAME)
 #undef EXPERT_NAME
   };
+  return names[number];
+}
+
+void lrd_stats_adaptive_name(larder_adaptive *sums) {
+  static const char *const who_stays[] = {
+#define EXPERT_STAYS(name, text, stays) stays,
+      LARDER_ADAPTIVE_EXPERTS(EXPERT_STAYS)
+#undef EXPERT_STAYS
+  };
   sums->leader = 0;
   for (unsigned i = 0; i < LARDER_EXPERT_COUNT; i++) {
-    sums->experts[i].name = names[i];
+    sums->experts[i].name = lrd_stats_expert(i);
+    sums->experts[i].stays = who_stays[i];
     if (sums->experts[i].entries > sums->experts[sums->leader].entries) sums->leader = i;
   }
 }

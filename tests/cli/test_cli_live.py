@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import unittest
 
 from cli_support import DONE, LARDER, NOT_FOUND, CliCase, environment, fits, larder_bare, shapes
@@ -105,6 +106,74 @@ class Stats(CliCase):
         self.assertEqual(ends, {-1})
         column = table[0].index("TIER")
         self.assertTrue(all(line[column - 1] == " " and line[column] != " " for line in table), "\n".join(table))
+
+
+class Adaptive(CliCase):
+    """Who decides what goes from the memory of a program that runs; seen from outside."""
+    config = """
+cache:
+  namespaces:
+    live: {tiers: [memory, sqlite], policy: adaptive, limits: {memory: 50}}
+    other: {tiers: [memory, sqlite], policy: lru}
+"""
+    experts = ["s3-fifo", "s3-fifo-2", "s3-30", "recency", "clock", "lirs-like", "tinylfu-1", "tinylfu-20"]
+
+    def start(self):
+        writer = subprocess.Popen([LARDER, "--root", self.root, "--config", self.config_file, "tour-writer", "live"],
+                                  stdout=subprocess.PIPE, env=environment())
+        self.addCleanup(writer.communicate)
+        self.addCleanup(writer.kill)
+        writer.stdout.read(4 * 500)
+        for _ in range(600):  # it tells once a second
+            told = self.document("stats", "live")["by_source"]["live"]["adaptive"]
+            if told["requests"] > 400:
+                return told
+            time.sleep(0.1)
+        self.fail("the program never told")
+
+    def test_stats_and_why(self):
+        told = self.start()
+        self.assertIsNone(fits(shapes()["stats-adaptive"], told))
+        self.assertEqual(list(told["experts"]), self.experts)
+        for expert in told["experts"].values():
+            self.assertIsNone(fits(shapes()["stats-adaptive-expert"], expert))
+        self.assertIn(told["leader"], self.experts)
+        self.assertEqual(sum(expert["entries"] for expert in told["experts"].values()), 50)
+        self.assertTrue(all(expert["miss_rate"] == 1 for expert in told["experts"].values()), told)  # no note comes twice
+        found = self.document("why", "live", "note:000001")
+        self.assertIsNone(fits(shapes()["why-adaptive"], found["adaptive"]))
+        self.assertIn(found["adaptive"]["leader"], self.experts)
+        self.assertRegex(self.expect(DONE, "why", "live", "note:000001").out, "(?m)^policy +adaptive: [a-z0-9-]+ decides .*what stays: .*read")
+
+    def test_tables(self):
+        self.start()
+        rows = [line.split() for line in self.expect(DONE, "stats", "live").out.splitlines()]
+        rows = [row for row in rows if row[:1] == ["live"] and row[1] in self.experts]
+        self.assertEqual(sorted(row[1] for row in rows), sorted(self.experts))
+        self.assertEqual(rows[0][2], "50")
+        rows = [line.split() for line in self.expect(DONE, "stats").out.splitlines()]
+        self.assertEqual(len([row for row in rows if row[:1] == ["live"] and row[1] in self.experts]), 1)
+
+    def test_prometheus(self):
+        self.start()
+        out = self.expect(DONE, "stats", "--prometheus").out
+        self.assertRegex(out, r'(?m)^larder_adaptive_requests\{namespace="live"\} [1-9]')
+        for expert in self.experts:
+            self.assertRegex(out, rf'(?m)^larder_adaptive_missed\{{namespace="live",expert="{expert}"\}} [1-9]')
+        self.assertEqual(out.count("# TYPE larder_adaptive_missed gauge"), 1)
+        self.assertNotRegex(out, 'larder_adaptive_.*namespace="other"')
+
+    def test_nobody_decided(self):
+        self.put("live", "k", "v")
+        self.put("other", "k", "v")
+        self.assertEqual(self.document("why", "live", "k")["adaptive"], {"leader": None, "requests": 0, "switches": 0})
+        self.assertIsNone(self.document("why", "other", "k")["adaptive"])
+        self.assertRegex(self.expect(DONE, "why", "live", "k").out, "(?m)^policy +adaptive; in no program")
+        self.assertNotRegex(self.expect(DONE, "why", "other", "k").out, "(?m)^policy")
+        self.assertNotIn("EXPERT", self.expect(DONE, "stats", "live").out)
+        told = self.document("stats", "live")["by_source"]["live"]["adaptive"]
+        self.assertIsNone(told["experts"]["clock"]["miss_rate"])
+        self.assertNotIn("adaptive", self.document("stats", "other")["by_source"]["other"])
 
 
 class Bench(CliCase):

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the policy adaptive tells of itself: who is in charge on requests that are made for one expert, what the others would
- * have missed, the line in the log, the statistics; and looks while others write. */
+ * have missed, the line in the log, the statistics, why; and looks while others write. */
 #include "support/support.h"
 
 #include "larder_testing.h"
 #include <larder/adaptive.h>
 #include <larder/stats.h>
+#include <larder/why.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -104,6 +105,7 @@ static void before_anybody_had_to_go_nothing_was_decided(void **state) {
   assert_int_equal(now.experts[LARDER_EXPERT_S3_FIFO].entries, ROOM / 10);
   assert_string_equal(now.experts[LARDER_EXPERT_S3_FIFO].name, "s3-fifo");
   assert_string_equal(now.experts[LARDER_EXPERT_TINYLFU_20].name, "tinylfu-20");
+  assert_string_equal(now.experts[LARDER_EXPERT_CLOCK].stays, "read lately");
 }
 
 static void who_leads_and_what_the_others_would_have_missed(void **state) {
@@ -176,6 +178,24 @@ static void the_statistics_say_the_same(void **state) {
   larder_stats_free(&stats);
 }
 
+static void why_names_the_expert_that_decides_over_a_key(void **state) {
+  fixture *f = *state;
+  larder_why why = {.size = sizeof why};
+  loop(f->learns, 60000, ROOM * 3 / 2);
+  larder_adaptive const now = look(f->learns);
+  uint64_t matching = 0;
+  for (unsigned key = 0; key < ROOM * 3 / 2; key++) {
+    assert_ok(larder_why_look(f->learns, &key, sizeof key, &why));
+    assert_non_null(why.expert);
+    if (strcmp(why.expert, now.experts[now.leader].name) == 0) matching++;
+  }
+  assert_true(matching > 0 && now.leader != LARDER_EXPERT_S3_FIFO);
+  assert_ok(larder_why_look(f->plain, "k", 1, &why));
+  assert_null(why.expert);
+  assert_ok(larder_why_look(f->none, "k", 1, &why));
+  assert_null(why.expert);
+}
+
 static void shards_are_added_up(void **state) {
   fixture *f = *state;
   loop(f->wide, 40000, 3000);
@@ -239,6 +259,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(who_leads_and_what_the_others_would_have_missed, setup, teardown),
       cmocka_unit_test_setup_teardown(a_change_is_told_once, setup, teardown),
       cmocka_unit_test_setup_teardown(the_statistics_say_the_same, setup, teardown),
+      cmocka_unit_test_setup_teardown(why_names_the_expert_that_decides_over_a_key, setup, teardown),
       cmocka_unit_test_setup_teardown(shards_are_added_up, setup, teardown),
       cmocka_unit_test_setup_teardown(what_is_not_adaptive_is_refused, setup, teardown),
       cmocka_unit_test_setup_teardown(looks_and_writers_do_not_meet, setup, teardown),

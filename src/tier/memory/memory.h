@@ -75,6 +75,8 @@ uint64_t lrd_memory_evict(lrd_memory *memory, uint32_t space, uint64_t count, co
 uint64_t lrd_memory_evict_hash(lrd_memory *memory, uint32_t space, uint64_t hash);
 /* Adds up what the shards' policies tell of their decisions; names and leader are the caller's. False: it is not adaptive. */
 bool lrd_memory_adaptive(lrd_memory *memory, uint32_t space, larder_adaptive *sums);
+/* Which expert chooses in the shard of a hash. False: the policy is not adaptive. */
+bool lrd_memory_expert(lrd_memory *memory, uint32_t space, uint64_t hash, unsigned *expert_out);
 /* Removes everything in a space. */
 void lrd_memory_clear(lrd_memory *memory, uint32_t space, uint64_t *entries_out, uint64_t *bytes_out);
 

@@ -239,6 +239,12 @@ bool lrd_policy_adaptive_look(lrd_policy *policy, larder_adaptive *sums) {
   return true;
 }
 
+bool lrd_policy_adaptive_expert(lrd_policy *policy, unsigned *expert_out) {
+  if (policy->ops != &lrd_policy_adaptive) return false;
+  *expert_out = ((const a_state *)lrd_policy_state(policy))->shadow.chosen;
+  return true;
+}
+
 const lrd_policy_ops lrd_policy_adaptive = {
     .name = "adaptive",
     .touch = A_TOUCH,

@@ -112,6 +112,64 @@ static void equal_experts_do_not_take_turns(void **state) {
   lrd_shadow_fini(&shadow);
 }
 
+static void what_is_told_of_the_experts_is_so(void **state) {
+  (void)state;
+  static const struct {
+    const char *stays;
+    int number;
+  } told[] = {
+#define TOLD(name, text, stays) {stays, LARDER_EXPERT_##name},
+      LARDER_ADAPTIVE_EXPERTS(TOLD)
+#undef TOLD
+  };
+  for (size_t i = 0; i < LRD_EXPERTS; i++) {
+    const lrd_expert *rules = &lrd_experts[told[i].number];
+    char window[32];
+    (void)snprintf(window, sizeof window, "a window of %u %%", rules->window_percent);
+    assert_int_equal(strstr(told[i].stays, window) != NULL, rules->window_percent < 100);
+    assert_int_equal(strstr(told[i].stays, "read twice") != NULL, rules->moves_at == 2);
+    assert_int_equal(strstr(told[i].stays, "more often") != NULL, rules->contest);
+    assert_int_equal(strstr(told[i].stays, "back soon") != NULL, rules->ghosts);
+    assert_int_equal(strstr(told[i].stays, "being evicted") != NULL, rules->ghosts_of_main);
+  }
+}
+
+static void what_the_shards_decided_adds_up(void **state) {
+  (void)state;
+  fixture fix;
+  larder_adaptive sums = {.size = sizeof sums};
+  uint64_t entries = 0, led = 0, chosen_here = 0;
+  char key[16];
+  fixture_open(&fix, &(fixture_options){.policy = "adaptive", .space_entries_max = 400, .options = "shards=4"});
+  assert_int_equal(lrd_memory_shards(fix.memory), 4);
+  for (unsigned i = 0; i < 20000; i++) {
+    (void)snprintf(key, sizeof key, "k%u", i % 600);
+    if (!fixture_get(&fix, key)) assert_int_equal(fixture_put(&fix, key, "value"), LARDER_OK);
+  }
+  assert_true(lrd_memory_adaptive(fix.memory, fix.space, &sums));
+  for (unsigned i = 0; i < LRD_EXPERTS; i++) {
+    entries += sums.experts[i].entries;
+    led += sums.experts[i].led;
+    assert_in_range(sums.experts[i].missed, 1, sums.asked);
+  }
+  assert_int_equal(entries, fixture_usage(&fix, fix.space).entries);
+  assert_int_equal(led, sums.asked);
+  assert_in_range(sums.asked, 10000, 20000);
+  for (uint64_t shard = 0; shard < 4; shard++) { /* by a hash in each of them */
+    unsigned expert = LRD_EXPERTS;
+    assert_ptr_equal(lrd_memory_shard(fix.memory, shard << 62), &fix.memory->shards[shard]);
+    assert_true(lrd_memory_expert(fix.memory, fix.space, shard << 62, &expert));
+    assert_true(sums.experts[expert].entries >= fix.memory->shards[shard].spaces[fix.space].entries);
+    chosen_here += fix.memory->shards[shard].spaces[fix.space].entries;
+  }
+  assert_int_equal(chosen_here, entries);
+  fixture_close(&fix);
+  fixture_open(&fix, &(fixture_options){.policy = "lru", .options = "shards=4"});
+  assert_false(lrd_memory_adaptive(fix.memory, fix.space, &sums));
+  assert_false(lrd_memory_expert(fix.memory, fix.space, 1, &(unsigned){0}));
+  fixture_close(&fix);
+}
+
 /* --- bounds --------------------------------------------------------------------------------------------------------------- */
 
 static void the_sample_is_halved_to_keep_within_its_bytes(void **state) {
@@ -232,6 +290,8 @@ int main(void) {
       cmocka_unit_test(keys_that_come_twice_soon_and_never_again_are_for_experts_of_recency),
       cmocka_unit_test(what_changes_is_followed),
       cmocka_unit_test(equal_experts_do_not_take_turns),
+      cmocka_unit_test(what_is_told_of_the_experts_is_so),
+      cmocka_unit_test(what_the_shards_decided_adds_up),
       cmocka_unit_test(the_sample_is_halved_to_keep_within_its_bytes),
       cmocka_unit_test(without_memory_the_first_expert_goes_on),
       cmocka_unit_test(while_all_fits_no_reading_is_logged),
