@@ -88,16 +88,29 @@ larder_err lrd_checkpoint_load(lrd_checkpoint *checkpoint, const char *path) {
   return err == LARDER_OK && same ? LARDER_OK : LARDER_MISS;
 }
 
+static bool is_checkpoint(const char *text, size_t len) {
+  lrd_checkpoint found = {0};
+  lrd_json_doc doc = {0};
+  bool const one = lrd_json_parse(&doc, text, len) == LARDER_OK && members_read(&found, &doc);
+  lrd_json_doc_fini(&doc);
+  return one;
+}
+
 bool lrd_checkpoint_may_write(const char *path) {
   char *text = NULL;
   size_t len = 0;
-  lrd_checkpoint found = {0};
-  lrd_json_doc doc = {0};
   if (lrd_fs_slurp(path, FILE_BYTES_MAX, &text, &len) != 0) return errno == ENOENT;
-  bool one = len == 0 || (lrd_json_parse(&doc, text, len) == LARDER_OK && members_read(&found, &doc));
-  lrd_json_doc_fini(&doc);
+  bool const may = len == 0 || is_checkpoint(text, len);
   lrd_dealloc(text);
-  return one;
+  return may;
+}
+
+void lrd_checkpoint_touch(const char *path) {
+  char *text = NULL;
+  size_t len = 0;
+  if (lrd_fs_slurp(path, FILE_BYTES_MAX, &text, &len) != 0) return;
+  if (is_checkpoint(text, len)) (void)lrd_fs_publish(path, text, len, 0600, true);
+  lrd_dealloc(text);
 }
 
 larder_err lrd_checkpoint_save(const lrd_checkpoint *checkpoint, const char *path) {

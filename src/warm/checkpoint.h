@@ -32,6 +32,8 @@ LARDER_MUST_CHECK larder_err lrd_checkpoint_load(lrd_checkpoint *checkpoint, con
 LARDER_MUST_CHECK larder_err lrd_checkpoint_save(const lrd_checkpoint *checkpoint, const char *path);
 /* Whether there may be written: nothing is there, or a checkpoint is. */
 LARDER_MUST_CHECK bool lrd_checkpoint_may_write(const char *path);
+/* Before it is gone on with, which may take its time: an old one would be cleared away meanwhile. Best effort. */
+void lrd_checkpoint_touch(const char *path);
 void lrd_checkpoint_remove(const char *path);
 
 #endif

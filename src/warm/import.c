@@ -108,19 +108,6 @@ static larder_err rejects_begin(import_run *run) {
   return lrd_rejects_begin(&run->rejects, run->err);
 }
 
-static larder_err file_open(import_run *run) {
-  struct stat info;
-  if (!run->path) return rejects_open(run, NULL);
-  /* Looked at first: opening a pipe would wait for its writer. */
-  if (lrd_fs_stat(run->path, &info) != 0) return unreadable(run, run->path);
-  if (!S_ISREG(info.st_mode))
-    return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "%s is no ordinary file; pipe it in instead", run->path);
-  larder_err err = rejects_open(run, &info);
-  if (err != LARDER_OK) return err;
-  run->fd = lrd_fs_open(run->path, O_RDONLY, 0);
-  return run->fd >= 0 ? file_verify(run) : unreadable(run, run->path);
-}
-
 /* Where it is remembered how far the import came; NULL: nowhere. */
 static larder_err checkpoint_name(import_run *run) {
   const char *given = run->options->checkpoint;
@@ -133,13 +120,31 @@ static larder_err checkpoint_name(import_run *run) {
   return run->checkpoint_path ? LARDER_OK : LARDER_ENOMEM;
 }
 
+static larder_err checkpoint_begin(import_run *run) {
+  larder_err err = checkpoint_name(run);
+  if (err == LARDER_OK && run->checkpoint_path && run->options->resume) lrd_checkpoint_touch(run->checkpoint_path);
+  return err == LARDER_OK || err == LARDER_EINVAL ? err : failed_with(run, err, "can't be remembered");
+}
+
+static larder_err file_open(import_run *run) {
+  struct stat info;
+  if (!run->path) return rejects_open(run, NULL);
+  /* Looked at first: opening a pipe would wait for its writer. */
+  if (lrd_fs_stat(run->path, &info) != 0) return unreadable(run, run->path);
+  if (!S_ISREG(info.st_mode))
+    return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "%s is no ordinary file; pipe it in instead", run->path);
+  larder_err err = rejects_open(run, &info);
+  if (err == LARDER_OK) err = checkpoint_begin(run);
+  if (err != LARDER_OK) return err;
+  run->fd = lrd_fs_open(run->path, O_RDONLY, 0);
+  return run->fd >= 0 ? file_verify(run) : unreadable(run, run->path);
+}
+
 /* Goes on where a checkpoint says. A CSV's names have been read by then. */
 static larder_err resume(import_run *run) {
-  larder_err err = checkpoint_name(run);
-  if (err == LARDER_EINVAL) return err;
-  if (err == LARDER_OK && !run->checkpoint_path) return LARDER_OK;
+  if (!run->checkpoint_path) return LARDER_OK;
   run->checkpoint.fields = lrd_field_map_sum(run->options);
-  if (err == LARDER_OK) err = run->options->resume ? lrd_checkpoint_load(&run->checkpoint, run->checkpoint_path) : LARDER_MISS;
+  larder_err err = run->options->resume ? lrd_checkpoint_load(&run->checkpoint, run->checkpoint_path) : LARDER_MISS;
   if (err == LARDER_MISS) {
     lrd_checkpoint_remove(run->checkpoint_path);
     return LARDER_OK;

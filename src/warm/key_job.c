@@ -172,12 +172,19 @@ static void checkpoint_identify(key_job *job) {
       (lrd_checkpoint){.size = job->keys.len * job->spaces_len, .beginning = sum, .line = 1, .state = LRD_READ_LINES};
 }
 
-static larder_err checkpoint_begin(key_job *job, const larder_warm_plan *plan, larder_error *err) {
-  checkpoint_identify(job);
+/* Before the keys are read. */
+static larder_err checkpoint_find(key_job *job, const larder_warm_plan *plan, larder_error *err) {
   larder_err result = checkpoint_name(job, plan);
   if (result == LARDER_OK && plan->checkpoint && !lrd_checkpoint_may_write(plan->checkpoint))
     return lrd_fail(err, LARDER_EINVAL, 0, ROOM, "%s is there and is no checkpoint; it stays as it is", plan->checkpoint);
-  if (result == LARDER_OK && job->checkpoint_path && plan->resume) {
+  if (result == LARDER_OK && job->checkpoint_path && plan->resume) lrd_checkpoint_touch(job->checkpoint_path);
+  return result == LARDER_OK ? result : lrd_fail(err, result, 0, ROOM, "out of memory");
+}
+
+static larder_err checkpoint_begin(key_job *job, const larder_warm_plan *plan, larder_error *err) {
+  larder_err result = LARDER_OK;
+  checkpoint_identify(job);
+  if (job->checkpoint_path && plan->resume) {
     result = lrd_checkpoint_load(&job->checkpoint, job->checkpoint_path);
     if (result == LARDER_OK) job->first = job->checkpoint.offset;
     if (result == LARDER_MISS) result = LARDER_OK;
@@ -254,6 +261,7 @@ larder_err larder_warm_start(larder *cache, const larder_warm_plan *plan, larder
                                    .soft_timeout_ms = -1,
                                    .hard_timeout_ms = plan->hard_timeout_ms};
   result = spaces_open(job, plan, err);
+  if (result == LARDER_OK) result = checkpoint_find(job, plan, err);
   if (result == LARDER_OK) result = keys_gather(job, plan, err);
   if (result == LARDER_OK) result = checkpoint_begin(job, plan, err);
   if (result != LARDER_OK) {

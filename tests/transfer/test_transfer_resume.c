@@ -3,6 +3,7 @@
 #include "transfer_rig.h"
 
 #include "core/cache.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -85,6 +86,47 @@ static void what_nobody_goes_on_with_is_removed_in_the_end(void **state) {
   free(path);
 }
 
+/* The one that an import left on the root; own. */
+static char *checkpoint_find(const transfer_rig *f) {
+  char *path = NULL;
+  DIR *folder = opendir(f->root);
+  assert_non_null(folder);
+  for (const struct dirent *entry; !path && (entry = readdir(folder)) != NULL;)
+    if (strncmp(entry->d_name, "import-", 7) == 0) path = support_path(f->root, entry->d_name);
+  closedir(folder);
+  return path;
+}
+
+static bool checkpoint_stays(void *context, const larder_transfer_counts *counts) {
+  (void)counts;
+  char *path = checkpoint_find(context);
+  bool const there = path != NULL;
+  free(path);
+  return there;
+}
+
+static void what_is_gone_on_with_late_is_not_lost(void **state) {
+  transfer_rig *f = *state;
+  char *path = support_path(f->dir, "x.jsonl");
+  larder_transfer_counts counts;
+  transfer_stop stop = {.entries = 1000};
+  struct timespec const when = {.tv_sec = START_MS / 1000 - 91 * 86400L}, times[2] = {when, when};
+  transfer_lines_write(path, 3000);
+  larder_import_options how = {.ns = "n", .progress = transfer_progress_stop, .context = &stop};
+  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_ECANCELLED);
+  char *checkpoint = checkpoint_find(f);
+  assert_non_null(checkpoint);
+  assert_int_equal(utimensat(AT_FDCWD, checkpoint, times, 0), 0);
+  how = (larder_import_options){.ns = "n", .progress = checkpoint_stays, .context = f, .resume = true};
+  larder *late = transfer_open_at(f, f->root); /* which has cleared nothing yet */
+  assert_ok(transfer_import(late, path, &how, &counts));
+  assert_true(counts.resumed >= 1000);
+  assert_int_equal(access(checkpoint, F_OK), -1);
+  assert_ok(larder_close(&late));
+  free(checkpoint);
+  free(path);
+}
+
 static void another_file_under_the_same_name_is_begun_anew(void **state) {
   transfer_rig *f = *state;
   char *path = support_path(f->dir, "x.jsonl");
@@ -137,9 +179,8 @@ static void each_format_can_be_gone_on_with(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      CASE(an_import_goes_on_where_it_was_stopped),
-      CASE(what_nobody_goes_on_with_is_removed_in_the_end),
-      CASE(another_file_under_the_same_name_is_begun_anew),
+      CASE(an_import_goes_on_where_it_was_stopped), CASE(what_nobody_goes_on_with_is_removed_in_the_end),
+      CASE(what_is_gone_on_with_late_is_not_lost),  CASE(another_file_under_the_same_name_is_begun_anew),
       CASE(each_format_can_be_gone_on_with),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

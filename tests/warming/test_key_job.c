@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "larder_testing.h"
 #include <dirent.h>
+#include <fcntl.h>
 #include <larder/stats.h>
 #include <larder/warm.h>
 #include <math.h>
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define WAIT_MS 60000
@@ -172,6 +174,18 @@ static unsigned checkpoints(const char *root) {
   for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) count += strncmp(entry->d_name, "warm-", 5) == 0;
   closedir(folder);
   return count;
+}
+
+/* The first of them; own. */
+static char *checkpoint_find(const char *root) {
+  char *path = NULL;
+  DIR *folder = opendir(root);
+  assert_non_null(folder);
+  for (const struct dirent *entry; !path && (entry = readdir(folder)) != NULL;)
+    if (strncmp(entry->d_name, "warm-", 5) == 0) path = support_path(root, entry->d_name);
+  closedir(folder);
+  assert_non_null(path);
+  return path;
 }
 
 static void key_is(larder *cache, const char *ns_name, const char *key, const char *wanted) {
@@ -407,6 +421,36 @@ static void cancelled_after(larder *cache, origin *o, const larder_warm_plan *pl
   atomic_store(&o->held, false);
   assert_true(larder_job_wait(job, WAIT_MS));
   larder_job_free(&job);
+}
+
+static void what_is_gone_on_with_late_is_not_lost(void **state) {
+  larder *cache = cache_open(*state, "cache: {}");
+  char *keys = keys_write(*state, 30);
+  origin o = {0};
+  larder_warm_plan plan = plan_of(&o, keys);
+  larder_job *job = NULL;
+  struct timespec const when = {.tv_sec = time(NULL) - 91 * 86400L}, times[2] = {when, when};
+  plan.fresh = true;
+  plan.parallel = 2;
+  cancelled_after(cache, &o, &plan, 2);
+  assert_ok(larder_close(&cache));
+  char *checkpoint = checkpoint_find(*state);
+  assert_int_equal(utimensat(AT_FDCWD, checkpoint, times, 0), 0);
+  cache = cache_open(*state, "cache: {}");
+  plan.resume = true;
+  atomic_store(&o.held, true);
+  job = started(cache, &plan);
+  WAIT_FOR(atomic_load(&o.inside) == 2);
+  assert_int_equal(checkpoints(*state), 1);
+  atomic_store(&o.held, false);
+  assert_true(larder_job_wait(job, WAIT_MS));
+  larder_job_progress p;
+  larder_job_progress_get(job, &p);
+  assert_int_equal(p.resumed, 2);
+  larder_job_free(&job);
+  assert_ok(larder_close(&cache));
+  free(checkpoint);
+  free(keys);
 }
 
 static void another_plan_is_begun_anew(void **state) {
@@ -690,6 +734,7 @@ int main(void) {
       SUPPORT_DIR_TEST(a_rate_holds_makings_back_and_no_hits),
       SUPPORT_DIR_TEST(who_waits_for_a_turn_is_woken_by_cancelling),
       SUPPORT_DIR_TEST(a_cancelled_job_goes_on_where_it_was),
+      SUPPORT_DIR_TEST(what_is_gone_on_with_late_is_not_lost),
       SUPPORT_DIR_TEST(another_plan_is_begun_anew),
       SUPPORT_DIR_TEST(freeing_a_job_ends_it),
       SUPPORT_DIR_TEST(what_is_stale_is_made_anew_or_an_error),
