@@ -400,8 +400,7 @@ const cli_command cli_command_stats = {
     .text =
         "The figures are read from shared memory while the programs run. KEPT and SIZE of the memory tier are the sums over "
         "the living processes. EVICTED of the tier all is the sum of its tiers. A COUNT with ~ is an estimate: about every "
-        "1024th "
-        "hit in memory is measured, and counts for 1024.",
+        "1024th hit in memory is measured, and counts for 1024.",
     .options = options,
     .operands = operands,
     .examples = examples,

@@ -122,7 +122,8 @@ larder_err lrd_csv_next(lrd_reader_file *reader, lrd_entry *entry) {
     size_t len = 0, end = 0;
     larder_err err = lrd_source_record(source, LRD_ENTRY_TEXT_MAX, &len, &end);
     if (err == LARDER_ETOOBIG)
-      return lrd_reader_mistaken(reader, "line %llu: a record is longer than an entry may be (1 GiB); do its quotes end?",
+      return lrd_reader_mistaken(reader,
+                                 "line %llu: a record is longer than an entry may be (1 GiB); do the quotes of its fields end?",
                                  (unsigned long long)source->line);
     if (err != LARDER_OK) return err;
     if (end == 0) {
