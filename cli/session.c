@@ -84,7 +84,7 @@ cli_exit cli_refuse_result(const cli_call *call, larder_err result, const larder
   /* What these rooms say tells what to do already, and a hint for a root would lead astray. */
   bool told = long_form != NULL && long_form->room != NULL &&
               (strcmp(long_form->room, "wisdom") == 0 || strcmp(long_form->room, "recipe") == 0 ||
-               (strcmp(long_form->room, "warm") == 0 && result == LARDER_EUNSUPPORTED) ||
+               (strcmp(long_form->room, "warm") == 0 && (result == LARDER_EUNSUPPORTED || result == LARDER_EBUSY)) ||
                (strcmp(long_form->room, "config") == 0 && result == LARDER_EACCES));
   snprintf(message, sizeof message, "%s: %s", doing, text);
   refuse_print(call, code, larder_err_name(result), message, told ? "" : hint_of(result));

@@ -283,8 +283,8 @@ const lrd_option lrd_options[] = {
     {ROW(POLICY, "import", SECTION), .flags = LRD_OPTION_INHERIT, .inside = LRD_SCOPE_IMPORT, .offset = POLICY(import),
      .sentence =
          "Which fields of the records are what when a file is loaded into it, by `larder warm NS FILE` or `larder import "
-         "FILE --ns NS` (docs/transfer.md). Options that name fields stand before it. A namespace that has one has "
-         "nothing of that of `defaults`."},
+         "FILE --ns NS` (docs/transfer.md). Options that name fields stand before it; what `larder export` wrote is read "
+         "as that. A namespace that has one has nothing of that of `defaults`."},
     {ROW(POLICY, "predict", SECTION), .flags = LRD_OPTION_INHERIT, .inside = LRD_SCOPE_PREDICT, .offset = POLICY(predict),
      .sentence = "Learn what is asked for next, and make it ahead (docs/prediction.md#in-a-cache)."},
     {ROW(POLICY, "when_away", ANY), .needs = "redis", .sentence = "What to do while the other hosts cannot be heard."},

@@ -1,16 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """warm and import of foreign tables: fields by name, templates, rejects, resuming, and what does not go together."""
+import fcntl
 import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import time
 import unittest
 
 from cli_support import CONFIG, DONE, FAILED, LARDER, NOT_FOUND, USAGE, CliCase, environment, fits, shapes
 
+F_OFD_SETLK = 37  # fcntl has no name for it
 COUNTIES = b"state,fips,name,kind,lasts\n08,013,Boulder,county,7d\n08,,Nowhere,county,\n36,061,\"New \"\"York\"\"\",county,1h\n"
 
 
@@ -158,6 +161,23 @@ class Files(CliCase):
         mark = self.write("mark.json", b"")
         self.expect(NOT_FOUND, "warm", "n", file, "--key", "{fips}", "--value-row", "--checkpoint", mark, "--resume")
         self.assertFalse(os.path.exists(mark))
+
+    def test_rejects_are_one_import_s_and_what_was_mended_in_them_stays(self):
+        file = self.write("r.jsonl", b'{"key":7}\n{"key":"a","value":"1"}\n')
+        rejects = self.write("bad.jsonl", b"")
+        with open(rejects, "rb+") as other:
+            fcntl.fcntl(other, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0))
+            ran = self.expect(FAILED, "warm", "n", file, "--rejects", rejects)
+        self.assertEqual(ran.err, "larder: cannot import: another import writes its rejects to %s: wait for its end, or name another "
+                         "file\n" % rejects)
+        self.expect(NOT_FOUND, "import", file, "--ns", "n", "--rejects", self.path("new.jsonl"), "--dry-run")
+        self.assertFalse(os.path.exists(self.path("new.jsonl")))
+        self.expect(NOT_FOUND, "warm", "n", file, "--rejects", rejects)
+        self.assertEqual(self.read(rejects), b'{"key":7}\n')
+        self.write("bad.jsonl", b'{"key":"7","value":1}\n')
+        for more in ([], ["--resume"]):
+            self.assertIn("import what was mended in it", self.expect(USAGE, "warm", "n", file, "--rejects", rejects, *more).err)
+        self.assertEqual(self.read(rejects), b'{"key":"7","value":1}\n')
 
     def test_rates_have_units(self):
         keys = self.write("k", b"a\n")
