@@ -88,8 +88,12 @@ static larder_err file_verify(import_run *run) {
 static larder_err rejects_open(import_run *run, const struct stat *imported) {
   const larder_import_options *options = run->options;
   if (!options->rejects) return LARDER_OK;
-  larder_err err = lrd_rejects_check(&run->rejects, imported, options->checkpoint, !options->resume, run->err);
-  return err == LARDER_OK && !options->dry_run ? lrd_rejects_open(&run->rejects, run->err) : err;
+  bool const fresh = !options->resume;
+  larder_err err = lrd_rejects_check(&run->rejects, imported, options->checkpoint, fresh && options->dry_run, run->err);
+  if (err != LARDER_OK || options->dry_run) return err;
+  err = lrd_rejects_open(&run->rejects, run->err);
+  /* While another import has it, it is not looked at. */
+  return err == LARDER_OK ? lrd_rejects_check(&run->rejects, imported, options->checkpoint, fresh, run->err) : err;
 }
 
 /* Known again by its file, its fields and where its entries go. */

@@ -118,12 +118,12 @@ static void note_write(lrd_rejects *rejects) {
                .inode = (uint64_t)info.st_ino,
                .size = (uint64_t)info.st_size,
                .modified_ns = modified_ns_of(&info),
-               .mended = rejects->mended};
+               .mended = rejects->mended || (uint64_t)info.st_size != rejects->len};
   if (made.size == 0)
     (void)lrd_fs_unlink(path);
   else if (beginning_sum(rejects->fd, made.size, &made.beginning) == LARDER_OK)
     (void)note_save(path, &made);
-  rejects->noted = made.size;
+  rejects->noted = rejects->len;
   lrd_dealloc(path);
 }
 
@@ -244,15 +244,13 @@ larder_err lrd_rejects_begin(lrd_rejects *rejects, larder_error *err) {
 }
 
 /* Behind what somebody made of it, which nothing replaces from here on. */
-static larder_err append_begin(lrd_rejects *rejects, uint64_t size, larder_error *err) {
+static larder_err end_take(lrd_rejects *rejects, uint64_t size) {
   char last = '\n';
   size_t got = 0;
-  if (lrd_fs_read_full(rejects->fd, &last, 1, (int64_t)size - 1, &got) != 0) return unusable(rejects, "read", err);
+  if (size > 0 && lrd_fs_read_full(rejects->fd, &last, 1, (int64_t)size - 1, &got) != 0) return lrd_err_from_errno(errno);
   rejects->unbroken = last != '\n';
   rejects->mended = true;
   rejects->len = size;
-  rejects->begun = true;
-  note_write(rejects);
   return LARDER_OK;
 }
 
@@ -268,12 +266,19 @@ larder_err lrd_rejects_resume(lrd_rejects *rejects, uint64_t len, larder_error *
                     "%s is not empty, and holds no rejects of this import: move it away, or name another file", rejects->path);
   rejects->mended = found.note.mended;
   if (found.same && len <= (uint64_t)info.st_size) return cut(rejects, len, err);
-  return append_begin(rejects, (uint64_t)info.st_size, err);
+  if (end_take(rejects, (uint64_t)info.st_size) != LARDER_OK) return unusable(rejects, "read", err);
+  rejects->begun = true;
+  note_write(rejects);
+  return LARDER_OK;
 }
 
 larder_err lrd_rejects_add(lrd_rejects *rejects, lrd_span header, lrd_span text, bool one_line) {
   lrd_buf line = {0};
-  larder_err err = rejects->unbroken ? lrd_buf_append_byte(&line, '\n') : LARDER_OK;
+  struct stat info;
+  larder_err err = LARDER_OK;
+  /* Somebody may write into it meanwhile. */
+  if (fstat(rejects->fd, &info) == 0 && (uint64_t)info.st_size != rejects->len) err = end_take(rejects, (uint64_t)info.st_size);
+  if (err == LARDER_OK && rejects->unbroken) err = lrd_buf_append_byte(&line, '\n');
   if (err == LARDER_OK && rejects->len == 0 && header.len > 0) {
     err = lrd_buf_append(&line, header.data, header.len);
     if (err == LARDER_OK) err = lrd_buf_append_byte(&line, '\n');
@@ -288,6 +293,8 @@ larder_err lrd_rejects_add(lrd_rejects *rejects, lrd_span header, lrd_span text,
   if (err == LARDER_OK) {
     rejects->len += line.len;
     rejects->unbroken = false;
+  } else if (err != LARDER_ENOMEM) {
+    (void)lrd_fs_truncate(rejects->fd, rejects->path, (int64_t)rejects->len); /* a piece of it may be there */
   }
   lrd_buf_fini(&line);
   return err;

@@ -164,12 +164,13 @@ class Files(CliCase):
 
     def test_rejects_are_one_import_s_and_what_was_mended_in_them_stays(self):
         file = self.write("r.jsonl", b'{"key":7}\n{"key":"a","value":"1"}\n')
-        rejects = self.write("bad.jsonl", b"")
+        rejects = self.write("bad.jsonl", b"half a li")
         with open(rejects, "rb+") as other:
             fcntl.fcntl(other, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0))
             ran = self.expect(FAILED, "warm", "n", file, "--rejects", rejects)
         self.assertEqual(ran.err, "larder: cannot import: another import writes its rejects to %s: wait for its end, or name another "
                          "file\n" % rejects)
+        os.unlink(rejects)
         self.expect(NOT_FOUND, "import", file, "--ns", "n", "--rejects", self.path("new.jsonl"), "--dry-run")
         self.assertFalse(os.path.exists(self.path("new.jsonl")))
         self.expect(NOT_FOUND, "warm", "n", file, "--rejects", rejects)

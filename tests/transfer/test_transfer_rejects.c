@@ -2,6 +2,7 @@
 /* The file for rejects: replaced, cut and gone on with only where it is this import's own, and written by one at a time. */
 #include "transfer_rig.h"
 
+#include "base/fs.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -257,6 +258,56 @@ static void two_imports_do_not_share_their_rejects(void **state) {
   free(second);
 }
 
+static bool mend_meanwhile(void *context, const larder_transfer_counts *counts) {
+  meanwhile *m = context;
+  if (counts->entries < 300) append(m->rejects, "mine");
+  return true;
+}
+
+static void what_is_written_into_it_meanwhile_is_no_reject(void **state) {
+  transfer_rig *f = *state;
+  char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects");
+  meanwhile m = {.f = f, .rejects = rejects};
+  transfer_lines_write(path, 600);
+  append(path, "{\"key\":8}\n");
+  larder_import_options how = {.ns = "n", .rejects = rejects, .progress = mend_meanwhile, .context = &m};
+  assert_ok(transfer_import(f->cache, path, &how, NULL));
+  how.progress = NULL;
+  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EINVAL);
+  expect_file(rejects, "{\"key\":7}\nmine\n{\"key\":8}\n");
+  free(path);
+  free(rejects);
+}
+
+/* The second line gets four bytes. */
+static int full_in_a_line(void *context, lrd_fs_op op, const char *path, size_t *len) {
+  unsigned *writes = context;
+  const char *name = strrchr(path, '/');
+  if (op != LRD_FS_WRITE || !name || strcmp(name, "/rejects") != 0) return 0;
+  ++*writes;
+  if (*writes == 2) *len = 4;
+  return *writes == 3 ? ENOSPC : 0;
+}
+
+/* A disk that is full for a moment leaves no piece of a line. */
+static void half_a_reject_does_not_stay(void **state) {
+  transfer_rig *f = *state;
+  char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects");
+  transfer_lines_write(path, 300);
+  append(path, "{\"key\":8}\n");
+  larder_import_options how = {.ns = "n", .rejects = rejects};
+  unsigned writes = 0;
+  lrd_fs_set_gate(full_in_a_line, &writes);
+  larder_err err = transfer_import(f->cache, path, &how, NULL);
+  lrd_fs_set_gate(NULL, NULL);
+  assert_err(err, LARDER_ENOSPC);
+  expect_file(rejects, "{\"key\":7}\n");
+  assert_ok(transfer_import(f->cache, path, &how, NULL));
+  expect_file(rejects, "{\"key\":7}\n{\"key\":8}\n");
+  free(path);
+  free(rejects);
+}
+
 static void a_dry_run_writes_no_rejects(void **state) {
   transfer_rig *f = *state;
   char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects"),
@@ -341,6 +392,8 @@ int main(void) {
       CASE(who_goes_on_appends_to_what_was_mended_anywhere),
       CASE(who_goes_on_leaves_the_rejects_of_others_alone),
       CASE(two_imports_do_not_share_their_rejects),
+      CASE(what_is_written_into_it_meanwhile_is_no_reject),
+      CASE(half_a_reject_does_not_stay),
       CASE(a_dry_run_writes_no_rejects),
       CASE(a_file_that_is_something_else_is_refused_before_anything_is_done),
       CASE(rejects_are_synced_before_a_checkpoint),
