@@ -152,6 +152,8 @@ static void out_of_memory_is_told_and_leaks_nothing(void **state) {
                                .ttl_field = "b",
                                .version_field = "a",
                                .tags_field = "b"};
+  static const char *const variables[] = {"HELD=horsestaple", NULL};
+  const lrd_config_import configured = {.given = true, .variables = variables};
   for (uint64_t n = 1;; n++) {
     int64_t live = support_alloc_live();
     entry_drip d = {text, sizeof text - 1, 0, 100};
@@ -160,7 +162,7 @@ static void out_of_memory_is_told_and_leaks_nothing(void **state) {
     lrd_entry entry = {0};
     lrd_field_map map = {0};
     support_alloc_fail_at(n);
-    larder_err err = lrd_field_map_init(&map, &how, NULL, NULL);
+    larder_err err = lrd_field_map_init(&map, &how, &configured, NULL);
     if (err == LARDER_OK) err = lrd_source_init(&source, -1, entry_drip_read, &d);
     lrd_reader_init(&reader, &source, LARDER_FORMAT_CSV, true);
     lrd_reader_pick(&reader, &map.picks);
@@ -177,8 +179,32 @@ static void out_of_memory_is_told_and_leaks_nothing(void **state) {
   }
 }
 
+/* Names are those of the file, and shown as the configuration has them. */
+static void what_variables_hold_is_in_no_name_that_is_shown(void **state) {
+  (void)state;
+  static const char *const variables[] = {"HELD=horsestaple", NULL};
+  const lrd_config_import configured = {
+      .given = true, .key = "{in horsestaple}", .ttl_field = "horsestaple", .tags_field = "plain", .variables = variables};
+  larder_import_options how = {.size = sizeof how, .ns = "n", .value_row = true, .version_field = "horsestaple"};
+  lrd_field_map map = {0};
+  assert_ok(lrd_field_map_complete(&how, &configured, NULL));
+  assert_ok(lrd_field_map_init(&map, &how, &configured, NULL));
+  assert_int_equal(map.picks.len, 3);
+  assert_string_equal(map.picks.picks[0].name, "in horsestaple");
+  assert_string_equal(map.picks.picks[0].shown, "in ***");
+  assert_true(map.picks.picks[0].configured);
+  /* One field for two things is told once. */
+  assert_string_equal(lrd_field_map_missing(&map, 0), "***");
+  assert_string_equal(lrd_field_map_missing(&map, 1), "plain");
+  assert_null(lrd_field_map_missing(&map, 2));
+  map.picks.picks[map.tags].known = true;
+  assert_null(lrd_field_map_missing(&map, 1));
+  lrd_field_map_fini(&map);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_variables_hold_is_in_no_name_that_is_shown),
       cmocka_unit_test(keys_come_from_fields_and_templates),
       cmocka_unit_test(a_whole_row_is_an_object),
       cmocka_unit_test(a_lifetime_may_be_a_field),
