@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Entry files: the first byte says the format, and whether the fields of records are named; the second the size of the pieces
- * that the file comes in. Beside memory
- * errors it looks for broken promises: the pieces make no difference, a good entry has a key and a value within the limits
- * and points into its own scratch, lines only grow, every byte before the end of a good file is used.
+ * that the file comes in. Beside memory errors it looks for broken promises: the pieces make no difference, nor does reading
+ * ahead to see whether it is an export, a good entry has a key and a value within the limits and points into its own scratch,
+ * lines only grow, every byte before the end of a good file is used.
  */
 #include "base/hash.h"
 #include "warm/field_map.h"
+#include "warm/own_export.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -61,6 +62,8 @@ static void entry_check(const lrd_entry *entry, uint64_t *sum) {
 /* A sum of all that the file came to. */
 static uint64_t read_all(const uint8_t *data, size_t size, larder_format format, bool mapped, size_t step) {
   drip d = {data, size, 0, step};
+  lrd_read_ahead ahead = {.read = drip_read, .context = &d};
+  bool own = false;
   lrd_source source;
   lrd_reader_file reader;
   lrd_entry entry = {0};
@@ -74,7 +77,8 @@ static uint64_t read_all(const uint8_t *data, size_t size, larder_format format,
                                      .tags_field = "tags"};
   uint64_t sum = 0, line = 1;
   if (mapped) HOLDS(lrd_field_map_init(&map, &how, NULL, NULL) == LARDER_OK);
-  HOLDS(lrd_source_init(&source, -1, drip_read, &d) == LARDER_OK);
+  HOLDS(lrd_own_export_check(-1, &ahead, format, &own) == LARDER_OK);
+  HOLDS(lrd_source_init(&source, -1, lrd_read_ahead_next, &ahead) == LARDER_OK);
   lrd_reader_init(&reader, &source, format, true);
   if (mapped) lrd_reader_pick(&reader, &map.picks);
   larder_err err = lrd_reader_begin(&reader);
@@ -85,10 +89,11 @@ static uint64_t read_all(const uint8_t *data, size_t size, larder_format format,
   }
   HOLDS(err == LARDER_END || (err == LARDER_EFORMAT && reader.mistake[0]));
   if (err == LARDER_END) HOLDS(lrd_source_offset(&source) == size);
-  sum = lrd_hash64(&err, sizeof err, sum);
+  sum = lrd_hash64(&err, sizeof err, sum + own);
   lrd_entry_fini(&entry);
   lrd_reader_fini(&reader);
   lrd_source_fini(&source);
+  lrd_read_ahead_fini(&ahead);
   lrd_field_map_fini(&map);
   return sum;
 }
