@@ -5,10 +5,8 @@
  */
 #include "traffic_spec.h"
 
-#include "base/bytes.h"
+#include "stats/svg_writer.h"
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #define WIDTH    760
 #define LEFT     170
@@ -21,65 +19,45 @@
 #define TITLE_TO 80
 #define PLOT_W   (WIDTH - LEFT - RIGHT)
 
-typedef struct drawing {
-  lrd_buf out;
-  larder_err err; /* sticks */
-} drawing;
-
-LARDER_PRINTF(2, 3) static void put(drawing *d, const char *format, ...) {
-  char text[512];
-  va_list args;
-  va_start(args, format);
-  (void)vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  if (d->err == LARDER_OK) d->err = lrd_buf_append_str(&d->out, text);
+/* As many decimals as half an interval has to tell; without one, three digits. */
+static int decimals(const larder_traffic_interval *value) {
+  double tells = value->half > 0 ? value->half : value->mean / 10;
+  return tells >= 10 || tells <= 0 ? 0 : tells >= 1 ? 1 : tells >= 0.1 ? 2 : 3;
 }
 
-/* What is no letter of plain text is shown as a question mark. */
-static void put_text(drawing *d, const char *text, size_t most) {
-  for (size_t i = 0; i < most && text[i] != '\0'; i++) {
-    char c = text[i];
-    put(d, "%s%.*s",
-        c == '&'               ? "&amp;"
-        : c == '<'             ? "&lt;"
-        : c == '>'             ? "&gt;"
-        : c < 0x20 || c > 0x7E ? "?"
-                               : "",
-        c == '&' || c == '<' || c == '>' || c < 0x20 || c > 0x7E ? 0 : 1, &c);
-  }
+static void style_put(lrd_svg *svg) {
+  lrd_svg_put(svg,
+              "<style>text{font:12px sans-serif;fill:#222}.title{font-size:15px;font-weight:bold}.end{text-anchor:end}"
+              ".page{fill:#fff}.axis{stroke:#666;fill:none}.bar{fill:#6da3d0}.best{fill:#2a8a3e}.half{stroke:#222;fill:none}");
+  lrd_svg_put(svg, "@media(prefers-color-scheme:dark){text{fill:#ddd}.page{fill:#181818}.axis{stroke:#999}.bar{fill:#3f719c}"
+                   ".best{fill:#4fae64}.half{stroke:#ddd}}</style>\n<rect class=\"page\" width=\"100%%\" height=\"100%%\"/>\n");
 }
 
-static void style_put(drawing *d) {
-  put(d, "<style>text{font:12px sans-serif;fill:#222}.title{font-size:15px;font-weight:bold}.end{text-anchor:end}"
-         ".page{fill:#fff}.axis{stroke:#666;fill:none}.bar{fill:#6da3d0}.best{fill:#2a8a3e}.half{stroke:#222;fill:none}");
-  put(d, "@media(prefers-color-scheme:dark){text{fill:#ddd}.page{fill:#181818}.axis{stroke:#999}.bar{fill:#3f719c}"
-         ".best{fill:#4fae64}.half{stroke:#ddd}}</style>\n<rect class=\"page\" width=\"100%%\" height=\"100%%\"/>\n");
-}
-
-static void panel_draw(drawing *d, const larder_traffic_panel *panel, int top) {
+static void panel_draw(lrd_svg *svg, const larder_traffic_panel *panel, int top) {
   double most = 0, least = INFINITY;
   for (size_t i = 0; i < panel->count; i++) {
     most = fmax(most, panel->bars[i].value.mean + panel->bars[i].value.half);
     least = fmin(least, panel->bars[i].value.mean);
   }
-  put(d, "<text x=\"%d\" y=\"%d\" class=\"title\">", 16, top + 26);
-  put_text(d, panel->title, TITLE_TO);
-  put(d, "</text>\n");
+  lrd_svg_put(svg, "<text x=\"%d\" y=\"%d\" class=\"title\">", 16, top + 26);
+  lrd_svg_text(svg, panel->title, TITLE_TO);
+  lrd_svg_put(svg, "</text>\n");
   for (size_t i = 0; i < panel->count; i++) {
     const larder_traffic_bar *bar = &panel->bars[i];
     int y = top + HEAD + (int)i * ROW;
     double scale = most > 0 ? PLOT_W / most : 0, end = bar->value.mean * scale, half = bar->value.half * scale;
-    put(d, "<text x=\"%d\" y=\"%d\" class=\"end\">", LEFT - 8, y + 13);
-    put_text(d, bar->name, NAME_TO);
-    put(d, "</text><rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\"/>",
-        bar->value.mean <= least ? "best" : "bar", LEFT, y, end, BAR);
-    put(d, "<path class=\"half\" d=\"M%.1f %dv6m0 -3H%.1fm0 -3v6\"/>", LEFT + fmax(end - half, 0), y + BAR / 2 - 3,
-        LEFT + end + half);
-    put(d, "<text x=\"%.1f\" y=\"%d\">%.4g ± %.2g ", LEFT + end + half + 8, y + 13, bar->value.mean, bar->value.half);
-    put_text(d, panel->unit, NAME_TO);
-    put(d, "</text>\n");
+    lrd_svg_put(svg, "<text x=\"%d\" y=\"%d\" class=\"end\">", LEFT - 8, y + 13);
+    lrd_svg_text(svg, bar->name, NAME_TO);
+    lrd_svg_put(svg, "</text><rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\"/>",
+                bar->value.mean <= least ? "best" : "bar", LEFT, y, end, BAR);
+    lrd_svg_put(svg, "<path class=\"half\" d=\"M%.1f %dv6m0 -3H%.1fm0 -3v6\"/>", LEFT + fmax(end - half, 0), y + BAR / 2 - 3,
+                LEFT + end + half);
+    lrd_svg_put(svg, "<text x=\"%.1f\" y=\"%d\">%.*f ± %.*f ", LEFT + end + half + 8, y + 13, decimals(&bar->value),
+                bar->value.mean, decimals(&bar->value), bar->value.half);
+    lrd_svg_text(svg, panel->unit, NAME_TO);
+    lrd_svg_put(svg, "</text>\n");
   }
-  put(d, "<path class=\"axis\" d=\"M%d %dv%d\"/>\n", LEFT, top + HEAD - 4, (int)panel->count * ROW);
+  lrd_svg_put(svg, "<path class=\"axis\" d=\"M%d %dv%d\"/>\n", LEFT, top + HEAD - 4, (int)panel->count * ROW);
 }
 
 static bool panel_valid(const larder_traffic_panel *panel) {
@@ -101,23 +79,17 @@ larder_err larder_traffic_plot(const larder_traffic_panel *panels, size_t count,
     if (!panel_valid(&panels[i])) return LARDER_EINVAL;
     height += HEAD + (int)panels[i].count * ROW + TAIL;
   }
-  drawing d = {.err = LARDER_OK};
-  put(&d, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n", WIDTH, height, WIDTH,
-      height);
-  style_put(&d);
+  lrd_buf out = {0};
+  lrd_svg svg = {.out = &out};
+  lrd_svg_begin(&svg, WIDTH, height);
+  style_put(&svg);
   for (size_t i = 0, top = 0; i < count; i++) {
-    panel_draw(&d, &panels[i], (int)top);
+    panel_draw(&svg, &panels[i], (int)top);
     top += (size_t)(HEAD + (int)panels[i].count * ROW + TAIL);
   }
-  put(&d, "</svg>\n");
-  if (d.err == LARDER_OK) d.err = lrd_buf_terminate(&d.out);
-  if (d.err == LARDER_OK) {
-    *text_out = (char *)d.out.data;
-    *len_out = d.out.len;
-    d.out = (lrd_buf){0};
-  }
-  lrd_buf_fini(&d.out);
-  return d.err;
+  larder_err const err = lrd_svg_end(&svg, text_out, len_out);
+  lrd_buf_fini(&out);
+  return err;
 }
 
 void larder_traffic_text_free(char *text) { lrd_dealloc(text); }

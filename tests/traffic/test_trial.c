@@ -363,13 +363,15 @@ static void bars_are_drawn(void **state) {
   (void)state;
   char *text = NULL;
   size_t len = 0;
-  const larder_traffic_bar bars[] = {{"a<b", {10, 1}}, {"none", {0, 0}}};
-  const larder_traffic_panel panel = {"x & y", "ms", bars, 2}, empty = {"x", "ms", bars, 0};
+  const larder_traffic_bar bars[] = {{"a<b", {10, 1}}, {"many", {128345.6, 1234.5}}, {"none", {0, 0}}};
+  const larder_traffic_panel panel = {"x & y", "ms", bars, 3}, empty = {"x", "ms", bars, 0};
   assert_int_equal(larder_traffic_plot(&panel, 1, &text, &len), LARDER_OK);
   assert_int_equal(strlen(text), len);
   assert_non_null(strstr(text, "x &amp; y"));
   assert_non_null(strstr(text, "a&lt;b"));
-  assert_non_null(strstr(text, "10 ± 1 ms"));
+  assert_non_null(strstr(text, "10.0 ± 1.0 ms"));
+  assert_non_null(strstr(text, "128346 ± 1234 ms"));
+  assert_non_null(strstr(text, "0 ± 0 ms"));
   larder_traffic_text_free(text);
   assert_int_equal(larder_traffic_plot(&empty, 1, &text, &len), LARDER_EINVAL);
   assert_int_equal(larder_traffic_plot(NULL, 0, &text, &len), LARDER_EINVAL);
