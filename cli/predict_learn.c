@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* --- what the actions share ---------------------------------------------------------------------------------------------- */
 
@@ -89,6 +90,18 @@ static cli_exit pupil(const cli_call *call, const cli_predict_args *args, larder
   return result == LARDER_OK ? CLI_DONE : cli_predict_refuse(call, result, &error);
 }
 
+/* Whoever names a file by mistake keeps it. */
+static cli_exit place_for_model(const cli_call *call, const char *path) {
+  struct stat facts;
+  larder_predictor *there = NULL;
+  if (stat(path, &facts) != 0 || (S_ISREG(facts.st_mode) && facts.st_size == 0)) return CLI_DONE;
+  larder_err result = larder_predict_load(path, &there, NULL);
+  larder_predictor_free(&there);
+  return result == LARDER_OK ? CLI_DONE
+                             : cli_refuse(call, CLI_USAGE, "name another file, or remove that one",
+                                          "--model %s is there and is no model", path);
+}
+
 static cli_exit teach(const cli_call *call, larder_sessions *sessions, larder_predictor *predictor) {
   size_t count, all = larder_sessions_count(sessions);
   cli_progress progress;
@@ -147,7 +160,8 @@ cli_exit cli_predict_train(const cli_call *call, const cli_predict_args *args) {
   larder_sessions *sessions = NULL;
   larder_predictor *predictor = NULL;
   larder_error error = {0};
-  cli_exit code = pupil(call, args, &predictor);
+  cli_exit code = place_for_model(call, args->model);
+  if (code == CLI_DONE) code = pupil(call, args, &predictor);
   if (code == CLI_DONE) code = cli_predict_sessions(call, args, &sessions);
   if (code == CLI_DONE) code = teach(call, sessions, predictor);
   if (code == CLI_DONE) {

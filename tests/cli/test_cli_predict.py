@@ -118,6 +118,18 @@ class Predict(CliCase):
         self.assertIn("no predictor", self.predict("next", "-m", self.write("x", b"some text"), code=NOT_FOUND).err)
         self.assertIn("written", self.predict("train", path, "--model", "/nowhere/model", code=FAILED).err)
 
+    def test_what_is_no_model_is_not_overwritten(self):
+        path, model = self.write("s.jsonl", LINES), self.trained()
+        notes = self.write("notes.txt", b"my notes\n")
+        for there in (notes, path):
+            with open(there, "rb") as file:
+                before = file.read()
+            self.assertIn("is no model", self.predict("train", path, "--model", there, code=USAGE).err)
+            with open(there, "rb") as file:
+                self.assertEqual(file.read(), before)
+        self.predict("train", path, "--model", model)  # one that is there is learned anew
+        self.predict("train", path, "--model", self.write("empty", b""))
+
 
 if __name__ == "__main__":
     unittest.main()

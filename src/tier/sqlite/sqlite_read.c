@@ -14,7 +14,8 @@
 #define GET_COLUMNS "SELECT hash, space, stamp, soft, hard, flags, used, uses, sum, vsum, vlen, bstamp, key, head"
 enum { COLUMN_VALUE = 14 };
 
-/* How long a get puts up with recovery, a stranger's exclusive lock or a paused log before the tier counts as away. */
+/* How long a get puts up with recovery, a stranger's exclusive lock or a paused log before the tier counts as away; once it is
+ * connected, for which it has the busy time-out alone. */
 #define GET_PATIENCE_NS (2ll * 1000000000)
 #define RETRIES         8
 
