@@ -27,7 +27,7 @@ typedef struct note {
   uint64_t size;
   int64_t modified_ns;
   uint64_t beginning; /* of so many bytes, at most the size */
-  bool mended;        /* in what stands before the import's own there is work of somebody's */
+  uint64_t kept;      /* so many bytes stay, whoever goes on: in them is work of somebody's */
 } note;
 
 static int64_t modified_ns_of(const struct stat *info) {
@@ -60,10 +60,10 @@ static larder_err beginning_sum(int fd, uint64_t size, uint64_t *out) {
 }
 
 static bool note_fill(note *out, const lrd_json_doc *doc) {
-  out->mended = lrd_json_type_of(doc, lrd_json_member(doc, 0, "mended")) == LRD_JSON_TRUE;
   return lrd_json_u64_of(doc, lrd_json_member(doc, 0, "import"), &out->import) &&
          lrd_json_u64_of(doc, lrd_json_member(doc, 0, "inode"), &out->inode) &&
          lrd_json_u64_of(doc, lrd_json_member(doc, 0, "size"), &out->size) &&
+         lrd_json_u64_of(doc, lrd_json_member(doc, 0, "kept"), &out->kept) && out->kept <= out->size &&
          lrd_json_i64_of(doc, lrd_json_member(doc, 0, "modified_ns"), &out->modified_ns) &&
          lrd_json_u64_of(doc, lrd_json_member(doc, 0, "beginning"), &out->beginning);
 }
@@ -100,8 +100,8 @@ static larder_err note_save(const char *path, const note *made) {
   lrd_json_i64(&json, made->modified_ns);
   lrd_json_key(&json, "beginning");
   lrd_json_u64(&json, made->beginning);
-  lrd_json_key(&json, "mended");
-  lrd_json_bool(&json, made->mended);
+  lrd_json_key(&json, "kept");
+  lrd_json_u64(&json, made->kept);
   lrd_json_object_end(&json);
   larder_err err = json.err;
   if (err == LARDER_OK && lrd_fs_publish(path, text.data, text.len, 0600, false) != 0) err = lrd_err_from_errno(errno);
@@ -118,7 +118,7 @@ static void note_write(lrd_rejects *rejects) {
                .inode = (uint64_t)info.st_ino,
                .size = (uint64_t)info.st_size,
                .modified_ns = modified_ns_of(&info),
-               .mended = rejects->mended || (uint64_t)info.st_size != rejects->len};
+               .kept = (uint64_t)info.st_size != rejects->len ? (uint64_t)info.st_size : rejects->kept};
   if (made.size == 0)
     (void)lrd_fs_unlink(path);
   else if (beginning_sum(rejects->fd, made.size, &made.beginning) == LARDER_OK)
@@ -166,7 +166,7 @@ static larder_err replace_check(const lrd_rejects *rejects, const struct stat *i
   if (info->st_size == 0) return LARDER_OK;
   larder_err result = look(rejects, info, &found);
   if (result != LARDER_OK) return failed(rejects, result, err);
-  if (found.same && !found.note.mended) return LARDER_OK;
+  if (found.same && found.note.kept == 0) return LARDER_OK;
   return lrd_fail(
       err, LARDER_EINVAL, 0, ROOM,
       "%s is not empty, and is not as an import left its rejects there: import what was mended in it, move it away, "
@@ -228,9 +228,19 @@ larder_err lrd_rejects_open(lrd_rejects *rejects, larder_error *err) {
   return taken(rejects, err);
 }
 
-static larder_err cut(lrd_rejects *rejects, uint64_t len, larder_error *err) {
-  if (lrd_fs_truncate(rejects->fd, rejects->path, (int64_t)len) != 0) return unusable(rejects, "written", err);
+/* What is written next goes behind the first `len` bytes. */
+static larder_err end_set(lrd_rejects *rejects, uint64_t len) {
+  char last = '\n';
+  size_t got = 0;
+  if (len > 0 && lrd_fs_read_full(rejects->fd, &last, 1, (int64_t)len - 1, &got) != 0) return lrd_err_from_errno(errno);
+  rejects->unbroken = last != '\n';
   rejects->len = len;
+  return LARDER_OK;
+}
+
+static larder_err cut(lrd_rejects *rejects, uint64_t len, larder_error *err) {
+  if (end_set(rejects, len) != LARDER_OK) return unusable(rejects, "read", err);
+  if (lrd_fs_truncate(rejects->fd, rejects->path, (int64_t)len) != 0) return unusable(rejects, "written", err);
   rejects->begun = true;
   note_write(rejects);
   return LARDER_OK;
@@ -245,13 +255,9 @@ larder_err lrd_rejects_begin(lrd_rejects *rejects, larder_error *err) {
 
 /* Behind what somebody made of it, which nothing replaces from here on. */
 static larder_err end_take(lrd_rejects *rejects, uint64_t size) {
-  char last = '\n';
-  size_t got = 0;
-  if (size > 0 && lrd_fs_read_full(rejects->fd, &last, 1, (int64_t)size - 1, &got) != 0) return lrd_err_from_errno(errno);
-  rejects->unbroken = last != '\n';
-  rejects->mended = true;
-  rejects->len = size;
-  return LARDER_OK;
+  larder_err err = end_set(rejects, size);
+  if (err == LARDER_OK) rejects->kept = size;
+  return err;
 }
 
 larder_err lrd_rejects_resume(lrd_rejects *rejects, uint64_t len, larder_error *err) {
@@ -264,7 +270,8 @@ larder_err lrd_rejects_resume(lrd_rejects *rejects, uint64_t len, larder_error *
   if (!found.noted || found.note.import != rejects->import)
     return lrd_fail(err, LARDER_EINVAL, 0, ROOM,
                     "%s is not empty, and holds no rejects of this import: move it away, or name another file", rejects->path);
-  rejects->mended = found.note.mended;
+  rejects->kept = found.note.kept;
+  if (len < found.note.kept) len = found.note.kept;
   if (found.same && len <= (uint64_t)info.st_size) return cut(rejects, len, err);
   if (end_take(rejects, (uint64_t)info.st_size) != LARDER_OK) return unusable(rejects, "read", err);
   rejects->begun = true;

@@ -17,10 +17,10 @@ typedef struct lrd_rejects {
   int fd;           /* -1: not open */
   bool made;        /* the file was not there before */
   bool begun;       /* what is in it counts from here on */
-  bool mended;      /* what is in it is also somebody's work */
   bool unbroken;    /* the line before lacks its line break */
   uint64_t len;     /* of what is in the file */
   uint64_t noted;   /* of that, what the note knows */
+  uint64_t kept;    /* of that, what is also somebody's work; 0: nothing */
 } lrd_rejects;
 
 /* Before anything is done: LARDER_EINVAL for what is no file of its own; `fresh`: also for one that may not be replaced.
