@@ -25,8 +25,11 @@ static const member members[] = {MEMBER(size),   MEMBER(beginning),   MEMBER(fie
                                  MEMBER(line),   MEMBER(rejects_len), COUNT(entries), COUNT(done),
                                  COUNT(skipped), COUNT(failed),       COUNT(expired)};
 
-static uint64_t *field_of(lrd_checkpoint *checkpoint, size_t i) {
-  return (uint64_t *)(void *)((char *)checkpoint + members[i].offset);
+/* Of older versions they have not. */
+static const member targets[] = {MEMBER(root), MEMBER(into)};
+
+static uint64_t *field_of(lrd_checkpoint *checkpoint, const member *which) {
+  return (uint64_t *)(void *)((char *)checkpoint + which->offset);
 }
 
 larder_err lrd_checkpoint_path(const char *root, const char *file, const char *ns, char **out) {
@@ -42,6 +45,13 @@ larder_err lrd_checkpoint_path(const char *root, const char *file, const char *n
   else
     lrd_buf_fini(&name);
   return err;
+}
+
+void lrd_checkpoint_target(lrd_checkpoint *checkpoint, const larder *cache, const char *ns, bool named) {
+  char here[LRD_ROOT_HERE_MAX + 1] = "";
+  if (named && cache->slots) lrd_slots_root_here(cache->slots, here);
+  checkpoint->root = lrd_hash64(here, strlen(here), cache->seed) | 1;
+  checkpoint->into = lrd_hash64(ns ? ns : "", ns ? strlen(ns) : 0, 0) | 1;
 }
 
 larder_err lrd_checkpoint_identify(lrd_checkpoint *checkpoint, int fd, const char *file) {
@@ -62,7 +72,10 @@ larder_err lrd_checkpoint_identify(lrd_checkpoint *checkpoint, int fd, const cha
 static bool members_read(lrd_checkpoint *out, const lrd_json_doc *doc) {
   uint64_t state = 0;
   for (size_t i = 0; i < sizeof members / sizeof *members; i++)
-    if (!lrd_json_u64_of(doc, lrd_json_member(doc, 0, members[i].name), field_of(out, i))) return false;
+    if (!lrd_json_u64_of(doc, lrd_json_member(doc, 0, members[i].name), field_of(out, &members[i]))) return false;
+  for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
+    if (!lrd_json_u64_of(doc, lrd_json_member(doc, 0, targets[i].name), field_of(out, &targets[i])))
+      *field_of(out, &targets[i]) = 0;
   if (!lrd_json_i64_of(doc, lrd_json_member(doc, 0, "modified_ns"), &out->modified_ns)) return false;
   if (!lrd_json_u64_of(doc, lrd_json_member(doc, 0, "state"), &state)) return false;
   if (state < LRD_READ_LINES || state > LRD_READ_END || out->offset > out->size || out->line == 0) return false;
@@ -71,21 +84,30 @@ static bool members_read(lrd_checkpoint *out, const lrd_json_doc *doc) {
   return true;
 }
 
-larder_err lrd_checkpoint_load(lrd_checkpoint *checkpoint, const char *path) {
+static lrd_checkpoint_other other_of(const lrd_checkpoint *wanted, const lrd_checkpoint *found) {
+  if (found->root == 0 || found->into == 0) return LRD_CHECKPOINT_OLD;
+  if (found->root != wanted->root) return LRD_CHECKPOINT_ROOT;
+  if (found->into != wanted->into) return LRD_CHECKPOINT_INTO;
+  if (found->size != wanted->size || found->modified_ns != wanted->modified_ns || found->beginning != wanted->beginning)
+    return LRD_CHECKPOINT_FILE;
+  return found->fields == wanted->fields ? LRD_CHECKPOINT_SAME : LRD_CHECKPOINT_FIELDS;
+}
+
+larder_err lrd_checkpoint_load(lrd_checkpoint *checkpoint, const char *path, lrd_checkpoint_other *other_out) {
   char *text = NULL;
   size_t len = 0;
   lrd_checkpoint found = {0};
   lrd_json_doc doc = {0};
+  *other_out = LRD_CHECKPOINT_SAME;
   if (lrd_fs_slurp(path, FILE_BYTES_MAX, &text, &len) != 0) return errno == ENOMEM ? LARDER_ENOMEM : LARDER_MISS;
   larder_err err = lrd_json_parse(&doc, text, len);
   if (err == LARDER_OK && !members_read(&found, &doc)) err = LARDER_MISS;
-  bool same = found.size == checkpoint->size && found.modified_ns == checkpoint->modified_ns &&
-              found.beginning == checkpoint->beginning && found.fields == checkpoint->fields;
-  if (err == LARDER_OK && same) *checkpoint = found;
+  if (err == LARDER_OK) *other_out = other_of(checkpoint, &found);
+  if (err == LARDER_OK && *other_out != LRD_CHECKPOINT_SAME) err = LARDER_MISS;
+  if (err == LARDER_OK) *checkpoint = found;
   lrd_json_doc_fini(&doc);
   lrd_dealloc(text);
-  if (err == LARDER_ENOMEM) return err;
-  return err == LARDER_OK && same ? LARDER_OK : LARDER_MISS;
+  return err == LARDER_OK || err == LARDER_ENOMEM ? err : LARDER_MISS;
 }
 
 static bool is_checkpoint(const char *text, size_t len) {
@@ -121,7 +143,11 @@ larder_err lrd_checkpoint_save(const lrd_checkpoint *checkpoint, const char *pat
   lrd_json_object_begin(&json);
   for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
     lrd_json_key(&json, members[i].name);
-    lrd_json_u64(&json, *field_of(&copy, i));
+    lrd_json_u64(&json, *field_of(&copy, &members[i]));
+  }
+  for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+    lrd_json_key(&json, targets[i].name);
+    lrd_json_u64(&json, *field_of(&copy, &targets[i]));
   }
   lrd_json_key(&json, "modified_ns");
   lrd_json_i64(&json, copy.modified_ns);

@@ -84,7 +84,7 @@ static larder_err file_verify(import_run *run) {
   return state == LRD_FILE_CHANGED && !run->options->force ? changed(run, "changed since it was written") : LARDER_OK;
 }
 
-/* Before the checkpoint of an import that was broken off is removed. A dry run looks, and opens nothing. */
+/* A dry run looks, and opens nothing. */
 static larder_err rejects_open(import_run *run, const struct stat *imported) {
   const larder_import_options *options = run->options;
   if (!options->rejects) return LARDER_OK;
@@ -144,15 +144,28 @@ static larder_err file_open(import_run *run) {
   return run->fd >= 0 ? file_verify(run) : unreadable(run, run->path);
 }
 
+/* What is on the root under the path of a file that has changed since, or is of an older version, is of no use to anybody. */
+static larder_err other_refused(import_run *run, lrd_checkpoint_other other) {
+  static const char *const what[] = {[LRD_CHECKPOINT_OLD] = "of an older version",
+                                     [LRD_CHECKPOINT_ROOT] = "of an import into another root",
+                                     [LRD_CHECKPOINT_INTO] = "of an import into another namespace",
+                                     [LRD_CHECKPOINT_FILE] = "of another file, or of this one before it was changed",
+                                     [LRD_CHECKPOINT_FIELDS] = "of an import with other fields"};
+  bool const named = run->options->checkpoint != NULL;
+  if (other == LRD_CHECKPOINT_SAME || (!named && other != LRD_CHECKPOINT_FIELDS)) return LARDER_OK;
+  return lrd_fail(run->err, LARDER_EINVAL, 0, ROOM, "%s is the checkpoint %s: %s, or begin anew without --resume",
+                  run->checkpoint_path, what[other], named ? "name another one" : "name the same fields");
+}
+
 /* Goes on where a checkpoint says. A CSV's names have been read by then. */
 static larder_err resume(import_run *run) {
+  lrd_checkpoint_other other = LRD_CHECKPOINT_SAME;
   if (!run->checkpoint_path) return LARDER_OK;
   run->checkpoint.fields = lrd_field_map_sum(run->options);
-  larder_err err = run->options->resume ? lrd_checkpoint_load(&run->checkpoint, run->checkpoint_path) : LARDER_MISS;
-  if (err == LARDER_MISS) {
-    lrd_checkpoint_remove(run->checkpoint_path);
-    return LARDER_OK;
-  }
+  lrd_checkpoint_target(&run->checkpoint, run->cache, run->options->ns, run->options->checkpoint != NULL);
+  if (!run->options->resume) return LARDER_OK;
+  larder_err err = lrd_checkpoint_load(&run->checkpoint, run->checkpoint_path, &other);
+  if (err == LARDER_MISS) return other_refused(run, other);
   if (err != LARDER_OK) return failed_with(run, err, "can't be gone on with");
   const lrd_checkpoint *from = &run->checkpoint;
   larder_transfer_counts before = run->counts;
@@ -220,8 +233,10 @@ static larder_err begin(import_run *run) {
   run->batch->context = run;
   err = resume(run);
   if (err == LARDER_OK) err = rejects_begin(run);
-  if (err == LARDER_OK && !run->options->dry_run) lrd_leftovers_tick(run->cache);
-  return err;
+  if (err != LARDER_OK || run->options->dry_run) return err;
+  if (run->checkpoint_path && run->counts.resumed == 0) lrd_checkpoint_remove(run->checkpoint_path);
+  lrd_leftovers_tick(run->cache);
+  return LARDER_OK;
 }
 
 /* --- going --------------------------------------------------------------------------------------------------------------- */

@@ -161,7 +161,7 @@ static larder_err checkpoint_name(key_job *job, const larder_warm_plan *plan) {
   return err;
 }
 
-static void checkpoint_identify(key_job *job) {
+static void checkpoint_identify(key_job *job, bool named) {
   uint64_t sum = lrd_hash64(job->keys.texts.data, job->keys.texts.len, job->fresh);
   sum = lrd_hash64(job->keys.ends.data, job->keys.ends.len, sum);
   for (size_t i = 0; i < job->spaces_len; i++) {
@@ -170,6 +170,7 @@ static void checkpoint_identify(key_job *job) {
   }
   job->checkpoint =
       (lrd_checkpoint){.size = job->keys.len * job->spaces_len, .beginning = sum, .line = 1, .state = LRD_READ_LINES};
+  lrd_checkpoint_target(&job->checkpoint, job->cache, NULL, named);
 }
 
 /* Before the keys are read. */
@@ -183,9 +184,10 @@ static larder_err checkpoint_find(key_job *job, const larder_warm_plan *plan, la
 
 static larder_err checkpoint_begin(key_job *job, const larder_warm_plan *plan, larder_error *err) {
   larder_err result = LARDER_OK;
-  checkpoint_identify(job);
+  checkpoint_identify(job, plan->checkpoint != NULL);
   if (job->checkpoint_path && plan->resume) {
-    result = lrd_checkpoint_load(&job->checkpoint, job->checkpoint_path);
+    lrd_checkpoint_other other;
+    result = lrd_checkpoint_load(&job->checkpoint, job->checkpoint_path, &other);
     if (result == LARDER_OK) job->first = job->checkpoint.offset;
     if (result == LARDER_MISS) result = LARDER_OK;
   }

@@ -152,6 +152,15 @@ class Keys(CliCase):
         self.assertEqual(len(self.calls()), 20)
         self.assertFalse([name for name in os.listdir(self.root) if name.startswith("warm-")])
 
+    def test_a_checkpoint_of_another_root_leaves_no_key_out(self):
+        keys, mark = self.write("k", b"".join(b"slow-%d\n" % i for i in range(20))), os.path.join(self.folder, "mark.json")
+        self.interrupted(keys, "--checkpoint", mark)
+        command = self.command("--json", "warm", "a", "--keys", keys, "--checkpoint", mark, "--resume")
+        command[command.index("--root") + 1] = os.path.join(self.folder, "another root")
+        ran = subprocess.run(command, capture_output=True, env=environment(), timeout=60, check=True)
+        document = json.loads(ran.stdout)
+        self.assertEqual((document["resumed"], document["made"]), (0, 20))
+
     def test_a_document_has_the_command_that_goes_on(self):
         keys = self.write("k", b"".join(b"slow-%d\n" % i for i in range(9)))
         code, out, err = self.interrupted(keys, "--json", "--rate", "600/min", count=2)

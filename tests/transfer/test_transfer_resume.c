@@ -177,11 +177,111 @@ static void each_format_can_be_gone_on_with(void **state) {
   }
 }
 
+/* Refused with a sentence that has these words, and nothing of the checkpoint is lost. */
+static void expect_refused(larder *cache, const char *path, const char *mark, larder_import_options how, const char *words) {
+  larder_error err = {0};
+  larder_transfer_counts counts;
+  size_t len, new_len;
+  char *before = support_file_read(mark, &len);
+  how.size = sizeof how;
+  how.resume = true;
+  assert_err(larder_import(cache, path, &how, &counts, &err), LARDER_EINVAL);
+  assert_int_equal(counts.entries, 0);
+  if (!strstr(err.message, words)) fail_msg("%s", err.message);
+  assert_non_null(strstr(err.message, "--resume"));
+  char *after = support_file_read(mark, &new_len);
+  assert_string_equal(after, before);
+  free(before);
+  free(after);
+}
+
+static void a_checkpoint_is_of_one_namespace_and_one_root(void **state) {
+  transfer_rig *f = *state;
+  char *path = support_path(f->dir, "x.jsonl"), *other = support_path(f->dir, "y.jsonl"), *mark = support_path(f->dir, "mark"),
+       *root = support_path(f->dir, "another");
+  static const char *const newer[] = {"\"root\":", "\"into\":"};
+  larder_transfer_counts counts;
+  transfer_stop stop = {.entries = 1000};
+  size_t len;
+  transfer_lines_write(path, 3000);
+  transfer_lines_write(other, 2500);
+  larder_import_options how = {.ns = "n", .checkpoint = mark, .progress = transfer_progress_stop, .context = &stop};
+  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_ECANCELLED);
+  how.progress = NULL;
+  how.ns = "m";
+  expect_refused(f->cache, path, mark, how, "into another namespace");
+  how.ns = NULL;
+  expect_refused(f->cache, path, mark, how, "into another namespace");
+  how.ns = "n";
+  larder *cache = transfer_open_at(f, root);
+  expect_refused(cache, path, mark, how, "into another root");
+  assert_ok(larder_close(&cache));
+  cache = transfer_open_at(f, NULL);
+  expect_refused(cache, path, mark, how, "into another root");
+  assert_ok(larder_close(&cache));
+  expect_refused(f->cache, other, mark, how, "of another file");
+  how.value_row = true;
+  expect_refused(f->cache, path, mark, how, "with other fields");
+  how.value_row = false;
+  /* As it was before it knew where its entries go. */
+  char *right = support_file_read(mark, &len);
+  for (size_t i = 0; i < 2; i++) {
+    char *old = support_file_read(mark, &len), *at = strstr(old, newer[i]);
+    assert_non_null(at);
+    at[1] = 'x';
+    support_file_write(mark, old, len);
+    expect_refused(f->cache, path, mark, how, "of an older version");
+    support_file_write(mark, right, len);
+    free(old);
+  }
+  free(right);
+  how.resume = true;
+  assert_ok(transfer_import(f->cache, path, &how, &counts));
+  assert_true(counts.resumed >= 1000);
+  assert_int_equal(access(mark, F_OK), -1);
+  free(path);
+  free(other);
+  free(mark);
+  free(root);
+}
+
+static void what_is_refused_takes_no_checkpoint_away(void **state) {
+  transfer_rig *f = *state;
+  char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects");
+  larder_transfer_counts counts;
+  transfer_stop stop = {.entries = 1000};
+  struct stat info;
+  transfer_lines_write(path, 3000);
+  assert_int_equal(stat(path, &info), 0);
+  struct timespec const times[2] = {info.st_mtim, info.st_mtim};
+  larder_import_options how = {.ns = "n", .progress = transfer_progress_stop, .context = &stop};
+  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_ECANCELLED);
+  char *mark = checkpoint_find(f);
+  assert_non_null(mark);
+  how = (larder_import_options){.ns = "n", .value_row = true};
+  expect_refused(f->cache, path, mark, how, "with other fields");
+  /* Another file would be begun anew, if its rejects could go where they shall. */
+  support_file_write(rejects, "mine", 4);
+  transfer_lines_write(path, 2500);
+  how = (larder_import_options){.ns = "n", .rejects = rejects, .resume = true};
+  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EINVAL);
+  assert_int_equal(access(mark, F_OK), 0);
+  transfer_lines_write(path, 3000);
+  assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+  how.rejects = NULL;
+  assert_ok(transfer_import(f->cache, path, &how, &counts));
+  assert_true(counts.resumed >= 1000);
+  free(mark);
+  free(path);
+  free(rejects);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      CASE(an_import_goes_on_where_it_was_stopped), CASE(what_nobody_goes_on_with_is_removed_in_the_end),
-      CASE(what_is_gone_on_with_late_is_not_lost),  CASE(another_file_under_the_same_name_is_begun_anew),
-      CASE(each_format_can_be_gone_on_with),
+      CASE(an_import_goes_on_where_it_was_stopped),   CASE(what_nobody_goes_on_with_is_removed_in_the_end),
+      CASE(what_is_gone_on_with_late_is_not_lost),    CASE(another_file_under_the_same_name_is_begun_anew),
+      CASE(each_format_can_be_gone_on_with),          CASE(a_checkpoint_is_of_one_namespace_and_one_root),
+      CASE(what_is_refused_takes_no_checkpoint_away),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
