@@ -265,7 +265,8 @@ static larder_err checkpoint_write(import_run *run) {
 static larder_err batch_store(import_run *run) {
   larder_err err = lrd_import_batch_store(run->batch);
   if (err != LARDER_OK) return failed_with(run, err, "can't be stored");
-  lrd_rejects_note(&run->rejects);
+  err = lrd_rejects_flush(&run->rejects);
+  if (err != LARDER_OK) return failed_with(run, err, "has rejects that could not be written");
   run->counts.bytes = lrd_source_offset(&run->source);
   if (run->options->progress && !run->options->progress(run->options->context, &run->counts)) {
     err = checkpoint_write(run);

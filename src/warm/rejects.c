@@ -1,155 +1,94 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The note is `<root>/rejects-….json`, named by the file's path: which import wrote it, and the file's inode, size, time and
- * sum of its beginning. It is written whenever a batch has added something, so that a killed import's file is mostly known
- * too. A note that could not be written costs only that the next import refuses the file.
+ * What is refused is gathered and written a piece at a time: the root is told first what the file will be (`reject_note.h`), so
+ * that all of it is known by its content whenever the import dies. Where that note can't be written the next import refuses
+ * the file.
  */
 #include "rejects.h"
 
 #include "base/fail.h"
 #include "base/fs.h"
-#include "base/hash.h"
-#include "base/json_read.h"
-#include "stats/json_writer.h"
+#include "reject_note.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 
-#define ROOM            "warm"
-#define BEGINNING_BYTES ((size_t)64 << 10)
-#define NOTE_BYTES_MAX  1024u
-#define OPEN_TRIES      5u
+#define ROOM           "warm"
+#define GATHERED_BYTES ((size_t)256 << 10)
+#define READ_BYTES     ((size_t)64 << 10)
+#define OPEN_TRIES     5u
 
-typedef struct note {
-  uint64_t import;
-  uint64_t inode;
-  uint64_t size;
-  int64_t modified_ns;
-  uint64_t beginning; /* of so many bytes, at most the size */
-  uint64_t kept;      /* so many bytes stay, whoever goes on: in them is work of somebody's */
-} note;
+/* --- what is in it ---------------------------------------------------------------------------------------------------------
+ */
 
-static int64_t modified_ns_of(const struct stat *info) {
-  return (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec;
-}
-
-/* By where the file really is, so it has to be there. */
-static larder_err note_path(const lrd_rejects *rejects, char **out) {
-  lrd_buf name = {0};
-  char *whole = realpath(rejects->path, NULL);
-  if (!whole) return errno == ENOMEM ? LARDER_ENOMEM : LARDER_MISS;
-  larder_err err = lrd_buf_printf(&name, "%s/rejects-%016" PRIx64 ".json", rejects->root, lrd_hash64(whole, strlen(whole), 0));
-  if (err == LARDER_OK) err = lrd_buf_terminate(&name);
-  free(whole);
-  if (err == LARDER_OK)
-    *out = (char *)name.data;
-  else
-    lrd_buf_fini(&name);
-  return err;
-}
-
-static larder_err beginning_sum(int fd, uint64_t size, uint64_t *out) {
-  size_t got = 0, len = size < BEGINNING_BYTES ? (size_t)size : BEGINNING_BYTES;
-  uint8_t *bytes = lrd_alloc(len + 1);
+/* Adds the bytes from `at` up to `end`, or the end of the file. */
+static larder_err content_add(lrd_summing *summing, int fd, uint64_t at, uint64_t end) {
+  larder_err err = LARDER_OK;
+  uint8_t *bytes = lrd_alloc(READ_BYTES);
   if (!bytes) return LARDER_ENOMEM;
-  larder_err err = lrd_fs_read_full(fd, bytes, len, 0, &got) == 0 ? LARDER_OK : lrd_err_from_errno(errno);
-  if (err == LARDER_OK) *out = lrd_sum64(bytes, got);
+  for (size_t got = 1; err == LARDER_OK && got > 0 && at < end; at += got) {
+    size_t const len = end - at < READ_BYTES ? (size_t)(end - at) : READ_BYTES;
+    if (lrd_fs_read_full(fd, bytes, len, (int64_t)at, &got) != 0)
+      err = lrd_err_from_errno(errno);
+    else
+      lrd_summing_add(summing, bytes, got);
+  }
   lrd_dealloc(bytes);
   return err;
 }
 
-static bool note_fill(note *out, const lrd_json_doc *doc) {
-  return lrd_json_u64_of(doc, lrd_json_member(doc, 0, "import"), &out->import) &&
-         lrd_json_u64_of(doc, lrd_json_member(doc, 0, "inode"), &out->inode) &&
-         lrd_json_u64_of(doc, lrd_json_member(doc, 0, "size"), &out->size) &&
-         lrd_json_u64_of(doc, lrd_json_member(doc, 0, "kept"), &out->kept) && out->kept <= out->size &&
-         lrd_json_i64_of(doc, lrd_json_member(doc, 0, "modified_ns"), &out->modified_ns) &&
-         lrd_json_u64_of(doc, lrd_json_member(doc, 0, "beginning"), &out->beginning);
+static lrd_reject_state state_of(const lrd_rejects *rejects) {
+  return (lrd_reject_state){rejects->len, lrd_summing_sum(rejects->summing).low};
 }
 
-/* LARDER_MISS: there is none that can be read. */
-static larder_err note_read(const lrd_rejects *rejects, note *out) {
-  char *path = NULL, *text = NULL;
-  size_t len = 0;
-  lrd_json_doc doc = {0};
-  if (!rejects->root) return LARDER_MISS;
-  larder_err err = note_path(rejects, &path);
-  if (err == LARDER_OK && lrd_fs_slurp(path, NOTE_BYTES_MAX, &text, &len) != 0)
-    err = errno == ENOMEM ? LARDER_ENOMEM : LARDER_MISS;
-  if (err == LARDER_OK) err = lrd_json_parse(&doc, text, len);
-  if (err == LARDER_OK && !note_fill(out, &doc)) err = LARDER_MISS;
-  lrd_json_doc_fini(&doc);
-  lrd_dealloc(text);
-  lrd_dealloc(path);
-  return err == LARDER_OK || err == LARDER_ENOMEM ? err : LARDER_MISS;
-}
-
-static larder_err note_save(const char *path, const note *made) {
-  lrd_buf text = {0};
-  lrd_json json;
-  lrd_json_init(&json, &text, false);
-  lrd_json_object_begin(&json);
-  lrd_json_key(&json, "import");
-  lrd_json_u64(&json, made->import);
-  lrd_json_key(&json, "inode");
-  lrd_json_u64(&json, made->inode);
-  lrd_json_key(&json, "size");
-  lrd_json_u64(&json, made->size);
-  lrd_json_key(&json, "modified_ns");
-  lrd_json_i64(&json, made->modified_ns);
-  lrd_json_key(&json, "beginning");
-  lrd_json_u64(&json, made->beginning);
-  lrd_json_key(&json, "kept");
-  lrd_json_u64(&json, made->kept);
-  lrd_json_object_end(&json);
-  larder_err err = json.err;
-  if (err == LARDER_OK && lrd_fs_publish(path, text.data, text.len, 0600, false) != 0) err = lrd_err_from_errno(errno);
-  lrd_buf_fini(&text);
-  return err;
-}
-
-/* Best effort: see above. An empty file needs none. */
-static void note_write(lrd_rejects *rejects) {
-  char *path = NULL;
+/* An empty file needs no note. */
+static void tell(const lrd_rejects *rejects, lrd_reject_state is, lrd_reject_state will_be) {
   struct stat info;
-  if (!rejects->root || fstat(rejects->fd, &info) != 0 || note_path(rejects, &path) != LARDER_OK) return;
-  note made = {.import = rejects->import,
-               .inode = (uint64_t)info.st_ino,
-               .size = (uint64_t)info.st_size,
-               .modified_ns = modified_ns_of(&info),
-               .kept = (uint64_t)info.st_size != rejects->len ? (uint64_t)info.st_size : rejects->kept};
-  if (made.size == 0)
-    (void)lrd_fs_unlink(path);
-  else if (beginning_sum(rejects->fd, made.size, &made.beginning) == LARDER_OK)
-    (void)note_save(path, &made);
-  rejects->noted = rejects->len;
-  lrd_dealloc(path);
+  if (fstat(rejects->fd, &info) != 0) return;
+  lrd_reject_note const note = {rejects->import, (uint64_t)info.st_ino, is, will_be, rejects->kept};
+  if (is.size == 0 && will_be.size == 0)
+    lrd_reject_note_remove(rejects->root, rejects->path);
+  else
+    lrd_reject_note_save(rejects->root, rejects->path, &note);
 }
 
 /* What is known of a file that is there. */
 typedef struct looked {
   bool noted; /* an import has written into it */
   bool same;  /* and it is exactly as that left it */
-  note note;
+  lrd_reject_state is;
+  lrd_reject_note note;
 } looked;
 
+static bool states_equal(const lrd_reject_state *a, const lrd_reject_state *b) {
+  return a->size == b->size && a->sum == b->sum;
+}
+
 static larder_err look(const lrd_rejects *rejects, const struct stat *info, looked *out) {
-  uint64_t beginning = 0;
-  *out = (looked){0};
-  larder_err err = note_read(rejects, &out->note);
+  lrd_summing *summing = NULL;
+  int fd = -1;
+  *out = (looked){.is.size = (uint64_t)info->st_size};
+  larder_err err = lrd_reject_note_load(rejects->root, rejects->path, &out->note);
   if (err != LARDER_OK) return err == LARDER_MISS ? LARDER_OK : err;
   out->noted = true;
-  if (out->note.inode != (uint64_t)info->st_ino || out->note.size != (uint64_t)info->st_size ||
-      out->note.modified_ns != modified_ns_of(info))
+  if (out->note.inode != (uint64_t)info->st_ino ||
+      (out->is.size != out->note.is.size && out->is.size != out->note.will_be.size))
     return LARDER_OK;
-  int fd = lrd_fs_open(rejects->path, O_RDONLY, 0);
+  fd = lrd_fs_open(rejects->path, O_RDONLY, 0);
   if (fd < 0) return lrd_err_from_errno(errno);
-  err = beginning_sum(fd, out->note.size, &beginning);
+  err = lrd_summing_new(&summing);
+  if (err == LARDER_OK) err = content_add(summing, fd, 0, out->is.size);
+  if (err == LARDER_OK) {
+    out->is.sum = lrd_summing_sum(summing).low;
+    out->same = states_equal(&out->is, &out->note.is) || states_equal(&out->is, &out->note.will_be);
+  }
+  lrd_summing_free(summing);
   lrd_fs_close(fd);
-  if (err == LARDER_OK) out->same = beginning == out->note.beginning;
   return err;
 }
+
+/* --- before it -------------------------------------------------------------------------------------------------------------
+ */
 
 static larder_err unusable(const lrd_rejects *rejects, const char *doing, larder_error *err) {
   int os_errno = errno;
@@ -228,21 +167,33 @@ larder_err lrd_rejects_open(lrd_rejects *rejects, larder_error *err) {
   return taken(rejects, err);
 }
 
+/* --- in it -----------------------------------------------------------------------------------------------------------------
+ */
+
 /* What is written next goes behind the first `len` bytes. */
 static larder_err end_set(lrd_rejects *rejects, uint64_t len) {
   char last = '\n';
   size_t got = 0;
-  if (len > 0 && lrd_fs_read_full(rejects->fd, &last, 1, (int64_t)len - 1, &got) != 0) return lrd_err_from_errno(errno);
+  lrd_summing_free(rejects->summing);
+  rejects->summing = NULL;
+  larder_err err = lrd_summing_new(&rejects->summing);
+  if (err == LARDER_OK) err = content_add(rejects->summing, rejects->fd, 0, len);
+  if (err == LARDER_OK && len > 0 && lrd_fs_read_full(rejects->fd, &last, 1, (int64_t)len - 1, &got) != 0)
+    err = lrd_err_from_errno(errno);
+  if (err != LARDER_OK) return err;
   rejects->unbroken = last != '\n';
   rejects->len = len;
   return LARDER_OK;
 }
 
-static larder_err cut(lrd_rejects *rejects, uint64_t len, larder_error *err) {
-  if (end_set(rejects, len) != LARDER_OK) return unusable(rejects, "read", err);
+/* From what it is. */
+static larder_err cut(lrd_rejects *rejects, lrd_reject_state is, uint64_t len, larder_error *err) {
+  larder_err result = end_set(rejects, len);
+  if (result != LARDER_OK) return failed(rejects, result, err);
+  if (len > 0) tell(rejects, is, state_of(rejects));
   if (lrd_fs_truncate(rejects->fd, rejects->path, (int64_t)len) != 0) return unusable(rejects, "written", err);
   rejects->begun = true;
-  note_write(rejects);
+  if (len == 0) tell(rejects, state_of(rejects), state_of(rejects));
   return LARDER_OK;
 }
 
@@ -250,21 +201,23 @@ larder_err lrd_rejects_begin(lrd_rejects *rejects, larder_error *err) {
   struct stat info;
   if (fstat(rejects->fd, &info) != 0) return unusable(rejects, "read", err);
   larder_err result = replace_check(rejects, &info, err);
-  return result == LARDER_OK ? cut(rejects, 0, err) : result;
+  return result == LARDER_OK ? cut(rejects, (lrd_reject_state){0}, 0, err) : result;
 }
 
 /* Behind what somebody made of it, which nothing replaces from here on. */
 static larder_err end_take(lrd_rejects *rejects, uint64_t size) {
   larder_err err = end_set(rejects, size);
-  if (err == LARDER_OK) rejects->kept = size;
-  return err;
+  if (err != LARDER_OK) return err;
+  rejects->kept = size;
+  tell(rejects, state_of(rejects), state_of(rejects));
+  return LARDER_OK;
 }
 
 larder_err lrd_rejects_resume(lrd_rejects *rejects, uint64_t len, larder_error *err) {
   struct stat info;
   looked found = {0};
   if (fstat(rejects->fd, &info) != 0) return unusable(rejects, "read", err);
-  if (info.st_size == 0) return cut(rejects, 0, err);
+  if (info.st_size == 0) return cut(rejects, (lrd_reject_state){0}, 0, err);
   larder_err result = look(rejects, &info, &found);
   if (result != LARDER_OK) return failed(rejects, result, err);
   if (!found.noted || found.note.import != rejects->import)
@@ -272,50 +225,61 @@ larder_err lrd_rejects_resume(lrd_rejects *rejects, uint64_t len, larder_error *
                     "%s is not empty, and holds no rejects of this import: move it away, or name another file", rejects->path);
   rejects->kept = found.note.kept;
   if (len < found.note.kept) len = found.note.kept;
-  if (found.same && len <= (uint64_t)info.st_size) return cut(rejects, len, err);
-  if (end_take(rejects, (uint64_t)info.st_size) != LARDER_OK) return unusable(rejects, "read", err);
+  if (found.same && len <= found.is.size) return cut(rejects, found.is, len, err);
+  result = end_take(rejects, (uint64_t)info.st_size);
+  if (result != LARDER_OK) return failed(rejects, result, err);
   rejects->begun = true;
-  note_write(rejects);
   return LARDER_OK;
 }
 
 larder_err lrd_rejects_add(lrd_rejects *rejects, lrd_span header, lrd_span text, bool one_line) {
-  lrd_buf line = {0};
-  struct stat info;
+  lrd_buf *line = &rejects->gathered;
+  size_t const before = line->len;
   larder_err err = LARDER_OK;
-  /* Somebody may write into it meanwhile. */
-  if (fstat(rejects->fd, &info) == 0 && (uint64_t)info.st_size != rejects->len) err = end_take(rejects, (uint64_t)info.st_size);
-  if (err == LARDER_OK && rejects->unbroken) err = lrd_buf_append_byte(&line, '\n');
-  if (err == LARDER_OK && rejects->len == 0 && header.len > 0) {
-    err = lrd_buf_append(&line, header.data, header.len);
-    if (err == LARDER_OK) err = lrd_buf_append_byte(&line, '\n');
+  if (rejects->len == 0 && before == 0 && header.len > 0) {
+    err = lrd_buf_append(line, header.data, header.len);
+    if (err == LARDER_OK) err = lrd_buf_append_byte(line, '\n');
   }
-  size_t at = line.len;
-  if (err == LARDER_OK) err = lrd_buf_append(&line, text.data, text.len);
-  for (size_t i = at; err == LARDER_OK && one_line && i < line.len; i++)
-    if (line.data[i] == '\n' || line.data[i] == '\r') line.data[i] = ' ';
-  if (err == LARDER_OK) err = lrd_buf_append_byte(&line, '\n');
-  if (err == LARDER_OK && lrd_fs_write_full(rejects->fd, rejects->path, line.data, line.len, (int64_t)rejects->len) != 0)
-    err = lrd_err_from_errno(errno);
-  if (err == LARDER_OK) {
-    rejects->len += line.len;
-    rejects->unbroken = false;
-  } else if (err != LARDER_ENOMEM) {
-    (void)lrd_fs_truncate(rejects->fd, rejects->path, (int64_t)rejects->len); /* a piece of it may be there */
-  }
-  lrd_buf_fini(&line);
+  size_t const at = line->len;
+  if (err == LARDER_OK) err = lrd_buf_append(line, text.data, text.len);
+  for (size_t i = at; err == LARDER_OK && one_line && i < line->len; i++)
+    if (line->data[i] == '\n' || line->data[i] == '\r') line->data[i] = ' ';
+  if (err == LARDER_OK) err = lrd_buf_append_byte(line, '\n');
+  if (err != LARDER_OK) line->len = before;
+  return err == LARDER_OK && line->len >= GATHERED_BYTES ? lrd_rejects_flush(rejects) : err;
+}
+
+/* After a failure nothing more is written: the import ends. */
+static larder_err append(lrd_rejects *rejects, const void *data, size_t len) {
+  lrd_reject_state const is = state_of(rejects);
+  lrd_summing_add(rejects->summing, data, len);
+  rejects->len += len;
+  tell(rejects, is, state_of(rejects));
+  if (lrd_fs_write_full(rejects->fd, rejects->path, data, len, (int64_t)is.size) == 0) return LARDER_OK;
+  larder_err err = lrd_err_from_errno(errno);
+  (void)lrd_fs_truncate(rejects->fd, rejects->path, (int64_t)is.size); /* a piece of it may be there */
+  rejects->begun = false;
   return err;
 }
 
-void lrd_rejects_note(lrd_rejects *rejects) {
-  if (rejects->begun && rejects->noted != rejects->len) note_write(rejects);
+larder_err lrd_rejects_flush(lrd_rejects *rejects) {
+  struct stat info;
+  larder_err err = LARDER_OK;
+  if (!rejects->begun || rejects->gathered.len == 0) return LARDER_OK;
+  /* Somebody may write into it meanwhile. */
+  if (fstat(rejects->fd, &info) == 0 && (uint64_t)info.st_size != rejects->len) err = end_take(rejects, (uint64_t)info.st_size);
+  if (err == LARDER_OK && rejects->unbroken) err = append(rejects, "\n", 1);
+  rejects->unbroken = false;
+  if (err == LARDER_OK) err = append(rejects, rejects->gathered.data, rejects->gathered.len);
+  lrd_buf_fini(&rejects->gathered);
+  return err;
 }
 
 larder_err lrd_rejects_sync(lrd_rejects *rejects) {
   if (!rejects->begun) return LARDER_OK;
-  if (lrd_fs_sync(rejects->fd, rejects->path) != 0) return lrd_err_from_errno(errno);
-  note_write(rejects);
-  return LARDER_OK;
+  larder_err err = lrd_rejects_flush(rejects);
+  if (err == LARDER_OK && lrd_fs_sync(rejects->fd, rejects->path) != 0) err = lrd_err_from_errno(errno);
+  return err;
 }
 
 /* By where it really is, so that a link to it stays. */
@@ -329,8 +293,11 @@ static void made_remove(const lrd_rejects *rejects) {
 
 void lrd_rejects_close(lrd_rejects *rejects) {
   if (rejects->fd < 0) return;
-  if (rejects->begun) note_write(rejects);
+  (void)!lrd_rejects_flush(rejects); /* of an import that has failed: what it did tell is there */
   if (rejects->made) made_remove(rejects);
+  lrd_buf_fini(&rejects->gathered);
+  lrd_summing_free(rejects->summing);
+  rejects->summing = NULL;
   lrd_fs_close(rejects->fd);
   rejects->fd = -1;
 }

@@ -8,19 +8,21 @@
 #define LRD_WARM_REJECTS_H
 
 #include "base/bytes.h"
+#include "base/hash.h"
 #include <sys/stat.h>
 
 typedef struct lrd_rejects {
-  const char *path; /* borrowed; NULL: none are kept */
-  const char *root; /* borrowed; NULL: nothing is noted, so that no file is ever replaced */
-  uint64_t import;  /* which import it is; set before it begins */
-  int fd;           /* -1: not open */
-  bool made;        /* the file was not there before */
-  bool begun;       /* what is in it counts from here on */
-  bool unbroken;    /* the line before lacks its line break */
-  uint64_t len;     /* of what is in the file */
-  uint64_t noted;   /* of that, what the note knows */
-  uint64_t kept;    /* of that, what is also somebody's work; 0: nothing */
+  const char *path;     /* borrowed; NULL: none are kept */
+  const char *root;     /* borrowed; NULL: nothing is noted, so that no file is ever replaced */
+  uint64_t import;      /* which import it is; set before it begins */
+  int fd;               /* -1: not open */
+  bool made;            /* the file was not there before */
+  bool begun;           /* what is in it counts from here on */
+  bool unbroken;        /* the line before lacks its line break */
+  uint64_t len;         /* of what is in the file */
+  uint64_t kept;        /* of that, what is also somebody's work; 0: nothing */
+  lrd_summing *summing; /* of what is in the file */
+  lrd_buf gathered;     /* what goes into it next */
 } lrd_rejects;
 
 /* Before anything is done: LARDER_EINVAL for what is no file of its own; `fresh`: also for one that may not be replaced.
@@ -34,13 +36,13 @@ LARDER_MUST_CHECK larder_err lrd_rejects_begin(lrd_rejects *rejects, larder_erro
 /* One that is gone on with: behind the first `len` bytes of what it left, or behind all that somebody made of it.
  * LARDER_EINVAL: what is there was never this import's. */
 LARDER_MUST_CHECK larder_err lrd_rejects_resume(lrd_rejects *rejects, uint64_t len, larder_error *err);
-/* Appends a record and a line break; before the first one `header` (may be empty). */
+/* Adds a record and a line break; before the first one `header` (may be empty). It may be gathered until a flush. */
 LARDER_MUST_CHECK larder_err lrd_rejects_add(lrd_rejects *rejects, lrd_span header, lrd_span text, bool one_line);
-/* Notes what has been added, so that it is known again if the import is killed. */
-void lrd_rejects_note(lrd_rejects *rejects);
-/* On disk from here on, and noted. LARDER_OK when nothing is open. */
+/* Into the file with what has been added. It is known again, also if the import is killed. LARDER_OK when nothing is open. */
+LARDER_MUST_CHECK larder_err lrd_rejects_flush(lrd_rejects *rejects);
+/* Flushes; on disk from here on. */
 LARDER_MUST_CHECK larder_err lrd_rejects_sync(lrd_rejects *rejects);
-/* Notes how the file is left, and closes it; an empty one that was made for this import goes. */
+/* Flushes and closes it; an empty one that was made for this import goes. */
 void lrd_rejects_close(lrd_rejects *rejects);
 
 #endif

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transfer_rig.h"
 
+#include <dirent.h>
+#include <unistd.h>
+
 const char *const transfer_endings[3] = {"jsonl", "json", "csv"};
 
 larder *transfer_open_at(transfer_rig *f, const char *root) {
@@ -170,4 +173,16 @@ void transfer_lines_write(const char *path, unsigned count) {
   assert_non_null(out);
   for (unsigned i = 0; i < count; i++) fprintf(out, i == 7 ? "{\"key\":7}\n" : "{\"key\":\"k%u\",\"value\":\"%u\"}\n", i, i);
   fclose(out);
+}
+
+void transfer_notes_unlink(const transfer_rig *f) {
+  DIR *folder = opendir(f->root);
+  assert_non_null(folder);
+  for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+    if (strncmp(entry->d_name, "rejects-", 8) != 0) continue;
+    char *path = support_path(f->root, entry->d_name);
+    assert_int_equal(unlink(path), 0);
+    free(path);
+  }
+  closedir(folder);
 }

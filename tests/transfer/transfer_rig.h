@@ -52,6 +52,9 @@ typedef struct transfer_stop {
   uint64_t calls;
 } transfer_stop;
 bool transfer_progress_stop(void *context, const larder_transfer_counts *counts);
+/* Away with all notes of rejects on the rig's root: each import looks at them, so that a sweep over its operations would not
+ * end. */
+void transfer_notes_unlink(const transfer_rig *f);
 /* So many entries k0, k1, … as JSON Lines, of which the eighth is none. */
 void transfer_lines_write(const char *path, unsigned count);
 
