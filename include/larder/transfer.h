@@ -81,7 +81,7 @@ typedef struct larder_import_options {
   /* Go on where a broken off import of the same file ended, if there was one. LARDER_EINVAL when that had other fields, or the
    * checkpoint named below is of another file, namespace or root; nothing of it is lost then. */
   bool resume;
-  bool dry_run; /* read and compare, store nothing and write no file */
+  bool dry_run; /* read and compare, store nothing and write no file; what would be refused is */
   bool force;   /* go on although the file is an export that was cut short or changed */
   /* Instead of a path: up to `room` bytes; 0 at the end, below 0 a failure. */
   int64_t (*read)(void *context, void *out, size_t room);

@@ -58,7 +58,7 @@ static larder_err entry_refused(void *context, const lrd_entry *entry) {
   import_run *run = context;
   if (run->options->failed)
     run->options->failed(run->options->context, entry->line, entry->key.data, entry->key.len, entry->problem);
-  if (run->rejects.fd < 0 || !entry->raw.data) return LARDER_OK;
+  if (!run->rejects.begun || !entry->raw.data) return LARDER_OK;
   lrd_span header = {0};
   if (run->reader.format == LARDER_FORMAT_CSV) header = lrd_span_of(run->reader.header.data, run->reader.header.len);
   /* An element of a document becomes a line of its own. */
@@ -84,14 +84,12 @@ static larder_err file_verify(import_run *run) {
   return state == LRD_FILE_CHANGED && !run->options->force ? changed(run, "changed since it was written") : LARDER_OK;
 }
 
-/* A dry run looks, and opens nothing. */
 static larder_err rejects_open(import_run *run, const struct stat *imported) {
   const larder_import_options *options = run->options;
   if (!options->rejects) return LARDER_OK;
   bool const fresh = !options->resume;
-  larder_err err = lrd_rejects_check(&run->rejects, imported, options->checkpoint, fresh && options->dry_run, run->err);
-  if (err != LARDER_OK || options->dry_run) return err;
-  err = lrd_rejects_open(&run->rejects, run->err);
+  larder_err err = lrd_rejects_check(&run->rejects, imported, options->checkpoint, false, run->err);
+  if (err == LARDER_OK) err = lrd_rejects_open(&run->rejects, run->err);
   /* While another import has it, it is not looked at. */
   return err == LARDER_OK ? lrd_rejects_check(&run->rejects, imported, options->checkpoint, fresh, run->err) : err;
 }
@@ -115,7 +113,7 @@ static larder_err rejects_begin(import_run *run) {
 /* Where it is remembered how far the import came; NULL: nowhere. */
 static larder_err checkpoint_name(import_run *run) {
   const char *given = run->options->checkpoint;
-  if (!run->path || run->options->dry_run) return LARDER_OK;
+  if (!run->path) return LARDER_OK;
   if (!given && !run->cache->root) return LARDER_OK;
   if (!given) return lrd_checkpoint_path(run->cache->root, run->path, run->options->ns, &run->checkpoint_path);
   if (!lrd_checkpoint_may_write(given))
@@ -126,7 +124,8 @@ static larder_err checkpoint_name(import_run *run) {
 
 static larder_err checkpoint_begin(import_run *run) {
   larder_err err = checkpoint_name(run);
-  if (err == LARDER_OK && run->checkpoint_path && run->options->resume) lrd_checkpoint_touch(run->checkpoint_path);
+  bool const goes_on = run->options->resume && !run->options->dry_run;
+  if (err == LARDER_OK && run->checkpoint_path && goes_on) lrd_checkpoint_touch(run->checkpoint_path);
   return err == LARDER_OK || err == LARDER_EINVAL ? err : failed_with(run, err, "can't be remembered");
 }
 
@@ -243,7 +242,7 @@ static larder_err begin(import_run *run) {
 
 /* Between batches: all that was read is stored or told. */
 static larder_err checkpoint_write(import_run *run) {
-  if (!run->checkpoint_path || run->counts.entries == run->checkpoint_entries) return LARDER_OK;
+  if (!run->checkpoint_path || run->options->dry_run || run->counts.entries == run->checkpoint_entries) return LARDER_OK;
   larder_err err = larder_flush(run->cache);
   /* What is away has been told as degraded, and is written when it is back. */
   if (err != LARDER_OK && err != LARDER_EAWAY) return failed_with(run, err, "is not stored durably");
@@ -322,7 +321,7 @@ static larder_err run_all(import_run *run) {
     err = lrd_rejects_sync(&run->rejects);
     if (err != LARDER_OK) err = failed_with(run, err, "has rejects that could not be synced");
   }
-  if (err == LARDER_OK && run->checkpoint_path) lrd_checkpoint_remove(run->checkpoint_path);
+  if (err == LARDER_OK && run->checkpoint_path && !run->options->dry_run) lrd_checkpoint_remove(run->checkpoint_path);
   return err == LARDER_OK ? stream_verify(run) : err;
 }
 
@@ -359,7 +358,7 @@ larder_err larder_import(larder *cache, const char *path, const larder_import_op
                     .path = path,
                     .format = lrd_format_of_path(options->format, path),
                     .fd = -1,
-                    .rejects = {.path = options->rejects, .root = cache->root, .fd = -1},
+                    .rejects = {.path = options->rejects, .root = cache->root, .dry_run = options->dry_run, .fd = -1},
                     .source = {.fd = -1},
                     .ahead = {.read = options->read, .context = options->read_context},
                     .err = &own};

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define ROOM           "warm"
 #define GATHERED_BYTES ((size_t)256 << 10)
@@ -156,7 +157,26 @@ static larder_err open_locked(lrd_rejects *rejects, larder_error *err) {
   return result == LARDER_OK || result == LARDER_MISS ? result : unusable(rejects, "looked at", err);
 }
 
+/* Whether it could be opened; none is made. */
+static larder_err open_dry(lrd_rejects *rejects, larder_error *err) {
+  lrd_buf folder = {0};
+  rejects->fd = lrd_fs_open(rejects->path, O_RDWR, 0);
+  if (rejects->fd >= 0) return lrd_fs_lock_held(rejects->fd, 0, 1) ? taken(rejects, err) : LARDER_OK;
+  if (errno != ENOENT) return unusable(rejects, "written", err);
+  const char *slash = strrchr(rejects->path, '/');
+  larder_err result = lrd_buf_append(&folder, rejects->path, slash ? (size_t)(slash - rejects->path) + 1 : 0);
+  if (result == LARDER_OK) result = lrd_buf_append_str(&folder, ".");
+  if (result == LARDER_OK) result = lrd_buf_terminate(&folder);
+  if (result != LARDER_OK)
+    result = failed(rejects, result, err);
+  else if (access((const char *)folder.data, W_OK | X_OK) != 0)
+    result = unusable(rejects, "written", err);
+  lrd_buf_fini(&folder);
+  return result;
+}
+
 larder_err lrd_rejects_open(lrd_rejects *rejects, larder_error *err) {
+  if (rejects->dry_run) return open_dry(rejects, err);
   for (unsigned tries = 0; tries < OPEN_TRIES; tries++) {
     larder_err result = open_locked(rejects, err);
     if (result == LARDER_OK) return LARDER_OK;
@@ -201,7 +221,7 @@ larder_err lrd_rejects_begin(lrd_rejects *rejects, larder_error *err) {
   struct stat info;
   if (fstat(rejects->fd, &info) != 0) return unusable(rejects, "read", err);
   larder_err result = replace_check(rejects, &info, err);
-  return result == LARDER_OK ? cut(rejects, (lrd_reject_state){0}, 0, err) : result;
+  return result == LARDER_OK && !rejects->dry_run ? cut(rejects, (lrd_reject_state){0}, 0, err) : result;
 }
 
 /* Behind what somebody made of it, which nothing replaces from here on. */
@@ -217,12 +237,13 @@ larder_err lrd_rejects_resume(lrd_rejects *rejects, uint64_t len, larder_error *
   struct stat info;
   looked found = {0};
   if (fstat(rejects->fd, &info) != 0) return unusable(rejects, "read", err);
-  if (info.st_size == 0) return cut(rejects, (lrd_reject_state){0}, 0, err);
+  if (info.st_size == 0) return rejects->dry_run ? LARDER_OK : cut(rejects, (lrd_reject_state){0}, 0, err);
   larder_err result = look(rejects, &info, &found);
   if (result != LARDER_OK) return failed(rejects, result, err);
   if (!found.noted || found.note.import != rejects->import)
     return lrd_fail(err, LARDER_EINVAL, 0, ROOM,
                     "%s is not empty, and holds no rejects of this import: move it away, or name another file", rejects->path);
+  if (rejects->dry_run) return LARDER_OK;
   rejects->kept = found.note.kept;
   if (len < found.note.kept) len = found.note.kept;
   if (found.same && len <= found.is.size) return cut(rejects, found.is, len, err);

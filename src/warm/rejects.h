@@ -15,6 +15,7 @@ typedef struct lrd_rejects {
   const char *path;     /* borrowed; NULL: none are kept */
   const char *root;     /* borrowed; NULL: nothing is noted, so that no file is ever replaced */
   uint64_t import;      /* which import it is; set before it begins */
+  bool dry_run;         /* all is looked at, and nothing written */
   int fd;               /* -1: not open */
   bool made;            /* the file was not there before */
   bool begun;           /* what is in it counts from here on */
@@ -29,7 +30,8 @@ typedef struct lrd_rejects {
  * `imported` is the file that is read (NULL: none), `checkpoint` that of the checkpoint (NULL: none is named). */
 LARDER_MUST_CHECK larder_err lrd_rejects_check(const lrd_rejects *rejects, const struct stat *imported, const char *checkpoint,
                                                bool fresh, larder_error *err);
-/* Opens the file, which is made where there is none, for this import alone. LARDER_EBUSY: another one has it. */
+/* Opens the file, which is made where there is none (save in a dry run), for this import alone. LARDER_EBUSY: another one has
+ * it. */
 LARDER_MUST_CHECK larder_err lrd_rejects_open(lrd_rejects *rejects, larder_error *err);
 /* An import from the front: what is there is replaced, or LARDER_EINVAL. */
 LARDER_MUST_CHECK larder_err lrd_rejects_begin(lrd_rejects *rejects, larder_error *err);

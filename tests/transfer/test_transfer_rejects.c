@@ -329,6 +329,65 @@ static void a_dry_run_writes_no_rejects(void **state) {
   free(second);
 }
 
+/* Both refused, in the same words. */
+static larder_err refused_either_way(larder *cache, const char *path, larder_import_options how) {
+  larder_error dry = {0}, real = {0};
+  how.size = sizeof how;
+  how.dry_run = true;
+  larder_err err = larder_import(cache, path, &how, NULL, &dry);
+  how.dry_run = false;
+  assert_err(larder_import(cache, path, &how, NULL, &real), err);
+  assert_int_not_equal(err, LARDER_OK);
+  assert_string_equal(dry.message, real.message);
+  return err;
+}
+
+static bool refused_meanwhile(void *context, const larder_transfer_counts *counts) {
+  const meanwhile *m = context;
+  (void)counts;
+  assert_err(refused_either_way(m->f->cache, m->path, (larder_import_options){.ns = "n", .rejects = m->rejects}), LARDER_EBUSY);
+  return true;
+}
+
+static void a_dry_run_says_what_the_real_one_would(void **state) {
+  transfer_rig *f = *state;
+  char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects"),
+       *second = support_path(f->dir, "y.jsonl"), *other = support_path(f->dir, "other"),
+       *nowhere = support_path(f->dir, "nowhere/rejects");
+  meanwhile m = {.f = f, .path = second, .rejects = rejects};
+  larder_import_options how = {.ns = "n", .rejects = nowhere};
+  larder_transfer_counts dry, real;
+  support_file_write(second, "{\"key\":9}\n", 10);
+  (void)refused_either_way(f->cache, second, how);
+  how.rejects = rejects;
+  how.progress = refused_meanwhile;
+  how.context = &m;
+  transfer_lines_write(path, 600);
+  assert_ok(transfer_import(f->cache, path, &how, NULL));
+  assert_int_equal(unlink(rejects), 0);
+  /* One that would be gone on with. */
+  cancelled_import(f, path, rejects, 0);
+  support_file_write(other, "mine", 4);
+  how = (larder_import_options){.ns = "n", .rejects = other, .resume = true};
+  assert_err(refused_either_way(f->cache, path, how), LARDER_EINVAL);
+  how.value_row = true;
+  assert_err(refused_either_way(f->cache, path, how), LARDER_EINVAL);
+  how = (larder_import_options){.ns = "n", .rejects = rejects, .resume = true, .dry_run = true};
+  assert_ok(transfer_import(f->cache, path, &how, &dry));
+  expect_file(rejects, "{\"key\":7}\n");
+  how.dry_run = false;
+  assert_ok(transfer_import(f->cache, path, &how, &real));
+  assert_true(real.resumed > 0);
+  assert_int_equal(dry.resumed, real.resumed);
+  assert_int_equal(dry.failed, real.failed);
+  expect_file(rejects, "{\"key\":7}\n{\"key\":8}\n");
+  free(path);
+  free(rejects);
+  free(second);
+  free(other);
+  free(nowhere);
+}
+
 static void a_file_that_is_something_else_is_refused_before_anything_is_done(void **state) {
   transfer_rig *f = *state;
   char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects"),
@@ -394,6 +453,7 @@ int main(void) {
       CASE(what_is_written_into_it_meanwhile_is_no_reject),
       CASE(half_a_reject_does_not_stay),
       CASE(a_dry_run_writes_no_rejects),
+      CASE(a_dry_run_says_what_the_real_one_would),
       CASE(a_file_that_is_something_else_is_refused_before_anything_is_done),
       CASE(rejects_are_synced_before_a_checkpoint),
   };
