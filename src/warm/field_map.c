@@ -10,7 +10,8 @@
 #include "base/hash.h"
 #include "base/redact.h"
 
-#define ROOM "warm"
+#define ROOM        "warm"
+#define OPTION_ROOM sizeof " (version_field)"
 
 bool lrd_field_map_wanted(const larder_import_options *options) {
   return options->key_field || options->key_template || options->value_field || options->value_row || options->ttl_field ||
@@ -119,6 +120,7 @@ static larder_err entry_make(void *context, lrd_picks *picks, lrd_entry *entry) 
   lrd_field_map *map = context;
   size_t value_len = 0, ttl_len = 0;
   const char *key = NULL, *value = NULL;
+  map->read = true;
   larder_err err = key_fill(map, entry);
   if (err != LARDER_OK || entry->problem[0] != '\0') return err;
   const char *from = value_find(map, entry, &value_len);
@@ -151,6 +153,7 @@ static larder_err pick_given(lrd_field_map *map, const char *name, const char *c
 static larder_err key_prepare(lrd_field_map *map, const larder_import_options *options, const lrd_config_import *configured,
                               larder_error *err) {
   larder_err result = LARDER_OK;
+  map->key_templated = options->key_template != NULL;
   if (options->key_template)
     result = lrd_field_template_new(options->key_template, &map->key, err);
   else
@@ -173,11 +176,20 @@ static larder_err value_prepare(lrd_field_map *map, const larder_import_options 
   return pick_add(map, options->value_field, options->value_field == configured->value_field, &map->value);
 }
 
+/* What a field is named by, the first of several. */
+static const char *option_of(const lrd_field_map *map, size_t pick) {
+  for (size_t i = 0; i < lrd_field_template_count(map->key); i++)
+    if (map->key_picks[i] == pick) return map->key_templated ? "key" : "key_field";
+  if (!map->picks.row_wanted && map->value == pick) return "value_field";
+  if (map->ttl_given && map->ttl == pick) return "ttl_field";
+  return map->version_given && map->version == pick ? "version_field" : "tags_field";
+}
+
 /* Room for all is made first, since the names point into it. */
 static larder_err names_hide(lrd_field_map *map, const char *const *variables) {
   size_t room = 0;
   if (!variables) return LARDER_OK;
-  for (size_t i = 0; i < map->picks.len; i++) room += strlen(map->picks.picks[i].name) + 1;
+  for (size_t i = 0; i < map->picks.len; i++) room += strlen(map->picks.picks[i].name) + OPTION_ROOM;
   larder_err err = lrd_buf_reserve(&map->shown, room);
   for (size_t i = 0; i < map->picks.len && err == LARDER_OK; i++) {
     lrd_pick *pick = &map->picks.picks[i];
@@ -186,7 +198,11 @@ static larder_err names_hide(lrd_field_map *map, const char *const *variables) {
     if (err != LARDER_OK) break;
     char *shown = (char *)map->shown.data + at;
     lrd_redact_values_in(variables, NULL, shown);
-    if (strcmp(shown, pick->name) != 0) pick->shown = shown;
+    if (strcmp(shown, pick->name) == 0) continue;
+    map->shown.len = at + strlen(shown);
+    err = lrd_buf_printf(&map->shown, " (%s)", option_of(map, i));
+    if (err == LARDER_OK) err = lrd_buf_append_byte(&map->shown, 0);
+    pick->shown = shown;
   }
   return err;
 }
@@ -219,7 +235,7 @@ const char *lrd_field_map_missing(const lrd_field_map *map, size_t number) {
     bool given;
     size_t pick;
   } beside[] = {{map->ttl_given, map->ttl}, {map->version_given, map->version}, {map->tags_given, map->tags}};
-  for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+  for (size_t i = 0; map->read && i < sizeof beside / sizeof *beside; i++) {
     const lrd_pick *pick = &map->picks.picks[beside[i].pick];
     bool again = false;
     for (size_t j = 0; j < i; j++) again |= beside[j].given && beside[j].pick == beside[i].pick;

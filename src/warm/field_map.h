@@ -10,12 +10,14 @@
 typedef struct lrd_field_map {
   lrd_picks picks; /* for lrd_reader_pick; its context is the map, which must not move */
   lrd_field_template *key;
+  bool key_templated;
   size_t key_picks[LRD_FIELD_TEMPLATE_NAMES];
   size_t value; /* with !picks.row_wanted */
   size_t ttl;   /* with ttl_given */
   bool ttl_given;
   size_t version, tags; /* with *_given */
   bool version_given, tags_given;
+  bool read; /* some record could be read */
   lrd_buf key_text;
   lrd_buf shown; /* names as messages have them */
 } lrd_field_map;
@@ -33,7 +35,8 @@ uint64_t lrd_field_map_sum(const larder_import_options *options);
  */
 LARDER_MUST_CHECK larder_err lrd_field_map_init(lrd_field_map *map, const larder_import_options *options,
                                                 const lrd_config_import *configured, larder_error *err);
-/* A field beside key and value that no record had, as messages have it: number 0, 1, …; NULL: there are no more. */
+/* A field beside key and value that no record had, as messages have it: number 0, 1, …; NULL: there are no more, or no record
+ * could be read. */
 const char *lrd_field_map_missing(const lrd_field_map *map, size_t number);
 void lrd_field_map_fini(lrd_field_map *map);
 

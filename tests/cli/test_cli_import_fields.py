@@ -76,6 +76,10 @@ class Fields(CliCase):
         ran = self.expect(DONE, "--json", *args)
         self.assertEqual(ran.document["missing_fields"], ["nope"])
         self.assertIsNone(fits(shapes()["warm-file"], ran.document))
+        # Of records that can't be read nothing is known.
+        file = self.write("broken.jsonl", b"{half\n" * 3)
+        ran = self.expect(NOT_FOUND, "warm", "n", file, "--key-field", "id", "--value-field", "v", "--ttl-field", "nope")
+        self.assertNotIn("no record had", ran.err)
         file = self.write("r.json", json.dumps(records).encode())
         ran = self.expect(DONE, "--json", "import", file, "--ns", "n", "--key-field", "id", "--value-field", "v", "--ttl-field", "until")
         self.assertEqual(ran.document["missing_fields"], ["until"])

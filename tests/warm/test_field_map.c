@@ -191,10 +191,11 @@ static void what_variables_hold_is_in_no_name_that_is_shown(void **state) {
   assert_ok(lrd_field_map_init(&map, &how, &configured, NULL));
   assert_int_equal(map.picks.len, 3);
   assert_string_equal(map.picks.picks[0].name, "in horsestaple");
-  assert_string_equal(map.picks.picks[0].shown, "in ***");
+  assert_string_equal(map.picks.picks[0].shown, "in *** (key)");
   assert_true(map.picks.picks[0].configured);
   /* One field for two things is told once. */
-  assert_string_equal(lrd_field_map_missing(&map, 0), "***");
+  map.read = true;
+  assert_string_equal(lrd_field_map_missing(&map, 0), "*** (ttl_field)");
   assert_string_equal(lrd_field_map_missing(&map, 1), "plain");
   assert_null(lrd_field_map_missing(&map, 2));
   map.picks.picks[map.tags].known = true;
