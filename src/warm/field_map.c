@@ -94,8 +94,8 @@ static larder_err version_set(const lrd_field_map *map, const lrd_picks *picks, 
   const char *text = map->version_given ? lrd_pick_text(picks, map->version, &len) : NULL;
   if (!text) return LARDER_OK;
   const lrd_pick *field = &picks->picks[map->version];
-  if (field->type != LRD_JSON_ARRAY && field->type != LRD_JSON_OBJECT) return lrd_entry_set_cell(entry, "version", text, len);
-  lrd_entry_problem(entry, "its %.60s is a list or an object; a version is a text", field->shown);
+  if (field->type == LRD_JSON_STRING || field->type == LRD_JSON_NUMBER) return lrd_entry_set_cell(entry, "version", text, len);
+  lrd_entry_problem(entry, "its %.60s is no version: a version is a text or a number", field->shown);
   return LARDER_OK;
 }
 

@@ -88,12 +88,12 @@ class Fields(CliCase):
     def test_versions_and_tags_are_texts(self):
         records = [{"id": "a", "rev": [1], "marks": None}, {"id": "b", "rev": {"x": 1}}, {"id": "c", "rev": 7, "marks": "x;y"},
                    {"id": "d", "marks": {"x": 1}}, {"id": "e", "marks": True}, {"id": "f", "marks": ["x", 1]}, {"id": "g", "marks": 5},
-                   {"id": "h", "marks": ["x;y"]}]
+                   {"id": "h", "marks": ["x;y"]}, {"id": "i", "rev": True}, {"id": "j", "rev": False}]
         lines = self.write("r.jsonl", b"".join(json.dumps(r).encode() + b"\n" for r in records))
         fields = ["--key-field", "id", "--value-row", "--version-field", "rev", "--tags-field", "marks"]
         ran = self.expect(NOT_FOUND, "warm", "n", lines, *fields)
-        for line, key in ((1, "a"), (2, "b")):
-            self.assertIn("line %d: %s: its rev is a list or an object; a version is a text" % (line, key), ran.err)
+        for line, key in ((1, "a"), (2, "b"), (9, "i"), (10, "j")):
+            self.assertIn("line %d: %s: its rev is no version: a version is a text or a number\n" % (line, key), ran.err)
         for line, key in ((4, "d"), (5, "e"), (7, "g")):
             self.assertIn("line %d: %s: its marks is neither a list of texts nor a text" % (line, key), ran.err)
         self.assertIn("line 6: f: tags is a list of texts", ran.err)
