@@ -98,12 +98,26 @@ class Transfer(CliCase):
             self.expect(DONE, "export", "--output", shown, "--include-secrets")
             self.assertIn(b"hunter2", self.read(shown))
             self.root = self.path("root-" + ending)
-            ran = self.expect(NOT_FOUND, "import", hidden)
+            rejects = self.path("rejects-" + ending + (".csv" if ending == "csv" else ".jsonl"))
+            ran = self.expect(NOT_FOUND, "import", hidden, "--rejects", rejects)
             self.assertIn("--include-secrets", ran.err)
+            if ending != "csv":
+                self.rejects_are_imported_when_mended(rejects)
             self.expect(NOT_FOUND, "get", "demo", "s")
             self.assertEqual(self.expect(DONE, "get", "demo", "o").raw, b"open")
             self.expect(DONE, "import", shown)
             self.assertEqual(self.expect(DONE, "get", "demo", "s").raw, SECRET)
+
+    def rejects_are_imported_when_mended(self, rejects):
+        """They are lines of an export that lack its end."""
+        mended = self.read(rejects).replace(b"***", b"hunter3").replace(b'"redacted":true', b'"redacted":false')
+        with open(rejects, "wb") as out:
+            out.write(mended)
+        self.assertIn("--force", self.expect(NOT_FOUND, "import", rejects).err)
+        self.expect(NOT_FOUND, "get", "demo", "s")
+        self.expect(DONE, "import", rejects, "--force")
+        self.assertIn(b"hunter3", self.expect(DONE, "get", "demo", "s").raw)
+        self.expect(DONE, "del", "demo", "s")
 
     def test_names_of_secrets_are_configurable(self):
         with open(self.config_file, "w", encoding="utf-8") as file:
