@@ -119,6 +119,7 @@ typedef struct lrd_config_predict {
   double waste_max;       /* part of the bytes beyond which it stops; 1: never */
   uint64_t keys_max;      /* that are known at a time */
 } lrd_config_predict;
+
 /* `health.check` of a namespace. */
 typedef enum lrd_check_type { LRD_CHECK_NONE, LRD_CHECK_HTTP, LRD_CHECK_COMMAND } lrd_check_type;
 
