@@ -278,6 +278,29 @@ static void what_is_written_into_it_meanwhile_is_no_reject(void **state) {
   free(rejects);
 }
 
+static void rejects_are_known_by_what_is_in_them(void **state) {
+  transfer_rig *f = *state;
+  char *path = support_path(f->dir, "x.jsonl"), *rejects = support_path(f->dir, "rejects");
+  struct timespec const when = {.tv_sec = START_MS / 1000}, times[2] = {when, when};
+  larder_import_options how = {.ns = "n", .rejects = rejects};
+  struct stat info;
+  cancelled_import(f, path, rejects, 200);
+  assert_int_equal(utimensat(AT_FDCWD, rejects, times, 0), 0);
+  assert_ok(transfer_import(f->cache, path, &how, NULL));
+  assert_int_equal(stat(rejects, &info), 0);
+  assert_true(info.st_size > 100000);
+  struct timespec const left[2] = {info.st_mtim, info.st_mtim};
+  FILE *out = fopen(rejects, "r+");
+  assert_non_null(out);
+  assert_int_equal(fseek(out, -50, SEEK_END), 0);
+  fputc('m', out);
+  fclose(out);
+  assert_int_equal(utimensat(AT_FDCWD, rejects, left, 0), 0);
+  assert_err(transfer_import(f->cache, path, &how, NULL), LARDER_EINVAL);
+  free(path);
+  free(rejects);
+}
+
 /* The second line gets four bytes. */
 static int full_in_a_line(void *context, lrd_fs_op op, const char *path, size_t *len) {
   unsigned *writes = context;
@@ -451,6 +474,7 @@ int main(void) {
       CASE(who_goes_on_leaves_the_rejects_of_others_alone),
       CASE(two_imports_do_not_share_their_rejects),
       CASE(what_is_written_into_it_meanwhile_is_no_reject),
+      CASE(rejects_are_known_by_what_is_in_them),
       CASE(half_a_reject_does_not_stay),
       CASE(a_dry_run_writes_no_rejects),
       CASE(a_dry_run_says_what_the_real_one_would),
