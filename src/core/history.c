@@ -18,8 +18,9 @@
 #include "flight.h"
 #include "mutation.h"
 
-#define TRIES      64u /* each lost one is a change of somebody else's */
-#define MADE_TRIES 4u  /* what was overtaken stays so */
+#define TRIES         64u /* each lost one is a change of somebody else's */
+#define MADE_TRIES    4u  /* what was overtaken stays so */
+#define PRESENT_LOOKS 2u
 
 larder_ns *lrd_history_of(larder_ns *ns) {
   larder_ns *history = atomic_load(&ns->history);
@@ -114,7 +115,8 @@ typedef struct present {
   larder_facts facts;
 } present;
 
-/* As the tier that decides has it, which the condition is held against. */
+/* As the tier that decides has it, which the condition is held against. What shows facts and no value may have been put in
+ * between, and is looked at once more. */
 static void present_read(const lrd_op *op, present *out) {
   lrd_found *found = NULL;
   *out = (present){0};
@@ -122,8 +124,12 @@ static void present_read(const lrd_op *op, present *out) {
     out->there = out->readable = lrd_look_up(op, &out->value, &out->facts) == LARDER_OK;
     return;
   }
-  out->readable = lrd_read_lowest(op, false, &found) == LARDER_OK;
-  out->there = out->readable || lrd_read_lowest(op, true, &found) == LARDER_OK;
+  for (unsigned look = 0; look < PRESENT_LOOKS && !out->readable && (look == 0 || out->there); look++) {
+    lrd_found_free(found);
+    found = NULL;
+    out->readable = lrd_read_lowest(op, false, &found) == LARDER_OK;
+    out->there = out->readable || lrd_read_lowest(op, true, &found) == LARDER_OK;
+  }
   if (out->there) {
     out->facts = found->entry.facts;
     lrd_value_from_found(found, false, &out->value);
@@ -133,8 +139,8 @@ static void present_read(const lrd_op *op, present *out) {
 static bool same_value(const present *there, const lrd_change *change) {
   const larder_facts *old = &there->facts;
   const larder_facts *new = &change->facts;
-  return change->verb == LRD_CHANGE_PUT && old->kind != LARDER_KIND_ABSENT && new->kind != LARDER_KIND_ABSENT &&
-         there->value.len == new->value_len &&
+  return change->verb == LRD_CHANGE_PUT && there->readable && old->kind != LARDER_KIND_ABSENT &&
+         new->kind != LARDER_KIND_ABSENT && there->value.len == new->value_len &&
          (new->value_len == 0 || memcmp(there->value.data, change->value, (size_t) new->value_len) == 0) &&
          lrd_span_equal(lrd_span_of(old->version, old->version_len), lrd_span_of(new->version, new->version_len));
 }

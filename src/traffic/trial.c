@@ -224,7 +224,7 @@ larder_err lrd_trial_run(const lrd_trial_task *task, larder_traffic_figures *out
   out->threatened = t.watch.averted;
   if (t.host) lrd_agent_host_figures(t.host, agent);
   if (err == LARDER_OK && t.host && task->after) err = learned_take(t.host, task->after);
-  latencies_sum(&t, requests->len);
+  if (err == LARDER_OK) latencies_sum(&t, requests->len);
   trial_fini(&t);
   return err;
 }

@@ -422,6 +422,20 @@ static void promotion_writes_nothing_in_the_clear(void **state) {
   }
 }
 
+/* Of the same length, so that only the bytes could tell them apart. */
+static void what_can_not_be_opened_is_replaced_without_history(void **state) {
+  fixture *f = *state;
+  static const char policy[] = "tiers: [sqlite], keep_versions: 2, seal: aes-256-gcm";
+  larder_value value = {0};
+  open_with(f, policy, KEY_A, NULL);
+  assert_ok(larder_put(f->ns, "k", 1, "value one", 9, NULL));
+  open_with(f, policy, KEY_B, NULL);
+  assert_ok(larder_put(f->ns, "k", 1, "value two", 9, NULL));
+  assert_ok(larder_get(f->ns, "k", 1, NULL, &value));
+  assert_memory_equal(value.data, "value two", 9);
+  larder_value_release(&value);
+}
+
 static void a_demoted_value_is_sealed_on_its_way(void **state) {
   fixture *f = *state;
   lrd_op op;
@@ -825,6 +839,7 @@ int main(void) {
       TEST(tiers_that_others_read_get_members_sealed_and_no_compression),
       TEST(promotion_carries_frames_as_they_are),
       TEST(promotion_writes_nothing_in_the_clear),
+      TEST(what_can_not_be_opened_is_replaced_without_history),
       TEST(a_demoted_value_is_sealed_on_its_way),
       TEST(a_damaged_frame_is_counted_removed_and_a_miss),
       TEST(validate_tells_a_frame_that_does_not_open_and_repair_removes_it),
