@@ -36,7 +36,7 @@ static void tried(larder_traffic *t) {
   lrd_request_list list;
   HOLDS(lrd_requests_make(t, 1, &list) == LARDER_OK);
   for (uint64_t i = 0; i < list.len; i++) HOLDS(list.items[i].key < t->keys && list.items[i].at_ms < t->length_ms);
-  lrd_trial_watch watch = {0};
+  lrd_run_watch watch = {0};
   larder_traffic_figures figures;
   larder_agent_figures agent;
   lrd_trial_task task = {.traffic = t, .requests = &list, .rule = lrd_rule_find("aggressive"), .seed = 1};

@@ -7,17 +7,12 @@
 #ifndef LRD_SIMULATE_REPLAY_H
 #define LRD_SIMULATE_REPLAY_H
 
+#include "crew.h"
 #include "trace_inner.h"
-#include <stdatomic.h>
 
-/* What a run under way tells and is told. */
-typedef struct lrd_run_watch {
-  _Atomic uint64_t done; /* requests, of all runs */
-  _Atomic bool stop;
-} lrd_run_watch;
 #define LRD_RUN_TELL ((uint64_t)1 << 16) /* requests between two looks */
 
-/* Counts `requests` as done; false: stop. */
+/* Counts `requests`, of all runs, as done; false: stop. */
 static inline bool lrd_run_told(lrd_run_watch *watch, uint64_t requests) {
   atomic_fetch_add_explicit(&watch->done, requests, memory_order_relaxed);
   return !atomic_load_explicit(&watch->stop, memory_order_relaxed);

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs side by side: threads take them in their order, the calling thread looks how far they are. Runs share nothing but the
- * trace and, where the optimum is asked for, the places of next requests, so that the number of threads changes no figure.
+ * Runs side by side. They share nothing but the trace and, where the optimum is asked for, the places of next requests, so that
+ * the number of threads changes no figure.
  */
 #include "base/fail.h"
-#include "base/thread.h"
+#include "crew.h"
 #include "optimum.h"
 #include "tier/memory/policy.h"
 
-#include <unistd.h>
-
-#define LOOK_NS INT64_C(100000000)
+_Static_assert(LRD_CREW_MAX == LARDER_SIMULATE_PARALLEL_MAX, "what the header promises");
 
 typedef struct simulation {
   const larder_trace *trace;
@@ -18,12 +16,7 @@ typedef struct simulation {
   size_t count;
   uint64_t seed;
   uint32_t *next; /* of the optimum; NULL: nobody asks for it */
-  _Atomic size_t taken;
   lrd_run_watch watch;
-  lrd_mutex lock;
-  lrd_cond ended;
-  size_t running; /* threads, under the lock */
-  larder_err failure;
 } simulation;
 
 const char *larder_simulate_policy(size_t n) {
@@ -64,66 +57,15 @@ static bool run_foresees(const larder_simulate_run *run) {
 
 /* --- doing it ------------------------------------------------------------------------------------------------------------ */
 
-static larder_err run_do(simulation *s, larder_simulate_run *run) {
+static larder_err run_do(void *context, size_t at) {
+  simulation *s = context;
+  larder_simulate_run *run = &s->runs[at];
   *run = (larder_simulate_run){.policy = run->policy, .objects = run->objects, .bytes = run->bytes};
   larder_err err = !run_foresees(run) ? lrd_replay(s->trace, s->seed, run, &s->watch)
                    : run->bytes       ? lrd_optimum_bytes(s->trace, s->next, run, &s->watch)
                                       : lrd_optimum_entries(s->trace, s->next, run, &s->watch);
   if (err == LARDER_OK && s->trace->requests > 0) run->miss_ratio = (double)run->misses / (double)s->trace->requests;
   return err;
-}
-
-static void runs_take(void *context) {
-  simulation *s = context;
-  larder_err err = LARDER_OK;
-  while (err == LARDER_OK && !atomic_load(&s->watch.stop)) {
-    size_t at = atomic_fetch_add(&s->taken, 1);
-    if (at >= s->count) break;
-    err = run_do(s, &s->runs[at]);
-  }
-  lrd_lock(&s->lock);
-  if (err != LARDER_OK && s->failure == LARDER_OK) s->failure = err;
-  if (err != LARDER_OK) atomic_store(&s->watch.stop, true);
-  s->running--;
-  pthread_cond_signal(&s->ended);
-  lrd_unlock(&s->lock);
-}
-
-/* Until no thread runs any more. */
-static void runs_wait(simulation *s, const larder_simulate_options *options) {
-  uint64_t total = s->trace->requests * s->count;
-  lrd_lock(&s->lock);
-  while (s->running > 0) {
-    (void)lrd_cond_wait_ns(&s->ended, &s->lock, LOOK_NS);
-    if (!options->progress || atomic_load(&s->watch.stop)) continue;
-    lrd_unlock(&s->lock);
-    bool goes_on = options->progress(options->context, atomic_load(&s->watch.done), total);
-    lrd_lock(&s->lock);
-    if (goes_on) continue;
-    if (s->failure == LARDER_OK) s->failure = LARDER_ECANCELLED;
-    atomic_store(&s->watch.stop, true);
-  }
-  lrd_unlock(&s->lock);
-}
-
-static unsigned threads_wanted(const larder_simulate_options *options, size_t count) {
-  long cores = sysconf(_SC_NPROCESSORS_ONLN);
-  unsigned wanted = options->parallel ? options->parallel : cores > 0 ? (unsigned)cores : 1;
-  if (wanted > LARDER_SIMULATE_PARALLEL_MAX) wanted = LARDER_SIMULATE_PARALLEL_MAX;
-  return count < wanted ? (unsigned)count : wanted;
-}
-
-static void runs_start(simulation *s, const larder_simulate_options *options) {
-  pthread_t threads[LARDER_SIMULATE_PARALLEL_MAX];
-  unsigned wanted = threads_wanted(options, s->count), started = 0;
-  s->running = wanted;
-  while (started < wanted && lrd_thread_start(&threads[started], "simulate", runs_take, s) == LARDER_OK) started++;
-  lrd_lock(&s->lock);
-  s->running -= wanted - started; /* fewer do as well, as long as there is one */
-  if (started == 0) s->failure = LARDER_ENOMEM;
-  lrd_unlock(&s->lock);
-  runs_wait(s, options);
-  for (unsigned i = 0; i < started; i++) pthread_join(threads[i], NULL);
 }
 
 larder_err larder_simulate(const larder_trace *trace, const larder_simulate_options *options, larder_simulate_run *runs,
@@ -142,12 +84,16 @@ larder_err larder_simulate(const larder_trace *trace, const larder_simulate_opti
   simulation s = {.trace = trace, .runs = runs, .count = count, .seed = options->seed};
   larder_err result = foresees ? lrd_optimum_next(trace, &s.next) : LARDER_OK;
   if (result == LARDER_OK && count > 0) {
-    lrd_mutex_init(&s.lock);
-    lrd_cond_init(&s.ended);
-    runs_start(&s, options);
-    lrd_cond_fini(&s.ended);
-    lrd_mutex_fini(&s.lock);
-    result = s.failure;
+    const lrd_crew crew = {.name = "simulate",
+                           .tasks = count,
+                           .parallel = options->parallel,
+                           .task = run_do,
+                           .context = &s,
+                           .watch = &s.watch,
+                           .progress = options->progress,
+                           .progress_context = options->context,
+                           .total = trace->requests * count};
+    result = lrd_crew_run(&crew);
   }
   lrd_dealloc(s.next);
   if (result == LARDER_OK) return LARDER_OK;

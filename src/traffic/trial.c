@@ -207,7 +207,7 @@ static larder_err learned_take(const lrd_agent_host *host, lrd_learned *out) {
 }
 
 larder_err lrd_trial_run(const lrd_trial_task *task, larder_traffic_figures *out, larder_agent_figures *agent,
-                         lrd_trial_watch *watch) {
+                         lrd_run_watch *watch) {
   const lrd_request_list *requests = task->requests;
   *agent = (larder_agent_figures){0};
   *out = (larder_traffic_figures){.requests = requests->len};

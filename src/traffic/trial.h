@@ -5,13 +5,7 @@
 
 #include "contestants.h"
 #include "session_stream.h"
-#include <stdatomic.h>
-
-/* What a trial under way tells and is told. */
-typedef struct lrd_trial_watch {
-  _Atomic uint64_t done; /* runs */
-  _Atomic bool stop;
-} lrd_trial_watch;
+#include "simulate/crew.h"
 
 /* What an agent learned earlier, or nothing; of one that learns, what it has learned then takes its place. */
 typedef struct lrd_learned {
@@ -31,6 +25,6 @@ typedef struct lrd_trial_task {
 
 /* LARDER_ENOMEM, LARDER_ECANCELLED. */
 LARDER_MUST_CHECK larder_err lrd_trial_run(const lrd_trial_task *task, larder_traffic_figures *out, larder_agent_figures *agent,
-                                           lrd_trial_watch *watch);
+                                           lrd_run_watch *watch);
 
 #endif

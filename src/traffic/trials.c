@@ -7,17 +7,13 @@
 #include "trial.h"
 
 #include "base/fail.h"
-#include "base/thread.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#define LOOK_NS      INT64_C(100000000)
 #define TUNING_SEEDS 3u
 #define TUNING_FROM  (UINT64_C(1) << 62) /* seeds are taken from here on to tune with */
 #define RULES_MAX    LARDER_TRAFFIC_CONTESTANTS_MAX
-#define THREADS_MAX  64u
 
 typedef struct trials {
   const larder_traffic *traffic;
@@ -25,13 +21,8 @@ typedef struct trials {
   size_t count;
   size_t *tasks; /* own: where each seed's runs begin; one more, their end */
   size_t tasks_len;
-  _Atomic size_t taken;
   const lrd_learned *trained; /* NULL: nobody wants it */
-  lrd_trial_watch watch;
-  lrd_mutex lock;
-  lrd_cond ended;
-  size_t running; /* threads, under the lock */
-  larder_err failure;
+  lrd_run_watch watch;
 } trials;
 
 /* --- tasks ---------------------------------------------------------------------------------------------------------------- */
@@ -42,7 +33,8 @@ static int run_order(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-static larder_err task_do(trials *s, size_t task) {
+static larder_err task_do(void *context, size_t task) {
+  trials *s = context;
   lrd_request_list requests;
   larder_err err = lrd_requests_make(s->traffic, s->runs[s->tasks[task]]->seed, &requests);
   if (err != LARDER_OK) return err;
@@ -58,58 +50,11 @@ static larder_err task_do(trials *s, size_t task) {
   return err;
 }
 
-static void tasks_take(void *context) {
-  trials *s = context;
-  larder_err err = LARDER_OK;
-  while (err == LARDER_OK && !atomic_load(&s->watch.stop)) {
-    size_t at = atomic_fetch_add(&s->taken, 1);
-    if (at >= s->tasks_len) break;
-    err = task_do(s, at);
-  }
-  lrd_lock(&s->lock);
-  if (err != LARDER_OK && s->failure == LARDER_OK) s->failure = err;
-  if (err != LARDER_OK) atomic_store(&s->watch.stop, true);
-  s->running--;
-  pthread_cond_signal(&s->ended);
-  lrd_unlock(&s->lock);
-}
-
-/* Until no thread runs any more. `before` of `total` runs were done earlier. */
-static void tasks_wait(trials *s, const larder_traffic_options *options, uint64_t before, uint64_t total) {
-  lrd_lock(&s->lock);
-  while (s->running > 0) {
-    (void)lrd_cond_wait_ns(&s->ended, &s->lock, LOOK_NS);
-    if (!options->progress || atomic_load(&s->watch.stop)) continue;
-    lrd_unlock(&s->lock);
-    bool goes_on = options->progress(options->context, before + atomic_load(&s->watch.done), total);
-    lrd_lock(&s->lock);
-    if (goes_on) continue;
-    if (s->failure == LARDER_OK) s->failure = LARDER_ECANCELLED;
-    atomic_store(&s->watch.stop, true);
-  }
-  lrd_unlock(&s->lock);
-}
-
-static void tasks_start(trials *s, const larder_traffic_options *options, uint64_t before, uint64_t total) {
-  pthread_t threads[THREADS_MAX];
-  long cores = sysconf(_SC_NPROCESSORS_ONLN);
-  size_t wanted = options->parallel ? options->parallel : cores > 0 ? (size_t)cores : 1, started = 0;
-  if (wanted > THREADS_MAX) wanted = THREADS_MAX;
-  if (wanted > s->tasks_len) wanted = s->tasks_len;
-  s->running = wanted;
-  while (started < wanted && lrd_thread_start(&threads[started], "traffic", tasks_take, s) == LARDER_OK) started++;
-  lrd_lock(&s->lock);
-  s->running -= wanted - started; /* fewer do as well, as long as there is one */
-  if (started == 0) s->failure = LARDER_ENOMEM;
-  lrd_unlock(&s->lock);
-  tasks_wait(s, options, before, total);
-  for (size_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
-}
-
 /* Each run's rule is set. */
 static larder_err runs_do(const larder_traffic *traffic, const larder_traffic_options *options, const lrd_learned *trained,
                           larder_traffic_run *runs, size_t count, uint64_t before, uint64_t total) {
   trials s = {.traffic = traffic, .count = count, .trained = trained};
+  larder_err err = LARDER_ENOMEM;
   if (count == 0) return LARDER_OK;
   s.runs = lrd_alloc(count * sizeof(larder_traffic_run *));
   s.tasks = lrd_alloc((count + 1) * sizeof *s.tasks);
@@ -119,17 +64,21 @@ static larder_err runs_do(const larder_traffic *traffic, const larder_traffic_op
     for (size_t i = 0; i < count; i++)
       if (i == 0 || s.runs[i]->seed != s.runs[i - 1]->seed) s.tasks[s.tasks_len++] = i;
     s.tasks[s.tasks_len] = count;
-    lrd_mutex_init(&s.lock);
-    lrd_cond_init(&s.ended);
-    tasks_start(&s, options, before, total);
-    lrd_cond_fini(&s.ended);
-    lrd_mutex_fini(&s.lock);
-  } else {
-    s.failure = LARDER_ENOMEM;
+    const lrd_crew crew = {.name = "traffic",
+                           .tasks = s.tasks_len,
+                           .parallel = options->parallel,
+                           .task = task_do,
+                           .context = &s,
+                           .watch = &s.watch,
+                           .progress = options->progress,
+                           .progress_context = options->context,
+                           .before = before,
+                           .total = total};
+    err = lrd_crew_run(&crew);
   }
   lrd_dealloc(s.runs);
   lrd_dealloc(s.tasks);
-  return s.failure;
+  return err;
 }
 
 /* --- the tuned rule ------------------------------------------------------------------------------------------------------- */
@@ -167,7 +116,7 @@ static larder_err train(const larder_traffic *traffic, const lrd_rule *rule, uns
   larder_err err = LARDER_OK;
   for (unsigned i = 0; i < seeds && err == LARDER_OK; i++) {
     lrd_request_list requests;
-    lrd_trial_watch watch = {0};
+    lrd_run_watch watch = {0};
     larder_traffic_figures figures;
     larder_agent_figures agent;
     err = lrd_requests_make(traffic, TUNING_FROM + i, &requests);
