@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is usual moves by a part of each calm window; the first ones set it. */
+/*
+ * What is usual moves by a part of each calm window; the first ones with answers set it, and what was before the first answer
+ * is no window. The load rises where the mean of the last windows is above what is usual by more than the windows differ
+ * anyway: a mean by which the newest has the part a differs by the root of a / (2 - a) of what single windows do.
+ */
 #include "cascade_watch.h"
+
+#include <math.h>
 
 #define FIRST_WINDOWS 5u
 #define USUAL_PART    0.01
+#define LATELY_PART   (1.0 / 3)
+#define BEYOND_CHANCE 4.0 /* standard deviations */
 
 void lrd_cascade_init(lrd_cascade_watch *watch, const lrd_cascade_options *how, double now_ms) {
   *watch = (lrd_cascade_watch){.how = *how};
@@ -15,10 +23,19 @@ void lrd_cascade_init(lrd_cascade_watch *watch, const lrd_cascade_options *how, 
   watch->ends_ms = now_ms + watch->how.window_ms;
 }
 
+static double first_part(uint32_t windows) { return windows < FIRST_WINDOWS ? 1.0 / (windows + 1) : USUAL_PART; }
+
 static void usual_learn(lrd_cascade_watch *watch, double mean_ms, double load) {
-  double part = watch->windows < FIRST_WINDOWS ? 1.0 / (watch->windows + 1) : USUAL_PART;
-  if (watch->answers > 0) watch->usual_ms += part * (mean_ms - watch->usual_ms);
-  watch->usual_load += part * (load - watch->usual_load);
+  double part = first_part(watch->lived), off = load - watch->usual_load;
+  if (watch->answers > 0) watch->usual_ms += first_part(watch->windows) * (mean_ms - watch->usual_ms);
+  watch->usual_load += part * off;
+  watch->load_spread += part * (off * (load - watch->usual_load) - watch->load_spread);
+}
+
+static bool load_rises(const lrd_cascade_watch *watch) {
+  double chance = sqrt(watch->load_spread * LATELY_PART / (2 - LATELY_PART));
+  return watch->load_lately >= watch->how.load * watch->usual_load &&
+         watch->load_lately >= watch->usual_load + BEYOND_CHANCE * chance;
 }
 
 static void state_move(lrd_cascade_watch *watch, bool slow, bool wrong, bool rising) {
@@ -39,10 +56,13 @@ static void window_close(lrd_cascade_watch *watch) {
   bool known = watch->windows >= FIRST_WINDOWS && watch->usual_ms > 0;
   bool slow = known && watch->answers > 0 && mean_ms > watch->how.latency * watch->usual_ms;
   bool wrong = watch->answers > 0 && (double)watch->errors >= watch->how.errors * answers;
-  state_move(watch, slow, wrong, answers >= watch->how.load * watch->usual_load);
+  if (watch->lived == 0 && watch->answers == 0) return;
+  watch->load_lately += (watch->lived == 0 ? 1 : LATELY_PART) * (answers - watch->load_lately);
+  state_move(watch, slow, wrong, load_rises(watch));
   watch->load = known && watch->usual_load > 0 ? answers / watch->usual_load : 0;
   if (watch->state == LRD_CASCADE_CALM && !slow) usual_learn(watch, mean_ms, answers);
-  if (watch->windows < FIRST_WINDOWS) watch->windows++;
+  if (watch->windows < FIRST_WINDOWS) watch->windows += watch->answers > 0;
+  if (watch->lived < FIRST_WINDOWS) watch->lived++;
   watch->answers = watch->errors = 0;
   watch->sum_ms = 0;
 }

@@ -85,12 +85,49 @@ static void thresholds_are_the_callers(void **state) {
   lrd_cascade_watch watch;
   lrd_cascade_init(&watch, &(lrd_cascade_options){.errors = 0.5, .latency = 10, .load = 2, .calm = 1}, 0);
   for (unsigned i = 0; i < 10; i++) window(&watch, &now, 10, 50, 0);
-  window(&watch, &now, 20, 400, 15);
+  window(&watch, &now, 19, 400, 15);
   assert_int_equal(watch.state, LRD_CASCADE_CALM);
-  window(&watch, &now, 25, 900, 15);
+  window(&watch, &now, 35, 900, 18);
   assert_int_equal(watch.state, LRD_CASCADE_ON);
   window(&watch, &now, 10, 50, 0);
   assert_int_equal(watch.state, LRD_CASCADE_CALM);
+}
+
+static void a_quiet_beginning_says_nothing_about_what_is_usual(void **state) {
+  (void)state;
+  for (unsigned quiet = 0; quiet < 200; quiet = quiet * 2 + 1) {
+    double now = 0;
+    lrd_cascade_watch watch;
+    lrd_cascade_init(&watch, &(lrd_cascade_options){0}, 0);
+    for (unsigned i = 0; i < quiet; i++) window(&watch, &now, 0, 0, 0);
+    for (unsigned i = 0; i < 3; i++) window(&watch, &now, 10, 50, 0);
+    for (unsigned i = 0; i < quiet; i++) window(&watch, &now, 0, 0, 0);
+    for (unsigned i = 0; i < 100; i++) {
+      window(&watch, &now, 10, 50, 0);
+      assert_int_equal(watch.state, LRD_CASCADE_CALM);
+    }
+    assert_true(watch.usual_ms == 50);
+  }
+}
+
+/* An origin that is ill while as many ask as ever; how many that is differs from window to window. */
+static void what_chance_does_to_the_load_is_no_rise(void **state) {
+  (void)state;
+  uint64_t seed = 1;
+  for (unsigned round = 0; round < 20; round++) {
+    double now = 0;
+    lrd_cascade_watch watch;
+    lrd_cascade_init(&watch, &(lrd_cascade_options){0}, 0);
+    for (unsigned i = 0; i < 330; i++) {
+      unsigned answers = 0;
+      for (unsigned draw = 0; draw < 40; draw++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        answers += seed >> 63;
+      }
+      window(&watch, &now, answers, i < 300 ? 50 : 250, i < 300 ? 0 : answers / 4);
+    }
+    assert_int_equal(watch.cascades, 0);
+  }
 }
 
 int main(void) {
@@ -101,6 +138,8 @@ int main(void) {
       cmocka_unit_test(slowness_or_errors_alone_are_none),
       cmocka_unit_test(nothing_is_said_before_it_is_known_what_is_usual),
       cmocka_unit_test(thresholds_are_the_callers),
+      cmocka_unit_test(a_quiet_beginning_says_nothing_about_what_is_usual),
+      cmocka_unit_test(what_chance_does_to_the_load_is_no_rise),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
