@@ -47,7 +47,7 @@ LARDER_API unsigned larder_agent_ahead(larder_agent_action action, double *above
   X(MISS, miss, -1, "what went for its sake was asked for")                                                                    \
   X(USED, used, 5, "what it made ahead was asked for")                                                                         \
   X(WASTED, wasted, -3, "what it made ahead went unasked for, or was not to be had")                                           \
-  X(PREVENTED, prevented, 50, "a threat passed, while which it made nothing ahead though it could have")                       \
+  X(PREVENTED, prevented, 50, "a threat passed, during which it made nothing ahead though it could have")                      \
   X(OCCURRED, occurred, -100, "a cascade came, soon after it made something ahead")                                            \
   X(SAVED_MS, saved_ms, 0.1, "a millisecond that somebody did not wait")                                                       \
   X(LOST_MS, lost_ms, -0.2, "a millisecond that somebody waited")                                                              \
@@ -71,24 +71,27 @@ typedef enum larder_agent_method {
 #define LARDER_AGENT_EPSILON      0.1
 #define LARDER_AGENT_EPSILON_LAST 0.005
 
-/* Zero is the default, save where said. Copied. */
+/*
+ * Zero is the default, save where said, so that none of epsilon, epsilon_last, margin and discount can be nothing: a very small
+ * number, such as 1e-12, is as good as nothing. Copied.
+ */
 typedef struct larder_agent_options {
   size_t size;
   larder_agent_method method;
   uint64_t seed;
   const double *weights; /* LARDER_AGENT_EVENTS of them, zeros as they stand; NULL: the table's */
-  double clip;           /* of a decision's reward, either way: 100 */
-  double epsilon;        /* part of the decisions that are tried at random, at first: 0.1 */
-  double epsilon_last;   /* and in the end: 0.005 */
+  double clip;           /* of a decision's reward, either way: 100; 1e-6 to 1e9 */
+  double epsilon;        /* part of the decisions that are tried at random, at first: 0.1; at most 1 */
+  double epsilon_last;   /* and in the end: 0.005; at most epsilon, so who sets only one may have to set both */
   uint32_t epsilon_half; /* decisions in which it falls half the way: 2000 */
   uint32_t horizon;      /* decisions until one is learned from: 1024; at most LARDER_AGENT_HORIZON_MAX */
-  double discount;       /* of what follows, for the Q methods: 0.9 */
-  double rate;           /* of learning, for the Q methods: 0.01 */
-  double ridge;          /* of the bandit: 1 */
-  double forget;         /* of the bandit, what a decision later counts: 0.9998 */
+  double discount;       /* of what follows, for the Q methods: 0.9; at most 0.999 */
+  double rate;           /* of learning, for the Q methods: 0.01; 1e-9 to 1 */
+  double ridge;          /* of the bandit: 1; 1e-6 to 1e6 */
+  double forget;         /* of the bandit, what a decision later counts: 0.9998; 0.9 to 1 */
   uint32_t window;       /* requests over which it is compared with the shadow: 2000 */
-  double margin;         /* part by which it may do worse: 0.01 */
-  uint32_t pause_most;   /* windows that it steps aside for at most: 32 */
+  double margin;         /* part by which it may do worse: 0.01; at most 10 */
+  uint32_t pause_most;   /* windows that it steps aside for at most: 32; at most 2^20 */
 } larder_agent_options;
 #define LARDER_AGENT_HORIZON_MAX 65536u
 
@@ -107,7 +110,7 @@ LARDER_API void larder_agent_close(larder_agent **agent);
 #define LARDER_AGENT_GUESSES 5u
 #define LARDER_AGENT_USERS   8u
 
-/* The moment. What is not known is 0. */
+/* The moment. What is not known is 0; what is no number counts as that, what is beyond all measure as very much. */
 typedef struct larder_agent_state {
   double guesses[LARDER_AGENT_GUESSES]; /* probabilities of the likeliest keys that are not there, falling */
   double expected;                      /* of the key: requests that are expected of it, on any scale that stays the same */
@@ -141,22 +144,33 @@ typedef struct larder_agent_decision {
   bool aside;      /* it is what the plain default does */
 } larder_agent_decision;
 
-/* `possible`: a bit for each action, LARDER_AGENT_NOTHING's is taken as set. */
+/*
+ * `possible`: a bit for each action, LARDER_AGENT_NOTHING's is taken as set. Without a state nothing is known; without an agent
+ * the decision is LARDER_AGENT_NOTHING with ticket 0, and the calls below do nothing.
+ */
 LARDER_API void larder_agent_decide(larder_agent *agent, const larder_agent_state *state, unsigned possible,
                                     larder_agent_decision *out);
 /* Whether it has stepped aside: the next decision is the plain default's, so only that should be possible. */
 LARDER_API bool larder_agent_aside(const larder_agent *agent);
-/* What came of a decision; so many times, or milliseconds, or KB. Nothing where the horizon has passed. */
+/* What came of a decision; so many times, or milliseconds, or KB. Nothing where the horizon has passed. An amount that is no
+ * finite number is none. */
 LARDER_API void larder_agent_tell(larder_agent *agent, uint64_t ticket, larder_agent_event event, double amount);
-/* One request: what it took and how often the origin was asked, with the agent and, as estimated, with the plain default. */
+/* One request: what it took and how often the origin was asked, with the agent and, as estimated, with the plain default. One
+ * with a number that is not finite is left out. */
 LARDER_API void larder_agent_compare(larder_agent *agent, double ms, double origin, double plain_ms, double plain_origin);
 
 /* --- keeping what was learned --------------------------------------------------------------------------------------------- */
 
-/* What was learned, as bytes with a checksum; decisions under way are not in it. Own: release with larder_agent_bytes_free. */
+/*
+ * What was learned and how long the next pause is, as bytes with a checksum; decisions under way are not in it. It can always
+ * be loaded again. Own: release with larder_agent_bytes_free.
+ */
 LARDER_API LARDER_MUST_CHECK larder_err larder_agent_save(const larder_agent *agent, void **data_out, size_t *len_out);
 LARDER_API void larder_agent_bytes_free(void *data);
-/* Into an agent of the same method. LARDER_EFORMAT: they are none, damaged, or of another method; the agent is as it was. */
+/*
+ * Into an agent of the same method. LARDER_EFORMAT: they are none, damaged, of another method, or such as no learning leaves
+ * behind; LARDER_ENOMEM. Then the agent is as it was.
+ */
 LARDER_API LARDER_MUST_CHECK larder_err larder_agent_load(larder_agent *agent, const void *data, size_t len, larder_error *err);
 
 /* --- figures -------------------------------------------------------------------------------------------------------------- */

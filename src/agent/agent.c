@@ -15,6 +15,7 @@
 #define REPLAY_ROOM  4096u
 #define REPLAY_EACH  4u
 #define REWARD_SCALE 0.1
+#define WORTH_MAX    1e15 /* of one event, beyond each clip: sums stay numbers */
 
 static const double usual_weights[] = {
 #define WEIGHT(id, name, value, says) value,
@@ -50,7 +51,7 @@ static bool options_valid(const larder_agent_options *how) {
   return how->method <= LARDER_AGENT_NETWORK_Q && within(how->clip, 1e-6, 1e9) && within(how->epsilon, 0, 1) &&
          within(how->epsilon_last, 0, how->epsilon) && how->horizon <= LARDER_AGENT_HORIZON_MAX &&
          within(how->discount, 0, 0.999) && within(how->rate, 1e-9, 1) && within(how->ridge, 1e-6, 1e6) &&
-         within(how->forget, 0.9, 1) && within(how->margin, 0, 10) && how->pause_most <= 1u << 20;
+         within(how->forget, 0.9, 1) && within(how->margin, 0, 10) && how->pause_most <= LRD_PAUSE_MAX;
 }
 
 /* --- lifecycle ------------------------------------------------------------------------------------------------------------ */
@@ -132,8 +133,7 @@ static lrd_pending *pending_of(const larder_agent *agent, uint64_t ticket) {
 /* The oldest decision; another one has come after it. */
 static void settle(larder_agent *agent) {
   lrd_pending *done = pending_of(agent, ++agent->settled);
-  double clip = agent->how.clip;
-  done->reward = done->reward > clip ? clip : done->reward < -clip ? -clip : done->reward;
+  done->reward = lrd_within(done->reward, agent->how.clip);
   agent->figures.learned[done->action]++;
   agent->figures.reward[done->action] += done->reward;
   if (done->aside || (done->possible & (done->possible - 1u)) == 0) return;
@@ -150,7 +150,7 @@ static double epsilon_now(const larder_agent *agent) {
   return how->epsilon_last + (how->epsilon - how->epsilon_last) * exp2(-(double)agent->decisions / how->epsilon_half);
 }
 
-bool larder_agent_aside(const larder_agent *agent) { return lrd_shadow_gate_aside(&agent->gate); }
+bool larder_agent_aside(const larder_agent *agent) { return agent && lrd_shadow_gate_aside(&agent->gate); }
 
 /* Keeping, if that is possible. */
 static larder_agent_action plain_of(unsigned possible) {
@@ -182,11 +182,14 @@ static larder_agent_action any(larder_agent *agent, unsigned possible) {
 }
 
 void larder_agent_decide(larder_agent *agent, const larder_agent_state *state, unsigned possible, larder_agent_decision *out) {
+  static const larder_agent_state unknown = {0};
+  if (out) *out = (larder_agent_decision){.action = LARDER_AGENT_NOTHING};
+  if (agent == NULL || out == NULL) return;
   if (agent->tickets - agent->settled > agent->how.horizon) settle(agent);
   lrd_pending *now = pending_of(agent, ++agent->tickets);
   possible = (possible | 1u << LARDER_AGENT_NOTHING) & ((1u << LARDER_AGENT_ACTIONS) - 1);
   *now = (lrd_pending){.possible = (uint8_t)possible, .aside = lrd_shadow_gate_aside(&agent->gate)};
-  lrd_features_of(state, now->state);
+  lrd_features_of(state ? state : &unknown, now->state);
   *out = (larder_agent_decision){.ticket = agent->tickets, .aside = now->aside};
   bool choice = (possible & (possible - 1)) != 0;
   out->explored = choice && !now->aside && draw_part(agent) < epsilon_now(agent);
@@ -199,17 +202,18 @@ void larder_agent_decide(larder_agent *agent, const larder_agent_state *state, u
 }
 
 void larder_agent_tell(larder_agent *agent, uint64_t ticket, larder_agent_event event, double amount) {
-  if (ticket <= agent->settled || ticket > agent->tickets || (unsigned)event >= LARDER_AGENT_EVENTS || !isfinite(amount))
-    return;
-  pending_of(agent, ticket)->reward += agent->weights[event] * amount;
+  if (agent == NULL || (unsigned)event >= LARDER_AGENT_EVENTS || !isfinite(amount)) return;
+  if (ticket <= agent->settled || ticket > agent->tickets) return;
+  pending_of(agent, ticket)->reward += lrd_within(agent->weights[event] * amount, WORTH_MAX);
 }
 
 void larder_agent_compare(larder_agent *agent, double ms, double origin, double plain_ms, double plain_origin) {
-  lrd_shadow_gate_tell(&agent->gate, ms, origin, plain_ms, plain_origin);
+  if (agent) lrd_shadow_gate_tell(&agent->gate, ms, origin, plain_ms, plain_origin);
 }
 
 void larder_agent_figures_get(const larder_agent *agent, larder_agent_figures *out) {
-  *out = agent->figures;
+  if (out) *out = agent ? agent->figures : (larder_agent_figures){0};
+  if (agent == NULL || out == NULL) return;
   out->epsilon = epsilon_now(agent);
   out->windows = agent->gate.windows;
   out->stepped_aside = agent->gate.stepped_aside;

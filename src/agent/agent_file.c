@@ -2,13 +2,15 @@
 /*
  * What was learned as bytes, little-endian:
  *
- *   offset 0   "LRDAGNT1"
+ *   offset 0   "LRDAGNT2"
  *          8   u32 method | u32 actions | u32 features | u32 doubles
  *         24   u64 decisions so far, by which the part of chance falls
- *         32   doubles
+ *         32   u32 windows for which the gate steps aside the next time | u32 0
+ *         40   doubles
  *         end  u64 checksum of all before it
  *
- * Nothing in it is believed: sizes must be this build's, numbers finite and of a size that sums of products stand.
+ * Nothing in it is believed: sizes must be this build's, numbers within the bounds that learning keeps, and the rest such as
+ * learning leaves behind. What is written is mended first by the same measure, so that it can be read.
  */
 #include "agent_inner.h"
 
@@ -17,11 +19,12 @@
 #include "base/hash.h"
 #include <math.h>
 
-#define MAGIC      "LRDAGNT1"
-#define MAGIC_LEN  8u
-#define HEAD       32u
-#define SUM        8u
-#define NUMBER_MAX 1e9
+#define MAGIC     "LRDAGNT2"
+#define MAGIC_LEN 8u
+#define MAGIC_OF  7u /* of every version */
+#define ALIKE     24u
+#define HEAD      40u
+#define SUM       8u
 
 static size_t file_len(const larder_agent *agent) { return HEAD + agent->ops->doubles * sizeof(double) + SUM; }
 
@@ -32,15 +35,18 @@ static void head_put(const larder_agent *agent, uint8_t head[HEAD]) {
   lrd_put_u32(head + 16, LRD_FEATURES);
   lrd_put_u32(head + 20, (uint32_t)agent->ops->doubles);
   lrd_put_u64(head + 24, agent->decisions);
+  lrd_put_u32(head + 32, agent->gate.pause);
+  lrd_put_u32(head + 36, 0);
 }
 
 larder_err larder_agent_save(const larder_agent *agent, void **data_out, size_t *len_out) {
   if (agent == NULL || data_out == NULL || len_out == NULL) return LARDER_EINVAL;
-  size_t len = file_len(agent);
+  size_t len = file_len(agent), learned_len = len - HEAD - SUM;
   uint8_t *data = lrd_alloc(len);
   if (data == NULL) return LARDER_ENOMEM;
   head_put(agent, data);
-  memcpy(data + HEAD, agent->learned, len - HEAD - SUM);
+  memcpy(data + HEAD, agent->learned, learned_len);
+  if (agent->ops->mend) (void)agent->ops->mend((double *)(data + HEAD), &agent->how);
   lrd_put_u64(data + len - SUM, lrd_sum64(data, len - SUM));
   *data_out = data;
   *len_out = len;
@@ -49,24 +55,43 @@ larder_err larder_agent_save(const larder_agent *agent, void **data_out, size_t 
 
 void larder_agent_bytes_free(void *data) { lrd_dealloc(data); }
 
-larder_err larder_agent_load(larder_agent *agent, const void *data, size_t len, larder_error *err) {
+/* What is wrong with bytes before their numbers are looked at; NULL: nothing. */
+static const char *head_wrong(const larder_agent *agent, const uint8_t *bytes, size_t len) {
   uint8_t head[HEAD];
+  if (len < HEAD + SUM || memcmp(bytes, MAGIC, MAGIC_OF) != 0) return "this is nothing that an agent has learned";
+  head_put(agent, head);
+  if (memcmp(bytes, head, ALIKE) != 0 || len != file_len(agent))
+    return "it was learned by another method, or by another version";
+  if (lrd_get_u64(bytes + len - SUM) != lrd_sum64(bytes, len - SUM)) return "it is damaged: the checksum is another";
+  uint32_t pause = lrd_get_u32(bytes + 32);
+  if (pause == 0 || pause > LRD_PAUSE_MAX || lrd_get_u32(bytes + 36) != 0) return "a number in it is out of bounds";
+  return NULL;
+}
+
+static const char *learned_wrong(const larder_agent *agent, double *learned) {
+  for (size_t i = 0; i < agent->ops->doubles; i++)
+    if (!(fabs(learned[i]) <= LRD_LEARNED_MAX)) return "a number in it is out of bounds";
+  if (agent->ops->mend && agent->ops->mend(learned, &agent->how) > 0) return "no learning leaves such numbers behind";
+  return NULL;
+}
+
+larder_err larder_agent_load(larder_agent *agent, const void *data, size_t len, larder_error *err) {
   const uint8_t *bytes = data;
   if (agent == NULL || data == NULL) return lrd_fail(err, LARDER_EINVAL, 0, LRD_AGENT_ROOM, "there is no agent");
-  if (len < HEAD + SUM || memcmp(bytes, MAGIC, MAGIC_LEN) != 0)
-    return lrd_fail(err, LARDER_EFORMAT, 0, LRD_AGENT_ROOM, "this is nothing that an agent has learned");
-  head_put(agent, head);
-  if (memcmp(bytes, head, 24) != 0 || len != file_len(agent))
-    return lrd_fail(err, LARDER_EFORMAT, 0, LRD_AGENT_ROOM, "it was learned by another method, or by another version");
-  if (lrd_get_u64(bytes + len - SUM) != lrd_sum64(bytes, len - SUM))
-    return lrd_fail(err, LARDER_EFORMAT, 0, LRD_AGENT_ROOM, "it is damaged: the checksum is another");
-  for (size_t at = HEAD; at < len - SUM; at += sizeof(double)) {
-    double number;
-    memcpy(&number, bytes + at, sizeof number);
-    if (!(fabs(number) <= NUMBER_MAX))
-      return lrd_fail(err, LARDER_EFORMAT, 0, LRD_AGENT_ROOM, "a number in it is out of bounds");
+  const char *wrong = head_wrong(agent, bytes, len);
+  if (wrong) return lrd_fail(err, LARDER_EFORMAT, 0, LRD_AGENT_ROOM, "%s", wrong);
+  double *learned = lrd_alloc(len - HEAD - SUM);
+  if (learned == NULL) return lrd_fail(err, LARDER_ENOMEM, 0, LRD_AGENT_ROOM, "out of memory");
+  memcpy(learned, bytes + HEAD, len - HEAD - SUM);
+  wrong = learned_wrong(agent, learned);
+  if (wrong) {
+    lrd_dealloc(learned);
+    return lrd_fail(err, LARDER_EFORMAT, 0, LRD_AGENT_ROOM, "%s", wrong);
   }
-  memcpy(agent->learned, bytes + HEAD, len - HEAD - SUM);
+  lrd_dealloc(agent->learned);
+  agent->learned = learned;
   agent->decisions = lrd_get_u64(bytes + 24);
+  uint32_t pause = lrd_get_u32(bytes + 32);
+  agent->gate.pause = pause < agent->how.pause_most ? pause : agent->how.pause_most;
   return LARDER_OK;
 }

@@ -7,6 +7,7 @@
 #include "shadow_gate.h"
 
 #define LRD_AGENT_ROOM "agent"
+#define LRD_PAUSE_MAX  (1u << 20) /* windows */
 
 /* A decision that is not learned from yet. */
 typedef struct lrd_pending {

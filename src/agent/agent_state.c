@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names, and a state as a row of numbers about as large as 1. Counts and times count by their logarithms. */
+/*
+ * Names, and a state as a row of numbers about as large as 1. Counts and times count by their logarithms. What a host measures
+ * may be no number at all, or a wild one: such a feature is nothing, or as much as it can be.
+ */
 #include "learner.h"
 
 #include "base/fail.h"
@@ -21,6 +24,8 @@ unsigned larder_agent_ahead(larder_agent_action action, double *above_out) {
   if (above_out) *above_out = ahead[action].above;
   return ahead[action].most;
 }
+
+#define FEATURE_MAX 10.0
 
 static double scaled_log(double value, double scale) { return value > 0 ? log1p(value) / scale : 0; }
 
@@ -70,4 +75,5 @@ void lrd_features_of(const larder_agent_state *s, double out[LRD_FEATURES]) {
   for (unsigned i = 0; i < LARDER_AGENT_USERS; i++)
     *at++ = i == (s->user < LARDER_AGENT_USERS ? s->user : LARDER_AGENT_USERS - 1);
   LRD_ASSERT(at == out + LRD_FEATURES);
+  for (unsigned i = 0; i < LRD_FEATURES; i++) out[i] = lrd_within(out[i], FEATURE_MAX);
 }

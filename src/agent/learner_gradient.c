@@ -14,6 +14,9 @@
 
 static double cut(double error) { return error > ERROR_CUT ? ERROR_CUT : error < -ERROR_CUT ? -ERROR_CUT : error; }
 
+/* A great rate may lead nowhere, but not out of bounds. */
+static void move(double *number, double by) { *number = lrd_within(*number + by, LRD_LEARNED_MAX); }
+
 /* --- linear --------------------------------------------------------------------------------------------------------------- */
 
 static void linear_init(double *learned, const larder_agent_options *how) {
@@ -30,15 +33,11 @@ static double linear_value(const double *learned, unsigned action, const double 
 static void linear_learn(double *learned, const larder_agent_options *how, unsigned action, const double *state,
                          double target) {
   double step = how->rate * cut(target - linear_value(learned, action, state));
-  for (unsigned i = 0; i < N; i++) learned[action * N + i] += step * state[i];
+  for (unsigned i = 0; i < N; i++) move(&learned[action * N + i], step * state[i]);
 }
 
-const lrd_learner_ops lrd_learner_linear = {.name = "linear-q",
-                                            .follows = true,
-                                            .doubles = LARDER_AGENT_ACTIONS * N,
-                                            .init = linear_init,
-                                            .value = linear_value,
-                                            .learn = linear_learn};
+const lrd_learner_ops lrd_learner_linear = {
+    .follows = true, .doubles = LARDER_AGENT_ACTIONS * N, .init = linear_init, .value = linear_value, .learn = linear_learn};
 
 /* --- network: HIDDEN rows of N, then for each action HIDDEN weights and a constant ---------------------------------------- */
 
@@ -75,14 +74,13 @@ static void network_learn(double *learned, const larder_agent_options *how, unsi
   double step = how->rate * cut(target - network_run(learned, action, state, hidden));
   for (unsigned h = 0; h < HIDDEN; h++) {
     double back = step * out[h] * (1 - hidden[h] * hidden[h]);
-    out[h] += step * hidden[h];
-    for (unsigned i = 0; i < N; i++) learned[h * N + i] += back * state[i];
+    move(&out[h], step * hidden[h]);
+    for (unsigned i = 0; i < N; i++) move(&learned[h * N + i], back * state[i]);
   }
-  out[HIDDEN] += step;
+  move(&out[HIDDEN], step);
 }
 
-const lrd_learner_ops lrd_learner_network = {.name = "network-q",
-                                             .follows = true,
+const lrd_learner_ops lrd_learner_network = {.follows = true,
                                              .doubles = OUT + LARDER_AGENT_ACTIONS * (HIDDEN + 1),
                                              .init = network_init,
                                              .value = network_value,

@@ -2,6 +2,8 @@
 /* Waiting and requests to the origin count alike, each as a part of what the plain default has. */
 #include "shadow_gate.h"
 
+#include <math.h>
+
 void lrd_shadow_gate_init(lrd_shadow_gate *gate, uint32_t window, double margin, uint32_t pause_most) {
   *gate = (lrd_shadow_gate){.window = window, .margin = margin, .pause_most = pause_most, .pause = 1, .warm = 1};
 }
@@ -31,6 +33,7 @@ static void window_close(lrd_shadow_gate *gate) {
 }
 
 void lrd_shadow_gate_tell(lrd_shadow_gate *gate, double ms, double origin, double plain_ms, double plain_origin) {
+  if (!isfinite(ms) || !isfinite(origin) || !isfinite(plain_ms) || !isfinite(plain_origin)) return;
   gate->ms += ms;
   gate->origin += origin;
   gate->plain_ms += plain_ms;

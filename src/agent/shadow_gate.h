@@ -23,6 +23,7 @@ typedef struct lrd_shadow_gate {
 } lrd_shadow_gate;
 
 void lrd_shadow_gate_init(lrd_shadow_gate *gate, uint32_t window, double margin, uint32_t pause_most);
+/* One request; nothing where a number is none. */
 void lrd_shadow_gate_tell(lrd_shadow_gate *gate, double ms, double origin, double plain_ms, double plain_origin);
 static inline bool lrd_shadow_gate_aside(const lrd_shadow_gate *gate) { return gate->left > 0; }
 

@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decisions, rewards, what is learned from them, and the bytes it is kept as. */
-#include "support/support.h"
+/* Decisions, rewards, and what is learned from them. */
+#include "agent_fixture.h"
 
-#include "agent/agent_inner.h"
-#include "base/bytes.h"
 #include "base/hash.h"
 #include <math.h>
 
-#define ALL         ((1u << LARDER_AGENT_ACTIONS) - 1)
-#define BIT(action) (1u << (action))
-
-static larder_agent *agent_of(const larder_agent_options *how) {
-  larder_agent *agent = NULL;
-  larder_agent_options given = *how;
-  given.size = sizeof given;
-  assert_int_equal(larder_agent_open(&given, &agent, NULL), LARDER_OK);
-  return agent;
-}
-
-/* --- learners by hand
- * ----------------------------------------------------------------------------------------------------------- */
+/* --- learners by hand ----------------------------------------------------------------------------------------------------- */
 
 static void least_squares_are_ridge_regression(void **state) {
   (void)state;
@@ -88,8 +74,43 @@ static void states_become_numbers_about_as_large_as_one(void **state) {
   for (unsigned i = 0; i < LRD_FEATURES; i++) assert_true(out[i] == 0 || out[i] == 1);
 }
 
-/* --- decisions
- * ------------------------------------------------------------------------------------------------------------------- */
+static void no_number_is_too_wild_to_be_a_state(void **state) {
+  (void)state;
+  const double wild[] = {NAN, INFINITY, -INFINITY, 1e308, -1e308};
+  for (size_t i = 0; i < sizeof wild / sizeof *wild; i++) {
+    double out[LRD_FEATURES], w = wild[i];
+    lrd_features_of(&(larder_agent_state){.guesses = {w, w, w, w, w},
+                                          .expected = w,
+                                          .kb = w,
+                                          .origin_ms = w,
+                                          .utilisation = w,
+                                          .hit_rate = w,
+                                          .eviction_rate = w,
+                                          .cpu = w,
+                                          .p50_ms = w,
+                                          .error_rate = w,
+                                          .load = w,
+                                          .day = w,
+                                          .week = w},
+                    out);
+    for (unsigned f = 0; f < LRD_FEATURES; f++) assert_true(fabs(out[f]) <= 10);
+  }
+}
+
+static void an_inverse_that_is_none_begins_anew(void **state) {
+  (void)state;
+  static double learned[LARDER_AGENT_ACTIONS * (LRD_FEATURES + LRD_FEATURES * LRD_FEATURES)];
+  const larder_agent_options how = {.ridge = 2, .forget = 1};
+  double x[LRD_FEATURES] = {1};
+  lrd_learner_ridge.init(learned, &how);
+  learned[LRD_FEATURES] = -3;
+  lrd_learner_ridge.learn(learned, &how, 0, x, 6);
+  assert_true(learned[LRD_FEATURES] == 0.5 && lrd_learner_ridge.value(learned, 0, x) == 0);
+  lrd_learner_ridge.learn(learned, &how, 0, x, 6);
+  assert_true(fabs(lrd_learner_ridge.value(learned, 0, x) - 2) < 1e-12);
+}
+
+/* --- decisions ------------------------------------------------------------------------------------------------------------ */
 
 static void only_what_is_possible_is_done(void **state) {
   (void)state;
@@ -238,8 +259,7 @@ static void who_loses_steps_aside_and_does_the_plain_thing(void **state) {
   larder_agent_close(&agent);
 }
 
-/* --- the gate by hand
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- the gate by hand ----------------------------------------------------------------------------------------------------- */
 
 static void windows(lrd_shadow_gate *gate, unsigned count, double ours) {
   for (unsigned i = 0; i < count * gate->window; i++) lrd_shadow_gate_tell(gate, ours, ours, 1, 1);
@@ -288,22 +308,7 @@ static void waiting_and_requests_count_alike(void **state) {
   assert_false(lrd_shadow_gate_aside(&gate));
 }
 
-/* --- bytes
- * -------------------------------------------------------------------------------------------------------------------------- */
-
-/* So many decisions in a world of chance; a sum over what was done. */
-static uint64_t live(larder_agent *agent, uint64_t seed, unsigned count) {
-  uint64_t sum = 0;
-  for (unsigned i = 0; i < count; i++) {
-    uint64_t chance = lrd_hash64(&i, sizeof i, seed);
-    larder_agent_state now = {.user = chance & 7, .hit = chance >> 3 & 1, .guesses = {(double)(chance >> 40 & 255) / 255}};
-    larder_agent_decision d;
-    larder_agent_decide(agent, &now, (unsigned)(chance >> 8 & ALL), &d);
-    larder_agent_tell(agent, d.ticket, (larder_agent_event)(chance >> 20 & 7), 1);
-    sum = sum * 31 + (uint64_t)d.action;
-  }
-  return sum;
-}
+/* --- the whole ------------------------------------------------------------------------------------------------------------ */
 
 static void the_same_seed_makes_the_same_decisions(void **state) {
   (void)state;
@@ -320,61 +325,23 @@ static void the_same_seed_makes_the_same_decisions(void **state) {
   }
 }
 
-static void what_was_learned_is_kept(void **state) {
+static void calls_without_an_agent_do_nothing(void **state) {
   (void)state;
-  for (unsigned method = 0; method <= LARDER_AGENT_NETWORK_Q; method++) {
-    const larder_agent_options how = {.method = (larder_agent_method)method, .horizon = 50, .seed = 4};
-    larder_agent *one = agent_of(&how), *two = agent_of(&how);
-    void *data = NULL, *again = NULL;
-    size_t len = 0, again_len = 0;
-    (void)live(one, 1, 2000);
-    assert_int_equal(larder_agent_save(one, &data, &len), LARDER_OK);
-    assert_int_equal(larder_agent_load(two, data, len, NULL), LARDER_OK);
-    assert_int_equal(larder_agent_save(two, &again, &again_len), LARDER_OK);
-    assert_int_equal(len, again_len);
-    assert_memory_equal(data, again, len);
-    larder_agent_figures one_figures, two_figures;
-    larder_agent_figures_get(one, &one_figures);
-    larder_agent_figures_get(two, &two_figures);
-    assert_true(one_figures.epsilon == two_figures.epsilon);
-    larder_agent_bytes_free(data);
-    larder_agent_bytes_free(again);
-    larder_agent_close(&one);
-    larder_agent_close(&two);
-  }
-}
-
-static void damaged_bytes_are_refused_and_change_nothing(void **state) {
-  (void)state;
-  larder_agent *agent = agent_of(&(larder_agent_options){.method = LARDER_AGENT_LINEAR_Q}),
-               *other = agent_of(&(larder_agent_options){0});
-  larder_error err = {0};
-  void *data = NULL, *now = NULL;
-  size_t len = 0, now_len = 0;
-  (void)live(agent, 1, 2000);
-  assert_int_equal(larder_agent_save(agent, &data, &len), LARDER_OK);
-  assert_int_equal(larder_agent_load(other, data, len, &err), LARDER_EFORMAT);
-  assert_non_null(strstr(err.message, "another method"));
-  assert_int_equal(larder_agent_load(agent, "hello", 5, &err), LARDER_EFORMAT);
-  assert_int_equal(larder_agent_load(agent, NULL, 0, &err), LARDER_EINVAL);
-  for (size_t cut = 0; cut < len; cut += 97) assert_int_equal(larder_agent_load(agent, data, cut, &err), LARDER_EFORMAT);
-  for (size_t at = 0; at < len; at += 13) {
-    ((uint8_t *)data)[at] ^= 4;
-    assert_int_equal(larder_agent_load(agent, data, len, &err), LARDER_EFORMAT);
-    ((uint8_t *)data)[at] ^= 4;
-  }
-  double huge = 1e300;
-  memcpy((uint8_t *)data + 32, &huge, sizeof huge);
-  lrd_put_u64((uint8_t *)data + len - 8, lrd_sum64(data, len - 8));
-  assert_int_equal(larder_agent_load(agent, data, len, &err), LARDER_EFORMAT);
-  assert_non_null(strstr(err.message, "out of bounds"));
-  assert_int_equal(larder_agent_save(agent, &now, &now_len), LARDER_OK);
-  assert_memory_not_equal(now, data, len);
-  assert_int_equal(larder_agent_load(agent, now, now_len, &err), LARDER_OK);
-  larder_agent_bytes_free(data);
-  larder_agent_bytes_free(now);
+  larder_agent *agent = agent_of(&(larder_agent_options){0});
+  larder_agent_decision decision = {.ticket = 7};
+  larder_agent_figures figures = {.decisions = 7};
+  larder_agent_decide(NULL, &(larder_agent_state){0}, ALL, &decision);
+  assert_true(decision.ticket == 0 && decision.action == LARDER_AGENT_NOTHING);
+  larder_agent_decide(agent, NULL, ALL, &decision); /* nothing is known */
+  assert_int_equal(decision.ticket, 1);
+  larder_agent_decide(agent, &(larder_agent_state){0}, ALL, NULL);
+  larder_agent_tell(NULL, 1, LARDER_AGENT_HIT, 1);
+  larder_agent_compare(NULL, 1, 1, 1, 1);
+  assert_false(larder_agent_aside(NULL));
+  larder_agent_figures_get(NULL, &figures);
+  assert_int_equal(figures.decisions, 0);
+  larder_agent_figures_get(agent, NULL);
   larder_agent_close(&agent);
-  larder_agent_close(&other);
 }
 
 static void options_have_bounds(void **state) {
@@ -438,8 +405,9 @@ int main(void) {
       cmocka_unit_test(pauses_double_and_shrink_again),
       cmocka_unit_test(waiting_and_requests_count_alike),
       cmocka_unit_test(the_same_seed_makes_the_same_decisions),
-      cmocka_unit_test(what_was_learned_is_kept),
-      cmocka_unit_test(damaged_bytes_are_refused_and_change_nothing),
+      cmocka_unit_test(no_number_is_too_wild_to_be_a_state),
+      cmocka_unit_test(an_inverse_that_is_none_begins_anew),
+      cmocka_unit_test(calls_without_an_agent_do_nothing),
       cmocka_unit_test(options_have_bounds),
       cmocka_unit_test(memory_may_be_short),
   };
