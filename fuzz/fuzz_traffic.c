@@ -34,7 +34,7 @@ static void tried(larder_traffic *t) {
   if (t->length_ms > ms) t->length_ms = ms;
   if (t->keys > 100000 || t->cache_entries > 100000) return;
   lrd_request_list list;
-  HOLDS(lrd_requests_make(t, 1, &list) == LARDER_OK);
+  HOLDS(lrd_requests_make(t, 1, NULL, NULL, &list) == LARDER_OK);
   for (uint64_t i = 0; i < list.len; i++) HOLDS(list.items[i].key < t->keys && list.items[i].at_ms < t->length_ms);
   lrd_run_watch watch = {0};
   larder_traffic_figures figures;

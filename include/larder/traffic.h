@@ -63,7 +63,8 @@ LARDER_API void larder_traffic_facts_get(const larder_traffic *traffic, larder_t
 /*
  * The requests of one seed as JSON Lines, in the order of time: `{"key": "/product/17", "endpoint": "product", "at_ms": 1234.5,
  * "session": 3, "user": "shopper", "size": 8192}`, which is a trace for larder_trace_open, too. write returns false to
- * stop (LARDER_ECANCELLED). LARDER_ENOMEM, LARDER_ETOOBIG (more than 2^22 requests). err may be NULL.
+ * stop (LARDER_ECANCELLED); while the requests are made, before the first line, it is called with none (len is 0) for that.
+ * LARDER_ENOMEM, LARDER_ETOOBIG (more than 2^22 requests, or 2^25 moments to draw). err may be NULL.
  */
 LARDER_API LARDER_MUST_CHECK larder_err larder_traffic_write(const larder_traffic *traffic, uint64_t seed,
                                                              bool (*write)(void *context, const void *data, size_t len),
@@ -111,8 +112,8 @@ typedef struct larder_traffic_options {
 } larder_traffic_options;
 
 /*
- * Does the runs and fills in what is out. LARDER_EINVAL: no such contestant; LARDER_ETOOBIG: more than 2^22 requests;
- * LARDER_ENOMEM, LARDER_ECANCELLED. options and err may be NULL.
+ * Does the runs and fills in what is out. LARDER_EINVAL: no such contestant; LARDER_ETOOBIG: more than 2^22 requests, or 2^26
+ * moments to draw; LARDER_ENOMEM, LARDER_ECANCELLED. options and err may be NULL.
  */
 LARDER_API LARDER_MUST_CHECK larder_err larder_traffic_trial(const larder_traffic *traffic,
                                                              const larder_traffic_options *options, larder_traffic_run *runs,

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sessions that are under way stand in a heap by the time of their next request, those of one moment in the order in which
- * they began. A session has draws of its own, so that what one does moves no other. New ones are drawn by the greatest rate
- * that there can be and kept by the part that the moment's rate is of it (thinning).
+ * they began. A session has draws of its own, so that what one does moves no other.
+ *
+ * New ones are drawn by a rate that is nowhere exceeded and kept by the part that the moment's rate is of it (thinning). It is
+ * the greatest rate that there can be, where that comes to few draws; else time is cut into pieces, each with its own: whether
+ * there is a burst, and parts of a day in which many come. So draws are hardly more than what is kept.
  */
 #include "session_stream.h"
 
@@ -14,6 +17,10 @@
 #define DRAWS_ARRIVALS 1
 #define DRAWS_BURSTS   2
 #define DRAWS_SESSIONS 1000
+#define DRAWS_FEW      ((double)(1 << 24)) /* by the greatest rate over all the time */
+#define DAY_MANY       ((double)(1 << 20)) /* draws a day by its greatest rate */
+#define DAY_PIECES     64.0
+#define LOOK_EACH      4096u
 
 typedef struct walker {
   double next_ms;
@@ -40,6 +47,12 @@ typedef struct stream {
   uint32_t walkers_room;
   double *ids[LRD_TRAFFIC_ENDPOINTS_MAX]; /* sums of their parts; NULL: all alike */
   lrd_request_list *out;
+  double most;    /* sessions a millisecond, nowhere exceeded until */
+  double most_ms; /* then */
+  uint64_t draws; /* of moments */
+  bool (*goes_on)(void *context);
+  void *context;
+  larder_err err;
 } stream;
 
 /* --- ids ------------------------------------------------------------------------------------------------------------------ */
@@ -74,9 +87,9 @@ static uint32_t id_draw(const stream *s, uint32_t e, lrd_draw *draw) {
 
 static uint32_t id_of(const stream *s, walker *w, uint32_t e) {
   const lrd_traffic_endpoint *endpoint = &s->traffic->endpoints[e];
-  if (endpoint->own) return w->who;
   bool same = endpoint->same != LRD_TRAFFIC_NONE, walks = s->traffic->users[w->user].walks;
   uint32_t of = same ? endpoint->same : e, last = w->ids[of];
+  if (s->traffic->endpoints[of].own) return w->who;
   if (same && last != LRD_TRAFFIC_NONE) return last;
   if (walks)
     w->ids[of] = last == LRD_TRAFFIC_NONE ? (uint32_t)lrd_draw_below(&w->draw, s->traffic->endpoints[of].ids)
@@ -158,6 +171,7 @@ static larder_err session_step(stream *s) {
   lrd_request_list *out = s->out;
   const lrd_traffic_user *user = &s->traffic->users[w->user];
   if (out->len == LRD_TRAFFIC_REQUESTS_MAX) return LARDER_ETOOBIG;
+  if (out->len % LOOK_EACH == LOOK_EACH - 1 && s->goes_on && !s->goes_on(s->context)) return LARDER_ECANCELLED;
   if (out->len == out->room) {
     uint64_t room = out->room ? out->room * 2 : 4096;
     lrd_request *grown = lrd_realloc(out->items, room * sizeof *grown);
@@ -185,50 +199,102 @@ static larder_err session_step(stream *s) {
 
 /* --- the rate ------------------------------------------------------------------------------------------------------------- */
 
+/* Counts a draw; false: it is one too many, or nobody wants them any more. */
+static bool draw_more(stream *s) {
+  if (s->err == LARDER_OK && s->draws == LRD_TRAFFIC_DRAWS_MAX) s->err = LARDER_ETOOBIG;
+  if (s->err == LARDER_OK && s->draws++ % LOOK_EACH == 0 && s->goes_on && !s->goes_on(s->context)) s->err = LARDER_ECANCELLED;
+  return s->err == LARDER_OK;
+}
+
 static void burst_draw(stream *s, double from_ms) {
   const larder_traffic *t = s->traffic;
   s->burst_from_ms =
       t->burst_every_ms > 0 ? from_ms + lrd_draw_exponential(&s->bursts, t->burst_every_ms) : t->length_ms + t->burst_length_ms;
 }
 
-/* Sessions a millisecond at a moment; moments only go on. */
-static double rate_at(stream *s, double at_ms) {
+/* Whether there is a burst at a moment; moments only go on. */
+static bool burst_at(stream *s, double at_ms) {
   const larder_traffic *t = s->traffic;
-  double rate = t->sessions / 1000;
-  if (t->day_ms > 0) rate *= 1 - t->day_depth * cos(6.283185307179586 * at_ms / t->day_ms);
-  while (at_ms >= s->burst_from_ms + t->burst_length_ms && s->burst_from_ms < t->length_ms)
+  while (at_ms >= s->burst_from_ms + t->burst_length_ms && s->burst_from_ms < t->length_ms && draw_more(s))
     burst_draw(s, s->burst_from_ms + t->burst_length_ms);
-  return at_ms >= s->burst_from_ms ? rate * t->burst_times : rate;
+  return at_ms >= s->burst_from_ms;
 }
 
+static double day_part(const larder_traffic *t, double at_ms) {
+  return t->day_ms > 0 ? 1 - t->day_depth * cos(6.283185307179586 * at_ms / t->day_ms) : 1;
+}
+static double day_most(const larder_traffic *t) { return t->day_ms > 0 ? 1 + t->day_depth : 1; }
+
+/* Sessions a millisecond at a moment. */
+static double rate_at(stream *s, double at_ms) {
+  double rate = s->traffic->sessions / 1000 * day_part(s->traffic, at_ms);
+  return burst_at(s, at_ms) ? rate * s->traffic->burst_times : rate;
+}
+
+/* The piece of time from a moment on, and what no rate in it exceeds. */
+static void piece_begin(stream *s, double from_ms) {
+  const larder_traffic *t = s->traffic;
+  double base = t->sessions / 1000;
+  s->most = base * day_most(t) * t->burst_times;
+  s->most_ms = t->length_ms;
+  if (s->most * t->length_ms <= DRAWS_FEW) return;
+  bool burst = burst_at(s, from_ms);
+  double times = burst ? t->burst_times : 1, part = day_most(t);
+  double until_ms = burst ? s->burst_from_ms + t->burst_length_ms : s->burst_from_ms;
+  if (t->day_ms > 0 && base * part * times * t->day_ms > DAY_MANY) {
+    /* Half days are whole pieces, so that within one the rate only rises or only falls. */
+    double each_ms = t->day_ms / DAY_PIECES, end_ms = (floor(from_ms / each_ms) + 1) * each_ms;
+    if (end_ms <= from_ms) end_ms += each_ms; /* of rounding */
+    double first = day_part(t, end_ms - each_ms), last = day_part(t, end_ms);
+    part = first > last ? first : last;
+    until_ms = end_ms < until_ms ? end_ms : until_ms;
+  }
+  s->most = base * part * times;
+  if (until_ms < t->length_ms) s->most_ms = until_ms;
+}
+
+/* The moment of the next session, or one beyond the end. */
 static void arrival_draw(stream *s) {
   const larder_traffic *t = s->traffic;
-  double most = t->sessions / 1000 * (t->day_ms > 0 ? 1 + t->day_depth : 1) * t->burst_times;
-  do {
-    s->arrival_ms += lrd_draw_exponential(&s->arrivals, 1 / most);
-  } while (s->arrival_ms < t->length_ms && lrd_draw_part(&s->arrivals) * most >= rate_at(s, s->arrival_ms));
+  while (s->arrival_ms < t->length_ms && draw_more(s)) {
+    double next_ms = s->arrival_ms + lrd_draw_exponential(&s->arrivals, 1 / s->most);
+    if (next_ms >= s->most_ms && s->most_ms < t->length_ms) {
+      s->arrival_ms = s->most_ms;
+      piece_begin(s, s->most_ms);
+      continue;
+    }
+    s->arrival_ms = next_ms;
+    if (next_ms < t->length_ms && lrd_draw_part(&s->arrivals) * s->most < rate_at(s, next_ms)) return;
+  }
 }
 
-larder_err lrd_requests_make(const larder_traffic *traffic, uint64_t seed, lrd_request_list *out) {
-  *out = (lrd_request_list){0};
-  stream s = {.traffic = traffic, .seed = seed, .out = out};
-  s.arrivals = lrd_draw_of(seed, DRAWS_ARRIVALS);
-  s.bursts = lrd_draw_of(seed, DRAWS_BURSTS);
-  larder_err err = ids_sum(&s);
-  burst_draw(&s, 0);
-  arrival_draw(&s);
-  while (err == LARDER_OK && (s.walkers_len > 0 || s.arrival_ms < traffic->length_ms)) {
-    if (s.arrival_ms < traffic->length_ms && (s.walkers_len == 0 || s.arrival_ms <= s.walkers[0].next_ms)) {
-      err = session_begin(&s, s.arrival_ms);
-      arrival_draw(&s);
+static void requests_make(stream *s) {
+  const larder_traffic *t = s->traffic;
+  burst_draw(s, 0);
+  piece_begin(s, 0);
+  arrival_draw(s);
+  while (s->err == LARDER_OK && (s->walkers_len > 0 || s->arrival_ms < t->length_ms)) {
+    if (s->arrival_ms < t->length_ms && (s->walkers_len == 0 || s->arrival_ms <= s->walkers[0].next_ms)) {
+      s->err = session_begin(s, s->arrival_ms);
+      arrival_draw(s);
     } else {
-      err = session_step(&s);
+      s->err = session_step(s);
     }
   }
+}
+
+larder_err lrd_requests_make(const larder_traffic *traffic, uint64_t seed, bool (*goes_on)(void *context), void *context,
+                             lrd_request_list *out) {
+  *out = (lrd_request_list){0};
+  stream s = {.traffic = traffic, .seed = seed, .out = out, .goes_on = goes_on, .context = context};
+  s.arrivals = lrd_draw_of(seed, DRAWS_ARRIVALS);
+  s.bursts = lrd_draw_of(seed, DRAWS_BURSTS);
+  s.err = ids_sum(&s);
+  if (s.err == LARDER_OK) requests_make(&s);
   for (uint32_t e = 0; e < LRD_TRAFFIC_ENDPOINTS_MAX; e++) lrd_dealloc(s.ids[e]);
   lrd_dealloc(s.walkers);
-  if (err != LARDER_OK) lrd_requests_fini(out);
-  return err;
+  if (s.err != LARDER_OK) lrd_requests_fini(out);
+  return s.err;
 }
 
 void lrd_requests_fini(lrd_request_list *list) {

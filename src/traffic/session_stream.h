@@ -24,8 +24,12 @@ typedef struct lrd_request_list {
   uint64_t room;
 } lrd_request_list;
 
-/* Own: lrd_requests_fini. LARDER_ENOMEM; LARDER_ETOOBIG: more than LRD_TRAFFIC_REQUESTS_MAX. */
-LARDER_MUST_CHECK larder_err lrd_requests_make(const larder_traffic *traffic, uint64_t seed, lrd_request_list *out);
+/*
+ * goes_on is asked at the beginning and now and then; NULL: nobody is asked. Own: lrd_requests_fini. LARDER_ENOMEM;
+ * LARDER_ECANCELLED: it said no; LARDER_ETOOBIG: more than LRD_TRAFFIC_REQUESTS_MAX, or than LRD_TRAFFIC_DRAWS_MAX draws.
+ */
+LARDER_MUST_CHECK larder_err lrd_requests_make(const larder_traffic *traffic, uint64_t seed, bool (*goes_on)(void *context),
+                                               void *context, lrd_request_list *out);
 void lrd_requests_fini(lrd_request_list *list);
 /* `/product/17`, or `/home` of an endpoint that is one key. */
 void lrd_request_path(const larder_traffic *traffic, const lrd_request *request, char *out, size_t room);

@@ -20,7 +20,10 @@
 #define LRD_TRAFFIC_FAILURES_MAX  64u
 #define LRD_TRAFFIC_KEYS_MAX      ((uint64_t)1 << 20)
 #define LRD_TRAFFIC_REQUESTS_MAX  ((uint64_t)1 << 22)
+#define LRD_TRAFFIC_DRAWS_MAX     ((uint64_t)1 << 25) /* of moments at which sessions and bursts may begin */
 #define LRD_TRAFFIC_NONE          UINT32_MAX
+#define LRD_TRAFFIC_TOO_MUCH                                                                                                   \
+  "the traffic comes to more than 2^22 requests, or to more bursts than can be made: make `length` or `sessions` smaller"
 
 typedef struct lrd_traffic_service {
   const char *name;

@@ -5,15 +5,29 @@
 #include "base/fail.h"
 #include <stdio.h>
 
+typedef struct writing {
+  bool (*write)(void *context, const void *data, size_t len);
+  void *context;
+} writing;
+
+/* Asks the writer, while there is nothing to write yet. */
+static bool writing_goes_on(void *context) {
+  const writing *w = context;
+  return w->write(w->context, "", 0);
+}
+
 larder_err larder_traffic_write(const larder_traffic *traffic, uint64_t seed,
                                 bool (*write)(void *context, const void *data, size_t len), void *context, larder_error *err) {
   char path[LARDER_TRAFFIC_NAME_MAX + 16], line[512];
   lrd_request_list list;
   if (traffic == NULL || write == NULL) return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRAFFIC_ROOM, "there is no traffic");
-  larder_err result = lrd_requests_make(traffic, seed, &list);
+  writing w = {write, context};
+  larder_err result = lrd_requests_make(traffic, seed, writing_goes_on, &w, &list);
   if (result != LARDER_OK)
     return lrd_fail(err, result, 0, LRD_TRAFFIC_ROOM,
-                    result == LARDER_ETOOBIG ? "the traffic comes to more than 2^22 requests" : "out of memory");
+                    result == LARDER_ETOOBIG      ? LRD_TRAFFIC_TOO_MUCH
+                    : result == LARDER_ECANCELLED ? "stopped"
+                                                  : "out of memory");
   for (uint64_t i = 0; i < list.len && result == LARDER_OK; i++) {
     const lrd_request *request = &list.items[i];
     const lrd_traffic_endpoint *endpoint = &traffic->endpoints[request->endpoint];

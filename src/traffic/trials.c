@@ -33,10 +33,12 @@ static int run_order(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
+static bool watch_goes_on(void *context) { return !atomic_load(&((lrd_run_watch *)context)->stop); }
+
 static larder_err task_do(void *context, size_t task) {
   trials *s = context;
   lrd_request_list requests;
-  larder_err err = lrd_requests_make(s->traffic, s->runs[s->tasks[task]]->seed, &requests);
+  larder_err err = lrd_requests_make(s->traffic, s->runs[s->tasks[task]]->seed, watch_goes_on, &s->watch, &requests);
   if (err != LARDER_OK) return err;
   for (size_t i = s->tasks[task]; i < s->tasks[task + 1] && err == LARDER_OK; i++) {
     larder_traffic_run *run = s->runs[i];
@@ -119,7 +121,7 @@ static larder_err train(const larder_traffic *traffic, const lrd_rule *rule, uns
     lrd_run_watch watch = {0};
     larder_traffic_figures figures;
     larder_agent_figures agent;
-    err = lrd_requests_make(traffic, TUNING_FROM + i, &requests);
+    err = lrd_requests_make(traffic, TUNING_FROM + i, watch_goes_on, &watch, &requests);
     if (err != LARDER_OK) return err;
     const lrd_trial_task task = {traffic, &requests, rule, TUNING_FROM + i, learned, learned};
     err = lrd_trial_run(&task, &figures, &agent, &watch);
@@ -163,9 +165,8 @@ larder_err larder_traffic_trial(const larder_traffic *traffic, const larder_traf
   if (result == LARDER_OK) return LARDER_OK;
   return lrd_fail(err, result, 0, LRD_TRAFFIC_ROOM,
                   result == LARDER_ECANCELLED ? "cancelled"
-                  : result == LARDER_ETOOBIG
-                      ? "the traffic comes to more than 2^22 requests: make `length` or `sessions` smaller"
-                      : "out of memory");
+                  : result == LARDER_ETOOBIG  ? LRD_TRAFFIC_TOO_MUCH
+                                              : "out of memory");
 }
 
 /* --- confidence ----------------------------------------------------------------------------------------------------------- */
