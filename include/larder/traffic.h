@@ -26,6 +26,8 @@ extern "C" {
 #define LARDER_TRAFFIC_SEEDS_MAX       1000u
 #define LARDER_TRAFFIC_CONTESTANTS_MAX 32u
 #define LARDER_TRAFFIC_NAME_MAX        64u
+/* The greatest seed of a trial: those above are the ones of LARDER_TRAFFIC_TUNED and of training. */
+#define LARDER_TRAFFIC_SEED_MAX (((uint64_t)1 << 62) - 1)
 
 /* --- specifications ------------------------------------------------------------------------------------------------------- */
 
@@ -58,6 +60,7 @@ typedef struct larder_traffic_facts {
   uint64_t cache_entries;
   double length_s;
 } larder_traffic_facts;
+/* Zeros where there is no traffic. */
 LARDER_API void larder_traffic_facts_get(const larder_traffic *traffic, larder_traffic_facts *out);
 
 /*
@@ -75,7 +78,11 @@ LARDER_API LARDER_MUST_CHECK larder_err larder_traffic_write(const larder_traffi
 /* The n-th contestant's name, NULL beyond the last; and what it does, in a sentence, NULL for none such. Static strings. */
 LARDER_API const char *larder_traffic_contestant(size_t n);
 LARDER_API const char *larder_traffic_contestant_says(const char *name);
-/* That which is the best of the static rules by mean latency, found on seeds that are not those of the trial. */
+/*
+ * That which is the best of the static rules by mean latency, found on seeds that are not those of the trial. A request that
+ * failed counts there as if it had taken, on top of what it took, as long as the service that is waited for longest is waited
+ * for (its time-out, so often as it is tried): a rule does not win by failing fast.
+ */
 #define LARDER_TRAFFIC_TUNED "tuned"
 
 /* What one contestant came to before the traffic of one seed. */
@@ -104,7 +111,11 @@ typedef struct larder_traffic_run {
 
 typedef struct larder_traffic_options {
   size_t size;
-  unsigned parallel;     /* threads; 0: as many as there are processors */
+  /*
+   * Threads; 0: as many as there are processors. There are fewer where their trials would need more than half of the machine's
+   * memory: each needs some 220 bytes a key and 130 an entry (an agent's 420 and 510), and 60 for each request of a seed.
+   */
+  unsigned parallel;
   unsigned tuning_seeds; /* of LARDER_TRAFFIC_TUNED; 0: 3 */
   /* At the beginning and about ten times a second, by the calling thread; false ends it with LARDER_ECANCELLED. */
   bool (*progress)(void *context, uint64_t done, uint64_t total);
@@ -112,7 +123,8 @@ typedef struct larder_traffic_options {
 } larder_traffic_options;
 
 /*
- * Does the runs and fills in what is out. LARDER_EINVAL: no such contestant; LARDER_ETOOBIG: more than 2^22 requests, or 2^26
+ * Does the runs and fills in what is out; where it fails, nothing. LARDER_EINVAL: no such contestant, or a seed above
+ * LARDER_TRAFFIC_SEED_MAX; LARDER_ETOOBIG: more than 2^22 requests, or 2^26
  * moments to draw; LARDER_ENOMEM, LARDER_ECANCELLED. options and err may be NULL.
  */
 LARDER_API LARDER_MUST_CHECK larder_err larder_traffic_trial(const larder_traffic *traffic,

@@ -57,6 +57,8 @@ larder_err larder_traffic_open(const char *path, void (*visit)(void *context, co
 }
 
 void larder_traffic_facts_get(const larder_traffic *t, larder_traffic_facts *out) {
+  if (out) *out = (larder_traffic_facts){0};
+  if (t == NULL || out == NULL) return;
   *out = (larder_traffic_facts){.services = t->services_len,
                                 .endpoints = t->endpoints_len,
                                 .users = t->users_len,

@@ -2,9 +2,12 @@
 /*
  * Trials side by side. A task is one seed: its traffic is made once, and each run of that seed goes over it. Before that, where
  * the tuned rule is asked for, every static rule runs on seeds of its own, far away from the others; each such run is a task,
- * too.
+ * too. Who has to be trained goes through the same seeds one after the other, as one task.
+ *
+ * The runs of the caller are worked on as a copy, so that a failure leaves them as they were.
  */
 #include "trial.h"
+#include "trial_room.h"
 
 #include "base/fail.h"
 #include <math.h>
@@ -12,20 +15,35 @@
 #include <stdlib.h>
 
 #define TUNING_SEEDS 3u
-#define TUNING_FROM  (UINT64_C(1) << 62) /* seeds are taken from here on to tune with */
+#define TUNING_FROM  (LARDER_TRAFFIC_SEED_MAX + 1) /* seeds are taken from here on to tune with, and to train */
 #define RULES_MAX    LARDER_TRAFFIC_CONTESTANTS_MAX
 
 typedef struct trials {
   const larder_traffic *traffic;
-  larder_traffic_run **runs; /* own: by seed */
+  const larder_traffic_options *options;
+  larder_traffic_run *runs; /* own */
   size_t count;
-  size_t *tasks; /* own: where each seed's runs begin; one more, their end */
-  size_t tasks_len;
-  const lrd_learned *trained; /* NULL: nobody wants it */
-  lrd_run_watch watch;
+  unsigned seeds;          /* to tune and to train with */
+  bool tunes;              /* the tuned rule is asked for */
+  const lrd_rule *learner; /* who is trained; NULL: nobody */
+  bool learns;             /* somebody does */
+  lrd_learned trained;
+  uint64_t done; /* runs, so far */
+  uint64_t total;
 } trials;
 
 /* --- tasks ---------------------------------------------------------------------------------------------------------------- */
+
+/* Runs of one stage, by seed. */
+typedef struct stage {
+  const trials *all;
+  larder_traffic_run **runs; /* own */
+  size_t *tasks;             /* own: where each seed's runs begin; one more, their end */
+  size_t tasks_len;
+  lrd_run_watch watch;
+} stage;
+
+static bool watch_goes_on(void *context) { return !atomic_load(&((lrd_run_watch *)context)->stop); }
 
 static int run_order(const void *a, const void *b) {
   const larder_traffic_run *x = *(larder_traffic_run *const *)a, *y = *(larder_traffic_run *const *)b;
@@ -33,17 +51,16 @@ static int run_order(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-static bool watch_goes_on(void *context) { return !atomic_load(&((lrd_run_watch *)context)->stop); }
-
-static larder_err task_do(void *context, size_t task) {
-  trials *s = context;
+static larder_err seed_do(void *context, size_t task) {
+  stage *s = context;
+  const trials *all = s->all;
   lrd_request_list requests;
-  larder_err err = lrd_requests_make(s->traffic, s->runs[s->tasks[task]]->seed, watch_goes_on, &s->watch, &requests);
+  larder_err err = lrd_requests_make(all->traffic, s->runs[s->tasks[task]]->seed, watch_goes_on, &s->watch, &requests);
   if (err != LARDER_OK) return err;
   for (size_t i = s->tasks[task]; i < s->tasks[task + 1] && err == LARDER_OK; i++) {
     larder_traffic_run *run = s->runs[i];
     const lrd_rule *rule = lrd_rule_find(run->rule);
-    const lrd_trial_task one = {s->traffic, &requests, rule, run->seed, rule->trained ? s->trained : NULL, NULL};
+    const lrd_trial_task one = {all->traffic, &requests, rule, run->seed, rule->trained ? &all->trained : NULL, NULL};
     err = lrd_trial_run(&one, &run->figures, &run->agent, &s->watch);
     atomic_fetch_add(&s->watch.done, 1);
     if (err == LARDER_OK && atomic_load(&s->watch.stop)) err = LARDER_ECANCELLED;
@@ -52,10 +69,26 @@ static larder_err task_do(void *context, size_t task) {
   return err;
 }
 
+static larder_err crew_do(trials *t, bool learns, size_t tasks, larder_err (*task)(void *context, size_t at), void *context,
+                          lrd_run_watch *watch) {
+  const lrd_crew crew = {.name = "traffic",
+                         .tasks = tasks,
+                         .parallel = lrd_trial_threads(t->traffic, learns, t->options->parallel, lrd_trial_memory()),
+                         .task = task,
+                         .context = context,
+                         .watch = watch,
+                         .progress = t->options->progress,
+                         .progress_context = t->options->context,
+                         .before = t->done,
+                         .total = t->total};
+  larder_err err = lrd_crew_run(&crew);
+  t->done += atomic_load(&watch->done);
+  return err;
+}
+
 /* Each run's rule is set. */
-static larder_err runs_do(const larder_traffic *traffic, const larder_traffic_options *options, const lrd_learned *trained,
-                          larder_traffic_run *runs, size_t count, uint64_t before, uint64_t total) {
-  trials s = {.traffic = traffic, .count = count, .trained = trained};
+static larder_err runs_do(trials *t, larder_traffic_run *runs, size_t count, bool learns) {
+  stage s = {.all = t};
   larder_err err = LARDER_ENOMEM;
   if (count == 0) return LARDER_OK;
   s.runs = lrd_alloc(count * sizeof(larder_traffic_run *));
@@ -66,17 +99,7 @@ static larder_err runs_do(const larder_traffic *traffic, const larder_traffic_op
     for (size_t i = 0; i < count; i++)
       if (i == 0 || s.runs[i]->seed != s.runs[i - 1]->seed) s.tasks[s.tasks_len++] = i;
     s.tasks[s.tasks_len] = count;
-    const lrd_crew crew = {.name = "traffic",
-                           .tasks = s.tasks_len,
-                           .parallel = options->parallel,
-                           .task = task_do,
-                           .context = &s,
-                           .watch = &s.watch,
-                           .progress = options->progress,
-                           .progress_context = options->context,
-                           .before = before,
-                           .total = total};
-    err = lrd_crew_run(&crew);
+    err = crew_do(t, learns, s.tasks_len, seed_do, &s, &s.watch);
   }
   lrd_dealloc(s.runs);
   lrd_dealloc(s.tasks);
@@ -91,20 +114,37 @@ static size_t rules_tunable(void) {
   return count;
 }
 
-static larder_err tune(const larder_traffic *traffic, const larder_traffic_options *options, unsigned seeds, uint64_t total,
-                       const lrd_rule **best) {
-  size_t rules = rules_tunable(), count = rules * seeds;
+static void rule_set(larder_traffic_run *run, const char *name) { (void)snprintf(run->rule, sizeof run->rule, "%s", name); }
+
+/* How long the service is waited for that is waited for longest. */
+static double patience_ms(const larder_traffic *traffic) {
+  double most = 0;
+  for (uint32_t e = 0; e < traffic->endpoints_len; e++) {
+    const lrd_traffic_service *s = &traffic->services[traffic->endpoints[e].service];
+    double ms = s->timeout_ms * (double)(s->retries + 1);
+    most = ms > most ? ms : most;
+  }
+  return most;
+}
+
+/* What a request came to, in milliseconds, where failing is worse than waiting. */
+static double cost_of(const larder_traffic_figures *f, double failed_ms) {
+  return f->requests ? f->mean_ms + (double)f->failed / (double)f->requests * failed_ms : 0;
+}
+
+static larder_err tune(trials *t, const lrd_rule **best) {
+  size_t rules = rules_tunable(), count = rules * t->seeds;
   larder_traffic_run *runs = lrd_alloc_zero(count, sizeof *runs);
   if (runs == NULL) return LARDER_ENOMEM;
   for (size_t i = 0; i < count; i++) {
     runs[i] = (larder_traffic_run){.contestant = lrd_rule_at(i % rules + 1)->name, .seed = TUNING_FROM + i / rules};
-    (void)snprintf(runs[i].rule, sizeof runs[i].rule, "%s", runs[i].contestant);
+    rule_set(&runs[i], runs[i].contestant);
   }
-  larder_err err = runs_do(traffic, options, NULL, runs, count, 0, total);
-  double least = INFINITY;
+  larder_err err = runs_do(t, runs, count, false);
+  double least = INFINITY, failed_ms = patience_ms(t->traffic);
   for (size_t rule = 0; rule < rules && err == LARDER_OK; rule++) {
     double sum = 0;
-    for (size_t i = rule; i < count; i += rules) sum += runs[i].figures.mean_ms;
+    for (size_t i = rule; i < count; i += rules) sum += cost_of(&runs[i].figures, failed_ms);
     if (sum >= least) continue;
     least = sum;
     *best = lrd_rule_at(rule + 1);
@@ -113,24 +153,80 @@ static larder_err tune(const larder_traffic *traffic, const larder_traffic_optio
   return err;
 }
 
-/* One agent before the same seeds, one after the other. */
-static larder_err train(const larder_traffic *traffic, const lrd_rule *rule, unsigned seeds, lrd_learned *learned) {
+/* --- training ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct training {
+  trials *all;
+  lrd_run_watch watch;
+} training;
+
+/* One agent before the seeds of tuning, one after the other. */
+static larder_err training_do(void *context, size_t task) {
+  training *s = context;
+  trials *all = s->all;
   larder_err err = LARDER_OK;
-  for (unsigned i = 0; i < seeds && err == LARDER_OK; i++) {
+  (void)task;
+  for (unsigned i = 0; i < all->seeds && err == LARDER_OK; i++) {
     lrd_request_list requests;
-    lrd_run_watch watch = {0};
     larder_traffic_figures figures;
     larder_agent_figures agent;
-    err = lrd_requests_make(traffic, TUNING_FROM + i, watch_goes_on, &watch, &requests);
+    err = lrd_requests_make(all->traffic, TUNING_FROM + i, watch_goes_on, &s->watch, &requests);
     if (err != LARDER_OK) return err;
-    const lrd_trial_task task = {traffic, &requests, rule, TUNING_FROM + i, learned, learned};
-    err = lrd_trial_run(&task, &figures, &agent, &watch);
+    const lrd_trial_task one = {all->traffic, &requests, all->learner, TUNING_FROM + i, &all->trained, &all->trained};
+    err = lrd_trial_run(&one, &figures, &agent, &s->watch);
     lrd_requests_fini(&requests);
+    atomic_fetch_add(&s->watch.done, 1);
+    if (err == LARDER_OK && !watch_goes_on(&s->watch)) err = LARDER_ECANCELLED;
   }
   return err;
 }
 
+static larder_err train(trials *t) {
+  training s = {.all = t};
+  return crew_do(t, true, 1, training_do, &s, &s.watch);
+}
+
+/* --- the whole ------------------------------------------------------------------------------------------------------------ */
+
 static bool is_tuned(const char *contestant) { return strcmp(contestant, LARDER_TRAFFIC_TUNED) == 0; }
+
+/* The copy's rules, and what has to be done before. */
+static larder_err plan(trials *t, larder_error *err) {
+  for (size_t i = 0; i < t->count; i++) {
+    larder_traffic_run *run = &t->runs[i];
+    const char *name = run->contestant ? run->contestant : "";
+    const lrd_rule *rule = lrd_rule_find(name);
+    if (run->seed > LARDER_TRAFFIC_SEED_MAX)
+      return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRAFFIC_ROOM, "seeds from 2^62 on are those of tuning and training");
+    if (rule == NULL && !is_tuned(name))
+      return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRAFFIC_ROOM, "there is no contestant \"%.40s\"", name);
+    t->tunes = t->tunes || rule == NULL;
+    t->learns = t->learns || (rule && rule->learns);
+    if (rule && rule->trained) t->learner = rule;
+    if (rule) rule_set(run, name);
+  }
+  t->total = t->count + (t->tunes ? rules_tunable() * t->seeds : 0) + (t->learner ? t->seeds : 0);
+  return LARDER_OK;
+}
+
+static larder_err trials_do(trials *t) {
+  const lrd_rule *best = lrd_rule_at(1);
+  larder_err err = LARDER_OK;
+  if (t->options->progress && !t->options->progress(t->options->context, 0, t->total)) return LARDER_ECANCELLED;
+  if (t->tunes) err = tune(t, &best);
+  for (size_t i = 0; i < t->count && best; i++)
+    if (is_tuned(t->runs[i].contestant)) rule_set(&t->runs[i], best->name);
+  if (err == LARDER_OK && t->learner) err = train(t);
+  return err == LARDER_OK ? runs_do(t, t->runs, t->count, t->learns) : err;
+}
+
+static larder_err runs_copy(trials *t, larder_traffic_run *runs, larder_error *err) {
+  if (t->count == 0) return LARDER_OK;
+  t->runs = lrd_alloc(t->count * sizeof *t->runs);
+  if (t->runs == NULL) return lrd_fail(err, LARDER_ENOMEM, 0, LRD_TRAFFIC_ROOM, "out of memory");
+  memcpy(t->runs, runs, t->count * sizeof *runs);
+  return LARDER_OK;
+}
 
 larder_err larder_traffic_trial(const larder_traffic *traffic, const larder_traffic_options *options, larder_traffic_run *runs,
                                 size_t count, larder_error *err) {
@@ -139,34 +235,24 @@ larder_err larder_traffic_trial(const larder_traffic *traffic, const larder_traf
   if (traffic == NULL || (runs == NULL && count > 0) || options->size != sizeof *options ||
       count > (size_t)LARDER_TRAFFIC_SEEDS_MAX * RULES_MAX || options->tuning_seeds > LARDER_TRAFFIC_SEEDS_MAX)
     return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRAFFIC_ROOM, "there is no traffic, or there are too many runs");
-  unsigned seeds = options->tuning_seeds ? options->tuning_seeds : TUNING_SEEDS;
-  const lrd_rule *best = lrd_rule_at(1), *learner = NULL;
-  lrd_learned trained = {0};
-  uint64_t before = 0;
-  for (size_t i = 0; i < count; i++) {
-    const char *name = runs[i].contestant ? runs[i].contestant : "";
-    if (is_tuned(name))
-      before = rules_tunable() * seeds;
-    else if (lrd_rule_find(name) == NULL)
-      return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRAFFIC_ROOM, "there is no contestant \"%.40s\"", name);
-    else
-      (void)snprintf(runs[i].rule, sizeof runs[i].rule, "%s", name);
-    if (!is_tuned(name) && lrd_rule_find(name)->trained) learner = lrd_rule_find(name);
+  trials t = {.traffic = traffic,
+              .options = options,
+              .count = count,
+              .seeds = options->tuning_seeds ? options->tuning_seeds : TUNING_SEEDS};
+  larder_err result = runs_copy(&t, runs, err);
+  if (result == LARDER_OK) result = plan(&t, err);
+  if (result == LARDER_OK) {
+    result = trials_do(&t);
+    if (result != LARDER_OK)
+      (void)lrd_fail(err, result, 0, LRD_TRAFFIC_ROOM,
+                     result == LARDER_ECANCELLED ? "cancelled"
+                     : result == LARDER_ETOOBIG  ? LRD_TRAFFIC_TOO_MUCH
+                                                 : "out of memory");
   }
-  bool begins = !options->progress || options->progress(options->context, 0, before + count);
-  larder_err result = !begins      ? LARDER_ECANCELLED
-                      : before > 0 ? tune(traffic, options, seeds, before + count, &best)
-                                   : LARDER_OK;
-  for (size_t i = 0; i < count && result == LARDER_OK; i++)
-    if (best != NULL && is_tuned(runs[i].contestant)) (void)snprintf(runs[i].rule, sizeof runs[i].rule, "%s", best->name);
-  if (result == LARDER_OK && learner) result = train(traffic, learner, seeds, &trained);
-  if (result == LARDER_OK) result = runs_do(traffic, options, &trained, runs, count, before, before + count);
-  larder_agent_bytes_free(trained.data);
-  if (result == LARDER_OK) return LARDER_OK;
-  return lrd_fail(err, result, 0, LRD_TRAFFIC_ROOM,
-                  result == LARDER_ECANCELLED ? "cancelled"
-                  : result == LARDER_ETOOBIG  ? LRD_TRAFFIC_TOO_MUCH
-                                              : "out of memory");
+  if (result == LARDER_OK && count > 0) memcpy(runs, t.runs, count * sizeof *runs);
+  larder_agent_bytes_free(t.trained.data);
+  lrd_dealloc(t.runs);
+  return result;
 }
 
 /* --- confidence ----------------------------------------------------------------------------------------------------------- */
