@@ -11,6 +11,7 @@ typedef struct simulate_args {
   cli_traces_args traces;
   const char *sessions;
   const char *contestants;
+  const char *against;
   const char *write;
   uint64_t seeds; /* 0: not given */
 } simulate_args;
@@ -37,10 +38,14 @@ static const cli_option options[] = {
     {"sessions", 0, CLI_FILE, AT(sessions), "SPEC", NULL, NULL, "instead of traces: traffic made as a YAML file says"},
     {"contestant", 0, CLI_TEXT, AT(contestants), "NAMES", NULL, NULL,
      "of --sessions: ways of caching, with commas, or all; without it " CLI_SESSIONS_CONTESTANTS},
+    {"against", 0, CLI_TEXT, AT(against), "NAME", NULL, NULL,
+     "of --sessions: the contestant that the others are compared with, seed by seed; without it tuned, where it is shown"},
     {"seeds", 0, CLI_COUNT, AT(seeds), "N", NULL, NULL, "of --sessions: how many, from --seed on (1); without it 10"},
     {"write", 0, CLI_FILE, AT(write), "FILE", NULL, NULL,
      "of --sessions: write the requests of --seed as JSON Lines, which is a trace; - for standard output"},
     {0}};
+
+static const cli_words words = {"Contestants", larder_traffic_contestant, larder_traffic_contestant_says};
 
 static const cli_operand operands[] = {{"TRACE...", CLI_LIST, AT(traces.files), true, NULL,
                                         "files of requests, also packed by zstd or gzip; - for standard input"},
@@ -52,15 +57,22 @@ static const cli_example examples[] = {
     {"larder simulate cdn.csv --key-field url --size-field bytes --size 64MiB,1GiB", "entries that differ in size"},
     {"awk '{ print $7 }' access.log | larder simulate - --size 10000 --policy lru,opt", "the URLs of a log"},
     {"larder simulate --sessions shop.yaml --seeds 20 --plot shop.svg", "ways of caching before traffic that is made up"},
+    {"larder simulate --sessions shop.yaml --contestant s3-fifo,agent --against s3-fifo",
+     "how much more or less, seed by seed"},
     {0}};
 
 /* The first option that does not go with --sessions (or only with it); NULL: none. */
 static const char *out_of_place(const simulate_args *args) {
   const cli_traces_args *traces = &args->traces;
   if (args->sessions == NULL)
-    return args->contestants ? "--contestant" : args->write ? "--write" : args->seeds > 0 ? "--seeds" : NULL;
+    return args->contestants ? "--contestant"
+           : args->against   ? "--against"
+           : args->write     ? "--write"
+           : args->seeds > 0 ? "--seeds"
+                             : NULL;
   if (strcmp(traces->sizes, CLI_SIMULATE_SIZES) != 0) return "--size";
   if (args->write && args->contestants) return "--contestant";
+  if (args->write && args->against) return "--against";
   if (args->write && args->seeds > 0) return "--seeds";
   if (args->write && traces->plot) return "--plot";
   return traces->files.count > 0    ? "TRACE"
@@ -75,6 +87,7 @@ static const char *out_of_place(const simulate_args *args) {
 static cli_exit sessions_run(const cli_call *call, const simulate_args *args) {
   const cli_sessions_args sessions = {.file = args->sessions,
                                       .contestants = args->contestants,
+                                      .against = args->against,
                                       .write = args->write,
                                       .plot = args->traces.plot,
                                       .seed = args->traces.seed,
@@ -115,6 +128,7 @@ const cli_command cli_command_simulate = {
         "With --json a line is written for each trace, or a document for --sessions.",
     .options = options,
     .operands = operands,
+    .words = &words,
     .examples = examples,
     .args_size = sizeof(simulate_args),
     .run = run};

@@ -72,6 +72,13 @@ typedef struct cli_operand {
   const char *summary;
 } cli_operand;
 
+/* Words that an option takes, told in the help. */
+typedef struct cli_words {
+  const char *title;
+  const char *(*word)(size_t n); /* NULL beyond the last */
+  const char *(*says)(const char *word);
+} cli_words;
+
 typedef struct cli_example {
   const char *line;
   const char *says;
@@ -101,6 +108,7 @@ struct cli_command {
   const char *text;            /* a few sentences more, or NULL; blank lines part paragraphs */
   const cli_option *options;   /* ended by a row without a name, or NULL */
   const cli_operand *operands; /* likewise */
+  const cli_words *words;      /* or NULL */
   const cli_example *examples; /* ended by a row without a line */
   size_t args_size;            /* of the arguments' struct */
   bool hidden;                 /* not listed: for the program's own use */

@@ -84,6 +84,20 @@ static void exit_codes(cli_buf *out) {
   cli_buf_text(out, ".TP\n130, 143\nbroken off by Ctrl-C, by SIGTERM\n");
 }
 
+static void words_write(cli_buf *out, const cli_words *words) {
+  const char *word;
+  cli_buf_text(out, ".SH ");
+  for (const char *at = words->title; *at != '\0'; at++) cli_buf_printf(out, "%c", toupper((unsigned char)*at));
+  cli_buf_text(out, "\n");
+  for (size_t n = 0; (word = words->word(n)) != NULL; n++) {
+    cli_buf_text(out, ".TP\n");
+    roff(out, word);
+    cli_buf_text(out, "\n");
+    roff(out, words->says(word));
+    cli_buf_text(out, "\n");
+  }
+}
+
 static void command_page(const cli_command *command, cli_buf *out) {
   char page[64];
   cli_buf synopsis = {0};
@@ -104,6 +118,7 @@ static void command_page(const cli_command *command, cli_buf *out) {
   section(out, "OPTIONS");
   options_write(out, command->options);
   options_write(out, cli_global_options);
+  if (command->words != NULL) words_write(out, command->words);
   exit_codes(out);
   section(out, "EXAMPLES");
   for (const cli_example *e = command->examples; e != NULL && e->line != NULL; e++) {

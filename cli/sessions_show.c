@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What contestants came to: a table for people, a JSON document, a drawing. Figures are means over seeds with intervals. */
+/* What contestants came to: a table for people, a JSON document, a drawing. Figures are means over
+ * seeds, with intervals where there are several. */
 #include "cli_table.h"
 #include "file_io.h"
 #include "session.h"
 #include "simulate_sessions.h"
 
+#include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,70 +43,89 @@ static const struct {
                {"prefetched", prefetched},
                {"used_ratio", used_ratio}};
 
+/* Over all seeds; of used_ratio over those in which something was made ahead. */
 static larder_traffic_interval figure(const cli_sessions_done *done, size_t contestant, figure_of of) {
   double *values = cli_alloc(done->seeds * sizeof *values);
-  for (size_t i = 0; i < done->seeds; i++) values[i] = of(&done->runs[contestant * done->seeds + i].figures);
-  larder_traffic_interval interval = larder_traffic_interval_of(values, done->seeds);
-  free(values);
-  return interval;
-}
-
-/* By how much it is more than another one's, as a part of that, seed by seed. */
-static larder_traffic_interval against(const cli_sessions_done *done, size_t contestant, size_t other, figure_of of) {
-  double *values = cli_alloc(done->seeds * sizeof *values);
+  size_t count = 0;
   for (size_t i = 0; i < done->seeds; i++) {
-    double base = of(&done->runs[other * done->seeds + i].figures);
-    values[i] = base > 0 ? of(&done->runs[contestant * done->seeds + i].figures) / base - 1 : 0;
+    const larder_traffic_figures *one = &done->runs[contestant * done->seeds + i].figures;
+    if (of != used_ratio || one->prefetched > 0) values[count++] = of(one);
   }
-  larder_traffic_interval interval = larder_traffic_interval_of(values, done->seeds);
+  larder_traffic_interval interval = larder_traffic_interval_of(values, count);
   free(values);
   return interval;
 }
 
-/* The place of the tuned rule; names_len: it is not there. */
-static size_t tuned_at(const cli_sessions_done *done) {
-  size_t at = 0;
-  while (at < done->names_len && strcmp(done->names[at], LARDER_TRAFFIC_TUNED) != 0) at++;
-  return at;
+typedef struct difference {
+  larder_traffic_interval more; /* as a part of the other's */
+  size_t better;                /* seeds in which it is less */
+} difference;
+
+/* To the one that is compared with, seed by seed. */
+static difference difference_of(const cli_sessions_done *done, size_t contestant, figure_of of) {
+  double *values = cli_alloc(done->seeds * sizeof *values);
+  difference out = {.better = 0};
+  for (size_t i = 0; i < done->seeds; i++) {
+    double ours = of(&done->runs[contestant * done->seeds + i].figures);
+    double base = of(&done->runs[done->against * done->seeds + i].figures);
+    values[i] = base > 0 ? ours / base - 1 : 0;
+    out.better += ours < base;
+  }
+  out.more = larder_traffic_interval_of(values, done->seeds);
+  free(values);
+  return out;
 }
+
+static bool compares(const cli_sessions_done *done) { return done->against < done->names_len; }
 
 /* --- the table ------------------------------------------------------------------------------------------------------------ */
 
-static void cell(cli_table *table, int decimals, larder_traffic_interval value) {
-  char text[CLI_SHORT];
-  snprintf(text, sizeof text, "%.*f ± %.*f", decimals, value.mean, decimals, value.half);
-  cli_table_add(table, text);
+/* A mean, with its interval where there is one; nothing where there is none. */
+static void cell(cli_table *table, bool sign, int decimals, larder_traffic_interval value, const char *behind) {
+  cli_buf text = {0};
+  if (!isnan(value.mean)) cli_buf_printf(&text, sign ? "%+.*f" : "%.*f", decimals, value.mean);
+  if (!isnan(value.half)) cli_buf_printf(&text, " ± %.*f", decimals, value.half);
+  if (!isnan(value.mean)) cli_buf_text(&text, behind);
+  cli_table_add(table, cli_buf_str(&text));
+  cli_buf_fini(&text);
+}
+
+static void plain(cli_table *table, int decimals, larder_traffic_interval value) { cell(table, false, decimals, value, ""); }
+
+static larder_traffic_interval hundredfold(larder_traffic_interval part_of) {
+  return (larder_traffic_interval){part_of.mean * 100, part_of.half * 100};
 }
 
 static void percent(cli_table *table, int decimals, larder_traffic_interval part_of) {
-  char text[CLI_SHORT];
-  snprintf(text, sizeof text, "%.*f ± %.*f %%", decimals, part_of.mean * 100, decimals, part_of.half * 100);
-  cli_table_add(table, text);
+  cell(table, false, decimals, hundredfold(part_of), " %");
 }
 
-static void difference(cli_table *table, larder_traffic_interval more) {
-  char text[CLI_SHORT];
-  snprintf(text, sizeof text, "%+.2f ± %.2f %%", more.mean * 100, more.half * 100);
-  cli_table_add(table, text);
+static void compared(cli_table *table, const cli_sessions_done *done, size_t at, figure_of of) {
+  char behind[CLI_SHORT] = " %";
+  if (!compares(done)) return;
+  if (at == done->against) {
+    cli_table_add(table, "");
+    return;
+  }
+  difference to = difference_of(done, at, of);
+  if (done->seeds > 1) snprintf(behind, sizeof behind, " %%, %zu of %zu", to.better, done->seeds);
+  cell(table, true, 2, hundredfold(to.more), behind);
 }
 
 static void row_add(cli_table *table, const cli_sessions_done *done, size_t at) {
-  size_t tuned = tuned_at(done);
   cli_buf name = {0};
   cli_buf_text(&name, done->names[at]);
-  if (at == tuned) cli_buf_printf(&name, " = %s", done->runs[at * done->seeds].rule);
+  if (strcmp(done->names[at], LARDER_TRAFFIC_TUNED) == 0) cli_buf_printf(&name, " = %s", done->runs[at * done->seeds].rule);
   cli_table_add(table, cli_buf_str(&name));
   cli_buf_fini(&name);
-  cell(table, 2, figure(done, at, mean_ms));
-  if (tuned < done->names_len && at != tuned) difference(table, against(done, at, tuned, mean_ms));
-  if (at == tuned) cli_table_add(table, "");
-  cell(table, 0, figure(done, at, p95_ms));
-  cell(table, 0, figure(done, at, origin));
-  if (tuned < done->names_len && at != tuned) difference(table, against(done, at, tuned, origin));
-  if (at == tuned) cli_table_add(table, "");
+  plain(table, 2, figure(done, at, mean_ms));
+  compared(table, done, at, mean_ms);
+  plain(table, 0, figure(done, at, p95_ms));
+  plain(table, 0, figure(done, at, origin));
+  compared(table, done, at, origin);
   percent(table, 2, figure(done, at, hit_ratio));
   percent(table, 2, figure(done, at, failed_ratio));
-  cell(table, 1, figure(done, at, cascades));
+  plain(table, 1, figure(done, at, cascades));
   percent(table, 0, figure(done, at, used_ratio));
 }
 
@@ -151,26 +173,40 @@ static void agent_show(const cli_call *call, const cli_sessions_done *done, size
   cli_table_fini(&table);
 }
 
-void cli_sessions_show(const cli_call *call, const cli_sessions_done *done) {
-  const char *with[] = {"CONTESTANT", ">MEAN MS", ">VS TUNED", ">P95 MS",     ">ORIGIN", ">VS TUNED",
+#define VERSUS_ROOM (LARDER_TRAFFIC_NAME_MAX + 8)
+
+/* The heads; versus is one of them, as long as the table stands. */
+static void table_begin(cli_table *table, const cli_sessions_done *done, char versus[VERSUS_ROOM]) {
+  const char *with[] = {"CONTESTANT", ">MEAN MS", versus,      ">P95 MS",     ">ORIGIN", versus,
                         ">HITS",      ">FAILED",  ">CASCADES", ">AHEAD USED", NULL};
   const char *without[] = {"CONTESTANT", ">MEAN MS",  ">P95 MS",     ">ORIGIN", ">HITS",
                            ">FAILED",    ">CASCADES", ">AHEAD USED", NULL};
+  if (compares(done)) snprintf(versus, VERSUS_ROOM, ">VS %s", done->names[done->against]);
+  for (char *at = versus; *at != '\0'; at++) *at = (char)toupper((unsigned char)*at);
+  cli_table_init(table, compares(done) ? with : without);
+}
+
+static void headline(const cli_sessions_done *done) {
   char requests[CLI_SHORT], keys[CLI_SHORT], entries[CLI_SHORT];
+  cli_buf name = {0};
+  cli_escape(&name, done->file, strlen(done->file));
+  printf("%s%s%s: %s requests for %s keys with seed %llu, %s entries fit; ", cli_style_on(stdout, CLI_BOLD), cli_buf_str(&name),
+         cli_style_off(stdout), cli_count_text(done->runs[0].figures.requests, requests, sizeof requests),
+         cli_count_text(done->facts.keys, keys, sizeof keys), (unsigned long long)done->first_seed,
+         cli_count_text(done->facts.cache_entries, entries, sizeof entries));
+  if (done->seeds > 1)
+    printf("means over %zu seeds with 95 %% intervals\n\n", done->seeds);
+  else
+    printf("one seed says nothing of intervals\n\n");
+  cli_buf_fini(&name);
+}
+
+void cli_sessions_show(const cli_call *call, const cli_sessions_done *done) {
+  char versus[VERSUS_ROOM] = "";
   cli_table table;
-  cli_table_init(&table, tuned_at(done) < done->names_len ? with : without);
+  table_begin(&table, done, versus);
   for (size_t i = 0; i < done->names_len; i++) row_add(&table, done, i);
-  if (!call->globals->quiet) {
-    cli_buf name = {0};
-    cli_escape(&name, done->file, strlen(done->file));
-    printf("%s%s%s: %s requests for %s keys with seed %llu, %s entries fit; means over %zu %s with 95 %% intervals\n\n",
-           cli_style_on(stdout, CLI_BOLD), cli_buf_str(&name), cli_style_off(stdout),
-           cli_count_text(done->runs[0].figures.requests, requests, sizeof requests),
-           cli_count_text(done->facts.keys, keys, sizeof keys), (unsigned long long)done->first_seed,
-           cli_count_text(done->facts.cache_entries, entries, sizeof entries), done->seeds,
-           cli_plural(done->seeds, "seed", "seeds"));
-    cli_buf_fini(&name);
-  }
+  if (!call->globals->quiet) headline(done);
   cli_table_print(&table, stdout, !call->globals->quiet);
   cli_table_fini(&table);
   for (size_t i = 0; i < done->names_len; i++)
@@ -183,6 +219,14 @@ static void interval_put(cli_json *json, const char *name, larder_traffic_interv
   cli_json_object(json, name);
   cli_json_double(json, "mean", interval.mean);
   cli_json_double(json, "half", interval.half);
+  cli_json_object_end(json);
+}
+
+static void difference_put(cli_json *json, const char *name, difference to) {
+  cli_json_object(json, name);
+  cli_json_double(json, "mean", to.more.mean);
+  cli_json_double(json, "half", to.more.half);
+  cli_json_uint(json, "better", to.better);
   cli_json_object_end(json);
 }
 
@@ -207,7 +251,6 @@ static void agent_put(cli_json *json, const cli_sessions_done *done, size_t at) 
 
 void cli_sessions_json(const cli_sessions_done *done) {
   cli_json json;
-  size_t tuned = tuned_at(done);
   cli_json_init(&json, stdout);
   cli_json_object(&json, NULL);
   cli_json_text(&json, "sessions", done->file);
@@ -215,6 +258,7 @@ void cli_sessions_json(const cli_sessions_done *done) {
   cli_json_uint(&json, "seeds", done->seeds);
   cli_json_uint(&json, "keys", done->facts.keys);
   cli_json_uint(&json, "cache_entries", done->facts.cache_entries);
+  cli_json_text(&json, "against", compares(done) ? done->names[done->against] : NULL);
   cli_json_array(&json, "results");
   for (size_t at = 0; at < done->names_len; at++) {
     cli_json_object(&json, NULL);
@@ -223,13 +267,13 @@ void cli_sessions_json(const cli_sessions_done *done) {
     cli_json_uint(&json, "requests", done->runs[at * done->seeds].figures.requests);
     for (size_t f = 0; f < sizeof figures / sizeof *figures; f++)
       interval_put(&json, figures[f].name, figure(done, at, figures[f].of));
-    if (tuned < done->names_len) {
-      cli_json_object(&json, "against_tuned");
-      interval_put(&json, "mean_ms", against(done, at, tuned, mean_ms));
-      interval_put(&json, "origin", against(done, at, tuned, origin));
+    if (compares(done)) {
+      cli_json_object(&json, "against");
+      difference_put(&json, "mean_ms", difference_of(done, at, mean_ms));
+      difference_put(&json, "origin", difference_of(done, at, origin));
       cli_json_object_end(&json);
     } else {
-      cli_json_null(&json, "against_tuned");
+      cli_json_null(&json, "against");
     }
     if (learns(done, at))
       agent_put(&json, done, at);

@@ -53,18 +53,24 @@ static cli_exit spec_read(const cli_call *call, const char *file, larder_traffic
 
 /* --- contestants ---------------------------------------------------------------------------------------------------------- */
 
-static cli_exit contestant_add(const cli_call *call, cli_sessions_done *done, const char *name) {
+static cli_exit contestant_find(const cli_call *call, const char *name, const char **out) {
   larder_nearest nearest = {.wanted = name};
-  const char *known, *found = NULL;
+  const char *known;
+  *out = NULL;
   for (size_t n = 0; (known = larder_traffic_contestant(n)) != NULL; n++) {
-    if (strcmp(known, name) == 0) found = known;
+    if (strcmp(known, name) == 0) *out = known;
     larder_nearest_offer(&nearest, known);
   }
-  if (found == NULL) {
-    const char *meant = larder_nearest_best(&nearest);
-    return cli_refuse(call, CLI_USAGE, meant ? meant : "`larder simulate --help` names them", "there is no contestant '%s'%s",
-                      name, meant ? "; did you mean" : "");
-  }
+  if (*out != NULL) return CLI_DONE;
+  const char *meant = larder_nearest_best(&nearest);
+  return cli_refuse(call, CLI_USAGE, meant ? meant : "`larder simulate --help` names them", "there is no contestant '%s'%s",
+                    name, meant ? "; did you mean" : "");
+}
+
+static cli_exit contestant_add(const cli_call *call, cli_sessions_done *done, const char *name) {
+  const char *found = NULL;
+  cli_exit code = contestant_find(call, name, &found);
+  if (code != CLI_DONE) return code;
   for (size_t i = 0; i < done->names_len; i++)
     if (done->names[i] == found) return CLI_DONE;
   if (done->names_len < LARDER_TRAFFIC_CONTESTANTS_MAX) done->names[done->names_len++] = found;
@@ -87,6 +93,17 @@ static cli_exit contestants_read(const cli_call *call, const char *list, cli_ses
   }
 }
 
+/* Who the others are compared with. */
+static cli_exit against_read(const cli_call *call, const char *name, cli_sessions_done *done) {
+  const char *wanted = LARDER_TRAFFIC_TUNED;
+  cli_exit code = name ? contestant_find(call, name, &wanted) : CLI_DONE;
+  if (code != CLI_DONE) return code;
+  for (done->against = 0; done->against < done->names_len; done->against++)
+    if (strcmp(done->names[done->against], wanted) == 0) return CLI_DONE;
+  if (name == NULL) return CLI_DONE;
+  return cli_refuse(call, CLI_USAGE, "name it in --contestant, too", "--against %s is none of the contestants", name);
+}
+
 static cli_exit plan_read(const cli_call *call, const cli_sessions_args *args, cli_sessions_done *done) {
   done->first_seed = 1;
   if (args->seed != NULL && !cli_parse_count(args->seed, &done->first_seed))
@@ -95,7 +112,10 @@ static cli_exit plan_read(const cli_call *call, const cli_sessions_args *args, c
     return cli_refuse(call, CLI_USAGE, "ten show a difference of a few per cent", "--seeds must be from 1 to %u",
                       LARDER_TRAFFIC_SEEDS_MAX);
   done->seeds = (size_t)args->seeds;
-  return contestants_read(call, args->contestants ? args->contestants : CLI_SESSIONS_CONTESTANTS, done);
+  if (done->first_seed > LARDER_TRAFFIC_SEED_MAX || done->seeds - 1 > LARDER_TRAFFIC_SEED_MAX - done->first_seed)
+    return cli_refuse(call, CLI_USAGE, "give a smaller --seed", "seeds from 2^62 on are those of tuning and training");
+  cli_exit code = contestants_read(call, args->contestants ? args->contestants : CLI_SESSIONS_CONTESTANTS, done);
+  return code == CLI_DONE ? against_read(call, args->against, done) : code;
 }
 
 /* --- doing it ------------------------------------------------------------------------------------------------------------- */

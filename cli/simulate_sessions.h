@@ -13,7 +13,8 @@ typedef struct cli_sessions_args {
   const char *contestants; /* NULL: the usual ones */
   const char *write;       /* the first seed's requests go there, and nothing is tried */
   const char *plot;
-  const char *seed; /* the first one */
+  const char *against; /* NULL: LARDER_TRAFFIC_TUNED, if it is there */
+  const char *seed;    /* the first one */
   uint64_t seeds;
   uint64_t parallel;
 } cli_sessions_args;
@@ -29,6 +30,7 @@ typedef struct cli_sessions_done {
   size_t seeds;
   const char *names[LARDER_TRAFFIC_CONTESTANTS_MAX];
   size_t names_len;
+  size_t against;           /* of these; names_len: none */
   larder_traffic_run *runs; /* for each contestant all seeds */
 } cli_sessions_done;
 

@@ -103,6 +103,10 @@ void cli_help_command(const cli_command *command, FILE *stream) {
   }
   heading(stream, "Options of every command");
   options_print(stream, cli_global_options);
+  const cli_words *words = command->words;
+  const char *word;
+  if (words != NULL) heading(stream, words->title);
+  for (size_t n = 0; words != NULL && (word = words->word(n)) != NULL; n++) row(stream, word, words->says(word));
   heading(stream, "Examples");
   for (const cli_example *e = command->examples; e != NULL && e->line != NULL; e++) {
     fprintf(stream, "  %s\n      %s\n", e->line, e->says);

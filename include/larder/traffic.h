@@ -133,14 +133,15 @@ LARDER_API LARDER_MUST_CHECK larder_err larder_traffic_trial(const larder_traffi
 
 /* --- what the figures mean ------------------------------------------------------------------------------------------------ */
 
-/* The mean of values and half the width of its 95 % confidence interval (Student's t); 0 for less than two of them. */
+/* The mean of values and half the width of its 95 % confidence interval (Student's t). What too few values say nothing of is
+ * NaN: half for less than two, both for none. */
 typedef struct larder_traffic_interval {
   double mean;
   double half;
 } larder_traffic_interval;
 LARDER_API larder_traffic_interval larder_traffic_interval_of(const double *values, size_t count);
 
-/* A bar with its interval. */
+/* A bar with its interval; half may be NaN: none is drawn. */
 typedef struct larder_traffic_bar {
   const char *name;
   larder_traffic_interval value;

@@ -59,16 +59,7 @@ lrd_answer lrd_origin_ask(lrd_origin *origin, uint32_t service, double now_ms, l
     double took_ms = 0;
     answer.failed = !try_once(origin, service, now_ms, draw, &took_ms);
     answer.took_ms += took_ms;
-    if (answer.tries++ == 0) answer.first_ms = took_ms;
+    answer.tries++;
   }
   return answer;
-}
-
-double lrd_origin_queue(const lrd_origin *origin, uint32_t service, double now_ms) {
-  const lrd_traffic_service *s = &origin->traffic->services[service];
-  double errors = 0;
-  if (!(s->capacity > 0)) return 0;
-  double a_ms = s->capacity / slower_at(origin->traffic, service, now_ms, &errors) / 1000;
-  double left = origin->services[service].waiting - (now_ms - origin->services[service].at_ms) * a_ms;
-  return left > 0 ? left / a_ms / s->timeout_ms : 0;
 }

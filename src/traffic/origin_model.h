@@ -18,8 +18,7 @@ typedef struct lrd_origin {
 } lrd_origin;
 
 typedef struct lrd_answer {
-  double took_ms;  /* all tries together */
-  double first_ms; /* the first one */
+  double took_ms; /* all tries together */
   unsigned tries;
   bool failed;
 } lrd_answer;
@@ -27,7 +26,5 @@ typedef struct lrd_answer {
 void lrd_origin_init(lrd_origin *origin, const larder_traffic *traffic);
 /* Moments only go on. */
 lrd_answer lrd_origin_ask(lrd_origin *origin, uint32_t service, double now_ms, lrd_draw *draw);
-/* How long who comes now would wait, in time-outs of the service. */
-double lrd_origin_queue(const lrd_origin *origin, uint32_t service, double now_ms);
 
 #endif

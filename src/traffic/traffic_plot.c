@@ -25,6 +25,8 @@ static int decimals(const larder_traffic_interval *value) {
   return tells >= 10 || tells <= 0 ? 0 : tells >= 1 ? 1 : tells >= 0.1 ? 2 : 3;
 }
 
+static double half_of(const larder_traffic_interval *value) { return isnan(value->half) ? 0 : value->half; }
+
 static void style_put(lrd_svg *svg) {
   lrd_svg_put(svg,
               "<style>text{font:12px sans-serif;fill:#222}.title{font-size:15px;font-weight:bold}.end{text-anchor:end}"
@@ -36,7 +38,7 @@ static void style_put(lrd_svg *svg) {
 static void panel_draw(lrd_svg *svg, const larder_traffic_panel *panel, int top) {
   double most = 0, least = INFINITY;
   for (size_t i = 0; i < panel->count; i++) {
-    most = fmax(most, panel->bars[i].value.mean + panel->bars[i].value.half);
+    most = fmax(most, panel->bars[i].value.mean + half_of(&panel->bars[i].value));
     least = fmin(least, panel->bars[i].value.mean);
   }
   lrd_svg_put(svg, "<text x=\"%d\" y=\"%d\" class=\"title\">", 16, top + 26);
@@ -45,15 +47,16 @@ static void panel_draw(lrd_svg *svg, const larder_traffic_panel *panel, int top)
   for (size_t i = 0; i < panel->count; i++) {
     const larder_traffic_bar *bar = &panel->bars[i];
     int y = top + HEAD + (int)i * ROW;
-    double scale = most > 0 ? PLOT_W / most : 0, end = bar->value.mean * scale, half = bar->value.half * scale;
+    double scale = most > 0 ? PLOT_W / most : 0, end = bar->value.mean * scale, half = half_of(&bar->value) * scale;
     lrd_svg_put(svg, "<text x=\"%d\" y=\"%d\" class=\"end\">", LEFT - 8, y + 13);
     lrd_svg_text(svg, bar->name, NAME_TO);
     lrd_svg_put(svg, "</text><rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\"/>",
                 bar->value.mean <= least ? "best" : "bar", LEFT, y, end, BAR);
-    lrd_svg_put(svg, "<path class=\"half\" d=\"M%.1f %dv6m0 -3H%.1fm0 -3v6\"/>", LEFT + fmax(end - half, 0), y + BAR / 2 - 3,
-                LEFT + end + half);
-    lrd_svg_put(svg, "<text x=\"%.1f\" y=\"%d\">%.*f ± %.*f ", LEFT + end + half + 8, y + 13, decimals(&bar->value),
-                bar->value.mean, decimals(&bar->value), bar->value.half);
+    if (!isnan(bar->value.half))
+      lrd_svg_put(svg, "<path class=\"half\" d=\"M%.1f %dv6m0 -3H%.1fm0 -3v6\"/>", LEFT + fmax(end - half, 0), y + BAR / 2 - 3,
+                  LEFT + end + half);
+    lrd_svg_put(svg, "<text x=\"%.1f\" y=\"%d\">%.*f ", LEFT + end + half + 8, y + 13, decimals(&bar->value), bar->value.mean);
+    if (!isnan(bar->value.half)) lrd_svg_put(svg, "± %.*f ", decimals(&bar->value), bar->value.half);
     lrd_svg_text(svg, panel->unit, NAME_TO);
     lrd_svg_put(svg, "</text>\n");
   }
@@ -65,8 +68,7 @@ static bool panel_valid(const larder_traffic_panel *panel) {
     return false;
   for (size_t i = 0; i < panel->count; i++) {
     const larder_traffic_bar *bar = &panel->bars[i];
-    if (bar->name == NULL || !isfinite(bar->value.mean) || !isfinite(bar->value.half) || bar->value.mean < 0 ||
-        bar->value.half < 0)
+    if (bar->name == NULL || !isfinite(bar->value.mean) || isinf(bar->value.half) || bar->value.mean < 0 || bar->value.half < 0)
       return false;
   }
   return true;

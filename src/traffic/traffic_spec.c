@@ -197,7 +197,8 @@ static void failures_read(lrd_spec_reading *r, const lrd_yaml_node *root) {
 
 /* --- the whole ------------------------------------------------------------------------------------------------------------ */
 
-static void cache_read(lrd_spec_reading *r, const lrd_yaml_node *root) {
+/* The sections that are one mapping each. */
+static void single_sections_read(lrd_spec_reading *r, const lrd_yaml_node *root) {
   static const lrd_spec_field cache[] = {
       {"entries", LRD_SPEC_COUNT, offsetof(larder_traffic, cache_entries), 1, (double)LRD_TRAFFIC_KEYS_MAX, true},
       {"hit", LRD_SPEC_DURATION, offsetof(larder_traffic, hit_ms), 0, 1000, false},
@@ -285,7 +286,7 @@ larder_err lrd_traffic_read(larder_traffic *traffic, const char *text, size_t le
     if (mistakes->count == 0) lrd_mistake_add(mistakes, (lrd_place){1, 1}, "found nothing; expected a mapping");
   } else if (lrd_spec_map(&r, root, "the file")) {
     lrd_spec_fields(&r, root, fields, traffic, "the file");
-    cache_read(&r, root);
+    single_sections_read(&r, root);
     section_read(&r, root, "services", LRD_TRAFFIC_SERVICES_MAX, &traffic->services_len, service_read);
     section_read(&r, root, "endpoints", LRD_TRAFFIC_ENDPOINTS_MAX, &traffic->endpoints_len, endpoint_read);
     section_read(&r, root, "users", LRD_TRAFFIC_USERS_MAX, &traffic->users_len, user_read);

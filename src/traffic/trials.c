@@ -269,10 +269,10 @@ static double student(size_t freedom) {
 }
 
 larder_traffic_interval larder_traffic_interval_of(const double *values, size_t count) {
-  larder_traffic_interval out = {0, 0};
+  larder_traffic_interval out = {count > 0 && values ? 0 : NAN, NAN};
   double squares = 0;
-  for (size_t i = 0; i < count; i++) out.mean += values[i] / (double)count;
-  if (count < 2) return out;
+  for (size_t i = 0; i < count && values; i++) out.mean += values[i] / (double)count;
+  if (count < 2 || values == NULL) return out;
   for (size_t i = 0; i < count; i++) squares += (values[i] - out.mean) * (values[i] - out.mean);
   out.half = student(count - 1) * sqrt(squares / (double)(count - 1) / (double)count);
   return out;

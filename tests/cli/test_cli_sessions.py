@@ -42,7 +42,55 @@ class Sessions(CliCase):
         self.assertEqual([line.split()[0] for line in lines[13:]], ["nothing", "cache", "conservative", "moderate", "aggressive", "evict-lru",
                                                                     "evict-unlikely"])
         self.assertEqual(self.simulate("--sessions", path, "--seeds", "3", "--parallel", "1").out, out)
-        self.assertNotIn("VS TUNED", self.simulate("--sessions", path, "--contestant", "lru,lru", "--seeds", "1").out)
+        self.assertRegex(lines[8], r"^agent +\d+\.\d\d ± \d+\.\d\d +[+-]\d+\.\d\d ± \d+\.\d\d %, [0-3] of 3 ")
+
+    def test_one_seed_has_no_intervals(self):
+        path = self.write("shop.yaml", SPEC)
+        out = self.simulate("--sessions", path, "--contestant", "lru,lru,tuned", "--seeds", "1").out
+        self.assertIn("40 entries fit; one seed says nothing of intervals", out.splitlines()[0])
+        self.assertNotIn("±", out)
+        self.assertNotIn(" of 1", out)
+        self.assertRegex(out.splitlines()[3], r"^lru +\d+\.\d\d +[+-]\d+\.\d\d % ")
+        document = self.simulate("--json", "--sessions", path, "--contestant", "lru,tuned", "--seeds", "1").document
+        self.assertIsNone(fits(shapes()["simulate-sessions"], document))
+        lru = document["results"][0]
+        self.assertEqual([lru[name]["half"] for name in ("mean_ms", "origin", "cascades")], [None] * 3)
+        self.assertIsNone(lru["against"]["mean_ms"]["half"])
+
+    def test_differences_to_a_contestant_of_ones_choice(self):
+        path = self.write("shop.yaml", SPEC)
+        lines = self.simulate("--sessions", path, "--contestant", "none,lru", "--against", "none", "--seeds", "4").out.splitlines()
+        self.assertEqual(lines[2].count("VS NONE"), 2)
+        self.assertRegex(lines[4], r"^lru +\S+ ± \S+ +-\S+ ± \S+ %, 4 of 4 .* -\S+ ± \S+ %, 4 of 4 ")
+        self.assertNotIn(" of 4", lines[3])
+        self.assertNotIn("VS ", self.simulate("--sessions", path, "--contestant", "none,lru", "--seeds", "2").out)
+        document = self.simulate("--json", "--sessions", path, "--contestant", "none,lru", "--against", "lru", "--seeds", "4").document
+        self.assertEqual(document["against"], "lru")
+        none, lru = document["results"]
+        self.assertEqual(none["against"]["mean_ms"]["better"], 0)
+        self.assertGreater(none["against"]["mean_ms"]["mean"], 0)
+        self.assertEqual(lru["against"]["origin"], {"mean": 0, "half": 0, "better": 0})
+        self.simulate("--sessions", path, "--contestant", "none,lru", "--against", "tuned", code=USAGE)
+        self.assertIn("no contestant 'lur'", self.simulate("--sessions", path, "--against", "lur", code=USAGE).err)
+        self.simulate("--sessions", path, "--write", "-", "--against", "lru", code=USAGE)
+
+    def test_what_made_nothing_ahead_has_no_part_of_it_that_was_used(self):
+        path = self.write("shop.yaml", SPEC)
+        document = self.simulate("--json", "--sessions", path, "--contestant", "lru,lru-prefetch", "--seeds", "3").document
+        lru, ahead = document["results"]
+        self.assertEqual(lru["used_ratio"], {"mean": None, "half": None})
+        self.assertGreater(ahead["used_ratio"]["mean"], 0)
+        lines = self.simulate("--sessions", path, "--contestant", "lru,lru-prefetch", "--seeds", "3").out.splitlines()
+        self.assertRegex(lines[3], r"± \d+\.\d$")
+        self.assertRegex(lines[4], r"± \d+ %$")
+
+    def test_the_help_names_all_contestants(self):
+        out = larder_bare("simulate", "--help").out
+        for name, says in [("none", "no cache: each request goes to the origin"), ("tuned", "the rule above with the least"),
+                           ("agent-network-q", "the same by Q-learning")]:
+            self.assertRegex(out.split("Contestants", 1)[1], rf"(?m)^  {name} +{says}")
+        page = larder_bare("help", "simulate", "--man").out
+        self.assertRegex(page.split(".SH CONTESTANTS", 1)[1], r"lru\\-prefetch\n")
 
     def test_json_has_every_figure_with_its_interval(self):
         path = self.write("shop.yaml", SPEC)
@@ -53,7 +101,8 @@ class Sessions(CliCase):
         self.assertEqual(results["none"]["hit_ratio"], {"mean": 0, "half": 0})
         self.assertLess(results["lru"]["mean_ms"]["mean"], results["none"]["mean_ms"]["mean"])
         self.assertGreater(results["lru"]["mean_ms"]["half"], 0)
-        self.assertEqual(results["tuned"]["against_tuned"]["mean_ms"], {"mean": 0, "half": 0})
+        self.assertEqual(results["tuned"]["against"]["mean_ms"], {"mean": 0, "half": 0, "better": 0})
+        self.assertEqual(document["against"], "tuned")
         self.assertIn(results["tuned"]["rule"], results)
         self.assertIsNone(results["tuned"]["agent"])
         agent = results["agent"]["agent"]
@@ -62,7 +111,8 @@ class Sessions(CliCase):
         self.assertEqual(set(agent["actions"][0]), {"action", "taken", "reward_mean"})
         alone = self.simulate("--json", "--sessions", path, "--seeds", "2", "--contestant", "lru").document
         self.assertIsNone(fits(shapes()["simulate-sessions"], alone))
-        self.assertIsNone(alone["results"][0]["against_tuned"])
+        self.assertIsNone(alone["results"][0]["against"])
+        self.assertIsNone(alone["against"])
 
     def test_requests_are_written_and_are_a_trace(self):
         path, out = self.write("shop.yaml", SPEC), os.path.join(self.folder, "requests.jsonl")
@@ -101,13 +151,17 @@ class Sessions(CliCase):
                            (("--contestant", "lru,,none"), "no contestant ''"),
                            (("--seeds", "1001"), "--seeds must be from 1 to 1000"),
                            (("--seed", "x"), "--seed cannot be 'x'"),
+                           (("--seed", str(1 << 62), "--seeds", "1"), "seeds from 2^62 on are those of tuning"),
+                           (("--seed", str((1 << 62) - 2), "--seeds", "3"), "seeds from 2^62 on are those of tuning"),
+                           (("--seed", str((1 << 64) - 1),), "seeds from 2^62 on are those of tuning"),
                            (("--policy", "lru"), "--policy does not go with --sessions"),
                            (("--size", "5%"), "--size does not go with --sessions"),
                            ((path,), "TRACE does not go with --sessions"),
                            (("--write", "-", "--plot", "p"), "--plot does not go with --sessions and --write"),
                            (("--write", "-", "--seeds", "3"), "--seeds does not go with --sessions and --write")]:
             self.assertIn(says, self.simulate("--sessions", path, *args, code=USAGE).err)
-        for args in [("--seeds", "3"), ("--contestant", "lru"), ("--write", "x")]:
+        self.simulate("--sessions", path, "--seed", str((1 << 62) - 3), "--seeds", "3", "--contestant", "lru")
+        for args in [("--seeds", "3"), ("--contestant", "lru"), ("--write", "x"), ("--against", "lru")]:
             self.assertIn(args[0] + " goes with --sessions only", self.simulate(path, *args, code=USAGE).err)
 
     def test_the_examples_are_fine(self):

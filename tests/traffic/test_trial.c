@@ -25,7 +25,6 @@ static void a_queue_makes_who_comes_wait(void **state) {
   assert_true(fabs(lrd_origin_ask(&origin, 0, 0, &draw).took_ms - 110) < 1e-9);
   assert_true(fabs(lrd_origin_ask(&origin, 0, 50, &draw).took_ms - 160) < 1e-9); /* 2 waited, half of one was answered */
   assert_true(fabs(lrd_origin_ask(&origin, 0, 1000, &draw).took_ms - 10) < 1e-9);
-  assert_true(fabs(lrd_origin_queue(&origin, 0, 1000) - 0.1) < 1e-9);
   larder_traffic_close(&t);
 }
 
@@ -37,7 +36,7 @@ static void what_takes_too_long_fails_and_is_tried_again(void **state) {
   lrd_origin_init(&origin, t);
   assert_false(lrd_origin_ask(&origin, 0, 0, &draw).failed);
   lrd_answer answer = lrd_origin_ask(&origin, 0, 1, &draw);
-  assert_true(answer.failed && answer.tries == 3 && answer.took_ms == 300 && answer.first_ms == 100);
+  assert_true(answer.failed && answer.tries == 3 && answer.took_ms == 300);
   larder_traffic_close(&t);
 }
 
@@ -353,7 +352,9 @@ static void intervals_are_students(void **state) {
   const double values[] = {1, 2, 3, 4, 5};
   larder_traffic_interval five = larder_traffic_interval_of(values, 5), one = larder_traffic_interval_of(values, 1);
   assert_true(five.mean == 3 && fabs(five.half - 2.776 * sqrt(2.5 / 5)) < 1e-9);
-  assert_true(one.mean == 1 && one.half == 0);
+  assert_true(one.mean == 1 && isnan(one.half));
+  larder_traffic_interval none = larder_traffic_interval_of(NULL, 0);
+  assert_true(isnan(none.mean) && isnan(none.half));
   double many[101];
   for (size_t i = 0; i < 101; i++) many[i] = (double)(i % 2);
   /* 100 degrees of freedom: 1.984 */
@@ -365,8 +366,8 @@ static void bars_are_drawn(void **state) {
   (void)state;
   char *text = NULL;
   size_t len = 0;
-  const larder_traffic_bar bars[] = {{"a<b", {10, 1}}, {"many", {128345.6, 1234.5}}, {"none", {0, 0}}};
-  const larder_traffic_panel panel = {"x & y", "ms", bars, 3}, empty = {"x", "ms", bars, 0};
+  const larder_traffic_bar bars[] = {{"a<b", {10, 1}}, {"many", {128345.6, 1234.5}}, {"none", {0, 0}}, {"once", {7, NAN}}};
+  const larder_traffic_panel panel = {"x & y", "ms", bars, 4}, empty = {"x", "ms", bars, 0};
   assert_int_equal(larder_traffic_plot(&panel, 1, &text, &len), LARDER_OK);
   assert_int_equal(strlen(text), len);
   assert_non_null(strstr(text, "x &amp; y"));
@@ -374,6 +375,7 @@ static void bars_are_drawn(void **state) {
   assert_non_null(strstr(text, "10.0 ± 1.0 ms"));
   assert_non_null(strstr(text, "128346 ± 1234 ms"));
   assert_non_null(strstr(text, "0 ± 0 ms"));
+  assert_non_null(strstr(text, ">7.00 ms<"));
   larder_traffic_text_free(text);
   assert_int_equal(larder_traffic_plot(&empty, 1, &text, &len), LARDER_EINVAL);
   assert_int_equal(larder_traffic_plot(NULL, 0, &text, &len), LARDER_EINVAL);
