@@ -12,6 +12,8 @@ typedef struct simulate_args {
   const char *sessions;
   const char *contestants;
   const char *against;
+  const char *load_agent;
+  const char *save_agent;
   const char *write;
   uint64_t seeds; /* 0: not given */
 } simulate_args;
@@ -40,6 +42,10 @@ static const cli_option options[] = {
      "of --sessions: ways of caching, with commas, or all; without it " CLI_SESSIONS_CONTESTANTS},
     {"against", 0, CLI_TEXT, AT(against), "NAME", NULL, NULL,
      "of --sessions: the contestant that the others are compared with, seed by seed; without it tuned, where it is shown"},
+    {"save-agent", 0, CLI_FILE, AT(save_agent), "FILE", NULL, NULL,
+     "of --sessions: let an agent learn from the seeds one after the other and keep what it learned; nothing is compared"},
+    {"load-agent", 0, CLI_FILE, AT(load_agent), "FILE", NULL, NULL,
+     "of --sessions: those that learn begin with what --save-agent kept; - for standard input"},
     {"seeds", 0, CLI_COUNT, AT(seeds), "N", NULL, NULL, "of --sessions: how many, from --seed on (1); without it 10"},
     {"write", 0, CLI_FILE, AT(write), "FILE", NULL, NULL,
      "of --sessions: write the requests of --seed as JSON Lines, which is a trace; - for standard output"},
@@ -61,33 +67,45 @@ static const cli_example examples[] = {
      "how much more or less, seed by seed"},
     {0}};
 
-/* The first option that does not go with --sessions (or only with it); NULL: none. */
+/* What is done. */
+enum { TRACES = 1, TRIAL = 2, WRITE = 4, TRAIN = 8 };
+
+static unsigned doing(const simulate_args *args) {
+  return args->sessions == NULL ? TRACES : args->write ? WRITE : args->save_agent ? TRAIN : TRIAL;
+}
+
+/* The first option that does not go with what is done; NULL: none. */
 static const char *out_of_place(const simulate_args *args) {
   const cli_traces_args *traces = &args->traces;
-  if (args->sessions == NULL)
-    return args->contestants ? "--contestant"
-           : args->against   ? "--against"
-           : args->write     ? "--write"
-           : args->seeds > 0 ? "--seeds"
-                             : NULL;
-  if (strcmp(traces->sizes, CLI_SIMULATE_SIZES) != 0) return "--size";
-  if (args->write && args->contestants) return "--contestant";
-  if (args->write && args->against) return "--against";
-  if (args->write && args->seeds > 0) return "--seeds";
-  if (args->write && traces->plot) return "--plot";
-  return traces->files.count > 0    ? "TRACE"
-         : traces->policies         ? "--policy"
-         : traces->format           ? "--format"
-         : traces->key_field        ? "--key-field"
-         : traces->size_field       ? "--size-field"
-         : traces->requests_max > 0 ? "--requests"
-                                    : NULL;
+  const struct {
+    const char *name;
+    bool given;
+    unsigned with;
+  } all[] = {{"--contestant", args->contestants != NULL, TRIAL | TRAIN},
+             {"--against", args->against != NULL, TRIAL},
+             {"--load-agent", args->load_agent != NULL, TRIAL | TRAIN},
+             {"--save-agent", args->save_agent != NULL, TRAIN},
+             {"--write", args->write != NULL, WRITE},
+             {"--seeds", args->seeds > 0, TRIAL | TRAIN},
+             {"--size", strcmp(traces->sizes, CLI_SIMULATE_SIZES) != 0, TRACES},
+             {"--plot", traces->plot != NULL, TRACES | TRIAL},
+             {"TRACE", traces->files.count > 0, TRACES},
+             {"--policy", traces->policies != NULL, TRACES},
+             {"--format", traces->format != NULL, TRACES},
+             {"--key-field", traces->key_field != NULL, TRACES},
+             {"--size-field", traces->size_field != NULL, TRACES},
+             {"--requests", traces->requests_max > 0, TRACES}};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    if (all[i].given && !(all[i].with & doing(args))) return all[i].name;
+  return NULL;
 }
 
 static cli_exit sessions_run(const cli_call *call, const simulate_args *args) {
   const cli_sessions_args sessions = {.file = args->sessions,
                                       .contestants = args->contestants,
                                       .against = args->against,
+                                      .load_agent = args->load_agent,
+                                      .save_agent = args->save_agent,
                                       .write = args->write,
                                       .plot = args->traces.plot,
                                       .seed = args->traces.seed,
@@ -101,9 +119,10 @@ static cli_exit run(const cli_call *call, void *given) {
   const char *wrong = out_of_place(args);
   if (wrong != NULL)
     return cli_refuse(call, CLI_USAGE, "`larder simulate --help` says which options go together",
-                      args->sessions == NULL ? "%s goes with --sessions only"
-                      : args->write != NULL  ? "%s does not go with --sessions and --write"
-                                             : "%s does not go with --sessions",
+                      args->sessions == NULL     ? "%s goes with --sessions only"
+                      : args->write != NULL      ? "%s does not go with --sessions and --write"
+                      : args->save_agent != NULL ? "%s does not go with --sessions and --save-agent"
+                                                 : "%s does not go with --sessions",
                       wrong);
   if (args->sessions != NULL) return sessions_run(call, args);
   if (args->traces.files.count == 0)

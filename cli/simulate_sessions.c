@@ -114,7 +114,11 @@ static cli_exit plan_read(const cli_call *call, const cli_sessions_args *args, c
   done->seeds = (size_t)args->seeds;
   if (done->first_seed > LARDER_TRAFFIC_SEED_MAX || done->seeds - 1 > LARDER_TRAFFIC_SEED_MAX - done->first_seed)
     return cli_refuse(call, CLI_USAGE, "give a smaller --seed", "seeds from 2^62 on are those of tuning and training");
-  cli_exit code = contestants_read(call, args->contestants ? args->contestants : CLI_SESSIONS_CONTESTANTS, done);
+  cli_exit code = contestants_read(call,
+                                   args->contestants  ? args->contestants
+                                   : args->save_agent ? "agent"
+                                                      : CLI_SESSIONS_CONTESTANTS,
+                                   done);
   return code == CLI_DONE ? against_read(call, args->against, done) : code;
 }
 
@@ -139,15 +143,31 @@ static cli_exit requests_write(const cli_call *call, const larder_traffic *traff
   return code;
 }
 
+static void options_of(const cli_sessions_args *args, const cli_buf *learned, sessions_work *work,
+                       larder_traffic_options *out) {
+  *out = (larder_traffic_options){.size = sizeof *out,
+                                  .parallel = args->parallel > 64 ? 64 : (unsigned)args->parallel,
+                                  .progress = trial_progress,
+                                  .context = work,
+                                  .learned = learned->data,
+                                  .learned_len = learned->len};
+}
+
+static cli_exit trial_refuse(const cli_call *call, larder_err result, const larder_error *error) {
+  if (result == LARDER_EFORMAT)
+    return cli_refuse(call, CLI_USAGE, "name in --contestant only such as learn by the method of --load-agent", "%s",
+                      error->message);
+  if (result == LARDER_EINVAL) return cli_refuse(call, CLI_USAGE, "", "%s", error->message);
+  return refuse(call, result, error, "cannot try it");
+}
+
 static cli_exit trial_do(const cli_call *call, const larder_traffic *traffic, const cli_sessions_args *args,
-                         cli_sessions_done *done) {
+                         const cli_buf *learned, cli_sessions_done *done) {
   sessions_work work = {.call = call};
   larder_error error = {0};
+  larder_traffic_options how;
   size_t count = done->names_len * done->seeds;
-  const larder_traffic_options how = {.size = sizeof how,
-                                      .parallel = args->parallel > 64 ? 64 : (unsigned)args->parallel,
-                                      .progress = trial_progress,
-                                      .context = &work};
+  options_of(args, learned, &work, &how);
   done->runs = cli_alloc(count * sizeof *done->runs);
   for (size_t i = 0; i < count; i++)
     done->runs[i] =
@@ -155,26 +175,60 @@ static cli_exit trial_do(const cli_call *call, const larder_traffic *traffic, co
   cli_progress_begin(call, &work.progress);
   larder_err result = larder_traffic_trial(traffic, &how, done->runs, count, &error);
   (void)cli_progress_end(&work.progress);
-  return result == LARDER_OK ? CLI_DONE : refuse(call, result, &error, "cannot try it");
+  return result == LARDER_OK ? CLI_DONE : trial_refuse(call, result, &error);
+}
+
+static cli_exit training_do(const cli_call *call, const larder_traffic *traffic, const cli_sessions_args *args,
+                            const cli_buf *learned, const cli_sessions_done *done) {
+  sessions_work work = {.call = call};
+  larder_error error = {0};
+  larder_traffic_options how;
+  void *data = NULL;
+  size_t len = 0;
+  if (done->names_len != 1)
+    return cli_refuse(call, CLI_USAGE, "such as --contestant agent", "--save-agent needs one contestant, who learns");
+  cli_exit code = cli_sessions_agent_place(call, args->save_agent);
+  if (code != CLI_DONE) return code;
+  options_of(args, learned, &work, &how);
+  cli_progress_begin(call, &work.progress);
+  larder_err result =
+      larder_traffic_train(traffic, &how, done->names[0], done->first_seed, (unsigned)done->seeds, &data, &len, &error);
+  (void)cli_progress_end(&work.progress);
+  if (result != LARDER_OK) return trial_refuse(call, result, &error);
+  code = cli_sessions_agent_write(call, done, args->save_agent, data, len);
+  larder_agent_bytes_free(data);
+  return code;
+}
+
+static cli_exit trial_tell(const cli_call *call, const cli_sessions_args *args, const cli_sessions_done *done) {
+  if (call->globals->json)
+    cli_sessions_json(done);
+  else
+    cli_sessions_show(call, done);
+  return args->plot ? cli_sessions_draw(call, done, args->plot) : CLI_DONE;
 }
 
 cli_exit cli_simulate_sessions(const cli_call *call, const cli_sessions_args *args) {
   larder_traffic *traffic = NULL;
   cli_sessions_done done = {.file = args->file};
+  cli_buf learned = {0};
   cli_exit code = plan_read(call, args, &done);
+  if (code == CLI_DONE && args->load_agent) code = cli_sessions_agent_read(call, args->load_agent, &learned);
   if (code == CLI_DONE) code = spec_read(call, args->file, &traffic);
-  if (code != CLI_DONE) return code;
-  larder_traffic_facts_get(traffic, &done.facts);
-  cli_interrupt_catch();
-  if (args->write != NULL) {
-    code = requests_write(call, traffic, done.first_seed, args->write);
-  } else {
-    code = trial_do(call, traffic, args, &done);
-    if (code == CLI_DONE && call->globals->json) cli_sessions_json(&done);
-    if (code == CLI_DONE && !call->globals->json) cli_sessions_show(call, &done);
-    if (code == CLI_DONE && args->plot != NULL) code = cli_sessions_draw(call, &done, args->plot);
+  if (code == CLI_DONE) {
+    larder_traffic_facts_get(traffic, &done.facts);
+    cli_interrupt_catch();
+    if (args->write != NULL) {
+      code = requests_write(call, traffic, done.first_seed, args->write);
+    } else if (args->save_agent != NULL) {
+      code = training_do(call, traffic, args, &learned, &done);
+    } else {
+      code = trial_do(call, traffic, args, &learned, &done);
+      if (code == CLI_DONE) code = trial_tell(call, args, &done);
+    }
   }
   free(done.runs);
+  cli_buf_fini(&learned);
   larder_traffic_close(&traffic);
   return code;
 }

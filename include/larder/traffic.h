@@ -120,16 +120,30 @@ typedef struct larder_traffic_options {
   /* At the beginning and about ten times a second, by the calling thread; false ends it with LARDER_ECANCELLED. */
   bool (*progress)(void *context, uint64_t done, uint64_t total);
   void *context;
+  /* What an agent has learned (larder_agent_save, larder_traffic_train): those that learn begin with it. NULL: with nothing. */
+  const void *learned;
+  size_t learned_len;
 } larder_traffic_options;
 
 /*
  * Does the runs and fills in what is out; where it fails, nothing. LARDER_EINVAL: no such contestant, or a seed above
- * LARDER_TRAFFIC_SEED_MAX; LARDER_ETOOBIG: more than 2^22 requests, or 2^26
- * moments to draw; LARDER_ENOMEM, LARDER_ECANCELLED. options and err may be NULL.
+ * LARDER_TRAFFIC_SEED_MAX; LARDER_ETOOBIG: more than 2^22 requests, or 2^25 moments to draw; LARDER_EFORMAT: a contestant that
+ * learns can't load options.learned; LARDER_ENOMEM, LARDER_ECANCELLED. options and err may be NULL.
  */
 LARDER_API LARDER_MUST_CHECK larder_err larder_traffic_trial(const larder_traffic *traffic,
                                                              const larder_traffic_options *options, larder_traffic_run *runs,
                                                              size_t count, larder_error *err);
+
+/*
+ * One that learns, before the traffic of so many seeds one after the other, each time with what it learned before; nothing is
+ * compared. What it has learned can be options.learned of other trials, or go to a host's agent (larder_agent_load).
+ * LARDER_EINVAL: it does not learn, or learns before it begins, or seeds are none or too many; else as larder_traffic_trial.
+ * Own: release with larder_agent_bytes_free.
+ */
+LARDER_API LARDER_MUST_CHECK larder_err larder_traffic_train(const larder_traffic *traffic,
+                                                             const larder_traffic_options *options, const char *contestant,
+                                                             uint64_t first_seed, unsigned seeds, void **data_out,
+                                                             size_t *len_out, larder_error *err);
 
 /* --- what the figures mean ------------------------------------------------------------------------------------------------ */
 

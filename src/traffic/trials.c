@@ -23,10 +23,12 @@ typedef struct trials {
   const larder_traffic_options *options;
   larder_traffic_run *runs; /* own */
   size_t count;
-  unsigned seeds;          /* to tune and to train with */
+  unsigned seeds;          /* to tune and to train with, */
+  uint64_t first_seed;     /* from here on */
   bool tunes;              /* the tuned rule is asked for */
   const lrd_rule *learner; /* who is trained; NULL: nobody */
   bool learns;             /* somebody does */
+  lrd_learned begin;       /* what all that learn begin with; borrowed */
   lrd_learned trained;
   uint64_t done; /* runs, so far */
   uint64_t total;
@@ -60,7 +62,7 @@ static larder_err seed_do(void *context, size_t task) {
   for (size_t i = s->tasks[task]; i < s->tasks[task + 1] && err == LARDER_OK; i++) {
     larder_traffic_run *run = s->runs[i];
     const lrd_rule *rule = lrd_rule_find(run->rule);
-    const lrd_trial_task one = {all->traffic, &requests, rule, run->seed, rule->trained ? &all->trained : NULL, NULL};
+    const lrd_trial_task one = {all->traffic, &requests, rule, run->seed, rule->trained ? &all->trained : &all->begin, NULL};
     err = lrd_trial_run(&one, &run->figures, &run->agent, &s->watch);
     atomic_fetch_add(&s->watch.done, 1);
     if (err == LARDER_OK && atomic_load(&s->watch.stop)) err = LARDER_ECANCELLED;
@@ -137,7 +139,7 @@ static larder_err tune(trials *t, const lrd_rule **best) {
   larder_traffic_run *runs = lrd_alloc_zero(count, sizeof *runs);
   if (runs == NULL) return LARDER_ENOMEM;
   for (size_t i = 0; i < count; i++) {
-    runs[i] = (larder_traffic_run){.contestant = lrd_rule_at(i % rules + 1)->name, .seed = TUNING_FROM + i / rules};
+    runs[i] = (larder_traffic_run){.contestant = lrd_rule_at(i % rules + 1)->name, .seed = t->first_seed + i / rules};
     rule_set(&runs[i], runs[i].contestant);
   }
   larder_err err = runs_do(t, runs, count, false);
@@ -160,7 +162,7 @@ typedef struct training {
   lrd_run_watch watch;
 } training;
 
-/* One agent before the seeds of tuning, one after the other. */
+/* One agent before the seeds, one after the other. */
 static larder_err training_do(void *context, size_t task) {
   training *s = context;
   trials *all = s->all;
@@ -170,9 +172,11 @@ static larder_err training_do(void *context, size_t task) {
     lrd_request_list requests;
     larder_traffic_figures figures;
     larder_agent_figures agent;
-    err = lrd_requests_make(all->traffic, TUNING_FROM + i, watch_goes_on, &s->watch, &requests);
+    uint64_t seed = all->first_seed + i;
+    err = lrd_requests_make(all->traffic, seed, watch_goes_on, &s->watch, &requests);
     if (err != LARDER_OK) return err;
-    const lrd_trial_task one = {all->traffic, &requests, all->learner, TUNING_FROM + i, &all->trained, &all->trained};
+    const lrd_learned *before = all->trained.data ? &all->trained : &all->begin;
+    const lrd_trial_task one = {all->traffic, &requests, all->learner, seed, before, &all->trained};
     err = lrd_trial_run(&one, &figures, &agent, &s->watch);
     lrd_requests_fini(&requests);
     atomic_fetch_add(&s->watch.done, 1);
@@ -188,7 +192,21 @@ static larder_err train(trials *t) {
 
 /* --- the whole ------------------------------------------------------------------------------------------------------------ */
 
+static const larder_traffic_options usual = {.size = sizeof usual};
+
 static bool is_tuned(const char *contestant) { return strcmp(contestant, LARDER_TRAFFIC_TUNED) == 0; }
+
+/* Whether who learns can begin with what was learned elsewhere. */
+static larder_err begin_check(const trials *t, const lrd_rule *rule, larder_error *err) {
+  const larder_agent_options how = {.size = sizeof how, .method = rule->method};
+  larder_agent *agent = NULL;
+  larder_error why = {0};
+  if (t->begin.data == NULL) return LARDER_OK;
+  larder_err result = larder_agent_open(&how, &agent, &why);
+  if (result == LARDER_OK) result = larder_agent_load(agent, t->begin.data, t->begin.len, &why);
+  larder_agent_close(&agent);
+  return result == LARDER_OK ? LARDER_OK : lrd_fail(err, result, 0, LRD_TRAFFIC_ROOM, "%s: %s", rule->name, why.message);
+}
 
 /* The copy's rules, and what has to be done before. */
 static larder_err plan(trials *t, larder_error *err) {
@@ -204,6 +222,8 @@ static larder_err plan(trials *t, larder_error *err) {
     t->learns = t->learns || (rule && rule->learns);
     if (rule && rule->trained) t->learner = rule;
     if (rule) rule_set(run, name);
+    larder_err result = rule && rule->learns ? begin_check(t, rule, err) : LARDER_OK;
+    if (result != LARDER_OK) return result;
   }
   t->total = t->count + (t->tunes ? rules_tunable() * t->seeds : 0) + (t->learner ? t->seeds : 0);
   return LARDER_OK;
@@ -228,31 +248,65 @@ static larder_err runs_copy(trials *t, larder_traffic_run *runs, larder_error *e
   return LARDER_OK;
 }
 
+static larder_err refuse(larder_err result, larder_error *err) {
+  return lrd_fail(err, result, 0, LRD_TRAFFIC_ROOM,
+                  result == LARDER_ECANCELLED ? "cancelled"
+                  : result == LARDER_ETOOBIG  ? LRD_TRAFFIC_TOO_MUCH
+                                              : "out of memory");
+}
+
+static trials trials_of(const larder_traffic *traffic, const larder_traffic_options *options, unsigned seeds, uint64_t first) {
+  return (trials){.traffic = traffic,
+                  .options = options,
+                  .seeds = seeds,
+                  .first_seed = first,
+                  .begin = {(void *)options->learned, options->learned_len}};
+}
+
 larder_err larder_traffic_trial(const larder_traffic *traffic, const larder_traffic_options *options, larder_traffic_run *runs,
                                 size_t count, larder_error *err) {
-  static const larder_traffic_options usual = {.size = sizeof usual};
   if (options == NULL) options = &usual;
   if (traffic == NULL || (runs == NULL && count > 0) || options->size != sizeof *options ||
       count > (size_t)LARDER_TRAFFIC_SEEDS_MAX * RULES_MAX || options->tuning_seeds > LARDER_TRAFFIC_SEEDS_MAX)
     return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRAFFIC_ROOM, "there is no traffic, or there are too many runs");
-  trials t = {.traffic = traffic,
-              .options = options,
-              .count = count,
-              .seeds = options->tuning_seeds ? options->tuning_seeds : TUNING_SEEDS};
+  trials t = trials_of(traffic, options, options->tuning_seeds ? options->tuning_seeds : TUNING_SEEDS, TUNING_FROM);
+  t.count = count;
   larder_err result = runs_copy(&t, runs, err);
   if (result == LARDER_OK) result = plan(&t, err);
   if (result == LARDER_OK) {
     result = trials_do(&t);
-    if (result != LARDER_OK)
-      (void)lrd_fail(err, result, 0, LRD_TRAFFIC_ROOM,
-                     result == LARDER_ECANCELLED ? "cancelled"
-                     : result == LARDER_ETOOBIG  ? LRD_TRAFFIC_TOO_MUCH
-                                                 : "out of memory");
+    if (result != LARDER_OK) (void)refuse(result, err);
   }
   if (result == LARDER_OK && count > 0) memcpy(runs, t.runs, count * sizeof *runs);
   larder_agent_bytes_free(t.trained.data);
   lrd_dealloc(t.runs);
   return result;
+}
+
+larder_err larder_traffic_train(const larder_traffic *traffic, const larder_traffic_options *options, const char *contestant,
+                                uint64_t first_seed, unsigned seeds, void **data_out, size_t *len_out, larder_error *err) {
+  if (options == NULL) options = &usual;
+  const lrd_rule *rule = contestant ? lrd_rule_find(contestant) : NULL;
+  if (traffic == NULL || data_out == NULL || len_out == NULL || options->size != sizeof *options)
+    return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRAFFIC_ROOM, "there is no traffic, or no place for what is learned");
+  if (rule == NULL || !rule->learns || rule->trained)
+    return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRAFFIC_ROOM, "\"%.40s\" is none that learns from nothing",
+                    contestant ? contestant : "");
+  if (seeds == 0 || seeds > LARDER_TRAFFIC_SEEDS_MAX || first_seed > LARDER_TRAFFIC_SEED_MAX - (seeds - 1))
+    return lrd_fail(err, LARDER_EINVAL, 0, LRD_TRAFFIC_ROOM, "there are no seeds, too many, or some from 2^62 on");
+  trials t = trials_of(traffic, options, seeds, first_seed);
+  t.learner = rule;
+  t.total = seeds;
+  larder_err result = begin_check(&t, rule, err);
+  if (result != LARDER_OK) return result;
+  result = options->progress && !options->progress(options->context, 0, seeds) ? LARDER_ECANCELLED : train(&t);
+  if (result == LARDER_OK) {
+    *data_out = t.trained.data;
+    *len_out = t.trained.len;
+    return LARDER_OK;
+  }
+  larder_agent_bytes_free(t.trained.data);
+  return refuse(result, err);
 }
 
 /* --- confidence ----------------------------------------------------------------------------------------------------------- */

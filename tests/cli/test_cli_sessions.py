@@ -84,6 +84,40 @@ class Sessions(CliCase):
         self.assertRegex(lines[3], r"± \d+\.\d$")
         self.assertRegex(lines[4], r"± \d+ %$")
 
+    def test_an_agent_is_kept_and_begins_with_what_it_learned(self):
+        path, kept = self.write("shop.yaml", SPEC), os.path.join(self.folder, "shop.agent")
+        out = self.simulate("--sessions", path, "--save-agent", kept, "--seed", "101", "--seeds", "3").out
+        self.assertRegex(out, r"^agent learned from 3 seeds of \S+shop.yaml, from 101 on: \S+shop.agent, 10\d.\d KiB\n$")
+        chance = lambda *args: self.simulate("--json", "--sessions", path, "--contestant", "lru,agent", "--seeds", "2",
+                                             *args).document["results"][1]["agent"]["explored"]
+        self.assertLess(chance("--load-agent", kept), chance())
+        with open(kept, "rb") as file:
+            once = file.read()
+        document = self.simulate("--json", "--sessions", path, "--load-agent", kept, "--save-agent", kept, "--seed", "104", "--seeds", "1").document
+        self.assertIsNone(fits(shapes()["simulate-agent"], document))
+        self.assertEqual((document["contestant"], document["first_seed"], document["seeds"], document["bytes"]), ("agent", 104, 1, len(once)))
+        with open(kept, "rb") as file:
+            self.assertNotEqual(file.read(), once)
+        self.simulate("--sessions", path, "--save-agent", kept, "--contestant", "agent-linear-q", "--seeds", "1")
+        err = self.simulate("--sessions", path, "--load-agent", kept, code=USAGE).err
+        self.assertIn("agent: it was learned by another method", err)
+
+    def test_mistakes_with_files_of_agents(self):
+        path, other = self.write("shop.yaml", SPEC), self.write("notes.txt", b"not an agent")
+        for args, says, code in [(("--save-agent", other), "is there and is nothing that an agent has learned", USAGE),
+                                 (("--save-agent", "/nowhere/x.agent", "--seeds", "1"), "cannot write /nowhere/x.agent", FAILED),
+                                 (("--save-agent", "x", "--contestant", "lru"), '"lru" is none that learns', USAGE),
+                                 (("--save-agent", "x", "--contestant", "agent,lru"), "--save-agent needs one contestant", USAGE),
+                                 (("--save-agent", "x", "--plot", "p.svg"), "--plot does not go with --sessions and --save-agent", USAGE),
+                                 (("--save-agent", "x", "--against", "agent"), "--against does not go with --sessions and --save-agent", USAGE),
+                                 (("--save-agent", "x", "--write", "-"), "--save-agent does not go with --sessions and --write", USAGE),
+                                 (("--load-agent", other), "is nothing that an agent has learned", NOT_FOUND),
+                                 (("--load-agent", "/nowhere.agent"), "cannot read /nowhere.agent", NOT_FOUND)]:
+            self.assertIn(says, self.simulate("--sessions", path, *args, code=code).err)
+        with open(other, "rb") as file:
+            self.assertEqual(file.read(), b"not an agent")
+        self.assertIn("--load-agent goes with --sessions only", self.simulate(path, "--load-agent", "x", code=USAGE).err)
+
     def test_the_help_names_all_contestants(self):
         out = larder_bare("simulate", "--help").out
         for name, says in [("none", "no cache: each request goes to the origin"), ("tuned", "the rule above with the least"),

@@ -105,11 +105,72 @@ static void threads_are_as_many_as_memory_bears(void **state) {
   larder_traffic_close(&large);
 }
 
+static void what_an_agent_learned_elsewhere_it_begins_with(void **state) {
+  (void)state;
+  larder_traffic *t = traffic_of(traffic_small);
+  void *data = NULL, *again = NULL, *more = NULL;
+  size_t len = 0, again_len = 0, more_len = 0;
+  larder_traffic_options how = {.size = sizeof how, .parallel = 1};
+  assert_int_equal(larder_traffic_train(t, &how, "agent", 5, 3, &data, &len, NULL), LARDER_OK);
+  how.parallel = 4;
+  assert_int_equal(larder_traffic_train(t, &how, "agent", 5, 3, &again, &again_len, NULL), LARDER_OK);
+  assert_true(len == again_len && memcmp(data, again, len) == 0);
+  larder_traffic_run runs[] = {{.contestant = "agent", .seed = 1}, {.contestant = "lru", .seed = 1}}, fresh = runs[0];
+  assert_int_equal(larder_traffic_trial(t, NULL, &fresh, 1, NULL), LARDER_OK);
+  how.learned = data;
+  how.learned_len = len;
+  assert_int_equal(larder_traffic_trial(t, &how, runs, 2, NULL), LARDER_OK);
+  assert_true(runs[0].agent.epsilon < fresh.agent.epsilon);
+  assert_int_equal(runs[1].agent.decisions, 0);
+  /* It goes on learning. */
+  assert_int_equal(larder_traffic_train(t, &how, "agent", 8, 1, &more, &more_len, NULL), LARDER_OK);
+  how.learned = more;
+  larder_traffic_run later = {.contestant = "agent", .seed = 1};
+  assert_int_equal(larder_traffic_trial(t, &how, &later, 1, NULL), LARDER_OK);
+  assert_true(later.agent.epsilon < runs[0].agent.epsilon);
+  larder_agent_bytes_free(data);
+  larder_agent_bytes_free(again);
+  larder_agent_bytes_free(more);
+  larder_traffic_close(&t);
+}
+
+static void training_refuses_who_does_not_learn_and_what_is_no_learning(void **state) {
+  (void)state;
+  larder_traffic *t = traffic_of(traffic_small);
+  larder_error err = {0};
+  void *data = NULL, *linear = NULL;
+  size_t len = 7, linear_len = 0;
+  assert_int_equal(larder_traffic_train(t, NULL, "lru", 1, 1, &data, &len, &err), LARDER_EINVAL);
+  assert_non_null(strstr(err.message, "lru"));
+  assert_int_equal(larder_traffic_train(t, NULL, "agent-trained", 1, 1, &data, &len, &err), LARDER_EINVAL);
+  assert_int_equal(larder_traffic_train(t, NULL, NULL, 1, 1, &data, &len, &err), LARDER_EINVAL);
+  assert_int_equal(larder_traffic_train(t, NULL, "agent", LARDER_TRAFFIC_SEED_MAX, 2, &data, &len, &err), LARDER_EINVAL);
+  assert_int_equal(larder_traffic_train(t, NULL, "agent", 1, 0, &data, &len, &err), LARDER_EINVAL);
+  assert_int_equal(larder_traffic_train(NULL, NULL, "agent", 1, 1, &data, &len, &err), LARDER_EINVAL);
+  larder_traffic_options how = {.size = sizeof how, .progress = stop_at_the_second, .context = &(looks){.count = 1}};
+  assert_int_equal(larder_traffic_train(t, &how, "agent", 1, 1, &data, &len, &err), LARDER_ECANCELLED);
+  assert_true(data == NULL && len == 7);
+  assert_int_equal(larder_traffic_train(t, NULL, "agent-linear-q", 1, 1, &linear, &linear_len, &err), LARDER_OK);
+  larder_traffic_run runs[] = {{.contestant = "agent-linear-q", .seed = 1}, {.contestant = "agent", .seed = 1}}, before[2];
+  memcpy(before, runs, sizeof runs);
+  how = (larder_traffic_options){.size = sizeof how, .learned = linear, .learned_len = linear_len};
+  assert_int_equal(larder_traffic_trial(t, &how, runs, 2, &err), LARDER_EFORMAT);
+  assert_non_null(strstr(err.message, "agent: it was learned by another method"));
+  assert_memory_equal(runs, before, sizeof runs);
+  assert_int_equal(larder_traffic_trial(t, &how, runs, 1, &err), LARDER_OK);
+  larder_agent_bytes_free(linear);
+  larder_traffic_close(&t);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_trial_that_fails_changes_no_run),   cmocka_unit_test(the_seeds_of_tuning_are_not_those_of_a_trial),
-      cmocka_unit_test(failing_fast_does_not_win),           cmocka_unit_test(training_is_told_and_may_be_stopped),
+      cmocka_unit_test(a_trial_that_fails_changes_no_run),
+      cmocka_unit_test(the_seeds_of_tuning_are_not_those_of_a_trial),
+      cmocka_unit_test(failing_fast_does_not_win),
+      cmocka_unit_test(training_is_told_and_may_be_stopped),
       cmocka_unit_test(threads_are_as_many_as_memory_bears),
+      cmocka_unit_test(what_an_agent_learned_elsewhere_it_begins_with),
+      cmocka_unit_test(training_refuses_who_does_not_learn_and_what_is_no_learning),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
