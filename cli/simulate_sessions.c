@@ -53,24 +53,23 @@ static cli_exit spec_read(const cli_call *call, const char *file, larder_traffic
 
 /* --- contestants ---------------------------------------------------------------------------------------------------------- */
 
-static cli_exit contestant_find(const cli_call *call, const char *name, const char **out) {
+/* NULL, and refused: there is none of that name. */
+static const char *contestant_find(const cli_call *call, const char *name) {
   larder_nearest nearest = {.wanted = name};
   const char *known;
-  *out = NULL;
   for (size_t n = 0; (known = larder_traffic_contestant(n)) != NULL; n++) {
-    if (strcmp(known, name) == 0) *out = known;
+    if (strcmp(known, name) == 0) return known;
     larder_nearest_offer(&nearest, known);
   }
-  if (*out != NULL) return CLI_DONE;
   const char *meant = larder_nearest_best(&nearest);
-  return cli_refuse(call, CLI_USAGE, meant ? meant : "`larder simulate --help` names them", "there is no contestant '%s'%s",
-                    name, meant ? "; did you mean" : "");
+  (void)cli_refuse(call, CLI_USAGE, meant ? meant : "`larder simulate --help` names them", "there is no contestant '%s'%s",
+                   name, meant ? "; did you mean" : "");
+  return NULL;
 }
 
 static cli_exit contestant_add(const cli_call *call, cli_sessions_done *done, const char *name) {
-  const char *found = NULL;
-  cli_exit code = contestant_find(call, name, &found);
-  if (code != CLI_DONE) return code;
+  const char *found = contestant_find(call, name);
+  if (found == NULL) return CLI_USAGE;
   for (size_t i = 0; i < done->names_len; i++)
     if (done->names[i] == found) return CLI_DONE;
   if (done->names_len < LARDER_TRAFFIC_CONTESTANTS_MAX) done->names[done->names_len++] = found;
@@ -95,9 +94,8 @@ static cli_exit contestants_read(const cli_call *call, const char *list, cli_ses
 
 /* Who the others are compared with. */
 static cli_exit against_read(const cli_call *call, const char *name, cli_sessions_done *done) {
-  const char *wanted = LARDER_TRAFFIC_TUNED;
-  cli_exit code = name ? contestant_find(call, name, &wanted) : CLI_DONE;
-  if (code != CLI_DONE) return code;
+  const char *wanted = name ? contestant_find(call, name) : LARDER_TRAFFIC_TUNED;
+  if (wanted == NULL) return CLI_USAGE;
   for (done->against = 0; done->against < done->names_len; done->against++)
     if (strcmp(done->names[done->against], wanted) == 0) return CLI_DONE;
   if (name == NULL) return CLI_DONE;

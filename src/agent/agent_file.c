@@ -45,8 +45,9 @@ larder_err larder_agent_save(const larder_agent *agent, void **data_out, size_t 
   uint8_t *data = lrd_alloc(len);
   if (data == NULL) return LARDER_ENOMEM;
   head_put(agent, data);
-  memcpy(data + HEAD, agent->learned, learned_len);
-  if (agent->ops->mend) (void)agent->ops->mend((double *)(data + HEAD), &agent->how);
+  void *learned = data + HEAD;
+  memcpy(learned, agent->learned, learned_len);
+  if (agent->ops->mend) (void)agent->ops->mend(learned, &agent->how);
   lrd_put_u64(data + len - SUM, lrd_sum64(data, len - SUM));
   *data_out = data;
   *len_out = len;
