@@ -41,14 +41,30 @@ static void sums_to_one(const larder_predictor *predictor, larder_predict_model 
   HOLDS(sum > 1 - 1e-6 && sum < 1 + 1e-6);
 }
 
+/* Each guess has what its endpoint has alone, and nothing that was left out has more. */
+static void are_the_best(const larder_predictor *predictor, larder_predict_model model, const lrd_standing *standing) {
+  uint32_t all[LARDER_PREDICT_TOP_MAX], few[3];
+  double all_have[LARDER_PREDICT_TOP_MAX], few_have[3];
+  size_t all_len = lrd_guess(predictor, standing, model, LARDER_PREDICT_TOP_MAX, all, all_have);
+  size_t few_len = lrd_guess(predictor, standing, model, 3, few, few_have);
+  HOLDS(few_len == (all_len < 3 ? all_len : 3));
+  for (size_t i = 0; i < few_len; i++) HOLDS(few[i] == all[i] && few_have[i] == all_have[i]);
+  for (size_t i = 0; i < all_len; i++) {
+    HOLDS(all_have[i] == lrd_guess_probability(predictor, standing, model, all[i]));
+    HOLDS(i == 0 || all_have[i] <= all_have[i - 1]);
+  }
+}
+
 static void use(larder_predictor *predictor) {
   const lrd_endpoints *endpoints = &predictor->endpoints;
-  lrd_standing standing = {LRD_NO_ENDPOINT, LRD_NO_ENDPOINT, 17};
+  lrd_standing standing = {.before = LRD_NO_ENDPOINT, .last = LRD_NO_ENDPOINT, .context = 17};
   for (uint32_t i = 0; i < endpoints->slots && i < 64; i++) {
     if (lrd_endpoints_gone(endpoints, i)) continue;
-    standing = (lrd_standing){standing.last, i, 1 + i};
-    for (unsigned model = 0; model < LARDER_PREDICT_MODELS && endpoints->len < 64; model++)
+    standing = (lrd_standing){.before = standing.last, .last = i, .context = 1 + i};
+    for (unsigned model = 0; model < LARDER_PREDICT_MODELS && endpoints->len < 64; model++) {
       sums_to_one(predictor, (larder_predict_model)model, &standing);
+      are_the_best(predictor, (larder_predict_model)model, &standing);
+    }
   }
   for (unsigned i = 0; i < 40; i++) {
     char endpoint[3] = {'/', (char)('a' + i * i % 26), '\0'};

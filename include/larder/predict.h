@@ -61,7 +61,7 @@ typedef struct larder_predictor_options {
   uint32_t endpoints_max;  /* known at a time [4096]; 8 to LARDER_PREDICT_ENDPOINTS_MAX. An eighth, the least asked for, makes
                               room for new ones */
   uint32_t states_max;     /* [32768], rounded up to a power of two; 8 to 2^20; 136 bytes each */
-  uint32_t sessions_max;   /* that go on at a time [4096], likewise; 8 to 2^20; 40 bytes each */
+  uint32_t sessions_max;   /* that go on at a time [4096], likewise; 8 to 2^20; 48 bytes each */
   uint32_t order;          /* endpoints back that are looked at, 1 or 2 [2]; with 1 Second is as First */
   bool no_contexts;        /* Context is as First */
   uint32_t age_at;         /* a state's counts are halved when they add up to so many [1024]; 16 to 60000 */

@@ -110,6 +110,10 @@ static inline __attribute__((always_inline)) void lrd_copy_short(void *to, const
     uint64_t a = lrd_get_u64(in), z = lrd_get_u64(in_end - 8);
     lrd_put_u64(out, a);
     lrd_put_u64(out_end - 8, z);
+  } else if (len >= 4) {
+    uint32_t a = lrd_get_u32(in), z = lrd_get_u32(in_end - 4);
+    memcpy(out, &a, 4);
+    memcpy(out_end - 4, &z, 4);
   } else {
     for (size_t i = 0; i < len; i++) out[i] = in[i];
   }

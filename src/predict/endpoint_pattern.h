@@ -6,7 +6,7 @@
 #include "base/bytes.h"
 #include <larder/predict.h>
 
-#define LRD_PATTERN_RULES 32u
+#define LRD_PATTERN_RULES 32u /* as bits in a word there are */
 #define LRD_PATTERN_ATOMS 256u
 #define LRD_PATTERN_NAME  31u
 
@@ -29,7 +29,7 @@ typedef struct lrd_pattern {
   lrd_pattern_rule rules[LRD_PATTERN_RULES];
   lrd_pattern_atom atoms[LRD_PATTERN_ATOMS];
   uint16_t rules_len, atoms_len;
-  bool first[256]; /* bytes with which something that fits can begin */
+  uint32_t first[256]; /* bits: rules that something can fit that begins with this byte */
   char text[LARDER_PREDICT_PATTERN_MAX + 1];
 } lrd_pattern;
 

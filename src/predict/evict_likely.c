@@ -60,9 +60,8 @@ static larder_err expect_own(larder_ns *ns, lrd_buf *rows, larder_predictor *pre
   lrd_lock(&predictor->mutex);
   for (uint64_t at = 0; err == LARDER_OK && at < lrd_live_sessions_room(&predictor->sessions); at++) {
     const lrd_live_session *session = &predictor->sessions.of[at];
-    const lrd_standing standing = {session->before, session->last, session->context};
-    if (predictor->sessions.hashes[at] == 0 || session->last == LRD_NO_ENDPOINT) continue;
-    size_t count = lrd_guess(predictor, &standing, chain, SESSION_GUESSES, numbers, probabilities);
+    if (predictor->sessions.hashes[at] == 0 || session->standing.last == LRD_NO_ENDPOINT) continue;
+    size_t count = lrd_guess(predictor, &session->standing, chain, SESSION_GUESSES, numbers, probabilities);
     for (size_t i = 0; i < count && err == LARDER_OK; i++) {
       const lrd_endpoint *endpoint = &predictor->endpoints.of[numbers[i]];
       err = expect(ns, rows, endpoint->text, endpoint->len, probabilities[i]);

@@ -10,32 +10,21 @@
  * Both sum up to one over V. Both are c * scale + carry * (what is below), which is how they are computed.
  */
 #include "predictor.h"
+#include "weighing.h"
 
 #include "base/fail.h"
 #include <math.h>
 
-typedef struct layer {
-  const lrd_state *state;
-  double scale, carry;
-} layer;
-
-typedef struct evidence {
-  const larder_predictor *predictor;
-  layer layers[3]; /* the one that has the last word comes last */
-  unsigned len;
-  double base_scale, base; /* below them: count * base_scale + base */
-  bool any;                /* what comes at all is evidence */
-} evidence;
-
 /* --- which states speak ------------------------------------------------------------------------------------------------- */
 
 static const lrd_state *first_state(const larder_predictor *p, const lrd_standing *at) {
-  return at->last == LRD_NO_ENDPOINT ? NULL : lrd_transitions_find(&p->table, lrd_key_first(at->last));
+  return at->last == LRD_NO_ENDPOINT ? NULL
+                                     : lrd_transitions_find_near(&p->table, lrd_key_first(at->last), at->places[LRD_ON_FIRST]);
 }
 
 static const lrd_state *second_state(const larder_predictor *p, const lrd_standing *at) {
   if (at->last == LRD_NO_ENDPOINT || at->before == LRD_NO_ENDPOINT) return NULL;
-  return lrd_transitions_find(&p->table, lrd_key_second(at->before, at->last));
+  return lrd_transitions_find_near(&p->table, lrd_key_second(at->before, at->last), at->places[LRD_ON_SECOND]);
 }
 
 /* The nearest with so much evidence. States may have gone of which the bits still tell. */
@@ -46,7 +35,8 @@ static const lrd_state *context_state(const larder_predictor *p, const lrd_stand
   unsigned nearest = at->context;
   if (!(there[nearest / 64] >> nearest % 64 & 1)) nearest = lrd_context_nearest(at->context, there);
   while (nearest < LRD_CONTEXTS) {
-    const lrd_state *state = lrd_transitions_find(&p->table, lrd_key_context(nearest, at->last));
+    const lrd_state *state =
+        lrd_transitions_find_near(&p->table, lrd_key_context(nearest, at->last), at->places[LRD_ON_CONTEXT]);
     if (state && state->total >= evidence_min) return state;
     there[nearest / 64] &= ~(UINT64_C(1) << nearest % 64);
     nearest = lrd_context_nearest(at->context, there);
@@ -56,25 +46,25 @@ static const lrd_state *context_state(const larder_predictor *p, const lrd_stand
 
 /* --- how they speak ------------------------------------------------------------------------------------------------------ */
 
-static void layer_blend(evidence *e, const lrd_state *state) {
+static void layer_blend(lrd_evidence *e, const lrd_state *state) {
   if (state == NULL || state->total == 0) return;
   double scale = 1.0 / (state->total + state->len);
-  e->layers[e->len++] = (layer){state, scale, (state->total - state->named + state->len) * scale};
+  e->layers[e->len++] = (lrd_layer){state, scale, (state->total - state->named + state->len) * scale};
 }
 
 static double values(const larder_predictor *p) { return (double)p->endpoints.len + 1; }
 
-static void layer_additive(evidence *e, const lrd_state *state) {
-  double v = values(e->predictor), a = e->predictor->options.smoothing;
+static void layer_additive(const larder_predictor *p, lrd_evidence *e, const lrd_state *state) {
+  double v = values(p), a = p->options.smoothing;
   e->base_scale = 0;
   e->base = 1 / v;
   if (state == NULL || state->total == 0) return;
   double scale = 1 / (state->total + a * v);
-  e->layers[e->len++] = (layer){state, scale, (state->total - state->named + a * v) * scale};
+  e->layers[e->len++] = (lrd_layer){state, scale, (state->total - state->named + a * v) * scale};
 }
 
-static void evidence_find(const larder_predictor *p, const lrd_standing *at, larder_predict_model model, evidence *e) {
-  *e = (evidence){.predictor = p};
+static void evidence_find(const larder_predictor *p, const lrd_standing *at, larder_predict_model model, lrd_evidence *e) {
+  *e = (lrd_evidence){.endpoints = &p->endpoints};
   uint32_t least = p->options.evidence_min;
   const lrd_state *state = NULL;
   switch (model) {
@@ -97,143 +87,22 @@ static void evidence_find(const larder_predictor *p, const lrd_standing *at, lar
     return;
   }
   }
-  layer_additive(e, state && state->total >= least ? state : first_state(p, at));
-}
-
-/* --- the most probable -----------------------------------------------------------------------------------------------------
- */
-
-/* The loops over layers are short and hot: their length is a constant wherever they are compiled in. */
-#define INLINE static inline __attribute__((always_inline))
-
-/* Of what came so often at all, and certainly so often in each layer. */
-INLINE double value_in(const evidence *e, unsigned layers, uint32_t count, const unsigned certain[3]) {
-  double p = count * e->base_scale + e->base;
-#pragma GCC unroll 3
-  for (unsigned i = 0; i < layers; i++) p = certain[i] * e->layers[i].scale + e->layers[i].carry * p;
-  return p;
-}
-
-static double value_of(const evidence *e, uint32_t count, const unsigned certain[3]) {
-  return value_in(e, e->len, count, certain);
-}
-
-typedef struct best {
-  uint32_t *numbers;
-  double *probabilities;
-  size_t len, most;
-} best;
-
-/* Puts it among the best, behind its equals. */
-INLINE void best_keep(best *all, uint32_t number, double p) {
-  size_t at = all->len;
-  if (at == all->most) {
-    if (p <= all->probabilities[at - 1]) return;
-    at--;
-  } else {
-    all->len++;
-  }
-  for (; at > 0 && all->probabilities[at - 1] < p; at--) {
-    all->numbers[at] = all->numbers[at - 1];
-    all->probabilities[at] = all->probabilities[at - 1];
-  }
-  all->numbers[at] = number;
-  all->probabilities[at] = p;
-}
-
-static bool best_full_above(const best *all, double p) {
-  return all->len == all->most && all->probabilities[all->len - 1] >= p;
-}
-
-static uint32_t count_of(const evidence *e, uint32_t number) {
-  return number == LRD_NO_ENDPOINT ? 0 : e->predictor->endpoints.counts[number];
-}
-
-/* What stands at a depth of a layer, unless it stood in one that was looked at before. */
-INLINE void look_at(const evidence *e, unsigned layers, unsigned mine, unsigned depth, best *all) {
-  uint32_t number = e->layers[mine].state->ids[depth];
-  unsigned certain[3];
-#pragma GCC unroll 3
-  for (unsigned i = 0; i < layers; i++) {
-    const lrd_state *state = e->layers[i].state;
-    unsigned at = i == mine ? depth : lrd_state_at(state, number);
-    if (i != mine && (at < depth || (at == depth && i > mine))) return;
-    certain[i] = at == LRD_NEXT_MAX ? 0 : lrd_state_certain(state, at);
-  }
-  best_keep(all, number, value_in(e, layers, layers > 1 || e->any ? count_of(e, number) : 0, certain));
-}
-
-/* What stands deeper than that can have at most so much: a state is sorted, and certain is never more than counted. */
-INLINE double most_below(const evidence *e, unsigned layers, unsigned depth, uint32_t count_max) {
-  unsigned counts[3];
-#pragma GCC unroll 3
-  for (unsigned i = 0; i < layers; i++)
-    counts[i] = depth + 1 < e->layers[i].state->len ? e->layers[i].state->counts[depth + 1] : 0;
-  return value_in(e, layers, count_max, counts);
-}
-
-/* From the strongest successors of all layers downwards; true when nothing below can be among the best. */
-INLINE bool look_down(const evidence *e, unsigned layers, best *all) {
-  const lrd_endpoints *endpoints = &e->predictor->endpoints;
-  uint32_t count_max = endpoints->top_len > 0 ? endpoints->counts[endpoints->top[0]] : 0;
-  unsigned deepest = 0;
-  for (unsigned i = 0; i < layers; i++) deepest = e->layers[i].state->len > deepest ? e->layers[i].state->len : deepest;
-  for (unsigned depth = 0; depth < deepest; depth++) {
-#pragma GCC unroll 3
-    for (unsigned i = layers; i-- > 0;)
-      if (depth < e->layers[i].state->len) look_at(e, layers, i, depth, all);
-    if (all->len == all->most && best_full_above(all, most_below(e, layers, depth, count_max))) return true;
-  }
-  return false;
-}
-
-/* What comes at all, as far as it stands in no layer. */
-static void look_at_any(const evidence *e, best *all) {
-  static const unsigned nowhere[3] = {0};
-  const lrd_endpoints *endpoints = &e->predictor->endpoints;
-  for (unsigned i = 0; i < endpoints->top_len; i++) {
-    uint32_t number = endpoints->top[i];
-    double p = value_of(e, endpoints->counts[number], nowhere);
-    if (best_full_above(all, p)) return;
-    bool met = false;
-    for (unsigned l = 0; l < e->len; l++) met |= lrd_state_at(e->layers[l].state, number) != LRD_NEXT_MAX;
-    if (!met) best_keep(all, number, p);
-  }
-}
-
-static bool look_down_all(const evidence *e, best *all) {
-  switch (e->len) {
-  case 0:
-    return false;
-  case 1:
-    return look_down(e, 1, all);
-  case 2:
-    return look_down(e, 2, all);
-  default:
-    return look_down(e, 3, all);
-  }
+  layer_additive(p, e, state && state->total >= least ? state : first_state(p, at));
 }
 
 size_t lrd_guess(const larder_predictor *predictor, const lrd_standing *standing, larder_predict_model model, size_t most,
                  uint32_t *numbers, double *probabilities) {
-  evidence e;
-  best all = {numbers, probabilities, 0, most};
+  lrd_evidence e;
   if (most == 0) return 0;
   evidence_find(predictor, standing, model, &e);
-  if (!look_down_all(&e, &all) && e.any) look_at_any(&e, &all);
-  return all.len;
+  return lrd_weigh_best(&e, most, numbers, probabilities);
 }
 
 double lrd_guess_probability(const larder_predictor *predictor, const lrd_standing *standing, larder_predict_model model,
                              uint32_t number) {
-  evidence e;
-  unsigned certain[3] = {0};
+  lrd_evidence e;
   evidence_find(predictor, standing, model, &e);
-  for (unsigned i = 0; i < e.len; i++) {
-    unsigned at = lrd_state_at(e.layers[i].state, number);
-    if (at != LRD_NEXT_MAX) certain[i] = lrd_state_certain(e.layers[i].state, at);
-  }
-  return value_of(&e, count_of(&e, number), certain);
+  return lrd_weigh_one(&e, number);
 }
 
 /* --- the public calls ---------------------------------------------------------------------------------------------------- */
@@ -272,10 +141,7 @@ larder_err larder_predict_next(larder_predictor *predictor, const void *session,
   uint64_t hash = lrd_live_session_hash(session, session_len);
   lrd_lock(&predictor->mutex);
   const lrd_live_session *live = lrd_live_session_find(&predictor->sessions, hash);
-  if (live) {
-    lrd_standing standing = {live->before, live->last, live->context};
-    guesses_fill(predictor, &standing, model, out, count);
-  }
+  if (live) guesses_fill(predictor, &live->standing, model, out, count);
   lrd_unlock(&predictor->mutex);
   return live ? LARDER_OK : LARDER_MISS;
 }
@@ -289,7 +155,8 @@ static uint32_t known(const larder_predictor *predictor, const void *endpoint, s
 }
 
 static void past_read(larder_predictor *predictor, const larder_predict_past *past, lrd_standing *out) {
-  unsigned user_type = lrd_predictor_user_type(predictor, past->user_type, false);
+  unsigned user_type = lrd_predictor_user_type(predictor, past->user_type, 0, false);
+  *out = (lrd_standing){0};
   out->context = lrd_context_of(user_type, lrd_time_of(past->wall_ms, predictor->options.utc_offset_minutes));
   out->last = known(predictor, past->last, past->last_len);
   out->before = known(predictor, past->before, past->before_len);

@@ -48,9 +48,8 @@ void lrd_live_session_await(const lrd_live_sessions *sessions, uint64_t hash) {
 
 lrd_live_session *lrd_live_session_find(const lrd_live_sessions *sessions, uint64_t hash) {
   uint64_t set = set_of(sessions, hash);
-  for (unsigned way = 0; way < LRD_SET_WAYS; way++)
-    if (sessions->hashes[set + way] == hash) return &sessions->of[set + way];
-  return NULL;
+  unsigned way = lrd_set_find(sessions->hashes + set, hash);
+  return way < LRD_SET_WAYS ? &sessions->of[set + way] : NULL;
 }
 
 lrd_live_session *lrd_live_session_place(lrd_live_sessions *sessions, uint64_t hash) {
@@ -69,7 +68,7 @@ lrd_live_session *lrd_live_session_place(lrd_live_sessions *sessions, uint64_t h
   else
     sessions->len++;
   sessions->hashes[oldest] = hash;
-  sessions->of[oldest] = (lrd_live_session){.last = LRD_NO_ENDPOINT, .before = LRD_NO_ENDPOINT};
+  sessions->of[oldest] = (lrd_live_session){.standing = {.last = LRD_NO_ENDPOINT, .before = LRD_NO_ENDPOINT}};
   return &sessions->of[oldest];
 }
 
@@ -84,11 +83,11 @@ bool lrd_live_session_end(lrd_live_sessions *sessions, uint64_t hash) {
 void lrd_live_sessions_purge(lrd_live_sessions *sessions, bool (*gone)(const void *context, uint32_t endpoint),
                              const void *context) {
   for (uint64_t at = 0; at < lrd_live_sessions_room(sessions); at++) {
-    lrd_live_session *session = &sessions->of[at];
+    lrd_standing *standing = &sessions->of[at].standing;
     if (sessions->hashes[at] == 0) continue;
-    if (session->last != LRD_NO_ENDPOINT && gone(context, session->last))
-      session->last = session->before = LRD_NO_ENDPOINT;
-    else if (session->before != LRD_NO_ENDPOINT && gone(context, session->before))
-      session->before = LRD_NO_ENDPOINT;
+    if (standing->last != LRD_NO_ENDPOINT && gone(context, standing->last))
+      standing->last = standing->before = LRD_NO_ENDPOINT;
+    else if (standing->before != LRD_NO_ENDPOINT && gone(context, standing->before))
+      standing->before = LRD_NO_ENDPOINT;
   }
 }

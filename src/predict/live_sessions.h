@@ -8,11 +8,18 @@
 
 #include "transitions.h"
 
+/* Where a session stands, and where the states that lead on from there stood in the table when it came there: looking for them
+ * begins there. */
+typedef struct lrd_standing {
+  uint32_t before, last; /* LRD_NO_ENDPOINT: none */
+  unsigned context;
+  uint32_t places[LRD_WAYS_ON];
+} lrd_standing;
+
 typedef struct lrd_live_session {
   uint64_t used; /* number of the event that was its last */
   int64_t wall_ms;
-  uint32_t last, before; /* LRD_NO_ENDPOINT: none */
-  uint8_t context;
+  lrd_standing standing;
 } lrd_live_session;
 
 typedef struct lrd_live_sessions {

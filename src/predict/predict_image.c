@@ -8,7 +8,7 @@ larder_err lrd_image_user_type(larder_predictor *predictor, const char *name, si
   memcpy(text, name, len);
   text[len] = '\0';
   unsigned before = predictor->user_types_len;
-  return lrd_predictor_user_type(predictor, text, true) == before + 1 ? LARDER_OK : LARDER_ECORRUPT;
+  return lrd_predictor_user_type(predictor, text, 0, true) == before + 1 ? LARDER_OK : LARDER_ECORRUPT;
 }
 
 larder_err lrd_image_endpoint_put(larder_predictor *predictor, const lrd_image_endpoint *endpoint) {

@@ -47,7 +47,7 @@ static larder_err merge(larder_predictor *into, const larder_predictor *from) {
   if (to.endpoints == NULL) return LARDER_ENOMEM;
   to.user_types[0] = 0;
   for (unsigned i = 0; i < from->user_types_len; i++)
-    to.user_types[i + 1] = lrd_predictor_user_type(into, from->user_types[i], true);
+    to.user_types[i + 1] = lrd_predictor_user_type(into, from->user_types[i], 0, true);
   larder_err err = endpoints_merge(into, from, &to);
   for (uint64_t at = 0; err == LARDER_OK && at < lrd_transitions_room(&from->table); at++) {
     uint64_t key = from->table.keys[at] ? key_here(into, from->table.keys[at], &to) : 0;

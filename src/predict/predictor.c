@@ -129,8 +129,9 @@ larder_err lrd_predictor_number(larder_predictor *predictor, const char *text, s
   return lrd_endpoints_add(endpoints, text, len, out);
 }
 
-unsigned lrd_predictor_user_type(larder_predictor *predictor, const char *name, bool learn) {
+unsigned lrd_predictor_user_type(larder_predictor *predictor, const char *name, unsigned likely, bool learn) {
   if (name == NULL || *name == '\0') return 0;
+  if (likely > 0 && strcmp(predictor->user_types[likely - 1], name) == 0) return likely;
   for (unsigned i = 0; i < predictor->user_types_len; i++)
     if (strcmp(predictor->user_types[i], name) == 0) return i + 1;
   size_t len = strlen(name);
@@ -143,67 +144,87 @@ unsigned lrd_predictor_user_type(larder_predictor *predictor, const char *name, 
 /* --- learning --------------------------------------------------------------------------------------------------------------
  */
 
-/* The states that lead on from there. */
-static unsigned keys_of(const larder_predictor *predictor, const lrd_standing *from, uint64_t keys[3]) {
-  unsigned len = 0;
-  if (from->last == LRD_NO_ENDPOINT) return 0;
-  keys[len++] = lrd_key_first(from->last);
-  if (from->before != LRD_NO_ENDPOINT && predictor->options.order > 1) keys[len++] = lrd_key_second(from->before, from->last);
-  if (from->context != 0 && !predictor->options.no_contexts) keys[len++] = lrd_key_context(from->context, from->last);
-  return len;
+/* The states that lead on from there; 0: none. */
+static inline void keys_of(const larder_predictor *predictor, const lrd_standing *from, uint64_t keys[LRD_WAYS_ON]) {
+  bool last = from->last != LRD_NO_ENDPOINT, before = from->before != LRD_NO_ENDPOINT && predictor->options.order > 1;
+  bool context = from->context != 0 && !predictor->options.no_contexts;
+  keys[LRD_ON_FIRST] = last ? lrd_key_first(from->last) : 0;
+  keys[LRD_ON_SECOND] = last && before ? lrd_key_second(from->before, from->last) : 0;
+  keys[LRD_ON_CONTEXT] = last && context ? lrd_key_context(from->context, from->last) : 0;
 }
 
-/* Memory is slow and the states lie anywhere in it: all are sent for before the first one is needed, those that the next guess
- * will look at, too. */
-static void keys_await(const lrd_transitions *table, const uint64_t *keys, unsigned len) {
-  for (unsigned i = 0; i < len; i++) lrd_transitions_await(table, keys[i]);
+/* Memory is slow and the states lie anywhere in it, so they are sent for long before they are needed: those of a session where
+ * they stood last time, those that the next guess will look at as soon as they are known. */
+static inline void state_await(const lrd_transitions *table, uint32_t place) {
+  const lrd_state *state = &table->states[place];
+  __builtin_prefetch(&table->keys[place]);
+  __builtin_prefetch(state);
+  __builtin_prefetch((const char *)state + sizeof *state / 2);
 }
 
-static void states_await(const lrd_transitions *table, const uint64_t *keys, unsigned len) {
-  for (unsigned i = 0; i < len; i++) {
-    const lrd_state *state = lrd_transitions_find(table, keys[i]);
-    if (state == NULL) continue;
-    __builtin_prefetch(state);
-    __builtin_prefetch((const char *)state + sizeof *state / 2);
+static inline void keys_await(const lrd_transitions *table, const uint64_t keys[LRD_WAYS_ON], uint32_t places[LRD_WAYS_ON]) {
+#pragma GCC unroll 3
+  for (unsigned i = 0; i < LRD_WAYS_ON; i++) {
+    places[i] = (uint32_t)lrd_transitions_set(table, keys[i]);
+    __builtin_prefetch(&table->keys[places[i]]);
   }
 }
 
-static void learn(larder_predictor *predictor, const lrd_standing *from, uint32_t number) {
-  lrd_transitions *table = &predictor->table;
-  uint64_t keys[3], next[3];
-  const lrd_standing then = {from->last, number, from->context};
-  unsigned len = keys_of(predictor, from, keys), next_len = keys_of(predictor, &then, next);
-  keys_await(table, keys, len);
-  keys_await(table, next, next_len);
-  bool context = from->context != 0 && from->last != LRD_NO_ENDPOINT && !predictor->options.no_contexts;
-  if (context) predictor->endpoints.of[from->last].contexts[from->context / 64] |= UINT64_C(1) << from->context % 64;
-  lrd_endpoints_count(&predictor->endpoints, number, ++predictor->events, 1);
-  states_await(table, keys, len);
-  states_await(table, next, next_len);
-  for (unsigned i = 0; i < len; i++) lrd_state_add(table, lrd_transitions_place(table, keys[i]), number);
+static inline void states_await(const lrd_transitions *table, const uint64_t keys[LRD_WAYS_ON], uint32_t places[LRD_WAYS_ON]) {
+#pragma GCC unroll 3
+  for (unsigned i = 0; i < LRD_WAYS_ON; i++) {
+    unsigned way = lrd_set_find(&table->keys[places[i]], keys[i]);
+    places[i] += way % LRD_SET_WAYS;
+    state_await(table, places[i]);
+  }
 }
 
-static unsigned context_learn(larder_predictor *predictor, const larder_predict_event *event) {
-  return lrd_context_of(lrd_predictor_user_type(predictor, event->user_type, true),
+static inline void session_await(const larder_predictor *predictor, const lrd_standing *standing) {
+#pragma GCC unroll 3
+  for (unsigned i = 0; i < LRD_WAYS_ON; i++) state_await(&predictor->table, standing->places[i]);
+  if (standing->last != LRD_NO_ENDPOINT) __builtin_prefetch(predictor->endpoints.of[standing->last].contexts);
+}
+
+/* Goes on from there to the endpoint. */
+static void learn(larder_predictor *predictor, lrd_standing *standing, uint32_t number) {
+  lrd_transitions *table = &predictor->table;
+  uint64_t keys[LRD_WAYS_ON], next_keys[LRD_WAYS_ON];
+  lrd_standing next = {.before = standing->last, .last = number, .context = standing->context};
+  keys_of(predictor, standing, keys);
+  keys_of(predictor, &next, next_keys);
+  keys_await(table, next_keys, next.places);
+  unsigned context = keys[LRD_ON_CONTEXT] ? standing->context : 0;
+  if (context) predictor->endpoints.of[standing->last].contexts[context / 64] |= UINT64_C(1) << context % 64;
+  lrd_endpoints_count(&predictor->endpoints, number, ++predictor->events, 1);
+#pragma GCC unroll 3
+  for (unsigned i = 0; i < LRD_WAYS_ON; i++) {
+    if (keys[i]) lrd_state_add(table, lrd_transitions_place_near(table, keys[i], standing->places[i]), number);
+    if (i == 0) states_await(table, next_keys, next.places);
+  }
+  *standing = next;
+}
+
+static unsigned context_learn(larder_predictor *predictor, const larder_predict_event *event, unsigned before) {
+  return lrd_context_of(lrd_predictor_user_type(predictor, event->user_type, before / LRD_TIMES, true),
                         lrd_time_of(event->wall_ms, predictor->options.utc_offset_minutes));
 }
 
 static larder_err observe(larder_predictor *predictor, uint64_t hash, const char *text, size_t len,
                           const larder_predict_event *event) {
   uint32_t number;
+  lrd_live_session *session = lrd_live_session_find(&predictor->sessions, hash);
+  if (session) session_await(predictor, &session->standing);
   larder_err err = lrd_predictor_number(predictor, text, len, &number);
   if (err != LARDER_OK) return err;
-  lrd_live_session *session = lrd_live_session_place(&predictor->sessions, hash);
+  if (session == NULL) session = lrd_live_session_place(&predictor->sessions, hash);
+  lrd_standing *standing = &session->standing;
   if (event->wall_ms != 0 && session->wall_ms != 0 && event->wall_ms > session->wall_ms &&
       (uint64_t)event->wall_ms - (uint64_t)session->wall_ms > (uint64_t)predictor->options.session_idle_ms)
-    session->last = session->before = LRD_NO_ENDPOINT;
-  lrd_standing from = {session->before, session->last, context_learn(predictor, event)};
-  learn(predictor, &from, number);
-  *session = (lrd_live_session){.used = predictor->events,
-                                .wall_ms = event->wall_ms ? event->wall_ms : session->wall_ms,
-                                .last = number,
-                                .before = from.last,
-                                .context = (uint8_t)from.context};
+    standing->last = standing->before = LRD_NO_ENDPOINT;
+  standing->context = context_learn(predictor, event, standing->context);
+  learn(predictor, standing, number);
+  session->used = predictor->events;
+  if (event->wall_ms != 0) session->wall_ms = event->wall_ms;
   return LARDER_OK;
 }
 
@@ -244,15 +265,14 @@ static larder_err train_one(larder_predictor *predictor, const larder_predict_ev
   }
   if (event->wall_ms != 0 && *wall_ms != 0 && event->wall_ms - *wall_ms > predictor->options.session_idle_ms)
     from->last = from->before = LRD_NO_ENDPOINT;
-  from->context = context_learn(predictor, event);
+  from->context = context_learn(predictor, event, from->context);
   learn(predictor, from, number);
-  *from = (lrd_standing){from->last, number, from->context};
   if (event->wall_ms != 0) *wall_ms = event->wall_ms;
   return LARDER_OK;
 }
 
 larder_err larder_predict_train(larder_predictor *predictor, const larder_predict_event *events, size_t count) {
-  lrd_standing from = {LRD_NO_ENDPOINT, LRD_NO_ENDPOINT, 0};
+  lrd_standing from = {.before = LRD_NO_ENDPOINT, .last = LRD_NO_ENDPOINT};
   int64_t wall_ms = 0;
   larder_err err = LARDER_OK;
   if (predictor == NULL || (events == NULL && count > 0)) return LARDER_EINVAL;

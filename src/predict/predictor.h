@@ -26,18 +26,12 @@ struct larder_predictor {
   uint64_t events;
 };
 
-/* Where a session stands. */
-typedef struct lrd_standing {
-  uint32_t before, last; /* LRD_NO_ENDPOINT: none */
-  unsigned context;
-} lrd_standing;
-
 /* --- predictor.c; the mutex is held --------------------------------------------------------------------------------------- */
 
 /* The number of a normalised endpoint, given one where it is new, for which others may have to go. LARDER_ENOMEM. */
 LARDER_MUST_CHECK larder_err lrd_predictor_number(larder_predictor *predictor, const char *text, size_t len, uint32_t *out);
-/* 0 where there is none, or (with `learn`) no room for another one. */
-unsigned lrd_predictor_user_type(larder_predictor *predictor, const char *name, bool learn);
+/* 0 where there is none, or (with `learn`) no room for another one. Looks at `likely` first; 0: at none. */
+unsigned lrd_predictor_user_type(larder_predictor *predictor, const char *name, unsigned likely, bool learn);
 
 /* --- guessing.c -------------------------------------------------------------------------------------------------------------
  */

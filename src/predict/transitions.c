@@ -40,15 +40,16 @@ uint64_t lrd_transitions_bytes(const lrd_transitions *table) {
 
 lrd_state *lrd_transitions_place(lrd_transitions *table, uint64_t key) {
   uint64_t set = lrd_transitions_set(table, key), coldest = set;
-  for (uint64_t at = set; at < set + LRD_SET_WAYS; at++) {
-    if (table->keys[at] == key) return &table->states[at];
-    if (table->keys[at] == 0) {
-      table->keys[at] = key;
-      table->len++;
-      return &table->states[at];
-    }
-    if (table->states[at].heat < table->states[coldest].heat) coldest = at;
+  unsigned way = lrd_set_find(table->keys + set, key);
+  if (way < LRD_SET_WAYS) return &table->states[set + way];
+  way = lrd_set_find(table->keys + set, 0);
+  if (way < LRD_SET_WAYS) {
+    table->keys[set + way] = key;
+    table->len++;
+    return &table->states[set + way];
   }
+  for (uint64_t at = set + 1; at < set + LRD_SET_WAYS; at++)
+    coldest = table->states[at].heat < table->states[coldest].heat ? at : coldest;
   table->keys[coldest] = key;
   table->states[coldest] = (lrd_state){.heat = table->states[coldest].heat & LRD_HEAT_MAX};
   table->replaced++;
@@ -81,32 +82,33 @@ static void age(lrd_state *state) {
   lrd_state_name(state);
 }
 
-/* One more for it; it changes places with the first of those that it overtakes. */
-static void next_lift(lrd_state *state, unsigned at) {
-  uint32_t id = state->ids[at];
-  uint16_t count = (uint16_t)(state->counts[at] + 1), error = state->errors[at];
-  unsigned to = at;
-  while (to > 0 && state->counts[to - 1] < count) to--;
-  if (to != at) next_take(state, at, state, to);
-  state->ids[to] = id;
-  state->counts[to] = count;
-  state->errors[to] = error;
+/* How many successors there are with more than that, which is 0xffff at most. */
+static unsigned more_than(const lrd_state *state, unsigned count) {
+  const __m128i *counts = (const __m128i *)(const void *)state->counts; /* 15, and an error that does not matter */
+  const __m128i that = _mm_set1_epi16((short)count), zero = _mm_setzero_si128();
+  __m128i a = _mm_cmpeq_epi16(_mm_subs_epu16(_mm_loadu_si128(counts), that), zero);
+  __m128i b = _mm_cmpeq_epi16(_mm_subs_epu16(_mm_loadu_si128(counts + 1), that), zero);
+  return (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(_mm_packs_epi16(a, b)) | 1u << LRD_NEXT_MAX);
 }
 
+/* Who it is and where it goes, nobody foresees: so there are few branches. One more for it; it changes places with the first of
+ * those that it overtakes. */
 void lrd_state_add(const lrd_transitions *table, lrd_state *state, uint32_t endpoint) {
-  unsigned at = lrd_state_at(state, endpoint);
-  if (at == LRD_NEXT_MAX && state->len < LRD_NEXT_MAX) {
-    at = state->len++;
-    state->ids[at] = endpoint;
-    state->counts[at] = state->errors[at] = 0;
-  } else if (at == LRD_NEXT_MAX) {
-    at--;
-    state->named = (uint16_t)(state->named - lrd_state_certain(state, at));
-    state->ids[at] = endpoint;
-    state->errors[at] = state->counts[at];
-  }
-  next_lift(state, at);
-  state->named++;
+  unsigned at = lrd_state_at(state, endpoint), is_new = at == LRD_NEXT_MAX, has_room = state->len < LRD_NEXT_MAX;
+  unsigned weakest = has_room ? state->len : LRD_NEXT_MAX - 1;
+  at = is_new ? weakest : at;
+  unsigned goes = is_new & !has_room, comes = is_new & has_room;
+  unsigned count = state->counts[at] & (comes - 1), error = state->errors[at] & (comes - 1);
+  unsigned gone = (count - error) & -goes;
+  error = goes ? count : error;
+  state->len = (state->len + comes) & LRD_NEXT_MAX;
+  unsigned to = more_than(state, count);
+  to = to < at ? to : at;
+  next_take(state, at, state, to);
+  state->ids[to] = endpoint;
+  state->counts[to] = (uint16_t)(count + 1);
+  state->errors[to] = (uint16_t)error;
+  state->named = (uint16_t)(state->named + 1 - gone);
   state->heat += state->heat < LRD_HEAT_MAX;
   if (++state->total >= table->age_at) age(state);
 }

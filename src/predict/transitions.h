@@ -17,6 +17,9 @@
 #define LRD_SET_WAYS    8u
 #define LRD_NO_ENDPOINT ((UINT32_C(1) << 20) - 1)
 
+/* The states that lead on from where a session stands: of the last endpoint, the last two, and the last one in its context. */
+typedef enum lrd_way_on { LRD_ON_FIRST, LRD_ON_SECOND, LRD_ON_CONTEXT, LRD_WAYS_ON } lrd_way_on;
+
 typedef enum lrd_state_kind { LRD_STATE_FIRST = 1, LRD_STATE_SECOND, LRD_STATE_CONTEXT } lrd_state_kind;
 
 #define LRD_HEAT_MAX ((UINT32_C(1) << 28) - 1)
@@ -40,6 +43,19 @@ typedef struct lrd_transitions {
   uint64_t len;
   uint64_t replaced;
 } lrd_transitions;
+
+/* Which of a set's eight words is that one; LRD_SET_WAYS: none. Where it stands nobody foresees, so there is no branch. */
+static inline unsigned lrd_set_find(const uint64_t *words, uint64_t word) {
+  const __m128i wanted = _mm_set1_epi64x((long long)word);
+  const __m128i *at = (const __m128i *)(const void *)words;
+#define HALVES(i) _mm_castsi128_ps(_mm_cmpeq_epi32(_mm_load_si128(at + (i)), wanted)) /* of two words */
+  __m128 a = HALVES(0), b = HALVES(1), c = HALVES(2), d = HALVES(3);
+#undef HALVES
+  __m128 low = _mm_and_ps(_mm_shuffle_ps(a, b, 0x88), _mm_shuffle_ps(a, b, 0xdd));
+  __m128 high = _mm_and_ps(_mm_shuffle_ps(c, d, 0x88), _mm_shuffle_ps(c, d, 0xdd));
+  unsigned found = (unsigned)_mm_movemask_ps(low) | (unsigned)_mm_movemask_ps(high) << 4;
+  return (unsigned)__builtin_ctz(found | 1u << LRD_SET_WAYS);
+}
 
 static inline uint64_t lrd_state_key(lrd_state_kind kind, unsigned context, uint32_t before, uint32_t last) {
   return (uint64_t)kind << 48 | (uint64_t)context << 40 | (uint64_t)before << 20 | last;
@@ -65,7 +81,7 @@ static inline unsigned lrd_state_at(const lrd_state *state, uint32_t endpoint) {
   __m128i c = _mm_cmpeq_epi32(_mm_loadu_si128(ids + 2), wanted), d = _mm_cmpeq_epi32(_mm_loadu_si128(ids + 3), wanted);
   __m128i all = _mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d));
   unsigned found = (unsigned)_mm_movemask_epi8(all) & ((1u << state->len) - 1);
-  return found ? (unsigned)__builtin_ctz(found) : LRD_NEXT_MAX;
+  return (unsigned)__builtin_ctz(found | 1u << LRD_NEXT_MAX);
 }
 /* How often it was certainly seen. */
 static inline unsigned lrd_state_certain(const lrd_state *state, unsigned at) {
@@ -86,18 +102,21 @@ static inline uint64_t lrd_transitions_set(const lrd_transitions *table, uint64_
   key *= UINT64_C(0xbf58476d1ce4e5b9);
   return (key >> 32 & ((UINT64_C(1) << table->sets_bits) - 1)) * LRD_SET_WAYS;
 }
-static inline void lrd_transitions_await(const lrd_transitions *table, uint64_t key) {
-  __builtin_prefetch(table->keys + lrd_transitions_set(table, key));
-}
 /* NULL: not there. */
 static inline lrd_state *lrd_transitions_find(const lrd_transitions *table, uint64_t key) {
   uint64_t set = lrd_transitions_set(table, key);
-  for (unsigned way = 0; way < LRD_SET_WAYS; way++)
-    if (table->keys[set + way] == key) return &table->states[set + way];
-  return NULL;
+  unsigned way = lrd_set_find(table->keys + set, key);
+  return way < LRD_SET_WAYS ? &table->states[set + way] : NULL;
+}
+/* Begins where it may stand; any index of the table. */
+static inline lrd_state *lrd_transitions_find_near(const lrd_transitions *table, uint64_t key, uint32_t place) {
+  return table->keys[place] == key ? &table->states[place] : lrd_transitions_find(table, key);
 }
 /* The state, made where it is not there, in the place of the set's coldest where that is full. */
 lrd_state *lrd_transitions_place(lrd_transitions *table, uint64_t key);
+static inline lrd_state *lrd_transitions_place_near(lrd_transitions *table, uint64_t key, uint32_t place) {
+  return table->keys[place] == key ? &table->states[place] : lrd_transitions_place(table, key);
+}
 /* `named` of what stands there. */
 void lrd_state_name(lrd_state *state);
 /* Another event of the state. */

@@ -101,10 +101,58 @@ static void what_gets_too_long_is_refused(void **state) {
   larder_predictor_free(&usual);
 }
 
+/* The same by the letter: parts between borders, those of digits alone become {id}. */
+static size_t plainly(const char *endpoint, size_t len, char *out) {
+  size_t used = 0;
+  for (size_t at = 0, to; at <= len; at = to + 1) {
+    for (to = at; to < len && !memchr("/?&=|:;,", endpoint[to], 8);) to++;
+    size_t digits = 0;
+    while (at + digits < to && endpoint[at + digits] >= '0' && endpoint[at + digits] <= '9') digits++;
+    bool id = digits > 0 && digits == to - at;
+    memcpy(out + used, id ? "{id}" : endpoint + at, id ? 4 : to - at);
+    used += id ? 4 : to - at;
+    if (to < len) out[used++] = endpoint[to];
+  }
+  return used;
+}
+
+static void every_border_counts_wherever_it_stands(void **state) {
+  (void)state;
+  static const char likely[] = "/?&=|:;,0123456789abxz";
+  larder_predictor *predictor = predictor_of((larder_predictor_options){.pattern = "id=#"});
+  uint32_t chance = 1;
+  unsigned refused = 0;
+  for (unsigned round = 0; round < 20000; round++) {
+    char out[LARDER_ENDPOINT_MAX + 1], wanted[1600];
+    size_t len = 1 + round % 270, out_len = 0;
+    char *endpoint = malloc(len); /* of its own, so that a byte too far is seen */
+    assert_non_null(endpoint);
+    for (size_t i = 0; i < len; i++) {
+      chance = chance * 1664525 + 1013904223;
+      endpoint[i] = round % 3 ? likely[(chance >> 16) % (sizeof likely - 1)] : (char)(chance >> 24);
+    }
+    size_t wanted_len = plainly(endpoint, len, wanted);
+    larder_err err = larder_predict_normalise(predictor, endpoint, len, out, &out_len);
+    if (wanted_len > LARDER_ENDPOINT_MAX) {
+      assert_err(err, LARDER_ETOOBIG);
+      refused++;
+    } else {
+      assert_ok(err);
+      assert_int_equal(out_len, wanted_len);
+      assert_memory_equal(out, wanted, wanted_len);
+      assert_int_equal(out[out_len], 0);
+    }
+    free(endpoint);
+  }
+  assert_true(refused > 100);
+  larder_predictor_free(&predictor);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(numbers_uuids_and_long_hexadecimal_names_go),
       cmocka_unit_test(a_pattern_of_ones_own),
+      cmocka_unit_test(every_border_counts_wherever_it_stands),
       cmocka_unit_test(what_is_no_pattern_is_told),
       cmocka_unit_test(what_gets_too_long_is_refused),
   };
