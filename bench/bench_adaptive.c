@@ -2,9 +2,13 @@
 /*
  * What the eviction policy `adaptive` costs against s3-fifo in the same memory tier: gets alone where everything is there, and
  * gets with a put of what is missing where a part fits: of 64 MiB, whose shadows are of a small sample, and of a thousand
- * entries, whose shadows are of all keys. How many entries fewer fit is what its tables take.
+ * entries, whose shadows are of all keys. How many entries fewer fit is what its tables take. What a thousand entries cost is
+ * counted in instructions, too, from other keys, of which about two thirds are there.
+ *
+ *   bench_adaptive loop POLICY LIMITS    the loop that is counted, for callgrind
  */
 #include "bench.h"
+#include "callgrind.h"
 #include "ours.h"
 #include <larder/larder.h>
 #include <stdio.h>
@@ -13,6 +17,7 @@
 
 #define VALUE_LEN 100u
 #define KEY_LEN   8u
+#define SMALL     ", limits: {memory: 1000}"
 
 typedef struct pair_context {
   ours side;
@@ -26,9 +31,11 @@ static void open_side(pair_context *context, const bench_trace *trace, const cha
   ours_open(&context->side, OURS_MEMORY, policy, memory_mb, VALUE_LEN);
 }
 
-static __attribute__((noinline)) void asked(const pair_context *context, size_t from) {
+/* How many missed. */
+static inline size_t ask(const pair_context *context, size_t from) {
   const bench_trace *trace = context->trace;
   uint8_t value[VALUE_LEN], fresh[VALUE_LEN];
+  size_t missed = 0;
   bench_value(0, fresh, sizeof fresh);
   for (size_t i = from; i < from + context->count; i++) {
     const uint8_t *key = trace->asked + i * KEY_LEN;
@@ -39,8 +46,16 @@ static __attribute__((noinline)) void asked(const pair_context *context, size_t 
     memcpy(fresh, &trace->ids[i], 4);
     err = larder_put(context->side.ns, key, KEY_LEN, fresh, sizeof fresh, NULL);
     if (err != LARDER_OK) bench_die("put: %s", larder_err_text(err));
+    missed++;
   }
+  return missed;
 }
+
+static __attribute__((noinline)) void asked(const pair_context *context, size_t from) { (void)ask(context, from); }
+
+/* What callgrind collects in; before it, `asked` has warmed the cache. */
+__attribute__((noinline)) size_t adaptive_counted(const pair_context *context, size_t from);
+__attribute__((noinline)) size_t adaptive_counted(const pair_context *context, size_t from) { return ask(context, from); }
 
 static double round_asked(void *raw, size_t round) {
   const pair_context *context = raw;
@@ -81,7 +96,70 @@ static void pair_measure(const bench_trace *trace, const bench_row *row, const c
   for (size_t s = 0; s < 2; s++) ours_close(&contexts[s].side);
 }
 
-int main(void) {
+/* --- instructions --------------------------------------------------------------------------------------------------------- */
+
+#define LOOP_KEYS  20000u
+#define LOOP_COUNT 100000u
+
+static int loop(const char *policy, const char *limits) {
+  bench_trace trace;
+  pair_context context;
+  char text[160];
+  bench_trace_init(&trace, LOOP_KEYS, (size_t)LOOP_COUNT * 2, KEY_LEN, 0.99);
+  snprintf(text, sizeof text, "policy: %s%s", policy, limits);
+  open_side(&context, &trace, text, 64);
+  context.count = LOOP_COUNT;
+  asked(&context, 0);
+  printf("%zu of %u missed\n", adaptive_counted(&context, LOOP_COUNT), LOOP_COUNT);
+  ours_close(&context.side);
+  bench_trace_fini(&trace);
+  return 0;
+}
+
+/* Instructions an access, or -1 without valgrind. */
+static double instructions(const char *self, const char *folder, const char *policy, const char *limits) {
+  const char *const argv[] = {self, "loop", policy, limits, NULL};
+  double total = bench_instructions(folder, policy, "adaptive_counted", argv);
+  return total < 0 ? -1 : total / LOOP_COUNT;
+}
+
+static void instruction_row(const char *self, const char *folder, const bench_row *row, const char *limits) {
+  double mine = instructions(self, folder, "adaptive", limits), theirs = instructions(self, folder, "s3-fifo", limits);
+  if (mine < 0 || theirs < 0)
+    bench_row_absent(row, "valgrind: peer not here");
+  else
+    bench_row_figure(row, mine, theirs, "s3-fifo");
+}
+
+static void instruction_rows(const char *self) {
+  static const bench_row whole = {"memory_adaptive_get_instructions",
+                                  "instructions a get where all is there, the loop included; callgrind",
+                                  "instr",
+                                  BENCH_AT_MOST,
+                                  1.2,
+                                  false};
+  static const bench_row small = {"memory_adaptive_small_instructions",
+                                  "instructions an access of a thousand entries, a third of which misses and puts; callgrind",
+                                  "instr",
+                                  BENCH_AT_MOST,
+                                  1.2,
+                                  false};
+  static const bench_row hundred = {"memory_adaptive_hundred_instructions",
+                                    "the same of a hundred entries, where more than half of the accesses miss; callgrind",
+                                    "instr",
+                                    BENCH_AT_MOST,
+                                    1.2,
+                                    false};
+  char folder[256];
+  ours_folder(folder, sizeof folder);
+  instruction_row(self, folder, &whole, "");
+  instruction_row(self, folder, &small, SMALL);
+  instruction_row(self, folder, &hundred, ", limits: {memory: 100}");
+  ours_folder_remove(folder);
+}
+
+int main(int argc, char **argv) {
+  if (argc == 4 && strcmp(argv[1], "loop") == 0) return loop(argv[2], argv[3]);
   bench_trace trace;
   size_t keys = bench_scale(1000000, 20000);
   bench_pin(bench_core());
@@ -102,7 +180,8 @@ int main(void) {
                                   true};
   pair_measure(&trace, &whole, "", 256, false);
   pair_measure(&trace, &part, "", bench_scale(64, 1), true);
-  pair_measure(&trace, &small, ", limits: {memory: 1000}", 64, false);
+  pair_measure(&trace, &small, SMALL, 64, false);
   bench_trace_fini(&trace);
+  instruction_rows(argv[0]);
   return 0;
 }

@@ -29,6 +29,7 @@ make_hit make_stampede make_lease warm_keys
 predict_first predict_second predict_context predict_blend predict_room predict_heard predict_instructions_first
 predict_instructions_second predict_instructions_context predict_instructions_blend
 memory_adaptive memory_adaptive_get memory_adaptive_entries memory_adaptive_small
+memory_adaptive_get_instructions memory_adaptive_small_instructions memory_adaptive_hundred_instructions
 agent_bandit agent_linear_q agent_network_q
 """.split()
 CODEC = [f"codec_{method}_{field}{shuffled}{end}" for method in ("zlib", "zstd", "lz4") for field in ("smooth", "random")

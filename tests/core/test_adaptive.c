@@ -120,7 +120,8 @@ static void who_leads_and_what_the_others_would_have_missed(void **state) {
   }
   assert_int_equal(led, now.asked);
   assert_int_equal(entries, ROOM);
-  assert_in_range(now.asked, 50000, 60000); /* so few keys are followed all of them */
+  /* So few keys are followed all of them, until nothing has changed for long. */
+  assert_in_range(now.asked, 5000, 30000);
   assert_true(now.experts[now.leader].entries > 0);
   /* Whoever throws out the oldest never hits. */
   assert_true(now.experts[LARDER_EXPERT_CLOCK].missed > now.asked * 9 / 10);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Adaptive: in charge is that expert (expert.h) whose shadow (shadow.h) regrets least. The entries of the shadows' sample have
- * their readings logged, all others only raise their touch byte. Whoever is in charge, ghosts of all that was evicted and a
- * sketch of the readings that were used up are kept, so that the next one finds them.
+ * their readings logged, all others only raise their touch byte.
+ *
+ * As long as the sample is *whole*, the leader's shadow says who goes, and the queues here only part what it has (A_WINDOW)
+ * from what it has not: strays, who go first. When it has become too large, the queues are made from that shadow, and the
+ * leader's rules move them from then on. Whoever is in charge, ghosts of all that was evicted and a sketch of the readings that
+ * were used up are kept then, so that the next one finds them.
  */
 #include "policy_adaptive.h"
 #include "ghost.h"
@@ -23,6 +27,8 @@ typedef struct a_state {
   bool awake; /* somebody had to go: readings are logged from then on */
 } a_state;
 
+static bool a_whole(const a_state *state) { return state->shadow.left != NULL; }
+
 static const lrd_expert *a_rules(const a_state *state) { return &lrd_experts[state->shadow.chosen]; }
 
 /* As many are remembered as fit. */
@@ -35,32 +41,65 @@ static void a_tell_bytes(lrd_policy *policy, const a_state *state) {
 
 static uint64_t a_part(const lrd_policy *policy) { return (uint64_t)policy->arena->cap * LRD_UNIT / A_PART; }
 
-static bool a_prepare(lrd_policy *policy) {
+/* Whether readings of it are to be logged. */
+static void a_log(lrd_record *record, bool logged) {
+  uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
+  uint8_t wanted = logged ? touch | LRD_TOUCH_LOG : touch & (uint8_t)~LRD_TOUCH_LOG;
+  if (touch != wanted) atomic_store_explicit(&record->touch, wanted, memory_order_relaxed);
+}
+
+/* The leader's shadow evicted it. */
+static void a_left(void *context, uint32_t handle) { lrd_queue_move(context, A_STRAYS, handle); }
+
+static void a_fit_sketch(lrd_policy *policy) {
   a_state *state = lrd_policy_state(policy);
   uint64_t entries = policy->by_count ? policy->room : lrd_policy_count(policy) + 1, most = policy->arena->cap / LRD_UNIT;
-  if (!state->ready) lrd_shadow_init(&state->shadow, a_part(policy));
-  state->ready = true;
   lrd_sketch_fit(&state->sketch, entries < most ? entries : most, a_part(policy) / sizeof *state->sketch.table);
+}
+
+static bool a_prepare(lrd_policy *policy) {
+  a_state *state = lrd_policy_state(policy);
+  if (!state->ready) {
+    lrd_shadow_init(&state->shadow, a_part(policy));
+    lrd_shadow_lead(&state->shadow, a_left, policy);
+    state->ready = true;
+  }
+  if (!a_whole(state)) a_fit_sketch(policy);
   a_tell_bytes(policy, state);
   return true;
 }
 
-/*
- * The sample is all there is, and another expert leads: the queues become its shadow's. What that has not is strayed, and goes
- * first. In larger caches the new rules alone move the queues.
- */
-static void a_adopt(lrd_policy *policy) {
+/* All that an expert's shadow has, in its order, goes to the end of a queue; `apart`: of that which is there. */
+static void a_gather(lrd_policy *policy, unsigned expert, uint32_t queue, bool apart) {
   const a_state *state = lrd_policy_state(policy);
-  for (uint32_t queue = A_WINDOW; queue <= A_MAIN; queue++) {
-    while (policy->queues[queue].oldest) lrd_queue_move(policy, A_STRAYS, policy->queues[queue].oldest);
-  }
-  for (uint32_t queue = A_WINDOW; queue <= A_MAIN; queue++) {
+  for (unsigned place = LRD_SHADOW_WINDOW; place <= LRD_SHADOW_MAIN; place++) {
     lrd_shadow_row row = {0};
-    while (lrd_shadow_next(&state->shadow, (uint8_t)(queue + LRD_SHADOW_WINDOW), &row)) {
-      lrd_queue_move(policy, queue, row.handle);
-      lrd_touch_set(lrd_policy_at(policy, row.handle), row.touches);
+    while (lrd_shadow_next(&state->shadow, expert, place, &row)) {
+      lrd_queue_move(policy, apart ? queue + place - LRD_SHADOW_WINDOW : queue, row.handle);
+      if (apart) lrd_touch_set(lrd_policy_at(policy, row.handle), row.touches);
     }
   }
+}
+
+/* Another expert leads. What its shadow has not is strayed, in the order in which the last leader would have had it go. */
+static void a_follow(lrd_policy *policy, unsigned last) {
+  const a_state *state = lrd_policy_state(policy);
+  a_gather(policy, last, A_STRAYS, false);
+  a_gather(policy, state->shadow.chosen, A_WINDOW, false);
+}
+
+/* The sample has to be halved: from now on the queues are our own, and so is what is remembered of others. */
+static void a_unfold(lrd_policy *policy) {
+  a_state *state = lrd_policy_state(policy);
+  a_gather(policy, state->shadow.chosen, A_WINDOW, true);
+  a_fit_sketch(policy);
+  for (lrd_shadow_row row = {0}; lrd_shadow_each(&state->shadow, &row);) {
+    for (unsigned i = 0; i < row.count; i++) lrd_sketch_add(&state->sketch, row.hash);
+    if (lrd_shadow_place(&state->shadow, row.hash) == LRD_SHADOW_GHOSTS)
+      lrd_ghost_add(&state->ghost, row.hash, a_entries(policy), policy->by_count);
+  }
+  lrd_shadow_lead(&state->shadow, NULL, NULL);
+  a_tell_bytes(policy, state);
 }
 
 /* The next stray to go; 0: there is none. The leading shadow may have taken it in since. */
@@ -68,28 +107,63 @@ static uint32_t a_stray(lrd_policy *policy) {
   const a_state *state = lrd_policy_state(policy);
   for (;;) {
     uint32_t at = policy->queues[A_STRAYS].oldest;
-    if (at == 0) return 0;
-    uint8_t place = lrd_shadow_place(&state->shadow, lrd_policy_hash(policy, at));
+    if (at == 0 || a_whole(state)) return at;
+    unsigned place = lrd_shadow_place(&state->shadow, lrd_policy_hash(policy, at));
     if (place == LRD_SHADOW_NONE || place == LRD_SHADOW_GHOSTS) return at;
-    lrd_queue_move(policy, place - (uint32_t)LRD_SHADOW_WINDOW, at);
+    lrd_queue_move(policy, place - LRD_SHADOW_WINDOW, at);
   }
+}
+
+/* The shadows are to rest, or to go on. While they rest, the sample's readings cost what they cost s3-fifo. */
+static void a_turn(lrd_policy *policy) {
+  a_state *state = lrd_policy_state(policy);
+  uint32_t at = 0, handle;
+  bool wakes = state->shadow.resting;
+  if (wakes && a_whole(state)) lrd_shadow_wake(&state->shadow);
+  while ((handle = lrd_shadow_next_held(&state->shadow, &at)) != 0) {
+    lrd_record *record = lrd_policy_at(policy, handle);
+    uint32_t queue = lrd_queue_of(record);
+    if (a_whole(state))
+      lrd_touch_set(record, 0);
+    else if (wakes && queue != A_STRAYS)
+      lrd_shadow_seed(&state->shadow, at, queue + LRD_SHADOW_WINDOW, lrd_touch_freq(record));
+    a_log(record, wakes);
+  }
+  if (wakes && !a_whole(state)) lrd_shadow_wake(&state->shadow);
+  if (!wakes) lrd_shadow_rest(&state->shadow, a_whole(state) ? policy->arena : NULL);
 }
 
 /* A reading of the sample, or a key that comes. */
 static void a_watch(lrd_policy *policy, uint32_t handle, uint64_t hash) {
   a_state *state = lrd_policy_state(policy);
   lrd_record *record = lrd_policy_at(policy, handle);
-  uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
   bool sampled = lrd_shadow_samples(&state->shadow, hash);
-  uint8_t wanted = sampled && state->awake ? touch | LRD_TOUCH_LOG : touch & (uint8_t)~LRD_TOUCH_LOG;
-  if (touch != wanted) atomic_store_explicit(&record->touch, wanted, memory_order_relaxed);
+  a_log(record, sampled && state->awake && !state->shadow.resting);
   if (!sampled) return;
-  bool other = lrd_shadow_access(&state->shadow, hash, lrd_policy_weight(policy, handle), policy->room, handle);
-  if (other && state->shadow.rate_shift == 0) a_adopt(policy);
+  unsigned last = state->shadow.chosen;
+  uint64_t weight = lrd_policy_weight(policy, handle);
+  lrd_shadow_told told = lrd_shadow_access(&state->shadow, hash, weight, policy->room, handle);
+  if (told == LRD_SHADOW_FULL) {
+    if (state->shadow.resting) a_turn(policy);
+    a_unfold(policy);
+    (void)lrd_shadow_access(&state->shadow, hash, weight, policy->room, handle);
+    return;
+  }
+  if (lrd_shadow_turn_due(&state->shadow)) a_turn(policy);
+  if (!a_whole(state)) return;
+  if (told == LRD_SHADOW_CHANGED) a_follow(policy, last);
+  uint32_t queue = told == LRD_SHADOW_STRAY ? A_STRAYS : A_WINDOW;
+  if (told != LRD_SHADOW_CHANGED && lrd_queue_of(record) != queue) lrd_queue_move(policy, queue, handle);
 }
 
 static void a_insert(lrd_policy *policy, uint32_t handle, uint64_t hash) {
   a_state *state = lrd_policy_state(policy);
+  if (a_whole(state)) {
+    lrd_queue_push(policy, A_WINDOW, handle);
+    a_watch(policy, handle, hash);
+    a_tell_bytes(policy, state);
+    return;
+  }
   const lrd_expert *rules = a_rules(state);
   bool remembered = lrd_ghost_take(&state->ghost, hash, a_entries(policy));
   if (rules->ghosts_of_main && !remembered) remembered = lrd_ghost_take(&state->ghost, hash ^ A_MAIN_GHOST, a_entries(policy));
@@ -104,7 +178,7 @@ static void a_insert(lrd_policy *policy, uint32_t handle, uint64_t hash) {
 }
 
 static void a_access(lrd_policy *policy, uint32_t handle) {
-  lrd_touch_raise(lrd_policy_at(policy, handle));
+  if (!a_whole(lrd_policy_state(policy))) lrd_touch_raise(lrd_policy_at(policy, handle));
   a_watch(policy, handle, lrd_policy_hash(policy, handle));
 }
 
@@ -123,8 +197,7 @@ static void a_wake(lrd_policy *policy) {
   while ((handle = lrd_shadow_next_held(&state->shadow, &at)) != 0) {
     lrd_record *record = lrd_policy_at(policy, handle);
     lrd_shadow_catch_up(&state->shadow, at, lrd_touch_freq(record));
-    uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
-    atomic_store_explicit(&record->touch, touch | LRD_TOUCH_LOG, memory_order_relaxed);
+    a_log(record, true);
   }
 }
 
@@ -193,23 +266,39 @@ static uint32_t a_victim_by_touches(lrd_policy *policy, const lrd_expert *rules)
 }
 
 static uint32_t a_victim(lrd_policy *policy) {
-  const lrd_expert *rules = a_rules(lrd_policy_state(policy));
-  if (!((const a_state *)lrd_policy_state(policy))->awake) a_wake(policy);
+  a_state *state = lrd_policy_state(policy);
+  if (!state->awake) a_wake(policy);
   uint32_t stray = a_stray(policy);
+  if (stray == 0 && a_whole(state) && lrd_shadow_evict_one(&state->shadow, policy->room)) stray = a_stray(policy);
   if (stray) return stray;
+  const lrd_expert *rules = a_rules(state);
   return rules->contest ? a_victim_by_contest(policy, rules) : a_victim_by_touches(policy, rules);
 }
 
 static void a_remove(lrd_policy *policy, uint32_t handle, bool evicted) {
   a_state *state = lrd_policy_state(policy);
   uint64_t hash = lrd_policy_hash(policy, handle);
-  if (evicted) {
-    bool main = lrd_queue_of(lrd_policy_at(policy, handle)) == A_MAIN;
+  bool main = !a_whole(state) && lrd_queue_of(lrd_policy_at(policy, handle)) == A_MAIN;
+  if (evicted && !a_whole(state)) {
     lrd_ghost_add(&state->ghost, main ? hash ^ A_MAIN_GHOST : hash, a_entries(policy), policy->by_count);
     a_tell_bytes(policy, state);
   }
-  if (lrd_shadow_samples(&state->shadow, hash)) lrd_shadow_leave(&state->shadow, hash, !evicted);
+  const lrd_expert *rules = a_rules(state);
+  bool forgotten = state->shadow.mirrors && main && rules->ghosts && !rules->ghosts_of_main;
+  if (lrd_shadow_samples(&state->shadow, hash)) lrd_shadow_leave(&state->shadow, hash, !evicted || forgotten);
   lrd_queue_remove(policy, handle);
+}
+
+static uint32_t a_after(lrd_policy *policy, uint32_t handle) {
+  const a_state *state = lrd_policy_state(policy);
+  uint32_t queue = handle ? lrd_queue_of(lrd_policy_at(policy, handle)) : A_STRAYS;
+  uint32_t next = handle ? lrd_queue_newer(policy, handle) : policy->queues[A_STRAYS].oldest;
+  if (queue == A_STRAYS && next) return next;
+  bool first = queue == A_STRAYS;
+  if (a_whole(state)) return lrd_shadow_after(&state->shadow, first ? 0 : lrd_policy_hash(policy, handle), first);
+  for (queue = first ? A_WINDOW : queue + 1, next = first ? 0 : next; next == 0 && queue <= A_MAIN; queue++)
+    next = policy->queues[queue].oldest;
+  return next;
 }
 
 static const char *a_verify(lrd_policy *policy) {
@@ -255,6 +344,7 @@ const lrd_policy_ops lrd_policy_adaptive = {
     .replace = a_replace,
     .victim = a_victim,
     .remove = a_remove,
+    .after = a_after,
     .verify = a_verify,
     .fini = a_fini,
 };

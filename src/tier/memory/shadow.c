@@ -1,38 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One node for each key that some expert holds or remembers, found by a chained table; in it, for each expert, in which queue
- * it is, how often it was read there, and its neighbours. A node goes when the last expert has forgotten it. Without a free
- * node the sample is halved, which frees about half of them.
+ * it is, how often it was read there, and its neighbour. Nodes that every expert has forgotten are swept up when a free one is
+ * wanted. Where few are found there are to be more of them, and where there may be no more the sample is halved, which frees
+ * about half of them.
  */
-#include "shadow.h"
+#include "shadow_inner.h"
 
-#define NODES_FIRST    256u
-#define NODES_MOST     8192u
-#define RATE_SHIFT_MAX 31u
-#define COUNT_MAX      15u
-#define COUNT_AGE      10u /* accesses for each entry that fits, after which counts are halved */
-#define REGRET_ONE     1024u
-#define REGRET_PART    33u  /* of its own regret, that the leader may have more than the best */
-#define REGRET_FADES   8u   /* a part of it, when the least is above */
-#define REGRETS_LEAST  200u /* and one for each entry that fits */
+#define NODES_FIRST      256u
+#define NODES_MOST       8192u
+#define RATE_SHIFT_FIRST 3u /* of a sample that is not all there is: an eighth is as good as a half */
+#define RATE_SHIFT_MAX   31u
+#define COUNT_AGE        10u /* accesses for each entry that fits, after which counts are halved */
+#define SWEEP_WORTH      8u  /* a part of the nodes that a sweep has to find, or there are to be more */
+#define SWEEP_LEAST      16u /* or the sample is to be halved */
+#define REGRET_ONE       1024u
+#define REGRET_PART      33u  /* of its own regret, that the leader may have more than the best */
+#define REGRET_FADES     8u   /* a part of it, when the least is above the horizon */
+#define REGRETS_LEAST    200u /* the horizon: so many, and one for each entry that fits */
+#define REST_AFTER       4u   /* horizons that the leader regretted without being replaced */
+#define REST_AGAIN       2u   /* after a rest */
+#define REST_TIMES       8u   /* a rest is as many times the misses that this took; at first only once */
+#define STRETCH_PART     4u   /* of a horizon, after which a resting leader's misses are looked at */
+#define DIFFERS_PART     16   /* of the misses: by so many more or less than expected it remembers, */
+#define DIFFERS_ROOT     1    /* and by this times their root, and the rest is over */
 
 const lrd_expert lrd_experts[LRD_EXPERTS] = {
     [LARDER_EXPERT_S3_FIFO] = {10, 2, false, true, false},  [LARDER_EXPERT_S3_FIFO_2] = {10, 2, false, true, true},
     [LARDER_EXPERT_S3_30] = {30, 1, false, true, false},    [LARDER_EXPERT_RECENCY] = {60, 2, false, true, false},
     [LARDER_EXPERT_CLOCK] = {100, 1, false, false, false},  [LARDER_EXPERT_LIRS_LIKE] = {1, 1, false, true, false},
     [LARDER_EXPERT_TINYLFU_1] = {1, 0, true, false, false}, [LARDER_EXPERT_TINYLFU_20] = {20, 0, true, false, false},
-};
-
-struct lrd_shadow_node {
-  uint64_t hash;
-  uint32_t weight;
-  uint32_t handle; /* in the true cache; 0: it is not there */
-  uint16_t chain;  /* the next of its bucket, or the next spare one */
-  uint8_t count;   /* how often asked for */
-  uint8_t refs;    /* experts that hold or remember it; 0: spare */
-  uint64_t places; /* a byte for each expert: in which queue it is (3 bits), how often read there (2 bits) */
-  uint16_t newer[LRD_EXPERTS];
-  uint16_t older[LRD_EXPERTS];
 };
 
 void lrd_shadow_init(lrd_shadow *shadow, uint64_t bytes_max) {
@@ -51,23 +48,9 @@ uint64_t lrd_shadow_bytes(const lrd_shadow *shadow) {
   return shadow->nodes_len * sizeof *shadow->nodes + (shadow->buckets_mask + 1) * sizeof *shadow->buckets;
 }
 
-/* Of every byte of `places`, at once. */
-#define EACH_EXPERT UINT64_C(0x0101010101010101)
-_Static_assert(LRD_EXPERTS == sizeof(uint64_t), "a byte for each expert");
-
-/* 1 in the bytes of those that hold it: in the window, on trial or in main. */
-static uint64_t places_held(uint64_t places) { return (places | places >> 1) & EACH_EXPERT; }
-
-static uint8_t queue_of(const lrd_shadow_node *node, unsigned expert) { return node->places >> expert * 8 & 7; }
-
-static unsigned touches_of(const lrd_shadow_node *node, unsigned expert) { return node->places >> (expert * 8 + 3) & 3; }
-
-static void queue_set(lrd_shadow_node *node, unsigned expert, uint8_t queue) {
-  node->places = (node->places & ~(UINT64_C(7) << expert * 8)) | (uint64_t)queue << expert * 8;
-}
-
-static void touches_set(lrd_shadow_node *node, unsigned expert, unsigned touches) {
-  node->places = (node->places & ~(UINT64_C(24) << expert * 8)) | (uint64_t)touches << (expert * 8 + 3);
+void lrd_shadow_lead(lrd_shadow *shadow, void (*left)(void *context, uint32_t handle), void *context) {
+  shadow->left = left;
+  shadow->context = context;
 }
 
 /* --- nodes --------------------------------------------------------------------------------------------------------------- */
@@ -101,7 +84,7 @@ static bool nodes_grow(lrd_shadow *shadow) {
   shadow->nodes = nodes;
   shadow->nodes_len = len;
   for (uint32_t at = 1; at < shadow->nodes_next; at++) {
-    if (nodes[at].refs == 0) continue;
+    if (!nodes[at].used) continue;
     uint16_t *bucket = bucket_of(shadow, nodes[at].hash);
     nodes[at].chain = *bucket;
     *bucket = (uint16_t)at;
@@ -109,210 +92,110 @@ static bool nodes_grow(lrd_shadow *shadow) {
   return true;
 }
 
-static void node_unref(lrd_shadow *shadow, uint16_t at) {
+static void node_free(lrd_shadow *shadow, uint16_t at) {
   lrd_shadow_node *node = &shadow->nodes[at];
-  if (--node->refs) return;
   uint16_t *from = bucket_of(shadow, node->hash);
   while (*from != at) from = &shadow->nodes[*from].chain;
   *from = node->chain;
-  node->chain = shadow->spare;
+  *node = (lrd_shadow_node){.chain = shadow->spare};
   shadow->spare = at;
   shadow->nodes_used--;
 }
 
+/* Whether somebody remembers it; those who do not any more are noted. */
+static bool node_haunts(const lrd_shadow *shadow, lrd_shadow_node *node) {
+  bool haunts = false;
+  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
+    if (node->places[expert] != LRD_SHADOW_GHOSTS) continue;
+    bool remembered = lrd_shadow_remembers(shadow, expert, node);
+    if (!remembered) node->places[expert] = LRD_SHADOW_NONE;
+    haunts |= remembered;
+  }
+  return haunts;
+}
+
+/* Frees the nodes that no expert holds or remembers, but for `spared`; how many. */
+static uint32_t nodes_sweep(lrd_shadow *shadow, uint16_t spared) {
+  uint32_t before = shadow->nodes_used;
+  for (uint32_t at = 1; at < shadow->nodes_next; at++) {
+    lrd_shadow_node *node = &shadow->nodes[at];
+    bool held = lrd_places_held(lrd_get_u64(node->places)) != 0 || (shadow->mirrors && node->handle);
+    if (!node->used || at == spared || (held && !shadow->sweep_due)) continue;
+    if (!node_haunts(shadow, node) && !held) node_free(shadow, (uint16_t)at);
+  }
+  shadow->sweep_due = false;
+  return before - shadow->nodes_used;
+}
+
+static bool node_is_there(const lrd_shadow *shadow, const lrd_shadow_node *node) {
+  (void)shadow;
+  return node->weight != 0;
+}
+
+/* Frees the nodes of deleted keys that no queue has come to. */
+static uint32_t nodes_purge(lrd_shadow *shadow) {
+  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) lrd_shadow_thin(shadow, expert, node_is_there);
+  for (uint32_t at = 1; at < shadow->nodes_next; at++) {
+    if (shadow->nodes[at].used && shadow->nodes[at].weight == 0) lrd_put_u64(shadow->nodes[at].places, 0);
+  }
+  return nodes_sweep(shadow, 0);
+}
+
+/* Makes room for one more node. False: there is none to be had. */
+static bool nodes_more(lrd_shadow *shadow) {
+  if (shadow->nodes_next < shadow->nodes_len) return true;
+  uint32_t swept = shadow->nodes_len ? nodes_sweep(shadow, 0) : 0;
+  if (swept > shadow->nodes_len / SWEEP_WORTH || nodes_grow(shadow)) return true;
+  if (swept <= shadow->nodes_len / SWEEP_LEAST && shadow->nodes_len) swept += nodes_purge(shadow);
+  return swept > shadow->nodes_len / SWEEP_LEAST;
+}
+
 /* A node that no expert knows yet; 0: there is none to be had. */
 static uint16_t node_new(lrd_shadow *shadow, uint64_t hash) {
+  if (shadow->spare == 0 && !nodes_more(shadow)) return 0;
   uint16_t at = shadow->spare;
   if (at)
     shadow->spare = shadow->nodes[at].chain;
-  else if (shadow->nodes_next < shadow->nodes_len || nodes_grow(shadow))
-    at = (uint16_t)shadow->nodes_next++;
   else
-    return 0;
+    at = (uint16_t)shadow->nodes_next++;
   uint16_t *bucket = bucket_of(shadow, hash);
-  shadow->nodes[at] = (lrd_shadow_node){.hash = hash, .chain = *bucket};
+  shadow->nodes[at] = (lrd_shadow_node){.hash = hash, .chain = *bucket, .used = true};
   *bucket = at;
   shadow->nodes_used++;
   return at;
 }
 
-/* --- queues -------------------------------------------------------------------------------------------------------------- */
-
-static void queue_push(lrd_shadow *shadow, unsigned expert, uint8_t queue, uint16_t at) {
-  lrd_shadow_queue *list = &shadow->queues[expert][queue];
-  lrd_shadow_node *node = &shadow->nodes[at];
-  queue_set(node, expert, queue);
-  node->newer[expert] = 0;
-  node->older[expert] = list->newest;
-  if (list->newest) shadow->nodes[list->newest].newer[expert] = at;
-  list->newest = at;
-  if (list->oldest == 0) list->oldest = at;
-  list->count++;
-  list->weight += node->weight;
-}
-
-static void queue_remove(lrd_shadow *shadow, unsigned expert, uint16_t at) {
-  lrd_shadow_node *node = &shadow->nodes[at];
-  lrd_shadow_queue *list = &shadow->queues[expert][queue_of(node, expert)];
-  uint16_t newer = node->newer[expert], older = node->older[expert];
-  if (newer)
-    shadow->nodes[newer].older[expert] = older;
-  else
-    list->newest = older;
-  if (older)
-    shadow->nodes[older].newer[expert] = newer;
-  else
-    list->oldest = newer;
-  list->count--;
-  list->weight -= node->weight;
-  queue_set(node, expert, LRD_SHADOW_NONE);
-}
-
-static void queue_move(lrd_shadow *shadow, unsigned expert, uint8_t queue, uint16_t at) {
-  queue_remove(shadow, expert, at);
-  queue_push(shadow, expert, queue, at);
-}
-
-static void node_drop(lrd_shadow *shadow, uint16_t at) {
-  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
-    if (queue_of(&shadow->nodes[at], expert) == LRD_SHADOW_NONE) continue;
-    queue_remove(shadow, expert, at);
-    node_unref(shadow, at);
-  }
-}
-
-static void node_weigh(lrd_shadow *shadow, uint16_t at, uint32_t weight) {
-  lrd_shadow_node *node = &shadow->nodes[at];
+static void node_weigh(lrd_shadow *shadow, lrd_shadow_node *node, uint32_t weight) {
   for (unsigned expert = 0; expert < LRD_EXPERTS && weight != node->weight; expert++) {
-    if (queue_of(node, expert) != LRD_SHADOW_NONE)
-      shadow->queues[expert][queue_of(node, expert)].weight += (uint64_t)weight - node->weight;
+    lrd_shadow_side *side = &shadow->sides[expert];
+    unsigned queue = lrd_place_queue(node->places[expert]);
+    if (queue == LRD_SHADOW_NONE || queue == LRD_SHADOW_GHOSTS) continue;
+    side->queues[queue].weight += (uint64_t)weight - node->weight;
+    side->weight += (uint64_t)weight - node->weight;
   }
   node->weight = weight;
 }
 
-/* --- one expert ---------------------------------------------------------------------------------------------------------- */
-
-static uint64_t shadow_room(const lrd_shadow *shadow, uint64_t room) {
-  room >>= shadow->rate_shift;
-  return room ? room : 1;
-}
-
-/* Main's next to go, after rounds for what was read. 0: main is empty. */
-static uint16_t main_next(lrd_shadow *shadow, unsigned expert) {
-  for (;;) {
-    uint16_t at = shadow->queues[expert][LRD_SHADOW_MAIN].oldest;
-    unsigned touches = at ? touches_of(&shadow->nodes[at], expert) : 0;
-    if (touches == 0) return at;
-    touches_set(&shadow->nodes[at], expert, touches - 1);
-    queue_move(shadow, expert, LRD_SHADOW_MAIN, at);
-  }
-}
-
-/* The next to go of those on trial, when what was read has moved to main; else main's. 0: there is neither. */
-static uint16_t trial_next(lrd_shadow *shadow, unsigned expert, uint64_t main_max) {
-  const lrd_shadow_queue *queues = shadow->queues[expert];
-  for (unsigned i = 0; i < LRD_EXPERT_MOVES && queues[LRD_SHADOW_MAIN].weight > main_max; i++) {
-    queue_move(shadow, expert, LRD_SHADOW_TRIAL, main_next(shadow, expert));
-  }
-  for (;;) {
-    uint16_t at = queues[LRD_SHADOW_TRIAL].oldest;
-    if (at == 0) return main_next(shadow, expert);
-    if (touches_of(&shadow->nodes[at], expert) == 0) return at;
-    touches_set(&shadow->nodes[at], expert, 0);
-    queue_move(shadow, expert, LRD_SHADOW_MAIN, at);
-  }
-}
-
-static uint16_t victim_by_contest(lrd_shadow *shadow, unsigned expert, uint64_t room) {
-  const lrd_shadow_queue *window = &shadow->queues[expert][LRD_SHADOW_WINDOW];
-  uint64_t window_max = lrd_expert_window(&lrd_experts[expert], room);
-  uint16_t next = trial_next(shadow, expert, lrd_expert_main(room - window_max)), candidate = window->oldest;
-  if (candidate == 0 || next == 0) return candidate ? candidate : next;
-  if (window->weight < window_max) return next;
-  const lrd_shadow_node *one = &shadow->nodes[candidate], *other = &shadow->nodes[next];
-  if (!lrd_expert_wins(one->count, one->weight, other->count, other->weight)) return candidate;
-  touches_set(&shadow->nodes[candidate], expert, 0);
-  queue_move(shadow, expert, LRD_SHADOW_TRIAL, candidate);
-  return next;
-}
-
-static uint16_t expert_victim(lrd_shadow *shadow, unsigned expert, uint64_t room) {
-  const lrd_expert *rules = &lrd_experts[expert];
-  const lrd_shadow_queue *queues = shadow->queues[expert];
-  uint64_t window = lrd_expert_window(rules, room);
-  if (rules->contest) return victim_by_contest(shadow, expert, room);
-  for (;;) {
-    uint16_t at = queues[LRD_SHADOW_WINDOW].oldest;
-    if (at == 0 || queues[LRD_SHADOW_MAIN].weight > room - window) return main_next(shadow, expert);
-    if (touches_of(&shadow->nodes[at], expert) < rules->moves_at) return at;
-    if (rules->window_percent == 100) {
-      touches_set(&shadow->nodes[at], expert, touches_of(&shadow->nodes[at], expert) - 1);
-      queue_move(shadow, expert, LRD_SHADOW_WINDOW, at);
-      continue;
-    }
-    touches_set(&shadow->nodes[at], expert, 0);
-    queue_move(shadow, expert, LRD_SHADOW_MAIN, at);
-  }
-}
-
-static void expert_evict(lrd_shadow *shadow, unsigned expert, uint64_t room) {
-  lrd_shadow_queue *queues = shadow->queues[expert];
-  uint16_t at = expert_victim(shadow, expert, room);
-  touches_set(&shadow->nodes[at], expert, queue_of(&shadow->nodes[at], expert) == LRD_SHADOW_MAIN);
-  if (touches_of(&shadow->nodes[at], expert) && lrd_experts[expert].ghosts && !lrd_experts[expert].ghosts_of_main) {
-    queue_remove(shadow, expert, at);
-    node_unref(shadow, at);
-    return;
-  }
-  queue_move(shadow, expert, LRD_SHADOW_GHOSTS, at);
-  uint32_t held = queues[LRD_SHADOW_WINDOW].count + queues[LRD_SHADOW_TRIAL].count + queues[LRD_SHADOW_MAIN].count;
-  while (queues[LRD_SHADOW_GHOSTS].count > held + 1) {
-    uint16_t oldest = queues[LRD_SHADOW_GHOSTS].oldest;
-    queue_remove(shadow, expert, oldest);
-    node_unref(shadow, oldest);
-  }
-}
-
-static uint64_t expert_weight(const lrd_shadow *shadow, unsigned expert) {
-  const lrd_shadow_queue *queues = shadow->queues[expert];
-  return queues[LRD_SHADOW_WINDOW].weight + queues[LRD_SHADOW_TRIAL].weight + queues[LRD_SHADOW_MAIN].weight;
-}
-
-/* The expert does not have it. The node is held by the caller. */
-static void expert_take(lrd_shadow *shadow, unsigned expert, uint16_t at, uint64_t room) {
-  const lrd_expert *rules = &lrd_experts[expert];
-  const lrd_shadow_queue *queues = shadow->queues[expert];
-  lrd_shadow_node *node = &shadow->nodes[at];
-  bool ghost = queue_of(node, expert) == LRD_SHADOW_GHOSTS;
-  if (ghost) {
-    queue_remove(shadow, expert, at);
-    node_unref(shadow, at);
-  }
-  if (node->weight > room) return;
-  while (expert_weight(shadow, expert) + node->weight > room) expert_evict(shadow, expert, room);
-  touches_set(node, expert, 0);
-  node->refs++;
-  queue_push(shadow, expert, ghost && rules->ghosts ? LRD_SHADOW_MAIN : LRD_SHADOW_WINDOW, at);
-  uint64_t window = lrd_expert_window(rules, room);
-  for (int i = 0; rules->contest && i < LRD_EXPERT_MOVES && queues[LRD_SHADOW_WINDOW].weight > window; i++) {
-    if (queues[LRD_SHADOW_WINDOW].count > 1) queue_move(shadow, expert, LRD_SHADOW_TRIAL, queues[LRD_SHADOW_WINDOW].oldest);
-  }
-}
-
-/* --- all of them --------------------------------------------------------------------------------------------------------- */
-
-/* About how many keys of the sample fit. */
-static uint32_t shadow_held(const lrd_shadow *shadow) {
-  return shadow->queues[0][LRD_SHADOW_WINDOW].count + shadow->queues[0][LRD_SHADOW_MAIN].count;
+static bool node_is_sampled(const lrd_shadow *shadow, const lrd_shadow_node *node) {
+  return lrd_shadow_samples(shadow, node->hash);
 }
 
 /* Half as many keys from now on. */
 static void sample_halve(lrd_shadow *shadow) {
-  shadow->rate_shift++;
+  shadow->rate_shift = (uint8_t)(shadow->rate_shift ? shadow->rate_shift + 1u : RATE_SHIFT_FIRST);
+  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) lrd_shadow_thin(shadow, expert, node_is_sampled);
   for (uint32_t at = 1; at < shadow->nodes_next; at++) {
-    if (shadow->nodes[at].refs && !lrd_shadow_samples(shadow, shadow->nodes[at].hash)) node_drop(shadow, (uint16_t)at);
+    lrd_shadow_node *node = &shadow->nodes[at];
+    if (!node->used || node_is_sampled(shadow, node)) continue;
+    if (shadow->mirrors && node->handle) shadow->sides[shadow->chosen].count--;
+    node_free(shadow, (uint16_t)at);
   }
 }
+
+/* --- learning ------------------------------------------------------------------------------------------------------------ */
+
+/* About how many keys of the sample fit. */
+static uint32_t shadow_held(const lrd_shadow *shadow) { return shadow->sides[shadow->chosen].count; }
 
 /* Another one leads if it regrets less by more than chance would have it: a part, and the root of what was counted. */
 static void shadow_choose(lrd_shadow *shadow) {
@@ -325,6 +208,8 @@ static void shadow_choose(lrd_shadow *shadow) {
   if (beyond * beyond > own * REGRET_ONE) {
     shadow->chosen = (uint8_t)best;
     shadow->switches++;
+    shadow->settled = false;
+    shadow->misses = shadow->regrets = shadow->backs = 0;
   }
   if (least < (REGRETS_LEAST + shadow_held(shadow)) * REGRET_ONE) return;
   for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) shadow->regret[expert] -= shadow->regret[expert] / REGRET_FADES;
@@ -336,69 +221,225 @@ static void count_age(lrd_shadow *shadow) {
   for (uint32_t at = 1; at < shadow->nodes_next; at++) shadow->nodes[at].count /= 2;
 }
 
-bool lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t weight, uint64_t room, uint32_t handle) {
-  uint16_t at = node_find(shadow, hash);
-  bool known = at != 0;
-  while (at == 0 && (at = node_new(shadow, hash)) == 0) {
-    if (shadow->nodes_used == 0 || shadow->rate_shift == RATE_SHIFT_MAX) return false; /* no memory at all */
-    sample_halve(shadow);
-    if (!lrd_shadow_samples(shadow, hash)) return false;
-  }
-  room = shadow_room(shadow, room);
+/* The experts that do not have it take it, and regret it if anybody could have had it. */
+static void node_missed(lrd_shadow *shadow, uint16_t at, uint64_t missing, bool again) {
+  uint64_t back = 0;
   lrd_shadow_node *node = &shadow->nodes[at];
-  node->refs++; /* ours, until the end */
-  node_weigh(shadow, at, (uint32_t)(weight < UINT32_MAX ? weight : UINT32_MAX));
-  if (node->count < COUNT_MAX) node->count++;
-  node->handle = handle;
-  uint64_t held = places_held(node->places), full = node->places >> 3 & node->places >> 4;
-  node->places += (held & ~full) << 3;
-  for (uint64_t missing = ~held & EACH_EXPERT; missing; missing &= missing - 1) {
-    unsigned expert = (unsigned)__builtin_ctzll(missing) / 8;
-    expert_take(shadow, expert, at, room);
-    shadow->missed[expert]++;
-    if (known) shadow->regret[expert] += REGRET_ONE;
+  for (uint64_t left = missing; left; left &= left - 1) {
+    unsigned expert = (unsigned)__builtin_ctzll(left) / 8;
+    if (node->places[expert] == LRD_SHADOW_GHOSTS && lrd_shadow_remembers(shadow, expert, node)) back |= left & -left;
   }
-  node_unref(shadow, at);
-  shadow->asked++;
-  shadow->led[shadow->chosen]++;
-  count_age(shadow);
+  bool known = (missing != LRD_EACH_EXPERT && !shadow->resting) || back;
+  uint64_t regret = known && !again ? REGRET_ONE : 0;
+  if (!known) node->count = 1;
+  if (missing >> shadow->chosen * 8 & 1) {
+    shadow->misses++;
+    if (regret) shadow->regrets++;
+    if (back >> shadow->chosen * 8 & 1) shadow->backs++;
+  }
+  for (uint64_t left = missing; left; left &= left - 1) {
+    unsigned expert = (unsigned)__builtin_ctzll(left) / 8;
+    lrd_shadow_take(shadow, expert, at, (back & left & -left) != 0);
+    if (shadow->resting) continue;
+    shadow->missed[expert]++;
+    shadow->regret[expert] += regret;
+  }
+}
+
+/* A deleted key is there again: nobody had it. */
+static void node_again(lrd_shadow *shadow, lrd_shadow_node *node, uint64_t held) {
+  lrd_put_u64(node->places, lrd_get_u64(node->places) & held * LRD_SHADOW_QUEUE);
+  node->count = 0;
+  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) shadow->missed[expert] += held >> expert * 8 & 1;
+}
+
+/* One more reading for all that hold it, up to three. */
+static void node_touch(lrd_shadow_node *node, uint64_t held) {
+  uint64_t places = lrd_get_u64(node->places), full = places >> 3 & places >> 4;
+  lrd_put_u64(node->places, places + ((held & ~full) << 3));
+}
+
+/* The true cache has it, and had it not if it had no handle. */
+static void node_mirrored(lrd_shadow *shadow, lrd_shadow_node *node, uint32_t weight, uint32_t handle) {
+  uint8_t *place = &node->places[shadow->chosen];
+  if (node->handle == 0) {
+    shadow->misses++;
+    shadow->backs += *place == LRD_SHADOW_GHOSTS && lrd_shadow_remembers(shadow, shadow->chosen, node);
+    shadow->sides[shadow->chosen].count++;
+  }
+  *place = LRD_SHADOW_NONE;
+  node->weight = weight;
+  node->handle = handle;
+  if (node->count < LRD_SHADOW_COUNT) node->count++;
+}
+
+lrd_shadow_told lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t weight, uint64_t room, uint32_t handle) {
+  uint16_t at = node_find(shadow, hash);
+  while (at == 0 && (at = node_new(shadow, hash)) == 0) {
+    if (shadow->left) return LRD_SHADOW_FULL;
+    if (shadow->nodes_used == 0 || shadow->rate_shift == RATE_SHIFT_MAX) return LRD_SHADOW_STRAY; /* no memory at all */
+    sample_halve(shadow);
+    if (!lrd_shadow_samples(shadow, hash)) return LRD_SHADOW_STRAY;
+  }
+  lrd_shadow_fit(shadow, room);
+  lrd_shadow_node *node = &shadow->nodes[at];
+  if (shadow->mirrors) {
+    node_mirrored(shadow, node, (uint32_t)(weight < UINT32_MAX ? weight : UINT32_MAX), handle);
+    if (shadow->sweep_due) (void)nodes_sweep(shadow, at);
+    return LRD_SHADOW_KEPT;
+  }
+  uint64_t held = lrd_places_held(lrd_get_u64(node->places));
+  bool again = node->weight == 0 && held;
+  if (again)
+    node_again(shadow, node, held);
+  else
+    node_touch(node, held);
+  if (weight != node->weight) node_weigh(shadow, node, (uint32_t)(weight < UINT32_MAX ? weight : UINT32_MAX));
+  if (node->count < LRD_SHADOW_COUNT) node->count++;
+  node->handle = handle;
+  uint64_t missing = ~held & (shadow->resting ? UINT64_C(1) << shadow->chosen * 8 : LRD_EACH_EXPERT);
+  if (missing) node_missed(shadow, at, missing, again);
+  if (shadow->sweep_due) (void)nodes_sweep(shadow, at);
   uint8_t led_by = shadow->chosen;
-  if (held != EACH_EXPERT) shadow_choose(shadow);
-  return led_by != shadow->chosen;
+  if (!shadow->resting) {
+    shadow->asked++;
+    shadow->led[led_by]++;
+    count_age(shadow);
+    if (missing) shadow_choose(shadow);
+  }
+  if (led_by != shadow->chosen) return LRD_SHADOW_CHANGED;
+  return lrd_places_held(node->places[led_by]) ? LRD_SHADOW_KEPT : LRD_SHADOW_STRAY;
+}
+
+/* Of a stretch of the rest: whether the leader regrets another share of its misses than before, by more than chance. */
+static bool stretch_differs(const lrd_shadow *shadow) {
+  int64_t misses = shadow->misses, differs = (int64_t)shadow->backs * REGRET_ONE - misses * shadow->share;
+  int64_t beyond = (differs < 0 ? -differs : differs) / REGRET_ONE - misses / DIFFERS_PART;
+  return beyond > 0 && beyond * beyond > misses * DIFFERS_ROOT;
+}
+
+bool lrd_shadow_turn_due(lrd_shadow *shadow) {
+  uint32_t horizon = REGRETS_LEAST + shadow_held(shadow);
+  if (!shadow->resting) return shadow->regrets >= horizon * (shadow->settled ? REST_AGAIN : REST_AFTER);
+  if (shadow->misses < horizon / STRETCH_PART) return false;
+  bool over = stretch_differs(shadow) || shadow->misses >= shadow->rest;
+  if (stretch_differs(shadow)) shadow->settled = false;
+  shadow->rest -= over ? 0 : shadow->misses;
+  shadow->misses = shadow->regrets = shadow->backs = 0;
+  return over;
+}
+
+void lrd_shadow_rest(lrd_shadow *shadow, const lrd_arena *arena) {
+  uint64_t own = UINT64_C(0xff) << shadow->chosen * 8;
+  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
+    if (expert != shadow->chosen || arena == NULL) lrd_shadow_empty(shadow, expert);
+  }
+  for (uint32_t at = 1; at < shadow->nodes_next; at++) {
+    lrd_shadow_node *node = &shadow->nodes[at];
+    uint64_t places = lrd_get_u64(node->places) & own;
+    bool mirrored = arena == NULL && (lrd_places_held(places) || node->handle);
+    lrd_put_u64(node->places, mirrored ? 0 : places);
+    shadow->sides[shadow->chosen].count += arena == NULL && node->handle;
+  }
+  shadow->rest = shadow->settled ? shadow->misses * REST_TIMES : shadow->misses;
+  shadow->share = shadow->backs * REGRET_ONE / shadow->misses;
+  shadow->misses = shadow->regrets = shadow->backs = 0;
+  shadow->settled = shadow->resting = true;
+  shadow->mirrors = arena == NULL;
+  shadow->unlogged = arena;
+}
+
+void lrd_shadow_seed(lrd_shadow *shadow, uint32_t at, unsigned place, unsigned touches) {
+  lrd_shadow_push(shadow, shadow->chosen, place, (uint16_t)at, touches);
+  shadow->sides[shadow->chosen].count--; /* it was mirrored */
+}
+
+void lrd_shadow_wake(lrd_shadow *shadow) {
+  for (uint32_t at = 1; at < shadow->nodes_next; at++) lrd_shadow_settle(shadow, &shadow->nodes[at]);
+  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
+    if (expert != shadow->chosen) lrd_shadow_copy(shadow, expert);
+  }
+  shadow->misses = shadow->regrets = shadow->backs = 0;
+  shadow->resting = shadow->mirrors = false;
+  shadow->unlogged = NULL;
 }
 
 void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted) {
   uint16_t at = node_find(shadow, hash);
   if (at == 0) return;
-  shadow->nodes[at].handle = 0;
-  if (deleted) node_drop(shadow, at);
+  lrd_shadow_node *node = &shadow->nodes[at];
+  if (shadow->mirrors && node->handle) {
+    shadow->sides[shadow->chosen].count--;
+    if (!deleted) lrd_shadow_haunt(shadow, shadow->chosen, at);
+  }
+  node->handle = 0;
+  if (!deleted) return;
+  uint64_t places = lrd_get_u64(node->places), held = lrd_places_held(places);
+  node_weigh(shadow, node, 0);
+  lrd_put_u64(node->places, places & held * LRD_SHADOW_QUEUE); /* no ghosts, and nothing read */
+  node->count = 0;
 }
 
-uint8_t lrd_shadow_place(const lrd_shadow *shadow, uint64_t hash) {
+unsigned lrd_shadow_place(const lrd_shadow *shadow, uint64_t hash) {
   uint16_t at = node_find(shadow, hash);
-  return at ? queue_of(&shadow->nodes[at], shadow->chosen) : LRD_SHADOW_NONE;
+  return at ? lrd_place_queue(shadow->nodes[at].places[shadow->chosen]) : LRD_SHADOW_NONE;
+}
+
+bool lrd_shadow_evict_one(lrd_shadow *shadow, uint64_t room) {
+  lrd_shadow_fit(shadow, room);
+  for (;;) {
+    uint16_t at = lrd_shadow_evict(shadow, shadow->chosen);
+    if (at == 0 || shadow->nodes[at].handle) return at != 0;
+  }
 }
 
 uint32_t lrd_shadow_next_held(const lrd_shadow *shadow, uint32_t *at) {
   while (++*at < shadow->nodes_next) {
-    if (shadow->nodes[*at].refs && shadow->nodes[*at].handle) return shadow->nodes[*at].handle;
+    if (shadow->nodes[*at].handle) return shadow->nodes[*at].handle;
   }
   return 0;
 }
 
 void lrd_shadow_catch_up(lrd_shadow *shadow, uint32_t at, unsigned touches) {
   lrd_shadow_node *node = &shadow->nodes[at];
+  uint64_t held = lrd_places_held(lrd_get_u64(node->places));
   for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
-    if (touches > touches_of(node, expert)) touches_set(node, expert, touches);
+    if ((held >> expert * 8 & 1) && touches > lrd_place_touches(node->places[expert]))
+      node->places[expert] = (uint8_t)(lrd_place_queue(node->places[expert]) + touches * LRD_SHADOW_TOUCH);
   }
-  node->count = (uint8_t)(node->count + touches < COUNT_MAX ? node->count + touches : COUNT_MAX);
+  node->count = (uint8_t)(node->count + touches < LRD_SHADOW_COUNT ? node->count + touches : LRD_SHADOW_COUNT);
 }
 
-bool lrd_shadow_next(const lrd_shadow *shadow, uint8_t queue, lrd_shadow_row *row) {
-  uint16_t at = row->at ? shadow->nodes[row->at].newer[shadow->chosen] : shadow->queues[shadow->chosen][queue].oldest;
-  while (at && shadow->nodes[at].handle == 0) at = shadow->nodes[at].newer[shadow->chosen];
-  if (at) *row = (lrd_shadow_row){at, shadow->nodes[at].handle, touches_of(&shadow->nodes[at], shadow->chosen)};
+static bool row_fill(const lrd_shadow *shadow, unsigned expert, uint16_t at, lrd_shadow_row *row) {
+  const lrd_shadow_node *node = &shadow->nodes[at];
+  *row = (lrd_shadow_row){.at = at,
+                          .handle = node->handle,
+                          .touches = lrd_place_touches(node->places[expert]),
+                          .count = node->count,
+                          .hash = node->hash};
   return at != 0;
+}
+
+bool lrd_shadow_next(const lrd_shadow *shadow, unsigned expert, unsigned queue, lrd_shadow_row *row) {
+  uint16_t at = row->at ? shadow->nodes[row->at].newer[expert] : shadow->sides[expert].queues[queue].oldest;
+  while (at && shadow->nodes[at].handle == 0) at = shadow->nodes[at].newer[expert];
+  return at != 0 && row_fill(shadow, expert, at, row);
+}
+
+uint32_t lrd_shadow_after(const lrd_shadow *shadow, uint64_t hash, bool first) {
+  lrd_shadow_row row = {.at = first ? 0 : node_find(shadow, hash)};
+  unsigned queue = row.at ? lrd_place_queue(shadow->nodes[row.at].places[shadow->chosen]) : LRD_SHADOW_WINDOW;
+  for (; queue > LRD_SHADOW_NONE && queue < LRD_SHADOW_GHOSTS; queue++) {
+    if (lrd_shadow_next(shadow, shadow->chosen, queue, &row)) return row.handle;
+    row.at = 0;
+  }
+  return 0;
+}
+
+bool lrd_shadow_each(const lrd_shadow *shadow, lrd_shadow_row *row) {
+  uint32_t at = row->at + 1u;
+  while (at < shadow->nodes_next && !shadow->nodes[at].used) at++;
+  return at < shadow->nodes_next && row_fill(shadow, shadow->chosen, (uint16_t)at, row);
 }
 
 void lrd_shadow_count_anew(lrd_shadow *shadow) {
@@ -408,21 +449,35 @@ void lrd_shadow_count_anew(lrd_shadow *shadow) {
 }
 
 const char *lrd_shadow_verify(const lrd_shadow *shadow) {
-  uint32_t refs = 0, linked = 0;
-  for (uint32_t at = 1; at < shadow->nodes_next; at++) refs += shadow->nodes[at].refs;
+  uint64_t placed = 0, linked = 0, mirrored = 0;
+  for (uint32_t at = 1; at < shadow->nodes_next; at++) {
+    mirrored += shadow->mirrors && shadow->nodes[at].handle;
+    placed += (uint64_t)__builtin_popcountll(lrd_places_held(lrd_get_u64(shadow->nodes[at].places)));
+    if (shadow->nodes[at].used ? node_find(shadow, shadow->nodes[at].hash) != at : shadow->nodes[at].handle != 0)
+      return "a node of the shadows is not found by its hash";
+  }
   for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
-    for (unsigned queue = LRD_SHADOW_WINDOW; queue < LRD_SHADOW_QUEUES; queue++) {
-      const lrd_shadow_queue *list = &shadow->queues[expert][queue];
+    const lrd_shadow_side *side = &shadow->sides[expert];
+    uint64_t all = 0, weights = 0;
+    for (unsigned queue = LRD_SHADOW_WINDOW; queue < LRD_SHADOW_GHOSTS; queue++) {
+      const lrd_shadow_queue *list = &side->queues[queue];
       uint32_t count = 0;
       uint64_t weight = 0;
-      for (uint16_t at = list->newest; at; at = shadow->nodes[at].older[expert]) {
-        if (queue_of(&shadow->nodes[at], expert) != queue) return "a node of a shadow is in another queue than it says";
-        if (count++ > list->count) return "a shadow's queue runs in a circle";
+      uint16_t newest = 0;
+      for (uint16_t at = list->oldest; at; at = shadow->nodes[at].newer[expert]) {
+        if (lrd_place_queue(shadow->nodes[at].places[expert]) != queue)
+          return "a node of a shadow is in another queue than it says";
+        if (count++ > side->count) return "a shadow's queue runs in a circle";
         weight += shadow->nodes[at].weight;
+        newest = at;
       }
-      if (count != list->count || weight != list->weight) return "the sums of a shadow's queue are wrong";
-      linked += count;
+      if (weight != list->weight || newest != list->newest) return "the sums of a shadow's queue are wrong";
+      all += count;
+      weights += weight;
     }
+    if (all + (expert == shadow->chosen ? mirrored : 0) != side->count || weights != side->weight)
+      return "the sums of a shadow are wrong";
+    linked += all;
   }
-  return refs == linked ? NULL : "the nodes of the shadows are referred to by others than their experts";
+  return placed == linked ? NULL : "a node of the shadows is in a queue and does not say so, or the other way round";
 }

@@ -10,6 +10,7 @@
 #ifndef LRD_TIER_MEMORY_SHADOW_H
 #define LRD_TIER_MEMORY_SHADOW_H
 
+#include "arena.h"
 #include "expert.h"
 
 typedef struct lrd_shadow_node lrd_shadow_node;
@@ -17,11 +18,22 @@ typedef struct lrd_shadow_node lrd_shadow_node;
 typedef struct lrd_shadow_queue {
   uint16_t newest;
   uint16_t oldest;
-  uint32_t count;
   uint64_t weight;
 } lrd_shadow_queue;
 
-enum { LRD_SHADOW_NONE, LRD_SHADOW_WINDOW, LRD_SHADOW_TRIAL, LRD_SHADOW_MAIN, LRD_SHADOW_GHOSTS, LRD_SHADOW_QUEUES };
+/* Where an expert has a node: in a queue, among its ghosts, or not at all. */
+enum { LRD_SHADOW_NONE, LRD_SHADOW_WINDOW, LRD_SHADOW_TRIAL, LRD_SHADOW_MAIN, LRD_SHADOW_GHOSTS };
+
+/* What one expert holds. */
+typedef struct lrd_shadow_side {
+  lrd_shadow_queue queues[LRD_SHADOW_GHOSTS]; /* by place; that of LRD_SHADOW_NONE is empty */
+  uint64_t weight;
+  uint64_t window_max;
+  uint64_t main_max;
+  uint32_t count;
+  uint16_t time; /* evictions, half of them for each ghost that came back */
+  uint8_t back;  /* ghosts that came back and were not yet reckoned with */
+} lrd_shadow_side;
 
 typedef struct lrd_shadow {
   lrd_shadow_node *nodes; /* by number, 0: none */
@@ -34,8 +46,21 @@ typedef struct lrd_shadow {
   uint16_t spare;
   uint8_t rate_shift; /* one key in 2^this is in the sample */
   uint8_t chosen;
-  uint32_t counted; /* since the counts were last halved */
-  lrd_shadow_queue queues[LRD_EXPERTS][LRD_SHADOW_QUEUES];
+  bool sweep_due;
+  bool resting;              /* of the shadows only the leading one goes on */
+  bool mirrors;              /* and that one is the true cache itself, whose queues are not in it */
+  bool settled;              /* nobody else came to lead since the last rest */
+  uint32_t misses;           /* of the leading expert, since it leads, or the last rest began or ended */
+  uint32_t regrets;          /* of these */
+  uint32_t backs;            /* of these, of what it remembers itself */
+  uint32_t rest;             /* misses until the others go on */
+  uint32_t share;            /* backs of the misses before the rest, in 1024ths */
+  uint32_t counted;          /* since the counts were last halved */
+  uint64_t room;             /* of each expert */
+  const lrd_arena *unlogged; /* while readings of the sample only raise touch bytes: where its records are */
+  void (*left)(void *context, uint32_t handle);
+  void *context;
+  lrd_shadow_side sides[LRD_EXPERTS];
   uint64_t regret[LRD_EXPERTS]; /* fading; in 1024ths */
   uint64_t asked;               /* accesses of the sample */
   uint64_t missed[LRD_EXPERTS]; /* of these */
@@ -48,29 +73,60 @@ void lrd_shadow_init(lrd_shadow *shadow, uint64_t bytes_max);
 void lrd_shadow_fini(lrd_shadow *shadow);
 uint64_t lrd_shadow_bytes(const lrd_shadow *shadow);
 
+/* From now on `left` is called whenever the leading expert evicts what the true cache has, and the sample is not halved without
+ * being told to. NULL: neither. */
+void lrd_shadow_lead(lrd_shadow *shadow, void (*left)(void *context, uint32_t handle), void *context);
+
 static inline bool lrd_shadow_samples(const lrd_shadow *shadow, uint64_t hash) {
   return (hash * UINT64_C(0xd6e8feb86659fd93) >> 32 & ((UINT64_C(1) << shadow->rate_shift) - 1)) == 0;
 }
+
+typedef enum lrd_shadow_told {
+  LRD_SHADOW_KEPT,    /* the leading expert has the key now */
+  LRD_SHADOW_STRAY,   /* it has it not: the key is not of the sample any more, or too large */
+  LRD_SHADOW_CHANGED, /* another expert leads from now on */
+  LRD_SHADOW_FULL     /* nothing happened: the sample has to be halved first, by lrd_shadow_lead with NULL and another access */
+} lrd_shadow_told;
+
 /* A key of the sample was asked for and now is in the true cache, by this handle; `room`: of that cache, in the unit of
- * weights. True: another expert leads from now on. */
-bool lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t weight, uint64_t room, uint32_t handle);
-/* A key of the sample left the true cache; `deleted`: not for lack of room, so that nobody would have it any more. */
+ * weights. */
+lrd_shadow_told lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t weight, uint64_t room, uint32_t handle);
+/* Whether the others are to rest, or to go on. */
+bool lrd_shadow_turn_due(lrd_shadow *shadow);
+/* Only the leading expert goes on. `arena`: where its readings are to be seen from now on. NULL: the true cache itself takes
+ * its place, of which only what comes and leaves is told. */
+void lrd_shadow_rest(lrd_shadow *shadow, const lrd_arena *arena);
+/* The `at`-th node is in this queue of the true cache; to be told of all of them before the rest of it ends. */
+void lrd_shadow_seed(lrd_shadow *shadow, uint32_t at, unsigned place, unsigned touches);
+/* The others go on, from what the leading one holds. */
+void lrd_shadow_wake(lrd_shadow *shadow);
+/* A key of the sample left the true cache; `deleted`: not for lack of room, so that nobody would have it any more. While
+ * mirroring also: nobody is to remember it. */
 void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted);
-/* Where the leading expert has the key: LRD_SHADOW_WINDOW, _TRIAL or _MAIN, or something else if it has it not. */
-uint8_t lrd_shadow_place(const lrd_shadow *shadow, uint64_t hash);
+/* Where the leading expert has the key. */
+unsigned lrd_shadow_place(const lrd_shadow *shadow, uint64_t hash);
+/* The leading expert evicts until `left` was called. False: it holds nothing that the true cache has. */
+bool lrd_shadow_evict_one(lrd_shadow *shadow, uint64_t room);
 
 /* Readings of the `at`-th node's key that were not told, `touches` of them at least. */
 void lrd_shadow_catch_up(lrd_shadow *shadow, uint32_t at, unsigned touches);
 /* From *at (0 at first) on, the next node whose key the true cache has; its handle, 0: no more. */
 uint32_t lrd_shadow_next_held(const lrd_shadow *shadow, uint32_t *at);
 
-/* The leading expert's queues, from the oldest (`at` 0) on, as far as the true cache has the keys, too. False: no more. */
+/* A node as an expert has it. */
 typedef struct lrd_shadow_row {
   uint16_t at;
   uint32_t handle;
   unsigned touches;
+  unsigned count;
+  uint64_t hash;
 } lrd_shadow_row;
-bool lrd_shadow_next(const lrd_shadow *shadow, uint8_t queue, lrd_shadow_row *row);
+/* An expert's queue, from the oldest (`at` 0) on, as far as the true cache has the keys, too. False: no more. */
+bool lrd_shadow_next(const lrd_shadow *shadow, unsigned expert, unsigned queue, lrd_shadow_row *row);
+/* Likewise after a key, wherever the leading expert has it; of 0 the first of its queues. */
+uint32_t lrd_shadow_after(const lrd_shadow *shadow, uint64_t hash, bool first);
+/* All nodes, from `at` 0 on. False: no more. */
+bool lrd_shadow_each(const lrd_shadow *shadow, lrd_shadow_row *row);
 /* From now on asked, missed, led and switches count from 0; what was learned stays. */
 void lrd_shadow_count_anew(lrd_shadow *shadow);
 /* NULL, or what is wrong. */

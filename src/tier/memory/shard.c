@@ -73,9 +73,9 @@ static void events_tally(lrd_events *events, uint32_t space, larder_evict_reason
   events->tallies[i].bytes += bytes;
 }
 
-/* The whole ring from the tail on: a reader that was overtaken may have written behind it. */
-static void log_take(lrd_shard *shard, uint32_t head) {
-  for (uint32_t i = 0; i < LRD_LOG_LEN; i++) {
+/* So many cells of the ring, from the tail on. */
+static void log_take(lrd_shard *shard, uint32_t head, uint32_t cells) {
+  for (uint32_t i = 0; i < cells; i++) {
     _Atomic uint32_t *cell = &shard->log[(shard->log_tail + i) % LRD_LOG_LEN];
     if (atomic_load_explicit(cell, memory_order_relaxed) == 0) continue;
     uint32_t handle = atomic_exchange_explicit(cell, 0, memory_order_acquire);
@@ -89,8 +89,8 @@ static void log_take(lrd_shard *shard, uint32_t head) {
 
 void lrd_shard_drain(lrd_memory *memory, lrd_shard *shard) {
   (void)memory;
-  uint32_t head = atomic_load_explicit(&shard->log_head, memory_order_acquire);
-  if (head != shard->log_tail) log_take(shard, head);
+  uint32_t head = atomic_load_explicit(&shard->log_head, memory_order_acquire), cells = head - shard->log_tail;
+  log_take(shard, head, cells < LRD_LOG_LEN ? cells : LRD_LOG_LEN);
 }
 
 static void list_push(lrd_shard *shard, lrd_block_list *list, uint32_t handle) {
@@ -169,8 +169,8 @@ uint32_t lrd_shard_reclaim(lrd_memory *memory, lrd_shard *shard, bool wait) {
       lrd_epoch_wait(shard->waiting_epoch);
     else if (!lrd_epoch_passed(shard->waiting_epoch))
       break;
-    /* Also with no new place taken: who took one before the last draining may have written into it only since. */
-    log_take(shard, atomic_load_explicit(&shard->log_head, memory_order_acquire));
+    /* The whole ring: who took a place before the last draining may have written into it only since. */
+    log_take(shard, atomic_load_explicit(&shard->log_head, memory_order_acquire), LRD_LOG_LEN);
     lrd_block_list waiting = shard->waiting;
     shard->waiting = (lrd_block_list){0};
     freed += shard_free_list(memory, shard, waiting);

@@ -238,6 +238,62 @@ static void while_all_fits_no_reading_is_logged(void **state) {
   fixture_close(&fix);
 }
 
+static bool logs(const fixture *fix, const char *key) {
+  const lrd_shard *shard = &fix->memory->shards[0];
+  uint32_t before = atomic_load(&shard->log_head);
+  (void)fixture_get((fixture *)(uintptr_t)fix, key);
+  return atomic_load(&shard->log_head) != before;
+}
+
+static unsigned expert_of(const fixture *fix) {
+  unsigned expert = LRD_EXPERTS;
+  assert_true(lrd_memory_expert(fix->memory, fix->space, 0, &expert));
+  return expert;
+}
+
+/* Where nobody else would be better for long, the shadows rest, and readings are told by touch bytes alone. What is asked for
+ * differently then has them go on, and another one lead. */
+static void shadows_rest_until_the_requests_change(void **state) {
+  (void)state;
+  static const uint64_t sizes[] = {100, 6000}; /* followed all of them, and an eighth */
+  for (size_t s = 0; s < 2; s++) {
+    fixture fix;
+    uint64_t size = sizes[s], asked = 0;
+    uint32_t random = 1;
+    bool rested = false;
+    char key[24];
+    fixture_open(&fix, &(fixture_options){.policy = "adaptive", .space_entries_max = size, .options = "shards=1"});
+    for (uint64_t i = 0; i < 700 * size && !rested; i++) {
+      random = random * 1664525 + 1013904223;
+      uint64_t number = (random >> 8) % (size * 2), other = (random >> 4) % (size * 2);
+      (void)snprintf(key, sizeof key, "k%u", (unsigned)(number < other ? number : other));
+      if (!fixture_get(&fix, key)) assert_int_equal(fixture_put(&fix, key, "value"), LARDER_OK);
+      if (i % size) continue;
+      larder_adaptive sums = {.size = sizeof sums};
+      assert_true(lrd_memory_adaptive(fix.memory, fix.space, &sums));
+      rested = i > size * 10 && sums.asked == asked;
+      asked = sums.asked;
+    }
+    assert_true(rested);
+    fixture_check(&fix);
+    for (unsigned i = 0; i < size * 2; i++) {
+      (void)snprintf(key, sizeof key, "k%u", i);
+      assert_false(logs(&fix, key));
+    }
+    unsigned led_by = expert_of(&fix);
+    for (uint64_t i = 0; i < 200 * size && expert_of(&fix) == led_by; i++) { /* twice soon, and never again */
+      for (uint64_t n = i; n + size / 5 * 2 >= i && n <= i; n -= size / 5 * 2) {
+        (void)snprintf(key, sizeof key, "new%u", (unsigned)n);
+        if (!fixture_get(&fix, key)) assert_int_equal(fixture_put(&fix, key, "value"), LARDER_OK);
+        if (n < size) break;
+      }
+    }
+    assert_true(expert_of(&fix) != led_by);
+    fixture_check(&fix);
+    fixture_close(&fix);
+  }
+}
+
 /* What is there is what was put last, and no limit is ever exceeded; a plain table is the model. */
 static void limits_hold_and_values_are_true_under_random_operations(void **state) {
   (void)state;
@@ -277,7 +333,12 @@ static void limits_hold_and_values_are_true_under_random_operations(void **state
       }
       larder_tier_usage usage = fixture_usage(&fix, fix.space);
       assert_true(by_entries ? usage.entries <= 60 : usage.bytes <= 100000);
-      if (i % 1000 == 0) fixture_check(&fix);
+      if (i % 1000) continue;
+      fixture_check(&fix);
+      lrd_policy *policy = fix.memory->shards[0].spaces[fix.space].policy;
+      uint64_t passed = 0;
+      for (uint32_t next = lrd_policy_after(policy, 0); next; next = lrd_policy_after(policy, next)) passed++;
+      assert_int_equal(passed, usage.entries);
     }
     fixture_close(&fix);
   }
@@ -295,6 +356,7 @@ int main(void) {
       cmocka_unit_test(the_sample_is_halved_to_keep_within_its_bytes),
       cmocka_unit_test(without_memory_the_first_expert_goes_on),
       cmocka_unit_test(while_all_fits_no_reading_is_logged),
+      cmocka_unit_test(shadows_rest_until_the_requests_change),
       cmocka_unit_test(limits_hold_and_values_are_true_under_random_operations),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

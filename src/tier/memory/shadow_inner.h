@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the shadows share: nodes, and one expert's queues over them. */
+#ifndef LRD_TIER_MEMORY_SHADOW_INNER_H
+#define LRD_TIER_MEMORY_SHADOW_INNER_H
+
+#include "shadow.h"
+
+struct lrd_shadow_node {
+  uint64_t hash;
+  uint32_t weight;             /* 0: deleted; goes as soon as it is a queue's oldest */
+  uint32_t handle;             /* in the true cache; 0: it is not there */
+  uint8_t places[LRD_EXPERTS]; /* in which queue it is (3 bits), how often read there (2 bits) */
+  uint16_t newer[LRD_EXPERTS]; /* the next one in that queue; of a ghost: the expert's time of its eviction */
+  uint16_t chain;              /* the next of its bucket, or the next spare one */
+  uint8_t count;               /* how often asked for */
+  bool used;
+};
+
+#define LRD_SHADOW_COUNT 15u /* how often asked for, at most */
+#define LRD_SHADOW_QUEUE 7u  /* of a place */
+#define LRD_SHADOW_TOUCH 8u  /* one reading in it */
+#define LRD_SHADOW_READ  24u
+
+/* Of every place of a node, at once. */
+#define LRD_EACH_EXPERT UINT64_C(0x0101010101010101)
+_Static_assert(LRD_EXPERTS == sizeof(uint64_t), "a byte for each expert");
+
+/* 1 in the bytes of those that hold it: in the window, on trial or in main. */
+static inline uint64_t lrd_places_held(uint64_t places) { return (places | places >> 1) & LRD_EACH_EXPERT; }
+
+static inline unsigned lrd_place_queue(uint8_t place) { return place & LRD_SHADOW_QUEUE; }
+static inline unsigned lrd_place_touches(uint8_t place) { return place / LRD_SHADOW_TOUCH; }
+
+/* Whether the expert still remembers a node that is among its ghosts. */
+static inline bool lrd_shadow_remembers(const lrd_shadow *shadow, unsigned expert, const lrd_shadow_node *node) {
+  const lrd_shadow_side *side = &shadow->sides[expert];
+  return (uint16_t)(side->time - node->newer[expert]) <= side->count + 1;
+}
+
+/* The expert does not have it, and `back`: remembers it. Who has to go for it goes. */
+void lrd_shadow_take(lrd_shadow *shadow, unsigned expert, uint16_t at, bool back);
+/* Who goes next, by the expert's rules, goes: its node; 0: it holds nothing. */
+uint16_t lrd_shadow_evict(lrd_shadow *shadow, unsigned expert);
+/* What follows from the room. */
+void lrd_shadow_fit(lrd_shadow *shadow, uint64_t room);
+void lrd_shadow_push(lrd_shadow *shadow, unsigned expert, unsigned queue, uint16_t at, unsigned touches);
+/* The expert remembers it from now on. */
+void lrd_shadow_haunt(lrd_shadow *shadow, unsigned expert, uint16_t at);
+/* Readings that were not logged. */
+void lrd_shadow_settle(const lrd_shadow *shadow, lrd_shadow_node *node);
+/* The expert holds nothing and remembers nothing; the places of the nodes are left to the caller. */
+void lrd_shadow_empty(lrd_shadow *shadow, unsigned expert);
+/* The expert has what the leading one has. */
+void lrd_shadow_copy(lrd_shadow *shadow, unsigned expert);
+/* Unlinks all that is not `kept` from the expert's queues; the places of these are left to the caller. */
+void lrd_shadow_thin(lrd_shadow *shadow, unsigned expert, bool (*kept)(const lrd_shadow *, const lrd_shadow_node *));
+
+#endif
