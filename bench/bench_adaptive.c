@@ -99,7 +99,7 @@ static void pair_measure(const bench_trace *trace, const bench_row *row, const c
 /* --- instructions --------------------------------------------------------------------------------------------------------- */
 
 #define LOOP_KEYS  20000u
-#define LOOP_COUNT 100000u
+#define LOOP_COUNT 200000u
 
 static int loop(const char *policy, const char *limits) {
   bench_trace trace;

@@ -64,7 +64,8 @@ static bool a_prepare(lrd_policy *policy) {
     lrd_shadow_lead(&state->shadow, a_left, policy);
     state->ready = true;
   }
-  if (!a_whole(state)) a_fit_sketch(policy);
+  if (a_whole(state)) return true;
+  a_fit_sketch(policy);
   a_tell_bytes(policy, state);
   return true;
 }
@@ -159,9 +160,10 @@ static void a_watch(lrd_policy *policy, uint32_t handle, uint64_t hash) {
 static void a_insert(lrd_policy *policy, uint32_t handle, uint64_t hash) {
   a_state *state = lrd_policy_state(policy);
   if (a_whole(state)) {
+    uint32_t nodes = state->shadow.nodes_len;
     lrd_queue_push(policy, A_WINDOW, handle);
     a_watch(policy, handle, hash);
-    a_tell_bytes(policy, state);
+    if (nodes != state->shadow.nodes_len) a_tell_bytes(policy, state);
     return;
   }
   const lrd_expert *rules = a_rules(state);

@@ -20,7 +20,8 @@
 #define REGRETS_LEAST    200u /* the horizon: so many, and one for each entry that fits */
 #define REST_AFTER       4u   /* horizons that the leader regretted without being replaced */
 #define REST_AGAIN       2u   /* after a rest */
-#define REST_TIMES       8u   /* a rest is as many times the misses that this took; at first only once */
+#define REST_FIRST       4u   /* a rest is so many times the misses that this took, */
+#define REST_TIMES       16u  /* after another rest */
 #define STRETCH_PART     4u   /* of a horizon, after which a resting leader's misses are looked at */
 #define DIFFERS_PART     16   /* of the misses: by so many more or less than expected it remembers, */
 #define DIFFERS_ROOT     1    /* and by this times their root, and the rest is over */
@@ -341,7 +342,7 @@ void lrd_shadow_rest(lrd_shadow *shadow, const lrd_arena *arena) {
     lrd_put_u64(node->places, mirrored ? 0 : places);
     shadow->sides[shadow->chosen].count += arena == NULL && node->handle;
   }
-  shadow->rest = shadow->settled ? shadow->misses * REST_TIMES : shadow->misses;
+  shadow->rest = shadow->misses * (shadow->settled ? REST_TIMES : REST_FIRST);
   shadow->share = shadow->backs * REGRET_ONE / shadow->misses;
   shadow->misses = shadow->regrets = shadow->backs = 0;
   shadow->settled = shadow->resting = true;
