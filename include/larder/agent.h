@@ -10,7 +10,8 @@
  * time.
  *
  * An agent has no clock, no thread and no lock: one thread at a time uses it, and the same calls with the same seed give the
- * same decisions. It is what `larder simulate --sessions` runs; docs/learning.md says what it came to.
+ * same decisions. It is what namespaces with `agent` have (larder/learning.h) and what `larder simulate --sessions` runs;
+ * docs/learning.md says what it came to.
  */
 #ifndef LARDER_AGENT_H
 #define LARDER_AGENT_H
@@ -26,15 +27,21 @@ extern "C" {
 
 /* --- terms ---------------------------------------------------------------------------------------------------------------- */
 
+/* With the name and what is done. */
+#define LARDER_AGENT_ACTIONS_TABLE(X)                                                                                          \
+  X(NOTHING, "nothing", "what was fetched is not kept")                                                                        \
+  X(CACHE, "cache", "it is kept; who goes is the policy's choice")                                                             \
+  X(CONSERVATIVE, "conservative", "it is kept, and the likeliest next key above 0.7 is made ahead,")                           \
+  X(MODERATE, "moderate", "three above 0.5,")                                                                                  \
+  X(AGGRESSIVE, "aggressive", "or five above 0.3")                                                                             \
+  X(EVICT_LRU, "evict-lru", "what was not used for longest makes room, then it is kept")                                       \
+  X(EVICT_UNLIKELY, "evict-unlikely", "what is least likely makes room, then it is kept")
+
 typedef enum larder_agent_action {
-  LARDER_AGENT_NOTHING,
-  LARDER_AGENT_CACHE,          /* keep what was fetched; who goes is the policy's */
-  LARDER_AGENT_CONSERVATIVE,   /* keep it, and make ahead the likeliest key above 0.7, */
-  LARDER_AGENT_MODERATE,       /* three above 0.5, */
-  LARDER_AGENT_AGGRESSIVE,     /* or five above 0.3 */
-  LARDER_AGENT_EVICT_LRU,      /* make room by what was not used for longest, then keep it */
-  LARDER_AGENT_EVICT_UNLIKELY, /* make room by what is least likely, then keep it */
-  LARDER_AGENT_ACTIONS
+#define LARDER_AGENT_ACTION(id, name, says) LARDER_AGENT_##id,
+  LARDER_AGENT_ACTIONS_TABLE(LARDER_AGENT_ACTION)
+#undef LARDER_AGENT_ACTION
+      LARDER_AGENT_ACTIONS
 } larder_agent_action;
 /* "nothing", "cache", "conservative", …; "?" for none. Static. */
 LARDER_API const char *larder_agent_action_name(larder_agent_action action);
@@ -185,7 +192,8 @@ typedef struct larder_agent_figures {
   uint64_t windows;                       /* compared with the shadow */
   uint64_t stepped_aside;                 /* times */
   uint64_t windows_aside;
-  bool aside; /* now */
+  bool aside;                       /* now */
+  double told[LARDER_AGENT_EVENTS]; /* what came of decisions within their horizon: times, milliseconds or KB */
 } larder_agent_figures;
 LARDER_API void larder_agent_figures_get(const larder_agent *agent, larder_agent_figures *out);
 

@@ -9,8 +9,11 @@
 #include <math.h>
 
 const char *larder_agent_action_name(larder_agent_action action) {
-  static const char *const names[] = {"nothing",    "cache",     "conservative",  "moderate",
-                                      "aggressive", "evict-lru", "evict-unlikely"};
+  static const char *const names[] = {
+#define NAME(id, name, says) name,
+      LARDER_AGENT_ACTIONS_TABLE(NAME)
+#undef NAME
+  };
   return (unsigned)action < LARDER_AGENT_ACTIONS ? names[action] : "?";
 }
 
