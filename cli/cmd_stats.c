@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <larder/adaptive.h>
+#include <larder/learning.h>
 #include <larder/stats.h>
 #include <string.h>
 #include <unistd.h>
@@ -251,6 +252,63 @@ static void adaptive_print(const larder_stats *stats, const char *ns) {
   cli_table_fini(&table);
 }
 
+static void change_add(cli_table *table, double now, double plain) {
+  char text[CLI_SHORT];
+  snprintf(text, sizeof text, "%+.1f %%", plain > 0 ? 100 * (now / plain - 1) : 0);
+  cli_table_add(table, plain > 0 ? text : "-");
+}
+
+static void agent_add(cli_table *table, const char *ns, const larder_learning_figures *now) {
+  char text[CLI_SHORT];
+  cli_table_add_styled(table, ns, CLI_BOLD);
+  count_add(table, now->agent.decisions);
+  part_add(table, now->agent.explored, now->agent.decisions);
+  if (now->agents == 1)
+    snprintf(text, sizeof text, "%s", now->aside ? "yes" : "no");
+  else
+    snprintf(text, sizeof text, "%" PRIu64 " of %" PRIu64, now->aside, now->agents);
+  cli_table_add(table, text);
+  count_add(table, now->agent.stepped_aside);
+  part_add(table, now->agent.windows_aside, now->agent.windows);
+  change_add(table, now->ms, now->plain_ms);
+  change_add(table, now->origin, now->plain_origin);
+}
+
+static void actions_print(const larder_learning_figures *now) {
+  static const char *const heads[] = {"ACTION", ">TAKEN", ">REWARD EACH", NULL};
+  char text[CLI_SHORT];
+  cli_table table;
+  cli_table_init(&table, heads);
+  for (unsigned a = 0; a < LARDER_AGENT_ACTIONS; a++) {
+    cli_table_add(&table, larder_agent_action_name((larder_agent_action)a));
+    part_add(&table, now->agent.taken[a], now->agent.decisions);
+    snprintf(text, sizeof text, "%+.2f", now->agent.learned[a] ? now->agent.reward[a] / (double)now->agent.learned[a] : 0);
+    cli_table_add(&table, now->agent.learned[a] ? text : "-");
+  }
+  putchar('\n');
+  cli_table_print(&table, stdout, true);
+  cli_table_fini(&table);
+}
+
+/* What agents have come to; of one namespace, by action, too. */
+static void agents_print(const larder_stats *stats, const char *ns) {
+  static const char *const heads[] = {"NAMESPACE",   ">DECIDED",       ">BY CHANCE",       ">ASIDE NOW", ">TIMES ASIDE",
+                                      ">TIME ASIDE", ">WAIT VS PLAIN", ">ORIGIN VS PLAIN", NULL};
+  larder_stats_row row;
+  cli_table table;
+  cli_table_init(&table, heads);
+  larder_learning_figures now;
+  for (size_t i = 0; larder_stats_row_at(stats, i, &row); i++)
+    if (strcmp(row.tier, "all") == 0 && row_wanted(&row, ns) && larder_stats_learning_of(stats, row.ns, &now))
+      agent_add(&table, row.ns, &now);
+  if (table.cells_len > 0) {
+    putchar('\n');
+    cli_table_print(&table, stdout, true);
+    if (ns != NULL && larder_stats_learning_of(stats, ns, &now)) actions_print(&now);
+  }
+  cli_table_fini(&table);
+}
+
 /* What makers brought, and what was served instead. */
 static void making_print(const larder_stats *stats, const char *ns) {
   static const char *const heads[] = {"NAMESPACE", ">MADE",  ">UNCHANGED",     ">ABSENT",          ">FAILED", ">WAITED FOR",
@@ -346,6 +404,7 @@ static cli_exit stats_print(const cli_call *call, larder *cache, const larder_st
   making_print(stats, args->ns);
   ahead_print(stats, args->ns);
   adaptive_print(stats, args->ns);
+  agents_print(stats, args->ns);
   latencies_print(stats, args->ns);
   larder_err result = larder_tiers(cache, NULL, tier_print, NULL);
   return result < 0 ? cli_refuse_result(call, result, NULL, "cannot read the tiers") : CLI_DONE;

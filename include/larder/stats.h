@@ -70,6 +70,10 @@ LARDER_API bool larder_stats_latency_of(const larder_stats *stats, const char *n
 struct larder_adaptive; /* larder/adaptive.h */
 LARDER_API bool larder_stats_adaptive_of(const larder_stats *stats, const char *ns, struct larder_adaptive *out);
 
+/* What the namespace's agents in living processes have come to, added up. False: none has one. */
+struct larder_learning_figures; /* larder/learning.h */
+LARDER_API bool larder_stats_learning_of(const larder_stats *stats, const char *ns, struct larder_learning_figures *out);
+
 /* A hit rate over three spans of time. What is not known (no lookups in it) is -1. */
 typedef struct larder_stats_rates {
   double hit_rate;             /* since the figures began */

@@ -157,6 +157,24 @@ static lrd_config_health health_of(const lrd_settings_health *health) {
                                        .variables = check->variables}};
 }
 
+static lrd_config_agent agent_of(const lrd_settings_agent *agent) {
+  lrd_config_agent out = {.enable = agent->enable,
+                          .method = agent->method,
+                          .seed = agent->seed,
+                          .file = agent->file,
+                          .clip = agent->clip,
+                          .epsilon = agent->epsilon,
+                          .epsilon_last = agent->epsilon_last,
+                          .margin = agent->margin,
+                          .epsilon_half = (uint32_t)agent->epsilon_half,
+                          .window = (uint32_t)agent->window,
+                          .pause_most = (uint32_t)agent->pause_most,
+                          .horizon = (uint32_t)agent->horizon,
+                          .keys_max = (uint32_t)agent->keys_max};
+  memcpy(out.weights, agent->weights, sizeof out.weights);
+  return out;
+}
+
 static bool ns_fill(lrd_config_ns *ns, const lrd_settings_policy *policy, lrd_config_arena *arena) {
   char name[32];
   lrd_option_choice(lrd_option_find(LRD_SCOPE_POLICY, "policy"), policy->memory_policy, name);
@@ -192,6 +210,7 @@ static bool ns_fill(lrd_config_ns *ns, const lrd_settings_policy *policy, lrd_co
                   .budget_bytes = policy->predict.budget_bytes,
                   .waste_max = policy->predict.waste_max,
                   .keys_max = policy->predict.keys_max},
+      .agent = agent_of(&policy->agent),
       .health = health_of(&policy->health),
       .version = policy->version,
       .versions_max = policy->versions_max,

@@ -248,6 +248,8 @@ static void scope_show(shower *s, lrd_scope scope, const void *section, unsigned
       hidden = !((const lrd_settings_policy *)section)->import.given;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_PREDICT)
       hidden = !((const lrd_settings_policy *)section)->predict.given;
+    if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_AGENT)
+      hidden = !((const lrd_settings_policy *)section)->agent.given;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_HEALTH)
       hidden = !((const lrd_settings_policy *)section)->health.given;
     if (row->type == LRD_OPTION_SECTION && row->inside == LRD_SCOPE_CHECK)

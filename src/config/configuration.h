@@ -7,6 +7,7 @@
 #define LRD_CONFIG_CONFIGURATION_H
 
 #include "base/bytes.h"
+#include <larder/agent.h>
 #include <larder/ext/tier.h>
 
 #define LRD_TTL_NEVER        INT64_MAX
@@ -120,6 +121,19 @@ typedef struct lrd_config_predict {
   uint64_t keys_max;      /* that are known at a time */
 } lrd_config_predict;
 
+/* `agent` of a namespace. */
+typedef struct lrd_config_agent {
+  bool enable;
+  unsigned method; /* larder_agent_method */
+  uint64_t seed;
+  const char *file; /* absolute; NULL: none */
+  double weights[LARDER_AGENT_EVENTS];
+  double clip, epsilon, epsilon_last, margin;
+  uint32_t epsilon_half, window, pause_most;
+  uint32_t horizon;  /* decisions; 0: by the entries that memory may have */
+  uint32_t keys_max; /* entries that it keeps account of */
+} lrd_config_agent;
+
 /* `health.check` of a namespace. */
 typedef enum lrd_check_type { LRD_CHECK_NONE, LRD_CHECK_HTTP, LRD_CHECK_COMMAND } lrd_check_type;
 
@@ -173,6 +187,7 @@ typedef struct lrd_config_ns {
   lrd_config_nearby nearby;
   lrd_config_import import;
   lrd_config_predict predict;
+  lrd_config_agent agent;
   const char *refresh; /* when entries are made anew (base/schedule.h); NULL: only when somebody asks */
   lrd_config_health health;
   const char *version;   /* what is written under another one is stale; NULL: none */

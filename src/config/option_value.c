@@ -3,6 +3,7 @@
 #include "config/option_value.h"
 
 #include "base/fail.h"
+#include "base/measure.h"
 #include "base/quantity.h"
 #include "base/schedule.h"
 #include <ctype.h>
@@ -92,6 +93,7 @@ static bool uint_set(const lrd_option *row, void *section, const char *text) {
 static bool real_set(const lrd_option *row, void *section, const char *text) {
   double value = 0;
   bool ok = row->type == LRD_OPTION_PART ? part_parse(text, &value) : real_parse(text, &value);
+  if (!ok && row->min < 0) ok = lrd_number_read(text, strlen(text), &value);
   if (!ok || !within(row, value)) return false;
   *(double *)row_at(row, section) = value;
   return true;

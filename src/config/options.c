@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table itself, and walking it. Bounds of a row are in the unit of its storage: bytes, milliseconds, or the number. */
+/* The table itself. Bounds of a row are in the unit of its storage: bytes, milliseconds, or the number. */
 #include "config/options.h"
 
 #include <float.h>
-#include <stdio.h>
-#include <string.h>
 
 #define KIB    1024.0
 #define MIB    1048576.0
@@ -31,6 +29,7 @@
 #define NEAR(field)     offsetof(lrd_settings_nearby, field)
 #define FIELDS(field)   offsetof(lrd_config_import, field)
 #define FORETELL(field) offsetof(lrd_settings_predict, field)
+#define LEARN(field)    offsetof(lrd_settings_agent, field)
 #define HEALTH(field)   offsetof(lrd_settings_health, field)
 #define CHECK(field)    offsetof(lrd_settings_check, field)
 #define AHEAD(field)    offsetof(lrd_settings_prefetch, field)
@@ -287,6 +286,8 @@ const lrd_option lrd_options[] = {
          "as that. A namespace that has one has nothing of that of `defaults`."},
     {ROW(POLICY, "predict", SECTION), .flags = LRD_OPTION_INHERIT, .inside = LRD_SCOPE_PREDICT, .offset = POLICY(predict),
      .sentence = "Learn what is asked for next, and make it ahead (docs/prediction.md#in-a-cache)."},
+    {ROW(POLICY, "agent", SECTION), .flags = LRD_OPTION_INHERIT, .inside = LRD_SCOPE_AGENT, .offset = POLICY(agent),
+     .sentence = "Learn what to keep in memory, to make ahead and to let go (docs/learning.md#in-a-cache)."},
     {ROW(POLICY, "when_away", ANY), .needs = "redis", .sentence = "What to do while the other hosts cannot be heard."},
 
     {ROW(LIMIT, "max_entries", UINT), .offset = LIMIT(entries_max), .fallback = "0", .max = 1e12,
@@ -444,6 +445,51 @@ const lrd_option lrd_options[] = {
     {ROW(PREDICT, "max_keys", UINT), .offset = FORETELL(keys_max), .fallback = "4096", .min = 8, .max = 131072,
      .sentence = "Keys that are known at a time; about 1.2 KiB of memory each. The least asked for make room."},
 
+    {ROW(AGENT, "enable", BOOL), SWITCHES, .offset = LEARN(enable), .fallback = "false",
+     .sentence =
+         "Whether it is done; the namespace needs a maker, `predict` and memory in its chain. Then `min_probability` and "
+         "`top` of `predict` are the agent's to choose."},
+    {ROW(AGENT, "method", CHOICE), .offset = LEARN(method), .choices = "bandit linear-q network-q", .fallback = "bandit",
+     .sentence = "How values are learned: by a ridge regression for each action, or by Q-learning, linear or with a small "
+                 "network."},
+    {ROW(AGENT, "seed", UINT), .offset = LEARN(seed), .fallback = "0", .max = 9007199254740992,
+     .sentence = "Of its chance: the same seed and the same requests, one after the other, give the same decisions."},
+    {ROW(AGENT, "file", PATH), .offset = LEARN(file),
+     .sentence = "What it has learned: read when the namespace is opened, written every ten minutes and when the cache is "
+                 "closed. Relative to the folder of this file. Of several processes the last one's stays; each namespace wants "
+                 "one of its own."},
+#define WEIGHT(id, key, value, says)                                                                                           \
+  {ROW(AGENT, #key, REAL),                                                                                                     \
+   .offset = LEARN(weights) + LARDER_AGENT_##id * sizeof(double),                                                              \
+   .fallback = #value,                                                                                                         \
+   .min = -1e6,                                                                                                                \
+   .max = 1e6,                                                                                                                 \
+   .sentence = "What it is worth: " says "."},
+    LARDER_AGENT_EVENTS_TABLE(WEIGHT)
+#undef WEIGHT
+        {ROW(AGENT, "clip", REAL), .offset = LEARN(clip), .fallback = "100", .min = 0.001, .max = 1e9,
+         .sentence = "Where the reward of a decision is cut, either way."},
+    {ROW(AGENT, "epsilon", PART), .offset = LEARN(epsilon), .fallback = "10%", .min = 0.0001, .max = 1,
+     .sentence = "Part of the decisions that are by chance, at first,"},
+    {ROW(AGENT, "epsilon_last", PART), .offset = LEARN(epsilon_last), .fallback = "0.5%", .min = 0.0001, .max = 1,
+     .sentence = "and in the end."},
+    {ROW(AGENT, "epsilon_half", UINT), .offset = LEARN(epsilon_half), .fallback = "2000", .min = 1, .max = 1e9,
+     .sentence = "Decisions in which that falls half the way."},
+    {ROW(AGENT, "horizon", UINT), .offset = LEARN(horizon), .fallback = "0", .max = LARDER_AGENT_HORIZON_MAX,
+     .sentence =
+         "Decisions until one is learned from, about 370 bytes each; 0: half as many again as memory may have entries of "
+         "the namespace, 64 to 65536, and 8192 where that has no limit."},
+    {ROW(AGENT, "window", UINT), .offset = LEARN(window), .fallback = "2000", .min = 1, .max = 1e9,
+     .sentence = "Requests over which it is compared with a shadow of what there would be without it."},
+    {ROW(AGENT, "margin", PART), .offset = LEARN(margin), .fallback = "1%", .min = 0.0001, .max = 1,
+     .sentence = "By how much it may do worse in a window before it steps aside."},
+    {ROW(AGENT, "max_pause", UINT), .offset = LEARN(pause_most), .fallback = "32", .min = 1, .max = 1048576,
+     .sentence = "Windows for which it steps aside at most: one at first, twice as many each time that it fails again."},
+    {ROW(AGENT, "max_keys", UINT), .offset = LEARN(keys_max), .fallback = "16384", .min = 64, .max = 1048576,
+     .sentence =
+         "Entries that it keeps account of, about 500 bytes each. Where memory has more it is compared by a part of the "
+         "keys, and leaves it to the policy who makes room."},
+
     {ROW(PREFETCH, "enable", BOOL), SWITCHES, .offset = AHEAD(enable), .fallback = "true",
      .sentence = "Whether anything is made ahead: what a program asks for (docs/warming.md), what is `nearby`, what `predict` "
                  "expects."},
@@ -473,25 +519,3 @@ const lrd_option lrd_options[] = {
      .max = 1e9, .sentence = "Warn when more entries than this are evicted a minute for want of room; 0: never."},
 };
 const size_t lrd_options_len = sizeof lrd_options / sizeof *lrd_options;
-
-const lrd_option *lrd_option_next(lrd_scope scope, const lrd_option *last) {
-  for (size_t i = last == NULL ? 0 : (size_t)(last - lrd_options) + 1; i < lrd_options_len; i++)
-    if (lrd_options[i].scope == scope) return &lrd_options[i];
-  return NULL;
-}
-
-const lrd_option *lrd_option_find(lrd_scope scope, const char *name) {
-  for (const lrd_option *row = lrd_option_next(scope, NULL); row != NULL; row = lrd_option_next(scope, row))
-    if (strcmp(row->name, name) == 0 || (row->other != NULL && strcmp(row->other, name) == 0)) return row;
-  return NULL;
-}
-
-const char *lrd_option_choice(const lrd_option *option, uint32_t number, char out[32]) {
-  const char *at = option->choices;
-  for (; number > 0 && at != NULL; number--) {
-    at = strchr(at, ' ');
-    if (at != NULL) at++;
-  }
-  snprintf(out, 32, "%.*s", at == NULL ? 0 : (int)strcspn(at, " "), at == NULL ? "" : at);
-  return out;
-}

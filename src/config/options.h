@@ -28,6 +28,7 @@
   X(NEARBY, "nearby", "What to make ahead when the key of a place has been asked for: those of the places around it.")         \
   X(IMPORT, "import", "Which fields of a file's records are what, for files that were not written by Larder.")                 \
   X(PREDICT, "predict", "Learning which key is asked for after which, and making what will probably come next.")               \
+  X(AGENT, "agent", "An agent that learns what to keep, to make ahead and to let go; the namespace needs `predict`.")          \
   X(HEALTH, "health", "When an entry that fails in use is evicted; a bare number means `failures`.")                           \
   X(CHECK, "check", "How Larder itself finds out whether an entry works.")                                                     \
   X(PREFETCH, "prefetch", "Fetching what will probably be wanted next.")                                                       \

@@ -155,6 +155,17 @@ typedef struct lrd_settings_predict {
   uint64_t keys_max;
 } lrd_settings_predict;
 
+typedef struct lrd_settings_agent {
+  bool given; /* here, or among the defaults */
+  bool enable;
+  uint32_t method;
+  uint64_t seed;
+  const char *file;
+  double weights[LARDER_AGENT_EVENTS];
+  double clip, epsilon, epsilon_last, margin;
+  uint64_t epsilon_half, horizon, window, pause_most, keys_max;
+} lrd_settings_agent;
+
 typedef struct lrd_settings_check {
   uint32_t type; /* lrd_check_type */
   const char *http;
@@ -209,6 +220,7 @@ typedef struct lrd_settings_policy {
   lrd_settings_nearby nearby;
   lrd_config_import import;
   lrd_settings_predict predict;
+  lrd_settings_agent agent;
   lrd_settings_health health;
   const char *version;
   uint64_t versions_max;

@@ -6,6 +6,7 @@
  */
 #include "config/settings_read.h"
 
+#include "config/agent_read.h"
 #include "config/chain.h"
 #include "config/config_find.h"
 #include "config/health_read.h"
@@ -134,6 +135,7 @@ static void policies_read(lrd_reader *reader, const lrd_yaml_node *map, const lr
     if (item->value->kind == LRD_YAML_NULL) continue;
     lrd_scope_read(reader, LRD_SCOPE_POLICY, item->value, policy, 0, &here);
     lrd_idle_notice(reader, item->value, policy, &here);
+    lrd_agent_idle_notice(reader, item->value, policy, &here);
   }
 }
 
@@ -179,6 +181,7 @@ static void section_read(lrd_reader *reader, const lrd_option *row, const lrd_ya
   if (row->inside == LRD_SCOPE_MAKER) lrd_maker_clear(inside);
   if (row->inside == LRD_SCOPE_HEALTH) ((lrd_settings_health *)inside)->given = true;
   if (row->inside == LRD_SCOPE_PREDICT) ((lrd_settings_predict *)inside)->given = true;
+  if (row->inside == LRD_SCOPE_AGENT) ((lrd_settings_agent *)inside)->given = true;
   if (row->inside == LRD_SCOPE_CHECK) lrd_check_clear(inside);
   if (row->inside == LRD_SCOPE_IMPORT) *(lrd_config_import *)inside = (lrd_config_import){.given = true};
   lrd_scope_read(reader, row->inside, item->value, inside, 0, here);
@@ -261,6 +264,7 @@ static void scope_after(lrd_reader *reader, lrd_scope scope, const lrd_yaml_node
   if (scope == LRD_SCOPE_MAKER) lrd_maker_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_NEARBY) lrd_nearby_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_IMPORT) lrd_import_check(reader, map, section, trail);
+  if (scope == LRD_SCOPE_AGENT) lrd_agent_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_HEALTH) lrd_health_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_CHECK) lrd_check_check(reader, map, section, trail);
   if (scope == LRD_SCOPE_SEAL && item_of_row(map, lrd_option_find(scope, "fields")) != NULL &&

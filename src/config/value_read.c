@@ -211,7 +211,8 @@ void lrd_scalar_read(lrd_reader *reader, const lrd_option *row, const lrd_yaml_i
       lrd_mistake_add(reader->mistakes, value->place,
                       "%s: found a path in the home folder, and HOME is not set; expected it set",
                       lrd_trail_text(trail, where));
-    bool beside_file = row->scope == LRD_SCOPE_CACHE || row->scope == LRD_SCOPE_MAKER || row->scope == LRD_SCOPE_NEARBY;
+    bool beside_file = row->scope == LRD_SCOPE_CACHE || row->scope == LRD_SCOPE_MAKER || row->scope == LRD_SCOPE_NEARBY ||
+                       row->scope == LRD_SCOPE_AGENT;
     const char *base = beside_file ? reader->folder : reader->settings->cache.root;
     *(const char **)((char *)section + row->offset) = lrd_config_path(reader, base, text);
   }

@@ -64,6 +64,32 @@ typedef struct lrd_ahead {
   _Atomic uint64_t unread_bytes;     /* now */
 } lrd_ahead;
 
+/* What a room above hears of a namespace: at any moment, by any thread, without waiting and without locks. */
+typedef enum lrd_news_what {
+  LRD_NEWS_HIT,    /* get_or_make handed out what memory had, */
+  LRD_NEWS_BELOW,  /* what a tier below had, */
+  LRD_NEWS_MADE,   /* what the call made, */
+  LRD_NEWS_JOINED, /* what somebody else made meanwhile, */
+  LRD_NEWS_FAILED, /* or nothing, since the making failed. Of this and what follows hears only who `hears_all` */
+  LRD_NEWS_ANSWER, /* a maker has answered */
+  LRD_NEWS_NO_ANSWER,
+  LRD_NEWS_AHEAD, /* a wish: it was made, */
+  LRD_NEWS_AHEAD_NOT,
+  LRD_NEWS_USED, /* read, or gone unread */
+  LRD_NEWS_WASTED,
+  LRD_NEWS_GONE /* an entry had to go from memory for lack of room */
+} lrd_news_what;
+
+typedef struct lrd_news {
+  lrd_news_what what;
+  const void *key; /* of what get_or_make handed out; else NULL, and the hash says which */
+  size_t key_len;
+  uint64_t hash;
+  uint64_t bytes;
+  int64_t took_ns;    /* 0: not taken */
+  int64_t expires_ms; /* wall, of what was made; 0: never, or not known */
+} lrd_news;
+
 /* What the keeper, which is alone with it, last saw of the policy adaptive. */
 typedef struct lrd_adaptive_seen {
   unsigned leader;
@@ -97,9 +123,10 @@ struct larder_ns {
   struct lrd_nearby *nearby;                                     /* the warm room's; NULL: none */
   void (*asked)(larder_ns *ns, const void *key, size_t key_len); /* of a value that get_or_make handed out; or NULL */
   struct lrd_foretelling *foretelling;                           /* the predict room's; NULL: none */
-  void (*heard)(larder_ns *ns, const void *key, size_t key_len); /* likewise, without locks; or NULL */
-  lrd_ahead ahead;                                               /* what became of what was made before somebody asked */
-  _Atomic uint32_t foreseen;                                     /* prefetched keys that are watched until they are read */
+  void (*heard)(larder_ns *ns, const lrd_news *news);            /* or NULL */
+  bool hears_all;
+  lrd_ahead ahead;             /* what became of what was made before somebody asked */
+  _Atomic uint32_t foreseen;   /* prefetched keys that are watched until they are read */
   larder_ns *_Atomic health;   /* its companion with the records of health; NULL: there are none, as far as is known here */
   _Atomic bool health_looked;  /* whether there are, when it was opened; since then the keeper does */
   struct lrd_checker *checker; /* NULL: its policy has no check */
@@ -206,6 +233,13 @@ void lrd_foreseen_look(const lrd_op *op);
 static inline void lrd_foreseen_read(const lrd_op *op) {
   if (__builtin_expect(atomic_load_explicit(&op->ns->foreseen, memory_order_relaxed) != 0, 0)) {
     lrd_foreseen_look(op);
+  }
+}
+
+/* News that only who hears all is told. */
+static inline void lrd_news_tell(larder_ns *ns, lrd_news_what what, uint64_t hash, uint64_t bytes, int64_t took_ns) {
+  if (__builtin_expect(ns->hears_all, 0)) {
+    ns->heard(ns, &(lrd_news){.what = what, .hash = hash, .bytes = bytes, .took_ns = took_ns});
   }
 }
 

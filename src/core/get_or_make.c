@@ -41,6 +41,7 @@ typedef struct call {
   bool waited;        /* for somebody else's making */
   bool found;         /* somebody has made it since the call began */
   bool look_again;    /* what a flight brought is kept, or of no use to this call */
+  lrd_news_what how;  /* it was answered */
   larder_value *out;
   larder_error *err;
 } call;
@@ -70,12 +71,14 @@ static larder_err answer(call *c) {
   if (c->of.value.stale) {
     count(c, LRD_STAT_STALE_HITS);
   }
-  if (strcmp(c->of.value.tier, "memory") == 0) {
+  bool const memory = strcmp(c->of.value.tier, "memory") == 0;
+  if (memory) {
     lrd_stats_add_hits(ns_of(c)->cell, 1);
   } else {
     count(c, LRD_STAT_LOOKUPS);
     count(c, LRD_STAT_HITS);
   }
+  c->how = c->found ? LRD_NEWS_JOINED : memory ? LRD_NEWS_HIT : LRD_NEWS_BELOW;
   *c->out = c->of.value;
   c->of.value = (larder_value){0};
   lrd_foreseen_read(&c->wanted.op);
@@ -262,6 +265,7 @@ static larder_err landed(call *c, lrd_flight *flight) {
   }
   if (result == LARDER_OK) {
     lrd_foreseen_read(&c->wanted.op);
+    c->how = c->leads ? LRD_NEWS_MADE : LRD_NEWS_JOINED;
     return answer_miss(c, value_from_flight(c, flight));
   }
   if (result == LARDER_MISS) {
@@ -270,6 +274,7 @@ static larder_err landed(call *c, lrd_flight *flight) {
   if (landing->told) {
     count(c, LRD_STAT_FAILURES_TOLD);
   }
+  c->how = LRD_NEWS_FAILED;
   if (answer_stale(c)) {
     return LARDER_OK;
   }
@@ -440,19 +445,39 @@ static bool made_since(const call *c) {
 }
 
 /* Who wants to know what was handed out. */
-static void tell_asked(larder_ns *ns, const void *key, size_t key_len) {
+static void tell_hit(larder_ns *ns, const void *key, size_t key_len, uint64_t bytes) {
   if (ns->asked) {
     ns->asked(ns, key, key_len);
   }
   if (ns->heard) {
-    ns->heard(ns, key, key_len);
+    ns->heard(ns, &(lrd_news){.what = LRD_NEWS_HIT, .key = key, .key_len = key_len, .bytes = bytes});
+  }
+}
+
+/* What there is to tell of a call that memory did not answer at once. */
+static void tell_call(const call *c, larder_err result) {
+  larder_ns *ns = ns_of(c);
+  lrd_news news = {.what = c->how, .key = c->wanted.op.key, .key_len = c->wanted.op.key_len, .hash = c->wanted.op.hash};
+  if (ns->hears_all) {
+    larder_facts facts;
+    news.took_ns = lrd_mono_ns(ns->cache->clock) - c->began_ns;
+    if (result == LARDER_OK && larder_value_facts(c->out, &facts) == LARDER_OK) {
+      news.bytes = facts.value_len;
+      news.expires_ms = facts.expires_soft_ms;
+    }
+  }
+  if (result == LARDER_OK && ns->asked) {
+    ns->asked(ns, news.key, news.key_len);
+  }
+  if (ns->heard && (result == LARDER_OK || (result < 0 && news.what == LRD_NEWS_FAILED && ns->hears_all))) {
+    ns->heard(ns, &news);
   }
 }
 
 larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len, const larder_make_options *options,
                               larder_value *out, larder_error *err) {
   if (hit_will_do(ns, options) && lrd_get_straight(ns, key, key_len, out)) {
-    tell_asked(ns, key, key_len);
+    tell_hit(ns, key, key_len, out->len);
     return LARDER_OK;
   }
   call c = {.out = out, .err = err};
@@ -473,8 +498,6 @@ larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len, co
     }
   } while (c.look_again);
   larder_value_release(&c.of.value);
-  if (result == LARDER_OK) {
-    tell_asked(ns, key, key_len);
-  }
+  tell_call(&c, result);
   return result;
 }

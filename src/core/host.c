@@ -100,9 +100,12 @@ static void memory_evicted(void *context, uint32_t space, larder_evict_reason re
 static void memory_demote(void *context, const larder_tier_key *key, const void *value, const larder_facts *facts,
                           uint64_t token, larder_evict_reason reason) {
   larder *cache = context;
-  const larder_ns *ns = key->space < LRD_NS_MAX ? atomic_load(&cache->memory_by_space[key->space]) : NULL;
+  larder_ns *ns = key->space < LRD_NS_MAX ? atomic_load(&cache->memory_by_space[key->space]) : NULL;
   if (ns && ns->links_len == 0) { /* elsewhere it is only a copy that went */
     lrd_events_note(cache->events, key->hash, LRD_EVENT_EVICTED, "memory", reason_text(reason));
+  }
+  if (ns && reason != LARDER_EVICT_ASKED) {
+    lrd_news_tell(ns, LRD_NEWS_GONE, key->hash, 0, 0);
   }
   if (cache->errands) {
     lrd_errand_demote(cache, key, value, facts, token);

@@ -190,6 +190,13 @@ size_t lrd_pool_queued(lrd_pool *pool) {
   return queued;
 }
 
+uint32_t lrd_pool_makings(lrd_pool *pool, const larder_ns *ns) {
+  lrd_lock(&pool->mutex);
+  uint32_t const makings = ns->makings;
+  lrd_unlock(&pool->mutex);
+  return makings;
+}
+
 void lrd_pool_refill(lrd_pool *pool) {
   lrd_lock(&pool->mutex);
   pool->drained = false;

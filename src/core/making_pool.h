@@ -45,5 +45,7 @@ void lrd_pool_wait_end(lrd_pool *pool);
  * order on this thread that is about to give its place back, or NULL. */
 bool lrd_pool_spare(lrd_pool *pool, const larder_ns *ns, const larder_ns *ending);
 size_t lrd_pool_queued(lrd_pool *pool);
+/* Of the namespace, under way. */
+uint32_t lrd_pool_makings(lrd_pool *pool, const larder_ns *ns);
 
 #endif

@@ -196,6 +196,11 @@ static void cost_note(larder_ns *ns, int64_t took_ns) {
   atomic_store_explicit(&ns->making_cost_ns, now > 0 ? now : 1, memory_order_relaxed);
 }
 
+/* Whether it is worth trying again soon: what is wrong with the call or the machine is not the origin's. */
+static bool remembered(larder_err why) {
+  return why != LARDER_ECANCELLED && why != LARDER_ENOMEM && why != LARDER_EBUSY && why != LARDER_EUNSUPPORTED;
+}
+
 static larder_err call_maker(run *r, larder_made *made) {
   const lrd_wanted *wanted = r->wanted;
   const lrd_clock *clock = r->ns->cache->clock;
@@ -218,12 +223,10 @@ static larder_err call_maker(run *r, larder_made *made) {
   if (result == LARDER_OK) {
     cost_note(r->ns, took_ns);
   }
+  if (result == LARDER_OK || remembered(result)) {
+    lrd_news_tell(r->ns, result == LARDER_OK ? LRD_NEWS_ANSWER : LRD_NEWS_NO_ANSWER, wanted->op.hash, 0, took_ns);
+  }
   return result > 0 ? LARDER_EINVAL : result;
-}
-
-/* Whether it is worth trying again soon: what is wrong with the call or the machine is not the origin's. */
-static bool remembered(larder_err why) {
-  return why != LARDER_ECANCELLED && why != LARDER_ENOMEM && why != LARDER_EBUSY && why != LARDER_EUNSUPPORTED;
 }
 
 /* Then who comes now has it made anew, whatever came of this. */

@@ -94,6 +94,15 @@ static wish_end flight_end(const lrd_flight *flight) {
   return landing->result == LARDER_MISS ? WISH_ABSENT : WISH_FAILED;
 }
 
+static void wish_tell(const lrd_op *op, wish_end end, const lrd_landing *landing) {
+  if (op->ns->hears_all && end != WISH_THERE) {
+    op->ns->heard(op->ns, &(lrd_news){.what = end == WISH_MADE ? LRD_NEWS_AHEAD : LRD_NEWS_AHEAD_NOT,
+                                      .hash = op->hash,
+                                      .bytes = landing->len,
+                                      .expires_ms = landing->facts.expires_soft_ms});
+  }
+}
+
 static wish_end wish_make(lrd_prefetch *prefetch, const lrd_wish *wish) {
   larder_ns *ns = wish->ns;
   lrd_flight *flight = NULL;
@@ -122,6 +131,7 @@ static wish_end wish_make(lrd_prefetch *prefetch, const lrd_wish *wish) {
     lrd_watched *watched = lrd_watch_begin(prefetch, &wanted.op, wish->priority);
     lrd_making_run(flight, &wanted);
     end = flight_end(flight);
+    wish_tell(&wanted.op, end, lrd_flight_landing(flight));
     if (watched && end == WISH_MADE) {
       watch_on(prefetch, watched, &wanted.op);
     } else if (watched) {

@@ -64,6 +64,7 @@ static void count_used(lrd_prefetch *prefetch, const lrd_watched *watched) {
   atomic_fetch_add(&watched->ns->ahead.used_bytes, watched->bytes);
   lrd_stats_add(watched->ns->cell, LRD_STAT_PREFETCH_USED, 1);
   lrd_stats_add(watched->ns->cell, LRD_STAT_PREFETCH_USED_BYTES, watched->bytes);
+  lrd_news_tell(watched->ns, LRD_NEWS_USED, watched->hash, watched->bytes, 0);
 }
 
 static void count_wasted(lrd_prefetch *prefetch, const lrd_watched *watched) {
@@ -73,6 +74,7 @@ static void count_wasted(lrd_prefetch *prefetch, const lrd_watched *watched) {
   atomic_fetch_add(&watched->ns->ahead.wasted_bytes, watched->bytes);
   lrd_stats_add(watched->ns->cell, LRD_STAT_PREFETCH_WASTED, 1);
   lrd_stats_add(watched->ns->cell, LRD_STAT_PREFETCH_WASTED_BYTES, watched->bytes);
+  lrd_news_tell(watched->ns, LRD_NEWS_WASTED, watched->hash, watched->bytes, 0);
 }
 
 lrd_watched *lrd_watch_begin(lrd_prefetch *prefetch, const lrd_op *op, double priority) {

@@ -6,6 +6,8 @@
 #include "base/rate.h"
 #include "core/flight.h"
 #include "heard_ring.h"
+#include "hosted_agent.h"
+#include "predictor.h"
 #include <larder/foretell.h>
 #include <larder/prefetch.h>
 #include <stdio.h>
@@ -27,6 +29,7 @@ typedef struct verdict {
 struct lrd_foretelling {
   larder_predictor *predictor;
   lrd_heard_ring ring;
+  lrd_hosted *hosted; /* NULL: wishes are by probability alone */
   lrd_rate rate;
   larder_predict_model chain;
   double least;
@@ -52,16 +55,15 @@ static uint64_t session_of_thread(void) {
   return session_named ? session_named : (uint64_t)(uintptr_t)&session_named & ~UINT64_C(1);
 }
 
-static bool hear(struct lrd_foretelling *f, const void *key, size_t key_len) {
-  bool kept =
-      key_len <= LARDER_FORETELL_KEY_MAX && lrd_heard_ring_put(&f->ring, session_of_thread(), session_type, key, key_len);
+static bool hear(struct lrd_foretelling *f, const lrd_news *news) {
+  bool kept = news->key_len <= LARDER_FORETELL_KEY_MAX && lrd_heard_ring_put(&f->ring, session_of_thread(), session_type, news);
   if (!kept) atomic_fetch_add_explicit(&f->missed, 1, memory_order_relaxed);
   return kept;
 }
 
 /* What a maker asks for is no user's step. */
-static void key_heard(larder_ns *ns, const void *key, size_t key_len) {
-  if (!lrd_flight_led()) (void)hear(ns->foretelling, key, key_len);
+static void news_heard(larder_ns *ns, const lrd_news *news) {
+  if (!news->key || !lrd_flight_led()) (void)hear(ns->foretelling, news);
 }
 
 larder_err larder_foretell_asked(larder_ns *ns, const void *key, size_t key_len) {
@@ -69,13 +71,13 @@ larder_err larder_foretell_asked(larder_ns *ns, const void *key, size_t key_len)
   larder_err err = lrd_op_begin(ns, key, key_len, &op);
   if (err != LARDER_OK) return err;
   if (ns->foretelling == NULL) return LARDER_EUNSUPPORTED;
-  return hear(ns->foretelling, key, key_len) ? LARDER_OK : LARDER_NOT_KEPT;
+  return hear(ns->foretelling, &(lrd_news){.what = LRD_NEWS_HIT, .key = key, .key_len = key_len}) ? LARDER_OK : LARDER_NOT_KEPT;
 }
 
 /* --- wishing ---------------------------------------------------------------------------------------------------------------
  */
 
-static bool is_there(larder_ns *ns, const larder_predict_guess *guess) {
+bool lrd_foretell_is_there(larder_ns *ns, const larder_predict_guess *guess) {
   lrd_op op;
   larder_value value = {0};
   larder_facts facts;
@@ -87,9 +89,8 @@ static bool is_there(larder_ns *ns, const larder_predict_guess *guess) {
 
 static void add(_Atomic uint64_t *count) { atomic_fetch_add_explicit(count, 1, memory_order_relaxed); }
 
-static void wish(larder_ns *ns, const larder_predict_guess *guess) {
+bool lrd_foretell_wish(larder_ns *ns, const larder_predict_guess *guess) {
   struct lrd_foretelling *f = ns->foretelling;
-  if (is_there(ns, guess)) return;
   if (f->rests_until_ns != 0) {
     add(&f->held_waste);
   } else if (atomic_load(&ns->ahead.unread_bytes) >= ns->policy.predict.budget_bytes) {
@@ -98,13 +99,24 @@ static void wish(larder_ns *ns, const larder_predict_guess *guess) {
     add(&f->held_rate);
   } else if (larder_prefetch(ns, guess->endpoint, guess->endpoint_len, guess->probability, 0) == LARDER_OK) {
     add(&f->wished);
+    return true;
   }
+  return false;
 }
 
-static void heard_take(larder_ns *ns, const lrd_heard *heard) {
+static void decide(larder_ns *ns, const lrd_heard *heard, const larder_predict_guess *guesses, size_t count) {
+  struct lrd_foretelling *f = ns->foretelling;
+  lrd_hosted_request request = {.guesses = guesses, .guesses_len = count, .may_wish = f->rests_until_ns == 0};
+  lrd_op op;
+  if (lrd_op_begin(ns, heard->key, heard->key_len, &op) != LARDER_OK) return;
+  lrd_predictor_asker(f->predictor, &heard->session, sizeof heard->session, heard->user_type, &request.user, &request.place);
+  lrd_hosted_asked(f->hosted, heard, op.hash, &request);
+}
+
+static void asked_take(larder_ns *ns, const lrd_heard *heard) {
   struct lrd_foretelling *f = ns->foretelling;
   larder_predict_guess guesses[LARDER_PREDICT_TOP_MAX];
-  size_t count = (size_t)ns->policy.predict.top;
+  size_t count = f->hosted ? LARDER_AGENT_GUESSES : (size_t)ns->policy.predict.top;
   const larder_predict_event event = {.session = &heard->session,
                                       .session_len = sizeof heard->session,
                                       .endpoint = heard->key,
@@ -116,8 +128,23 @@ static void heard_take(larder_ns *ns, const lrd_heard *heard) {
     return;
   }
   add(&f->heard);
-  if (larder_predict_next(f->predictor, &heard->session, sizeof heard->session, f->chain, guesses, &count) != LARDER_OK) return;
-  for (size_t i = 0; i < count && guesses[i].probability >= f->least; i++) wish(ns, &guesses[i]);
+  if (larder_predict_next(f->predictor, &heard->session, sizeof heard->session, f->chain, guesses, &count) != LARDER_OK)
+    count = 0;
+  if (f->hosted) {
+    decide(ns, heard, guesses, count);
+    return;
+  }
+  for (size_t i = 0; i < count && guesses[i].probability >= f->least; i++)
+    if (!lrd_foretell_is_there(ns, &guesses[i])) (void)lrd_foretell_wish(ns, &guesses[i]);
+}
+
+static void heard_take(larder_ns *ns, const lrd_heard *heard) {
+  if (heard->what < LRD_NEWS_FAILED)
+    asked_take(ns, heard);
+  else if (heard->what == LRD_NEWS_FAILED)
+    decide(ns, heard, NULL, 0);
+  else
+    lrd_hosted_news(ns->foretelling->hosted, heard);
 }
 
 /* --- waste ---------------------------------------------------------------------------------------------------------------- */
@@ -159,10 +186,13 @@ static void judge(larder_ns *ns) {
  */
 
 static void space_tick(larder_ns *ns) {
+  lrd_hosted *hosted = ns->foretelling->hosted;
   lrd_heard heard;
+  if (hosted) lrd_hosted_begin(hosted);
   for (unsigned left = LRD_HEARD_PLACES; left > 0 && lrd_heard_ring_take(&ns->foretelling->ring, &heard); left--)
     heard_take(ns, &heard);
   judge(ns);
+  if (hosted) lrd_hosted_end(hosted);
 }
 
 void lrd_foretell_tick(larder *cache) {
@@ -199,6 +229,7 @@ larder_err lrd_foretell_open(larder_ns *ns, bool threads, larder_error *err) {
   ns->foretelling = f;
   larder_err result = larder_predictor_new(&how, &f->predictor, err);
   if (result == LARDER_OK) result = lrd_heard_ring_init(&f->ring);
+  if (result == LARDER_OK) result = lrd_hosted_open(ns, &f->hosted, err);
   if (result == LARDER_OK && threads && ns->cache->foreteller->ticker == NULL)
     result =
         lrd_ticker_start(&ns->cache->foreteller->ticker, "larder-foretell", LRD_FORETELL_PERIOD_NS, ticker_tick, ns->cache);
@@ -206,14 +237,22 @@ larder_err lrd_foretell_open(larder_ns *ns, bool threads, larder_error *err) {
     lrd_foretell_close(ns);
     return lrd_fail(err, result, 0, ROOM, "out of memory");
   }
-  ns->heard = key_heard;
+  ns->hears_all = f->hosted != NULL;
+  ns->heard = news_heard;
   return LARDER_OK;
 }
+
+void lrd_foretell_pause(larder *cache) { lrd_lock(&cache->foreteller->mutex); }
+void lrd_foretell_go_on(larder *cache) { lrd_unlock(&cache->foreteller->mutex); }
 
 void lrd_foretell_quiet(larder *cache) {
   if (cache->foreteller == NULL) return;
   lrd_lock(&cache->foreteller->mutex);
   cache->foreteller->quiet = true;
+  for (uint32_t i = 0; i < atomic_load(&cache->spaces_len); i++) {
+    const larder_ns *ns = atomic_load(&cache->spaces[i]);
+    if (ns->foretelling && ns->foretelling->hosted) lrd_hosted_keep(ns->foretelling->hosted);
+  }
   lrd_unlock(&cache->foreteller->mutex);
 }
 
@@ -238,6 +277,8 @@ void lrd_foretell_close(larder_ns *ns) {
   if (f == NULL) return;
   ns->foretelling = NULL;
   ns->heard = NULL;
+  ns->hears_all = false;
+  lrd_hosted_close(f->hosted);
   larder_predictor_free(&f->predictor);
   lrd_heard_ring_fini(&f->ring);
   lrd_rate_fini(&f->rate);
@@ -250,6 +291,8 @@ void lrd_foretell_free(larder *cache) {
   lrd_dealloc(cache->foreteller);
   cache->foreteller = NULL;
 }
+
+lrd_hosted *lrd_foretell_hosted(const larder_ns *ns) { return ns->foretelling ? ns->foretelling->hosted : NULL; }
 
 larder_predictor *lrd_foretell_predictor(const larder_ns *ns, larder_predict_model *chain_out) {
   if (ns->foretelling == NULL) return NULL;

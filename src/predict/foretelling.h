@@ -29,4 +29,17 @@ void lrd_foretell_stop(larder *cache);
 void lrd_foretell_close(larder_ns *ns);
 void lrd_foretell_free(larder *cache);
 
+/* A batch under way is waited for, and none begins until lrd_foretell_go_on. */
+void lrd_foretell_pause(larder *cache);
+void lrd_foretell_go_on(larder *cache);
+
+/* --- for who decides instead ---------------------------------------------------------------------------------------------- */
+
+struct lrd_hosted;
+/* The namespace's agent; NULL: it has none. */
+struct lrd_hosted *lrd_foretell_hosted(const larder_ns *ns);
+bool lrd_foretell_is_there(larder_ns *ns, const larder_predict_guess *guess);
+/* Within rate, budget and waste; false: it is let go. */
+bool lrd_foretell_wish(larder_ns *ns, const larder_predict_guess *guess);
+
 #endif

@@ -15,7 +15,7 @@ void lrd_heard_ring_fini(lrd_heard_ring *ring) {
   ring->places = NULL;
 }
 
-bool lrd_heard_ring_put(lrd_heard_ring *ring, uint64_t session, const char *user_type, const void *key, size_t key_len) {
+bool lrd_heard_ring_put(lrd_heard_ring *ring, uint64_t session, const char *user_type, const lrd_news *news) {
   uint64_t at = atomic_load_explicit(&ring->puts, memory_order_relaxed);
   for (unsigned tries = 0; tries < TRIES; tries++) {
     lrd_heard_place *place = &ring->places[at % LRD_HEARD_PLACES];
@@ -26,10 +26,16 @@ bool lrd_heard_ring_put(lrd_heard_ring *ring, uint64_t session, const char *user
       continue;
     }
     if (!atomic_compare_exchange_weak_explicit(&ring->puts, &at, at + 1, memory_order_relaxed, memory_order_relaxed)) continue;
-    place->heard.session = session;
-    place->heard.key_len = (uint16_t)key_len;
-    memcpy(place->heard.user_type, user_type, strlen(user_type) + 1);
-    memcpy(place->heard.key, key, key_len);
+    lrd_heard *heard = &place->heard;
+    heard->what = news->what;
+    heard->hash = news->hash;
+    heard->bytes = news->bytes;
+    heard->took_ns = news->took_ns;
+    heard->expires_ms = news->expires_ms;
+    heard->session = session;
+    heard->key_len = (uint16_t)news->key_len;
+    memcpy(heard->user_type, user_type, strlen(user_type) + 1);
+    if (news->key_len > 0) memcpy(heard->key, news->key, news->key_len);
     atomic_store_explicit(&place->turn, at + 1, memory_order_release);
     return true;
   }

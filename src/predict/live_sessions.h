@@ -20,6 +20,7 @@ typedef struct lrd_live_session {
   uint64_t used; /* number of the event that was its last */
   int64_t wall_ms;
   lrd_standing standing;
+  uint32_t asked; /* so often */
 } lrd_live_session;
 
 typedef struct lrd_live_sessions {

@@ -219,13 +219,26 @@ static larder_err observe(larder_predictor *predictor, uint64_t hash, const char
   if (session == NULL) session = lrd_live_session_place(&predictor->sessions, hash);
   lrd_standing *standing = &session->standing;
   if (event->wall_ms != 0 && session->wall_ms != 0 && event->wall_ms > session->wall_ms &&
-      (uint64_t)event->wall_ms - (uint64_t)session->wall_ms > (uint64_t)predictor->options.session_idle_ms)
+      (uint64_t)event->wall_ms - (uint64_t)session->wall_ms > (uint64_t)predictor->options.session_idle_ms) {
     standing->last = standing->before = LRD_NO_ENDPOINT;
+    session->asked = 0;
+  }
   standing->context = context_learn(predictor, event, standing->context);
   learn(predictor, standing, number);
   session->used = predictor->events;
+  session->asked++;
   if (event->wall_ms != 0) session->wall_ms = event->wall_ms;
   return LARDER_OK;
+}
+
+void lrd_predictor_asker(larder_predictor *predictor, const void *session, size_t session_len, const char *user_type,
+                         unsigned *user_out, uint32_t *place_out) {
+  uint64_t hash = lrd_live_session_hash(session, session_len);
+  lrd_lock(&predictor->mutex);
+  const lrd_live_session *live = lrd_live_session_find(&predictor->sessions, hash);
+  *place_out = live && live->asked > 0 ? live->asked - 1 : 0;
+  *user_out = lrd_predictor_user_type(predictor, user_type, live ? live->standing.context / LRD_TIMES : 0, false);
+  lrd_unlock(&predictor->mutex);
 }
 
 larder_err larder_predict_observe(larder_predictor *predictor, const larder_predict_event *event) {

@@ -33,6 +33,10 @@ LARDER_MUST_CHECK larder_err lrd_predictor_number(larder_predictor *predictor, c
 /* 0 where there is none, or (with `learn`) no room for another one. Looks at `likely` first; 0: at none. */
 unsigned lrd_predictor_user_type(larder_predictor *predictor, const char *name, unsigned likely, bool learn);
 
+/* The number of who asks, and of the request in its session, from 0; both 0 where they are not known. Takes the mutex. */
+void lrd_predictor_asker(larder_predictor *predictor, const void *session, size_t session_len, const char *user_type,
+                         unsigned *user_out, uint32_t *place_out);
+
 /* --- guessing.c -------------------------------------------------------------------------------------------------------------
  */
 

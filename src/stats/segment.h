@@ -26,7 +26,8 @@
 #define STATS_CELLS      ((LRD_STATS_NAMESPACES + 1) * STATS_TIER_SPAN)
 #define STATS_HISTOGRAMS 1024u
 #define STATS_MARKS      32u
-#define STATS_OP_DECIDED 15u /* in a cell's histograms, no operation: where the policy adaptive tells its figures */
+#define STATS_OP_DECIDED 15u /* in a cell's histograms, no operation: where the policy adaptive tells its figures, */
+#define STATS_OP_LEARNED 14u /* and where an agent does */
 
 /* What the whole namespaces had counted at a moment. */
 typedef struct stats_mark {
@@ -77,7 +78,7 @@ typedef struct stats_cell {
 #define STATS_LEN           (STATS_HISTOGRAMS_AT + STATS_HISTOGRAMS * STATS_HISTOGRAM_LEN)
 
 _Static_assert(sizeof(stats_head) <= STATS_CELLS_AT, "the head fits before the cells");
-_Static_assert(LRD_OP_COUNT <= STATS_OP_DECIDED && LRD_GAUGE_COUNT <= 4, "a cell has room for the tables");
+_Static_assert(LRD_OP_COUNT <= STATS_OP_LEARNED && LRD_GAUGE_COUNT <= 4, "a cell has room for the tables");
 
 /* A process's own row. fd is -1 for private memory. */
 typedef struct stats_segment {

@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "base/fs.h"
 #include "base/hash.h"
+#include "learned.h"
 #include "stats_room.h"
 #include <errno.h>
 #include <unistd.h>
@@ -261,6 +262,14 @@ void lrd_stats_set_adaptive(lrd_stats_cell *cell, const larder_adaptive *now) {
     atomic_store_explicit(words++, now->experts[i].led, memory_order_relaxed);
     atomic_store_explicit(words++, now->experts[i].missed, memory_order_relaxed);
   }
+}
+
+void lrd_stats_set_learning(lrd_stats_cell *cell, const larder_learning_figures *now) {
+  _Atomic uint64_t *words = histogram_of(cell->stats, segment_cell(&cell->stats->segment, cell->index), STATS_OP_LEARNED);
+  uint64_t values[STATS_LEARNED_WORDS];
+  if (!words) return;
+  lrd_learned_pack(now, values);
+  for (size_t i = 0; i < STATS_LEARNED_WORDS; i++) atomic_store_explicit(&words[i], values[i], memory_order_relaxed);
 }
 
 static uint64_t cell_counted(const stats_cell *at, lrd_counter counter) {

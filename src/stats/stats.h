@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "counters.h"
 #include <larder/adaptive.h>
+#include <larder/learning.h>
 #include <larder/stats.h>
 #include <stdatomic.h>
 
@@ -133,6 +134,8 @@ void lrd_stats_set(lrd_stats_cell *cell, lrd_gauge gauge, uint64_t value);
 /* Of the tier memory: what the policy adaptive has decided until now. Like a gauge, it is about living processes, summed up.
  * Takes a lock at the first time only. */
 void lrd_stats_set_adaptive(lrd_stats_cell *cell, const larder_adaptive *now);
+/* Of the tier "all": likewise, what a namespace's agent has come to. */
+void lrd_stats_set_learning(lrd_stats_cell *cell, const larder_learning_figures *now);
 /* Below LARDER_EXPERT_COUNT; a static string. */
 const char *lrd_stats_expert(unsigned number);
 /* Names the experts, and says which one is in charge of most entries. */

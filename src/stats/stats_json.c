@@ -131,6 +131,66 @@ static void write_adaptive(lrd_json *json, const larder_stats *stats, const char
   lrd_json_object_end(json);
 }
 
+static void write_number(lrd_json *json, const char *key, double number) {
+  lrd_json_key(json, key);
+  lrd_json_double(json, number);
+}
+
+static void write_count(lrd_json *json, const char *key, uint64_t count) {
+  lrd_json_key(json, key);
+  lrd_json_u64(json, count);
+}
+
+static void write_actions(lrd_json *json, const larder_agent_figures *agent) {
+  static const char *const names[] = {
+#define NAME(id, name, says) name,
+      LARDER_AGENT_ACTIONS_TABLE(NAME)
+#undef NAME
+  };
+  lrd_json_key(json, "actions");
+  lrd_json_object_begin(json);
+  for (size_t a = 0; a < LARDER_AGENT_ACTIONS; a++) {
+    lrd_json_key(json, names[a]);
+    lrd_json_object_begin(json);
+    write_count(json, "taken", agent->taken[a]);
+    write_count(json, "learned", agent->learned[a]);
+    write_number(json, "reward", agent->reward[a]);
+    lrd_json_object_end(json);
+  }
+  lrd_json_object_end(json);
+}
+
+/* Likewise. */
+static void write_learning(lrd_json *json, const larder_stats *stats, const char *ns) {
+  larder_learning_figures now;
+  if (!larder_stats_learning_of(stats, ns, &now)) return;
+  lrd_json_key(json, "agent");
+  lrd_json_object_begin(json);
+  write_count(json, "agents", now.agents);
+  write_count(json, "aside", now.aside);
+  write_count(json, "decisions", now.agent.decisions);
+  write_count(json, "by_chance", now.agent.explored);
+  write_number(json, "epsilon", now.agent.epsilon);
+  write_count(json, "windows", now.agent.windows);
+  write_count(json, "stepped_aside", now.agent.stepped_aside);
+  write_count(json, "windows_aside", now.agent.windows_aside);
+  write_count(json, "compared", now.compared);
+  write_number(json, "wait_ms", now.ms);
+  write_number(json, "plain_wait_ms", now.plain_ms);
+  write_number(json, "origin", now.origin);
+  write_number(json, "plain_origin", now.plain_origin);
+  write_count(json, "cascades", now.cascades);
+  write_count(json, "averted", now.averted);
+  write_actions(json, &now.agent);
+  lrd_json_key(json, "told");
+  lrd_json_object_begin(json);
+#define TOLD(id, name, value, says) write_number(json, #name, now.agent.told[LARDER_AGENT_##id]);
+  LARDER_AGENT_EVENTS_TABLE(TOLD)
+#undef TOLD
+  lrd_json_object_end(json);
+  lrd_json_object_end(json);
+}
+
 /* Cells are in order of namespace, so each begins where the name changes. */
 static void write_sources(lrd_json *json, const larder_stats *stats, const char *only) {
   lrd_json_key(json, "by_source");
@@ -147,6 +207,7 @@ static void write_sources(lrd_json *json, const larder_stats *stats, const char 
     write_sum(json, whole ? whole : &nothing);
     write_tiers(json, &stats->cells, ns);
     write_adaptive(json, stats, ns);
+    write_learning(json, stats, ns);
     lrd_json_object_end(json);
   }
   lrd_json_object_end(json);

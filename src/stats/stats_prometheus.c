@@ -91,9 +91,9 @@ static void put_u64(prometheus *to, uint64_t value) {
   if (to->err == LARDER_OK) to->err = lrd_buf_printf(to->out, "%" PRIu64 "\n", value);
 }
 
-static void put_seconds(prometheus *to, double seconds) {
+static void put_number(prometheus *to, double number) {
   char text[40];
-  lrd_number_format(seconds, text, sizeof text);
+  lrd_number_format(number, text, sizeof text);
   put_text(to, text);
   put_text(to, "\n");
 }
@@ -154,10 +154,10 @@ static void put_latency(prometheus *to, group of, const stats_sum *sum, size_t o
   const char *name = lrd_stats_op_info[op].name;
   for (size_t q = 0; q < sizeof quantiles / sizeof *quantiles; q++) {
     put_series(to, of, name, "_seconds", sum, "quantile", quantiles[q].text);
-    put_seconds(to, (double)lrd_histogram_percentile(sum->buckets[op], quantiles[q].share) / 1e9);
+    put_number(to, (double)lrd_histogram_percentile(sum->buckets[op], quantiles[q].share) / 1e9);
   }
   put_series(to, of, name, "_seconds_sum", sum, NULL, NULL);
-  put_seconds(to, (double)sum->sum_ns[op] / 1e9);
+  put_number(to, (double)sum->sum_ns[op] / 1e9);
   put_series(to, of, name, "_seconds_count", sum, NULL, NULL);
   put_u64(to, lrd_histogram_total(sum->buckets[op]));
 }
@@ -223,6 +223,89 @@ static void put_adaptive(prometheus *to) {
   }
 }
 
+/* What a namespace's agents have come to, likewise. A family has a series for each of its labels' values, or one. */
+typedef struct agent_family {
+  const char *name;
+  const char *help;
+  const char *label; /* NULL: none */
+  unsigned len;
+  const char *(*value_name)(unsigned number);
+  double (*value)(const larder_learning_figures *now, unsigned number);
+} agent_family;
+
+static const char *action_name(unsigned number) {
+  static const char *const names[] = {
+#define NAME(id, name, says) name,
+      LARDER_AGENT_ACTIONS_TABLE(NAME)
+#undef NAME
+  };
+  return names[number];
+}
+
+static const char *event_name(unsigned number) {
+  static const char *const names[] = {
+#define NAME(id, name, value, says) #name,
+      LARDER_AGENT_EVENTS_TABLE(NAME)
+#undef NAME
+  };
+  return names[number];
+}
+
+static const char *way_name(unsigned number) { return number == 0 ? "agent" : "plain"; }
+
+static double agent_taken(const larder_learning_figures *now, unsigned a) { return (double)now->agent.taken[a]; }
+static double agent_learned(const larder_learning_figures *now, unsigned a) { return (double)now->agent.learned[a]; }
+static double agent_reward(const larder_learning_figures *now, unsigned a) { return now->agent.reward[a]; }
+static double agent_told(const larder_learning_figures *now, unsigned e) { return now->agent.told[e]; }
+static double agent_aside(const larder_learning_figures *now, unsigned n) { return (void)n, (double)now->aside; }
+static double agent_stepped(const larder_learning_figures *now, unsigned n) {
+  return (void)n, (double)now->agent.stepped_aside;
+}
+static double agent_origin(const larder_learning_figures *now, unsigned way) { return way ? now->plain_origin : now->origin; }
+static double agent_wait(const larder_learning_figures *now, unsigned way) { return (way ? now->plain_ms : now->ms) / 1000; }
+
+static const agent_family agent_families[] = {
+    {"taken", "Decisions for the action.", "action", LARDER_AGENT_ACTIONS, action_name, agent_taken},
+    {"learned", "Of these, those whose reward is known.", "action", LARDER_AGENT_ACTIONS, action_name, agent_learned},
+    {"reward", "The sum of their rewards.", "action", LARDER_AGENT_ACTIONS, action_name, agent_reward},
+    {"told", "What came of decisions: times, milliseconds or KB.", "event", LARDER_AGENT_EVENTS, event_name, agent_told},
+    {"aside", "Agents that have stepped aside now.", NULL, 1, NULL, agent_aside},
+    {"stepped_aside", "How often one stepped aside.", NULL, 1, NULL, agent_stepped},
+    {"origin_requests", "Requests to the origin, and as estimated without the agent.", "way", 2, way_name, agent_origin},
+    {"wait_seconds", "What requests waited as is usual, and as estimated without the agent.", "way", 2, way_name, agent_wait},
+};
+
+static void put_agent_values(prometheus *to, const agent_family *of, const char *ns, const larder_learning_figures *now) {
+  for (unsigned number = 0; number < of->len; number++) {
+    if (to->err == LARDER_OK) to->err = lrd_buf_printf(to->out, "larder_agent_%s{", of->name);
+    put_label(to, "namespace", ns);
+    if (of->label) {
+      put_text(to, ",");
+      put_label(to, of->label, of->value_name(number));
+    }
+    put_text(to, "} ");
+    put_number(to, of->value(now, number));
+  }
+}
+
+static void put_agents(prometheus *to) {
+  const stats_sums *cells = &to->stats->cells;
+  for (size_t f = 0; f < sizeof agent_families / sizeof *agent_families; f++) {
+    const agent_family *of = &agent_families[f];
+    bool told = false;
+    for (size_t i = 0; i < cells->count; i++) {
+      larder_learning_figures now;
+      if (strcmp(cells->cells[i]->tier, LRD_STATS_ALL) != 0) continue;
+      if (!larder_stats_learning_of(to->stats, cells->cells[i]->ns, &now)) continue;
+      if (!told && to->err == LARDER_OK)
+        to->err =
+            lrd_buf_printf(to->out, "# HELP larder_agent_%s %s\n# TYPE larder_agent_%s gauge\n", of->name, of->help, of->name);
+      told = true;
+      put_agent_values(to, of, cells->cells[i]->ns, &now);
+    }
+  }
+}
+
 larder_err larder_stats_to_prometheus(const larder_stats *stats, char **out, size_t *len_out) {
   lrd_buf text = {0};
   prometheus to = {.out = &text, .stats = stats};
@@ -233,6 +316,7 @@ larder_err larder_stats_to_prometheus(const larder_stats *stats, char **out, siz
     put_latencies(&to, of);
   }
   put_adaptive(&to);
+  put_agents(&to);
   if (to.err == LARDER_OK)
     to.err = lrd_buf_printf(&text,
                             "# HELP larder_processes Processes that have the cache open.\n# TYPE larder_processes gauge\n"

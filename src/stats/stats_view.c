@@ -113,6 +113,13 @@ bool larder_stats_adaptive_of(const larder_stats *stats, const char *ns, larder_
   return true;
 }
 
+bool larder_stats_learning_of(const larder_stats *stats, const char *ns, larder_learning_figures *out) {
+  const stats_sum *sum = ns ? lrd_sums_find(&stats->cells, ns, LRD_STATS_ALL) : NULL;
+  if (!sum || !sum->learns || !out) return false;
+  *out = sum->learning;
+  return true;
+}
+
 void larder_stats_rates_of(const larder_stats *stats, larder_stats_rates *out) { *out = stats->rates; }
 
 size_t larder_stats_process_count(const larder_stats *stats) { return stats->process_count; }

@@ -2,6 +2,8 @@
 /* Finding, adding and subtracting sums, and adding up a row of lanes. Additions wrap as the counters themselves would. */
 #include "sums.h"
 
+#include "learned.h"
+
 static void sum_free(stats_sum *sum) {
   for (size_t op = 0; op < LRD_OP_COUNT; op++) lrd_dealloc(sum->buckets[op]);
   lrd_dealloc(sum);
@@ -84,6 +86,8 @@ larder_err lrd_sum_add(stats_sum *to, const stats_sum *from, bool same_cell) {
   for (size_t i = 0; i < LRD_STAT_COUNT; i++) to->counters[i] += from->counters[i];
   sum_add_gauges(to, from, same_cell);
   sum_add_adaptive(to, from);
+  to->learns |= from->learns;
+  lrd_learned_add(&to->learning, &from->learning);
   for (size_t op = 0; op < LRD_OP_COUNT; op++) {
     to->sum_ns[op] += from->sum_ns[op];
     if (!from->buckets[op]) continue;
@@ -181,6 +185,17 @@ static larder_err row_read_adaptive(stats_sum *sum, const stats_source *source, 
   return LARDER_OK;
 }
 
+static larder_err row_read_learning(stats_sum *sum, const stats_source *source, const stats_cell *cell) {
+  uint64_t words[STATS_LEARNED_WORDS];
+  uint32_t number = cell->histogram[STATS_OP_LEARNED];
+  if (number == 0 || number > STATS_HISTOGRAMS) return LARDER_OK;
+  if (!lrd_segment_read(source, STATS_HISTOGRAMS_AT + (number - 1) * STATS_HISTOGRAM_LEN, words, sizeof words))
+    return LARDER_EIO;
+  sum->learns = true;
+  lrd_learned_unpack(words, &sum->learning);
+  return LARDER_OK;
+}
+
 /* Hits in memory are counted once, for namespace and tier. False: out of memory. */
 static bool row_add_hits(stats_sums *to, stats_sum *all, uint64_t hits) {
   if (hits == 0) return true;
@@ -221,6 +236,7 @@ larder_err lrd_sums_read_row(stats_sums *to, const stats_source *source, const s
     row_read_gauges(sum, cell);
     err = row_read_histograms(sum, source, cell);
     if (err == LARDER_OK) err = row_read_adaptive(sum, source, cell);
+    if (err == LARDER_OK) err = row_read_learning(sum, source, cell);
     if (err == LARDER_OK && !row_add_hits(to, sum, hits)) err = LARDER_ENOMEM;
   }
   lrd_dealloc(block);

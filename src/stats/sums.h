@@ -18,9 +18,11 @@ typedef struct stats_sum {
   int64_t gauges_ms;
   bool shared; /* one content for all processes: its newest gauges count, not their sum */
   uint64_t sum_ns[LRD_OP_COUNT];
-  uint64_t *buckets[LRD_OP_COUNT]; /* NULL: nothing measured */
-  bool adapts;                     /* a process tells `adaptive` of it */
-  larder_adaptive adaptive;        /* of living processes, like gauges; names and leader are not filled in */
+  uint64_t *buckets[LRD_OP_COUNT];  /* NULL: nothing measured */
+  bool adapts;                      /* a process tells `adaptive` of it */
+  larder_adaptive adaptive;         /* of living processes, like gauges; names and leader are not filled in */
+  bool learns;                      /* a process tells `learning` of it, */
+  larder_learning_figures learning; /* likewise */
 } stats_sum;
 
 typedef struct stats_sums {

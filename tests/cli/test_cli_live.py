@@ -176,6 +176,72 @@ cache:
         self.assertNotIn("adaptive", self.document("stats", "other")["by_source"]["other"])
 
 
+class Agent(CliCase):
+    """What an agent has come to in a program that runs; seen from outside."""
+    config = """
+cache:
+  namespaces:
+    api: {tiers: [memory, sqlite], ttl: 1h, maker: {command: [/usr/bin/printf, "{key}"]}, predict: {enable: true}, agent: {enable: true}}
+    other: {tiers: [memory, sqlite]}
+"""
+    actions = ["nothing", "cache", "conservative", "moderate", "aggressive", "evict-lru", "evict-unlikely"]
+    events = ["hit", "miss", "used", "wasted", "prevented", "occurred", "saved_ms", "lost_ms", "kb", "full"]
+
+    def start(self):
+        user = subprocess.Popen([os.path.join(os.environ["LARDER_BINARY_DIR"], "tests", "origin_user"), self.root, self.config_file],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment())
+        self.addCleanup(user.communicate)
+        self.addCleanup(user.kill)
+        self.assertEqual(user.stdout.readline(), "ready\n")
+        for number in range(60):
+            user.stdin.write(f"make api k{number % 20}\n")
+            user.stdin.flush()
+            self.assertTrue(user.stdout.readline().startswith("OK "))
+        for _ in range(600):  # it decides behind
+            told = self.document("stats", "api")["by_source"]["api"].get("agent")
+            if told and told["decisions"] == 60:
+                return told
+            time.sleep(0.1)
+        self.fail("the program never told")
+
+    def test_document(self):
+        told = self.start()
+        self.assertIsNone(fits(shapes()["stats-agent"], told))
+        self.assertEqual(list(told["actions"]), self.actions)
+        for action in told["actions"].values():
+            self.assertIsNone(fits(shapes()["stats-agent-action"], action))
+        self.assertEqual(sum(action["taken"] for action in told["actions"].values()), 60)
+        self.assertEqual(list(told["told"]), self.events)
+        self.assertGreaterEqual(told["told"]["hit"], 1)
+        self.assertEqual((told["agents"], told["aside"], told["compared"]), (1, 0, 60))
+        self.put("other", "k", "v")
+        self.assertNotIn("agent", self.document("stats", "other")["by_source"]["other"])
+
+    def test_tables(self):
+        self.start()
+        out = self.expect(DONE, "stats", "api").out
+        self.assertRegex(out, r"(?m)^NAMESPACE +DECIDED +BY CHANCE +ASIDE NOW +TIMES ASIDE +TIME ASIDE +WAIT VS PLAIN +ORIGIN VS PLAIN$")
+        self.assertRegex(out, r"(?m)^api +60 +[0-9.]+ % +no +0 +- +[-+][0-9.]+ % +[-+][0-9.]+ %$")
+        for action in self.actions:
+            self.assertRegex(out, rf"(?m)^{action} +[0-9.]+ % +(-|[-+][0-9.]+)$")
+        everything = self.expect(DONE, "stats").out
+        self.assertRegex(everything, r"(?m)^api +60 ")
+        self.assertNotIn("REWARD EACH", everything)
+
+    def test_prometheus(self):
+        self.start()
+        out = self.expect(DONE, "stats", "--prometheus").out
+        for action in self.actions:
+            self.assertRegex(out, rf'(?m)^larder_agent_taken\{{namespace="api",action="{action}"\}} [0-9]+$')
+        for event in self.events:
+            self.assertRegex(out, rf'(?m)^larder_agent_told\{{namespace="api",event="{event}"\}} [-0-9.e+]+$')
+        self.assertRegex(out, r'(?m)^larder_agent_origin_requests\{namespace="api",way="plain"\} [1-9]')
+        self.assertRegex(out, r'(?m)^larder_agent_aside\{namespace="api"\} 0$')
+        self.assertEqual(out.count("# TYPE larder_agent_reward gauge"), 1)
+        for line in out.splitlines():
+            self.assertRegex(line, r'^(# |larder_[a-z0-9_]+(\{[^}]*\})? [-+0-9.eInfNa]+$)')
+
+
 class Bench(CliCase):
     def test_a_short_one(self):
         ran = larder_bare("--json", "bench", "--entries", "200", "--gets", "500", "--value-size", "100")

@@ -330,6 +330,24 @@ static const awkward cases[] = {
      "notice 3:9: cache.namespaces.a.predict: nothing is made ahead, since the namespace has no maker; give it one, or leave "
      "this "
      "out\n"},
+    {"an agent that decides nothing",
+     "cache:\n  namespaces:\n    a: {agent: {enable: true}}\n    b: {agent: {seed: 4}}\n"
+     "    c: {maker: {recipe: kernel}, agent: {enable: true}}\n"
+     "    d: {maker: {recipe: kernel}, predict: {enable: true}, tiers: [sqlite], agent: {enable: true}}\n"
+     "    e: {maker: {recipe: kernel}, predict: {enable: true}, agent: {enable: true}}\n",
+     "notice 3:9: cache.namespaces.a.agent: nothing is decided, since the namespace has no maker\n"
+     "notice 5:34: cache.namespaces.c.agent: nothing is decided, since `predict` of the namespace is not enabled\n"
+     "notice 6:76: cache.namespaces.d.agent: nothing is decided, since the namespace has no memory in its chain\n"},
+    {"an agent that can't be",
+     "cache: {defaults: {agent: {method: guess, hit: lots, wasted: -2e6, horizon: 65537, max_keys: 1, margin: 0}}}\n",
+     "1:36: cache.defaults.agent.method: found \"guess\"; expected one of bandit, linear-q, network-q\n"
+     "1:48: cache.defaults.agent.hit: found \"lots\"; expected a number from -1000000 to 1000000\n"
+     "1:62: cache.defaults.agent.wasted: found \"-2e6\"; expected a number from -1000000 to 1000000\n"
+     "1:77: cache.defaults.agent.horizon: found \"65537\"; expected a whole number from 0 to 65536\n"
+     "1:94: cache.defaults.agent.max_keys: found \"1\"; expected a whole number from 64 to 1048576\n"
+     "1:105: cache.defaults.agent.margin: found \"0\"; expected a part from 0 to 1, or as a percentage up to 100%\n"},
+    {"more by chance in the end", "cache: {defaults: {agent: {epsilon: 1%, epsilon_last: 2%}}}\n",
+     "1:55: cache.defaults.agent.epsilon_last: found more than epsilon; expected no more by chance in the end than at first\n"},
     {"predictions by another chain", "cache: {defaults: {predict: {chain: third, top: 65, max_waste: 2}}}\n",
      "1:37: cache.defaults.predict.chain: found \"third\"; expected one of blend, first, second, context\n"
      "1:49: cache.defaults.predict.top: found \"65\"; expected a whole number from 1 to 64\n"

@@ -32,6 +32,7 @@ static const struct {
     [LRD_SCOPE_NEARBY] = {"namespaces: {a: {nearby: {", "}}}"},
     [LRD_SCOPE_IMPORT] = {"namespaces: {a: {import: {", "}}}"},
     [LRD_SCOPE_PREDICT] = {"namespaces: {a: {predict: {", "}}}"},
+    [LRD_SCOPE_AGENT] = {"namespaces: {a: {agent: {", "}}}"},
     [LRD_SCOPE_HEALTH] = {"namespaces: {a: {health: {", "}}}"},
     [LRD_SCOPE_CHECK] = {"namespaces: {a: {health: {check: {", "}}}}"},
     [LRD_SCOPE_PREFETCH] = {"prefetch: {", "}"},

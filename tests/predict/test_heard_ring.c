@@ -14,12 +14,15 @@ static void in_order_and_bounded(void **state) {
   assert_ok(lrd_heard_ring_init(&ring));
   assert_false(lrd_heard_ring_take(&ring, &heard));
   for (unsigned round = 0; round < 3; round++) {
-    for (unsigned i = 0; i < LRD_HEARD_PLACES; i++) assert_true(lrd_heard_ring_put(&ring, i, "guest", &i, sizeof i));
-    assert_false(lrd_heard_ring_put(&ring, 0, "", "x", 1));
+    for (unsigned i = 0; i < LRD_HEARD_PLACES; i++)
+      assert_true(lrd_heard_ring_put(&ring, i, "guest",
+                                     &(lrd_news){.what = LRD_NEWS_MADE, .key = &i, .key_len = sizeof i, .bytes = i}));
+    assert_false(lrd_heard_ring_put(&ring, 0, "", &(lrd_news){.key = "x", .key_len = 1}));
     for (unsigned i = 0; i < LRD_HEARD_PLACES; i++) {
       assert_true(lrd_heard_ring_take(&ring, &heard));
       assert_true(heard.session == i && heard.key_len == sizeof i && memcmp(heard.key, &i, sizeof i) == 0);
       assert_string_equal(heard.user_type, "guest");
+      assert_true(heard.what == LRD_NEWS_MADE && heard.bytes == i && heard.took_ns == 0 && heard.expires_ms == 0);
     }
     assert_false(lrd_heard_ring_take(&ring, &heard));
   }
@@ -42,7 +45,7 @@ static void *put_many(void *context) {
     size_t len = 8 + i % 200;
     memset(key, 'a' + (int)(i % 26), len);
     memcpy(key, &i, sizeof i);
-    kept[number] += lrd_heard_ring_put(&shared, number, "member", key, len);
+    kept[number] += lrd_heard_ring_put(&shared, number, "member", &(lrd_news){.key = key, .key_len = len});
   }
   return NULL;
 }

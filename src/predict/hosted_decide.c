@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is decided is done behind: the caller has his value already, and memory has it, too. *nothing* takes it out of memory
+ * again, the tiers below keep it; making ahead are wishes, within what `predict` lets; who is to make room goes at once, so
+ * that what comes next finds it.
+ */
+#include "base/fail.h"
+#include "core/flight.h"
+#include "foretelling.h"
+#include "hosted_agent.h"
+#include <larder/prefetch.h>
+
+#define DAY_MS      86400000
+#define FULL_PART   0.9 /* of what memory held when somebody had to go */
+#define WISH_MS     2000.0
+#define ROOM_TRIES  16u
+#define AHEADS      (1u << LARDER_AGENT_CONSERVATIVE | 1u << LARDER_AGENT_MODERATE | 1u << LARDER_AGENT_AGGRESSIVE)
+#define BYTES_IN_KB 1000.0
+
+/* What is decided about. */
+typedef struct moment {
+  const lrd_hosted_request *request;
+  const larder_predict_guess *there[LARDER_AGENT_GUESSES]; /* guesses that are not there, falling */
+  size_t there_len;
+  bool full;
+  bool keepable; /* memory has it only since this request */
+  lrd_hosted_way way;
+  unsigned possible;
+  larder_agent_decision decision;
+} moment;
+
+bool lrd_hosted_origin_busy(const lrd_hosted *hosted) {
+  return hosted->watch.state != LRD_CASCADE_CALM || lrd_pace_slow(&hosted->made);
+}
+
+double lrd_hosted_usual_ms(const lrd_hosted *hosted, bool below) {
+  return below ? hosted->below.usual_ms : hosted->made.usual_ms;
+}
+
+/* --- the moment ----------------------------------------------------------------------------------------------------------- */
+
+/* It is there, is being made, or is what was asked for just now. */
+static bool out_of_question(lrd_hosted *hosted, const lrd_known_key *asked, const larder_predict_guess *guess) {
+  lrd_op op;
+  if (lrd_op_begin(hosted->ns, guess->endpoint, guess->endpoint_len, &op) != LARDER_OK || op.hash == asked->hash) return true;
+  const lrd_known_key *key = lrd_known_find(&hosted->keys, op.hash);
+  double above;
+  (void)larder_agent_ahead(LARDER_AGENT_AGGRESSIVE, &above);
+  if (guess->probability <= above) return key && key->here; /* nothing would be done about it: not worth a look */
+  return (key && key->wish != 0 && hosted->now_ms - key->wished_ms < WISH_MS) || lrd_foretell_is_there(hosted->ns, guess);
+}
+
+static void guesses_look(lrd_hosted *hosted, moment *now) {
+  const lrd_hosted_request *request = now->request;
+  for (size_t i = 0; i < request->guesses_len && i < LARDER_AGENT_GUESSES; i++)
+    if (!out_of_question(hosted, request->key, &request->guesses[i])) now->there[now->there_len++] = &request->guesses[i];
+}
+
+static void state_fill(const lrd_hosted *hosted, const moment *now, larder_agent_state *out) {
+  const lrd_hosted_request *request = now->request;
+  lrd_news_what what = request->heard->what;
+  *out = (larder_agent_state){.expected = request->expected,
+                              .hit = what == LRD_NEWS_HIT,
+                              .kb = (double)request->heard->bytes / BYTES_IN_KB,
+                              .origin_ms = what == LRD_NEWS_BELOW ? hosted->below.now_ms : hosted->made.now_ms,
+                              .utilisation = hosted->filled,
+                              .entries = (double)hosted->entries,
+                              .cpu = hosted->cpu,
+                              .memory = hosted->memory,
+                              .request_rate = hosted->request_rate,
+                              .connections = hosted->makings,
+                              .queue_depth = hosted->queue_depth,
+                              .load = hosted->watch.load,
+                              .threatened = hosted->watch.state == LRD_CASCADE_THREAT,
+                              .cascade = hosted->watch.state == LRD_CASCADE_ON,
+                              .user = request->user,
+                              .day = (double)(hosted->wall_ms % DAY_MS) / DAY_MS,
+                              .week = (double)(hosted->wall_ms % (INT64_C(7) * DAY_MS)) / (7.0 * DAY_MS),
+                              .place = request->place};
+  lrd_lately_fill(&hosted->lately, out);
+  for (size_t i = 0; i < now->there_len; i++) out->guesses[i] = now->there[i]->probability;
+}
+
+/* While memory is fuller than that, they would wait, and be dropped. */
+static bool wishes_begin(const lrd_hosted *hosted) {
+  double most = hosted->ns->cache->config->prefetch.fill_max;
+  return most >= 1 || hosted->filled_bytes <= most;
+}
+
+static void possible_find(const lrd_hosted *hosted, moment *now) {
+  static const larder_agent_action keeping[LRD_WAYS] = {[LRD_WAY_POLICY] = LARDER_AGENT_CACHE,
+                                                        [LRD_WAY_LRU] = LARDER_AGENT_EVICT_LRU,
+                                                        [LRD_WAY_UNLIKELY] = LARDER_AGENT_EVICT_UNLIKELY};
+  lrd_news_what what = now->request->heard->what;
+  bool aside = larder_agent_aside(hosted->agent);
+  now->full = hosted->room > 0 && (double)hosted->entries >= FULL_PART * (double)hosted->room;
+  now->way = aside || !now->full || !lrd_hosted_knows(hosted) ? LRD_WAY_POLICY : lrd_hosted_best_way(hosted);
+  now->keepable = what == LRD_NEWS_BELOW || what == LRD_NEWS_MADE || (what == LRD_NEWS_JOINED && !now->request->key->here);
+  now->possible = 1u << LARDER_AGENT_NOTHING;
+  if (now->keepable) now->possible |= 1u << keeping[now->way];
+  if (aside || !now->request->may_wish || !wishes_begin(hosted) || lrd_hosted_origin_busy(hosted)) return;
+  for (unsigned a = LARDER_AGENT_CONSERVATIVE; a <= LARDER_AGENT_AGGRESSIVE; a++) {
+    double above;
+    (void)larder_agent_ahead((larder_agent_action)a, &above);
+    if (now->there_len > 0 && now->there[0]->probability > above) now->possible |= 1u << a;
+  }
+}
+
+/* --- what is done --------------------------------------------------------------------------------------------------------- */
+
+static unsigned make_ahead(lrd_hosted *hosted, const moment *now) {
+  double above;
+  unsigned most = larder_agent_ahead(now->decision.action, &above), wished = 0;
+  for (size_t i = 0; i < now->there_len && wished < most && now->there[i]->probability > above; i++) {
+    lrd_op op;
+    if (lrd_op_begin(hosted->ns, now->there[i]->endpoint, now->there[i]->endpoint_len, &op) != LARDER_OK) continue;
+    lrd_known_key *key = lrd_known_meet(&hosted->keys, op.hash);
+    uint64_t before = key->wish;
+    key->wish = now->decision.ticket; /* it may be made before the wish returns */
+    key->wished_ms = hosted->now_ms;
+    key->used = false;
+    if (lrd_foretell_wish(hosted->ns, now->there[i]))
+      wished++;
+    else
+      key->wish = before;
+  }
+  return wished;
+}
+
+/* Of what memory has, what `way` lets go first; false: there is nobody. */
+static bool room_make(lrd_hosted *hosted, lrd_hosted_way way, uint64_t but, uint64_t ticket) {
+  for (unsigned tries = 0; tries < ROOM_TRIES; tries++) {
+    lrd_known_key *key =
+        way == LRD_WAY_LRU ? lrd_known_oldest(&hosted->keys) : lrd_known_unlikely(&hosted->keys, hosted->now_ms);
+    if (key == NULL || key->hash == but) return false;
+    if (lrd_memory_evict_hash(hosted->ns->memory, hosted->ns->memory_space, key->hash) > 0) {
+      lrd_hosted_gone(hosted, key, ticket);
+      hosted->gone_since++;
+      lrd_hosted_fewer(hosted, 1);
+      return true;
+    }
+    lrd_known_set_here(&hosted->keys, key, false); /* it had gone by itself */
+  }
+  return false;
+}
+
+static void keep_or_not(lrd_hosted *hosted, const moment *now) {
+  lrd_known_key *key = now->request->key;
+  bool keep = now->decision.action != LARDER_AGENT_NOTHING;
+  if (now->request->heard->what == LRD_NEWS_HIT) lrd_known_set_here(&hosted->keys, key, true);
+  if (!now->keepable) return;
+  hosted->entries++; /* since the last look */
+  lrd_known_set_here(&hosted->keys, key, keep);
+  key->gone = !keep;
+  key->gone_by = 0;
+  key->ticket = keep ? now->decision.ticket : 0;
+  if (!keep) lrd_hosted_fewer(hosted, lrd_memory_evict_hash(hosted->ns->memory, hosted->ns->memory_space, key->hash));
+  lrd_hosted_gone_for(hosted, keep ? now->decision.ticket : 0);
+}
+
+void lrd_hosted_decide(lrd_hosted *hosted, const lrd_hosted_request *request) {
+  larder_agent_state state;
+  moment now = {.request = request};
+  uint64_t hash = request->key->hash;
+  guesses_look(hosted, &now);
+  possible_find(hosted, &now);
+  state_fill(hosted, &now, &state);
+  larder_agent_decide(hosted->agent, &state, now.possible, &now.decision);
+  lrd_blame_remember(&hosted->blame, (lrd_blame_decision){.at_ms = hosted->now_ms,
+                                                          .ticket = now.decision.ticket,
+                                                          .ahead = (1u << now.decision.action & AHEADS) != 0,
+                                                          .could = (now.possible & AHEADS) != 0});
+  keep_or_not(hosted, &now);
+  unsigned comes = make_ahead(hosted, &now);
+  comes += now.keepable && now.decision.action != LARDER_AGENT_NOTHING;
+  for (bool more = now.full && now.way != LRD_WAY_POLICY; more && comes > 0; comes--)
+    more = room_make(hosted, now.way, hash, now.decision.ticket);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The shadow of the plain default keeps all that is asked for, by the namespace's own policy, and makes nothing ahead. It
+ * learns of a key when that is asked for, so that it differs from memory only by what was decided:
+ *
+ *   a hit on what was heard to come, that the shadow has not    it came ahead of time, or others went for it
+ *   a hit on what was not heard to come                         the shadow has it, too
+ *   a miss of what had to go or was left out                    the shadow may have it
+ *   a miss of what should be there                              it was deleted or is over: the shadow has it no more
+ */
+#include "base/fail.h"
+#include "hosted_agent.h"
+
+#define MISSES_FADE 0.0002
+#define SAMPLE_MAX  20u
+
+static uint64_t choose_unlikely(void *context, const uint64_t *hashes, size_t len) {
+  return lrd_known_unlikely_of(context, hashes, len);
+}
+
+larder_err lrd_hosted_shadows_open(lrd_hosted *hosted) {
+  const char *const policies[LRD_WAYS] = {hosted->ns->policy.memory_policy, "lru", "fifo"};
+  larder_err err = LARDER_OK;
+  for (unsigned w = 0; w < LRD_WAYS && err == LARDER_OK; w++)
+    err = lrd_key_shadow_open(policies[w], hosted->ns->policy.agent.keys_max, w == LRD_WAY_UNLIKELY ? choose_unlikely : NULL,
+                              &hosted->keys, &hosted->shadows[w].keys);
+  return err;
+}
+
+void lrd_hosted_shadows_close(lrd_hosted *hosted) {
+  for (unsigned w = 0; w < LRD_WAYS; w++) lrd_key_shadow_close(hosted->shadows[w].keys);
+}
+
+bool lrd_hosted_samples(const lrd_hosted *hosted, uint64_t hash) {
+  return (hash >> 8 & ((UINT64_C(1) << hosted->sample_bits) - 1)) == 0;
+}
+
+static bool stays(const void *context, uint64_t hash) { return lrd_hosted_samples(context, hash); }
+
+void lrd_hosted_shadows_fit(lrd_hosted *hosted) {
+  if (hosted->room == 0) return;
+  unsigned before = hosted->sample_bits;
+  while (hosted->room >> hosted->sample_bits > hosted->ns->policy.agent.keys_max && hosted->sample_bits < SAMPLE_MAX)
+    hosted->sample_bits++;
+  for (unsigned w = 0; w < LRD_WAYS; w++) {
+    if (hosted->sample_bits > before) lrd_key_shadow_keep(hosted->shadows[w].keys, stays, hosted);
+    lrd_key_shadow_limit(hosted->shadows[w].keys, (uint32_t)(hosted->room >> hosted->sample_bits));
+  }
+}
+
+/* Whether the shadow has it; then it does. */
+static bool shadow_asked(lrd_hosted *hosted, unsigned way, const lrd_hosted_request *request) {
+  const lrd_known_key *key = request->key;
+  lrd_news_what what = request->heard->what;
+  lrd_key_shadow *shadow = hosted->shadows[way].keys;
+  bool has = lrd_key_shadow_has(shadow, key->hash, hosted->wall_ms);
+  bool left = key->here && (what == LRD_NEWS_BELOW || what == LRD_NEWS_MADE || what == LRD_NEWS_FAILED);
+  bool unheard = what == LRD_NEWS_HIT && !key->here;
+  if (has && left) lrd_key_shadow_forget(shadow, key->hash);
+  if (has && !left)
+    lrd_key_shadow_touch(shadow, key->hash);
+  else if (what != LRD_NEWS_FAILED) /* without memory for its ghosts it has one less */
+    lrd_ignore(lrd_key_shadow_put(shadow, key->hash, key->expires_ms));
+  bool hit = unheard || (has && !left && (what != LRD_NEWS_JOINED || key->gone));
+  hosted->shadows[way].misses += (hit ? 0.0 : 1.0) - MISSES_FADE * hosted->shadows[way].misses;
+  return hit;
+}
+
+/* Where the request would have been answered from if memory had not been able to. */
+static bool plain_from_below(const lrd_hosted *hosted, const lrd_hosted_request *request) {
+  lrd_news_what what = request->heard->what;
+  if (request->ahead_first) return false;
+  return what == LRD_NEWS_BELOW || (what == LRD_NEWS_HIT && hosted->ns->links_len > 0);
+}
+
+void lrd_hosted_compare(lrd_hosted *hosted, const lrd_hosted_request *request) {
+  lrd_news_what what = request->heard->what;
+  double ms = what == LRD_NEWS_HIT ? LRD_HOSTED_HIT_MS : lrd_hosted_usual_ms(hosted, what == LRD_NEWS_BELOW);
+  double origin = hosted->ahead_origin + (what == LRD_NEWS_MADE || what == LRD_NEWS_FAILED ? 1 : 0);
+  double plain_ms = LRD_HOSTED_HIT_MS, plain_origin = 0;
+  if (!lrd_hosted_samples(hosted, request->key->hash)) return;
+  bool plain_hit = false;
+  for (unsigned w = LRD_WAYS; w-- > 0;) plain_hit = shadow_asked(hosted, w, request);
+  if (!plain_hit) {
+    bool below = plain_from_below(hosted, request);
+    plain_ms = lrd_hosted_usual_ms(hosted, below);
+    plain_origin = below || (what == LRD_NEWS_JOINED && !request->ahead_first) ? 0 : 1;
+  }
+  larder_agent_compare(hosted->agent, ms, origin, plain_ms, plain_origin);
+  hosted->ahead_origin = 0;
+  hosted->figures.compared++;
+  hosted->figures.ms += ms;
+  hosted->figures.plain_ms += plain_ms;
+  hosted->figures.origin += origin;
+  hosted->figures.plain_origin += plain_origin;
+}
+
+lrd_hosted_way lrd_hosted_best_way(const lrd_hosted *hosted) {
+  unsigned best = LRD_WAY_POLICY;
+  for (unsigned w = 0; w < LRD_WAYS; w++)
+    if (hosted->shadows[w].misses < hosted->shadows[best].misses) best = w;
+  return (lrd_hosted_way)best;
+}

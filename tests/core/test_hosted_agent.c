@@ -1,0 +1,738 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A namespace with an agent: what is decided, what is told to decisions, what is not possible, that it steps aside, and what is
+ * kept of it. Time is moved by hand, also by the origin; makings ahead are waited for by counts.
+ */
+#include "support/support.h"
+
+#include "base/clock.h"
+#include "base/fail.h"
+#include "core/makers.h"
+#include "larder_testing.h"
+#include <errno.h>
+#include <larder/ext/maker.h>
+#include <larder/foretell.h>
+#include <larder/learning.h>
+#include <larder/prefetch.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TAKES_MS 40
+
+static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); }
+
+typedef struct fixture {
+  char *root;
+  lrd_clock_moved clock;
+  larder *cache;
+  larder_ns *ns;
+  atomic_uint made;
+  atomic_int takes_ms;
+  atomic_bool fails;
+  atomic_bool decides; /* meanwhile nothing is made, so that it is heard of at the next tick */
+  atomic_uint aside, back, files;
+} fixture;
+
+static larder_err origin_make(void *context, const larder_making *making, larder_made *made, larder_error *err) {
+  static char value[2000];
+  fixture *f = context;
+  (void)making, (void)err;
+  while (atomic_load(&f->decides)) nap();
+  if (f->clock.clock.wall_ms) lrd_clock_moved_advance_ms(&f->clock, atomic_load(&f->takes_ms));
+  atomic_fetch_add(&f->made, 1);
+  if (atomic_load(&f->fails)) return LARDER_EIO;
+  made->value = value;
+  made->len = sizeof value;
+  return LARDER_OK;
+}
+
+static void line_note(void *context, int level, const char *id, const char *message) {
+  fixture *f = context;
+  (void)level, (void)message;
+  if (strcmp(id, "agent.aside") == 0) atomic_fetch_add(&f->aside, 1);
+  if (strcmp(id, "agent.back") == 0) atomic_fetch_add(&f->back, 1);
+  if (strcmp(id, "agent.file") == 0) atomic_fetch_add(&f->files, 1);
+}
+
+typedef struct setting {
+  const char *tiers;   /* "memory" */
+  const char *predict; /* besides enable and chain */
+  const char *agent;
+  unsigned entries; /* 0: no limit */
+  bool by_itself;   /* real time, and threads */
+} setting;
+
+static larder_err open_in(fixture *f, char *root, const setting *how, larder_error *err) {
+  char text[1024], limits[64] = "";
+  memset(f, 0, sizeof *f);
+  f->root = root;
+  atomic_store(&f->takes_ms, TAKES_MS);
+  if (how->entries) snprintf(limits, sizeof limits, "limits: {memory: %u}, ", how->entries);
+  snprintf(text, sizeof text,
+           "cache:\n  slots: 1024\n  memory: {size_mb: 8}\n  prefetch: {max_parallel_requests: 1}\n  namespaces:\n"
+           "    n: {tiers: [%s], %sttl: 1h, error_ttl: 0s, maker: {callback: origin, parallel: 8}, "
+           "predict: {enable: true, chain: first, rate: 0%s}, agent: {enable: true%s}}\n"
+           "    plain: {tiers: [memory], maker: {callback: origin}, predict: {enable: true}}\n",
+           how->tiers ? how->tiers : "memory", limits, how->predict ? how->predict : "", how->agent ? how->agent : "");
+  larder_options options = {.size = sizeof options,
+                            .root = f->root,
+                            .config_text = text,
+                            .log = line_note,
+                            .log_context = f,
+                            .log_level = LARDER_LOG_INFO};
+  larder_err result;
+  if (how->by_itself) {
+    result = larder_open(&options, &f->cache, err);
+  } else {
+    lrd_clock_moved_init(&f->clock, INT64_C(1700000000000));
+    result = lrd_larder_open_with_clock(&options, &f->clock.clock, &f->cache, err);
+  }
+  if (result != LARDER_OK) return result;
+  result = larder_maker_register(f->cache, "origin", origin_make, f);
+  if (result == LARDER_OK) result = larder_ns_open(f->cache, "n", &f->ns, err);
+  if (result != LARDER_OK) assert_ok(larder_close(&f->cache));
+  return result;
+}
+
+static void open_with(fixture *f, const setting *how) {
+  larder_error err = {0};
+  if (open_in(f, support_dir_make(), how, &err) != LARDER_OK) fail_msg("%s", err.message);
+}
+
+static void shut(fixture *f) {
+  larder_foretell_session(NULL, 0, NULL);
+  assert_ok(larder_close(&f->cache));
+  support_dir_remove(&f->root);
+}
+
+static larder_learning_figures figures(fixture *f) {
+  larder_learning_figures now = {0};
+  assert_ok(larder_learning_figures_get(f->ns, &now));
+  return now;
+}
+
+static double told(fixture *f, larder_agent_event event) { return figures(f).agent.told[event]; }
+
+/* What was asked for is decided about, until nothing is left to do. */
+static void settle(fixture *f) {
+  for (unsigned round = 0; round < 3; round++) {
+    atomic_store(&f->decides, true);
+    lrd_larder_tick(f->cache);
+    atomic_store(&f->decides, false);
+    for (larder_prefetch_figures now = {0};;) {
+      larder_prefetch_figures_get(f->cache, &now);
+      if (now.queued == 0 && now.running == 0 && lrd_pool_makings(f->cache->makers->pool, f->ns) == 0) break;
+      nap();
+    }
+  }
+}
+
+static larder_err ask(fixture *f, const char *key) {
+  larder_value value = {0};
+  larder_err err = larder_get_or_make(f->ns, key, strlen(key), NULL, &value, NULL);
+  larder_value_release(&value);
+  return err;
+}
+
+static void ask_number(fixture *f, unsigned number) {
+  char key[16];
+  snprintf(key, sizeof key, "k%u", number);
+  assert_ok(ask(f, key));
+}
+
+static const char *tier_of(fixture *f, const char *key) {
+  larder_stat stat;
+  if (larder_stat_get(f->ns, key, strlen(key), &stat) != LARDER_OK) return "";
+  const char *tier = stat.tier;
+  larder_stat_free(&stat);
+  return tier;
+}
+
+/* A new session that asks for the letters of a word. */
+static void session(fixture *f, const char *word) {
+  static uint64_t number;
+  number++;
+  larder_foretell_session(&number, sizeof number, NULL);
+  for (; *word; word++) assert_ok(ask(f, (char[2]){*word, '\0'}));
+}
+
+static void forget(fixture *f, const char *keys) {
+  for (; *keys; keys++) assert_true(larder_delete(f->ns, keys, 1) >= 0);
+}
+
+static uint64_t taken(fixture *f, larder_agent_action action) { return figures(f).agent.taken[action]; }
+
+/* --- what is decided, and what is told ----------------------------------------------------------------------------------- */
+
+static void each_request_is_decided_about_and_hits_are_told(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, &(setting){.agent = ", epsilon: 0.01%, epsilon_last: 0.01%"});
+  for (unsigned i = 0; i < 10; i++) ask_number(&f, i);
+  settle(&f);
+  larder_learning_figures now = figures(&f);
+  assert_int_equal(now.agents, 1);
+  assert_int_equal(now.agent.decisions, 10);
+  assert_int_equal(now.agent.taken[LARDER_AGENT_CACHE], 10); /* with nothing learned it does what is plain */
+  assert_true(now.agent.told[LARDER_AGENT_HIT] == 0);
+  for (unsigned round = 0; round < 2; round++)
+    for (unsigned i = 0; i < 10; i++) ask_number(&f, i);
+  settle(&f);
+  now = figures(&f);
+  assert_int_equal(now.agent.decisions, 30);
+  assert_int_equal(now.agent.taken[LARDER_AGENT_NOTHING], 20); /* a hit leaves nothing else */
+  assert_true(now.agent.told[LARDER_AGENT_HIT] == 10);         /* the first time that each was asked for again */
+  assert_true(now.agent.told[LARDER_AGENT_SAVED_MS] == 10 * TAKES_MS);
+  assert_true(now.agent.told[LARDER_AGENT_MISS] == 0 && now.agent.told[LARDER_AGENT_KB] == 0);
+  assert_int_equal(now.compared, 30);
+  assert_true(now.origin == 10 && now.plain_origin == 10 && now.ms == now.plain_ms);
+  shut(&f);
+}
+
+static void what_has_to_go_is_told_to_who_pushed_it_out(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, &(setting){.entries = 8, .agent = ", epsilon: 0.01%, epsilon_last: 0.01%, horizon: 1000"});
+  for (unsigned i = 0; i < 9; i++) ask_number(&f, i);
+  settle(&f);
+  assert_true(told(&f, LARDER_AGENT_MISS) == 0);
+  for (unsigned i = 0; i < 9; i++) ask_number(&f, i); /* one of them has gone, and others will */
+  settle(&f);
+  larder_learning_figures now = figures(&f);
+  assert_true(now.agent.told[LARDER_AGENT_MISS] >= 1);
+  assert_true(now.agent.told[LARDER_AGENT_FULL] == now.agent.told[LARDER_AGENT_MISS]);
+  assert_true(now.agent.told[LARDER_AGENT_LOST_MS] == TAKES_MS * now.agent.told[LARDER_AGENT_MISS]);
+  assert_true(atomic_load(&f.made) == 9 + (unsigned)now.agent.told[LARDER_AGENT_MISS]);
+  shut(&f);
+}
+
+static void nothing_is_taken_out_of_memory_and_kept_below(void **state) {
+  static const char *const tiers[] = {"memory", "memory, sqlite"};
+  (void)state;
+  for (size_t t = 0; t < 2; t++) {
+    fixture f;
+    unsigned memory = 0, below = 0;
+    open_with(&f, &(setting){.tiers = tiers[t], .agent = ", epsilon: 100%, epsilon_last: 100%"});
+    for (unsigned i = 0; i < 100; i++) ask_number(&f, i);
+    settle(&f);
+    uint64_t nothing = taken(&f, LARDER_AGENT_NOTHING);
+    assert_in_range(nothing, 20, 80);
+    assert_int_equal(nothing + taken(&f, LARDER_AGENT_CACHE), 100);
+    for (unsigned i = 0; i < 100; i++) {
+      char key[16];
+      snprintf(key, sizeof key, "k%u", i);
+      memory += strcmp(tier_of(&f, key), "memory") == 0;
+      below += strcmp(tier_of(&f, key), "sqlite") == 0;
+    }
+    assert_int_equal(memory, 100 - nothing);
+    assert_int_equal(below, t == 0 ? 0 : nothing);
+    for (unsigned i = 0; i < 100; i++) ask_number(&f, i);
+    settle(&f);
+    assert_int_equal(atomic_load(&f.made), t == 0 ? 100 + nothing : 100);
+    assert_true(told(&f, LARDER_AGENT_HIT) == 100.0 - (double)nothing);
+    assert_true(told(&f, LARDER_AGENT_MISS) == 0); /* nobody pushed it out */
+    larder_learning_figures now = figures(&f);
+    assert_true(now.plain_origin == 100 && now.origin == (t == 0 ? 100.0 + (double)nothing : 100));
+    shut(&f);
+  }
+}
+
+/* --- ahead of time -------------------------------------------------------------------------------------------------------- */
+
+/* Decisions by chance alone. */
+#define BY_CHANCE ", epsilon: 100%, epsilon_last: 100%, horizon: 4000, window: 100000"
+
+static void what_is_made_ahead_is_told_used_or_wasted(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, &(setting){.agent = BY_CHANCE, .predict = ", max_waste: 100%"});
+  for (int i = 0; i < 6; i++) session(&f, "ab");
+  settle(&f);
+  assert_true(told(&f, LARDER_AGENT_KB) == 0); /* all of it was there */
+  unsigned made = atomic_load(&f.made), used = 0, wasted = 0;
+  for (int i = 0; i < 40; i++) {
+    forget(&f, "ab");
+    session(&f, "a");
+    settle(&f);
+    if (*tier_of(&f, "b") == '\0') continue;
+    if (i % 2 == 0) {
+      assert_ok(ask(&f, "b"));
+      used++;
+    } else {
+      forget(&f, "b");
+      wasted++;
+    }
+    settle(&f);
+  }
+  assert_true(used > 5 && wasted > 5);
+  larder_learning_figures now = figures(&f);
+  uint64_t ahead = 0;
+  for (unsigned a = LARDER_AGENT_CONSERVATIVE; a <= LARDER_AGENT_AGGRESSIVE; a++) ahead += now.agent.taken[a];
+  assert_int_equal(ahead, used + wasted);
+  assert_true(now.agent.told[LARDER_AGENT_USED] == used && now.agent.told[LARDER_AGENT_WASTED] == wasted);
+  assert_true(now.agent.told[LARDER_AGENT_KB] == 2.0 * (used + wasted));
+  assert_int_equal(atomic_load(&f.made), made + 40 + used + wasted);
+  assert_true(now.agent.told[LARDER_AGENT_SAVED_MS] >= TAKES_MS * used);
+  shut(&f);
+}
+
+static void what_is_not_to_be_had_is_wasted(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, &(setting){.agent = BY_CHANCE});
+  for (int i = 0; i < 6; i++) session(&f, "ab");
+  settle(&f);
+  for (int i = 0; i < 10 && told(&f, LARDER_AGENT_WASTED) == 0; i++) {
+    forget(&f, "ab");
+    session(&f, "a");
+    atomic_store(&f.fails, true); /* from now on, so the wish alone */
+    settle(&f);
+    atomic_store(&f.fails, false);
+  }
+  assert_true(told(&f, LARDER_AGENT_WASTED) == 1);
+  assert_true(told(&f, LARDER_AGENT_KB) == 0 && told(&f, LARDER_AGENT_USED) == 0);
+  shut(&f);
+}
+
+static uint64_t aheads(fixture *f) {
+  return taken(f, LARDER_AGENT_CONSERVATIVE) + taken(f, LARDER_AGENT_MODERATE) + taken(f, LARDER_AGENT_AGGRESSIVE);
+}
+
+static void nothing_is_made_ahead_that_is_there_or_not_likely(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, &(setting){.agent = BY_CHANCE});
+  for (const char *key = "ab"; *key; key++) assert_ok(larder_put(f.ns, key, 1, "here", 4, NULL));
+  for (int i = 0; i < 30; i++) {
+    session(&f, "ab");
+    settle(&f);
+  }
+  assert_int_equal(aheads(&f), 0);
+  shut(&f);
+  open_with(&f, &(setting){.agent = BY_CHANCE});
+  for (const char *key = "abcdef"; *key; key++) assert_ok(larder_put(f.ns, key, 1, "here", 4, NULL));
+  for (int i = 0; i < 30; i++) { /* each of five is as likely as the others */
+    char word[3] = {'a', (char)('b' + i % 5), '\0'};
+    session(&f, word);
+  }
+  settle(&f);
+  for (int i = 0; i < 10; i++) {
+    forget(&f, "abcdef");
+    session(&f, "a");
+    settle(&f);
+  }
+  assert_int_equal(aheads(&f), 0);
+  shut(&f);
+}
+
+static void what_predict_forbids_is_not_made(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, &(setting){.agent = BY_CHANCE, .predict = ", budget_mb: 0"});
+  for (int i = 0; i < 6; i++) session(&f, "ab");
+  settle(&f);
+  for (int i = 0; i < 20; i++) {
+    forget(&f, "ab");
+    session(&f, "a");
+    settle(&f);
+    assert_string_equal(tier_of(&f, "b"), "");
+  }
+  larder_foretell_figures now;
+  assert_ok(larder_foretell_figures_get(f.ns, &now));
+  assert_true(now.held_budget > 0 && now.wished == 0);
+  shut(&f);
+}
+
+/* --- the origin ----------------------------------------------------------------------------------------------------------- */
+
+/* A second with so many requests, each of another key. */
+static void second(fixture *f, unsigned requests, int takes_ms, bool fails) {
+  static unsigned number = 1000;
+  int64_t from_ms = atomic_load(&f->clock.now_mono_ns) / 1000000;
+  atomic_store(&f->takes_ms, takes_ms);
+  atomic_store(&f->fails, fails);
+  for (unsigned i = 0; i < requests; i++) {
+    char key[16];
+    snprintf(key, sizeof key, "s%u", number++);
+    lrd_ignore(ask(f, key));
+    settle(f);
+  }
+  int64_t left_ms = from_ms + 1000 - atomic_load(&f->clock.now_mono_ns) / 1000000;
+  if (left_ms > 0) lrd_clock_moved_advance_ms(&f->clock, left_ms);
+  lrd_larder_tick(f->cache);
+}
+
+static void learn_pair(fixture *f) {
+  for (int i = 0; i < 6; i++) session(f, "ab");
+  settle(f);
+}
+
+static void a_cascade_and_a_threat_are_seen_and_told(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, &(setting){.agent = BY_CHANCE, .predict = ", max_waste: 100%"});
+  atomic_store(&f.takes_ms, 10);
+  learn_pair(&f);
+  for (int i = 0; i < 20; i++) second(&f, 4, 10, false);
+  uint64_t before = aheads(&f);
+  while (aheads(&f) == before) { /* the last thing before it comes */
+    forget(&f, "ab");
+    session(&f, "a");
+    settle(&f);
+  }
+  for (int i = 0; i < 3; i++) second(&f, 20, 45, true);
+  larder_learning_figures now = figures(&f);
+  assert_int_equal(now.cascades, 1);
+  assert_true(now.agent.told[LARDER_AGENT_OCCURRED] >= 1);
+  before = aheads(&f);
+  for (int i = 0; i < 20; i++) { /* nothing is made ahead while it lasts */
+    forget(&f, "ab");
+    atomic_store(&f.fails, false);
+    session(&f, "a");
+    settle(&f);
+  }
+  assert_int_equal(aheads(&f), before);
+  for (int i = 0; i < 20; i++) second(&f, 4, 10, false);
+  assert_int_equal(figures(&f).cascades, 1);
+  shut(&f);
+}
+
+static void a_threat_that_passes_is_told_to_who_made_nothing_ahead(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, &(setting){.agent = BY_CHANCE ", seed: 3", .predict = ", max_waste: 100%"});
+  int64_t const opened_ns = atomic_load(&f.clock.now_mono_ns); /* windows of the watch begin then */
+  atomic_store(&f.takes_ms, 10);
+  learn_pair(&f);
+  for (int i = 0; i < 20; i++) second(&f, 4, 10, false);
+  /* Within the second in which it begins: some make nothing ahead though they could. */
+  lrd_clock_moved_advance_ms(&f.clock, 1000 - (atomic_load(&f.clock.now_mono_ns) - opened_ns) / 1000000 % 1000);
+  lrd_larder_tick(f.cache);
+  uint64_t before = aheads(&f), asked = 0;
+  for (; asked < 8; asked++) {
+    forget(&f, "ab");
+    settle(&f);
+    session(&f, "a");
+    settle(&f);
+  }
+  uint64_t could = asked - (aheads(&f) - before);
+  assert_true(could > 0 && could < asked);
+  second(&f, 15, 100, false);
+  for (int i = 0; i < 10; i++) second(&f, 4, 10, false);
+  larder_learning_figures now = figures(&f);
+  assert_int_equal(now.averted, 1);
+  assert_int_equal(now.cascades, 0);
+  assert_true(now.agent.told[LARDER_AGENT_PREVENTED] == (double)could);
+  assert_true(now.agent.told[LARDER_AGENT_OCCURRED] == 0);
+  shut(&f);
+}
+
+/* --- stepping aside ------------------------------------------------------------------------------------------------------- */
+
+static void where_it_does_worse_it_steps_aside_and_tries_again(void **state) {
+  fixture f;
+  (void)state;
+  /* By chance alone it keeps every other value that it had to make. */
+  open_with(&f, &(setting){.agent = ", epsilon: 100%, epsilon_last: 100%, window: 100"});
+  unsigned rounds = 0;
+  for (; atomic_load(&f.aside) == 0 && rounds < 20; rounds++) {
+    for (unsigned i = 0; i < 100; i++) ask_number(&f, i + 50 * rounds);
+    settle(&f);
+  }
+  assert_int_equal(atomic_load(&f.aside), 1);
+  larder_learning_figures now = figures(&f);
+  assert_true(now.aside == 1 && now.agent.aside && now.agent.stepped_aside == 1);
+  assert_true(now.origin > now.plain_origin && now.ms > now.plain_ms);
+  uint64_t nothing = now.agent.taken[LARDER_AGENT_NOTHING];
+  for (unsigned i = 0; i < 50; i++) ask_number(&f, i + 100000); /* within the window it plays what is plain */
+  settle(&f);
+  assert_int_equal(taken(&f, LARDER_AGENT_NOTHING), nothing);
+  for (unsigned i = 0; i < 60; i++) ask_number(&f, i + 200000);
+  settle(&f);
+  assert_int_equal(atomic_load(&f.back), 1);
+  assert_int_equal(figures(&f).aside, 0);
+  for (rounds = 0; atomic_load(&f.aside) == 1 && rounds < 20; rounds++) {
+    for (unsigned i = 0; i < 100; i++) ask_number(&f, i + 50 * rounds + 300000);
+    settle(&f);
+  }
+  assert_int_equal(atomic_load(&f.aside), 2);
+  for (unsigned i = 0; i < 150; i++) ask_number(&f, i + 400000); /* twice as long */
+  settle(&f);
+  assert_int_equal(figures(&f).aside, 1);
+  shut(&f);
+}
+
+static void what_others_delete_or_what_is_over_is_nobodys_fault(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, &(setting){.agent = ", epsilon: 0.01%, epsilon_last: 0.01%, window: 50"});
+  for (unsigned round = 0; round < 10; round++) {
+    session(&f, "abcdefghij");
+    settle(&f);
+    if (round % 2 == 0)
+      forget(&f, "abcdefghij");
+    else
+      lrd_clock_moved_advance_ms(&f.clock, 3700000);
+  }
+  larder_learning_figures now = figures(&f);
+  assert_true(now.origin == now.plain_origin && now.ms == now.plain_ms && now.origin == 100);
+  assert_int_equal(now.agent.stepped_aside, 0);
+  shut(&f);
+}
+
+/* --- making room ---------------------------------------------------------------------------------------------------------- */
+
+static void who_makes_room_is_chosen_by_what_shadows_missed(void **state) {
+  fixture f;
+  uint64_t drawn = 1;
+  (void)state;
+  open_with(&f, &(setting){.entries = 60,
+                           .predict = ", max_waste: 100%",
+                           .agent = ", epsilon: 0.01%, epsilon_last: 0.01%, margin: 100%, horizon: 100, clip: 0.001"});
+  /* Which session comes next nobody knows, but what comes next in it. */
+  for (uint64_t i = 0; i < 3000; i++) {
+    drawn = drawn * UINT64_C(6364136223846793005) + 1442695040888963407;
+    larder_foretell_session(&i, sizeof i, NULL);
+    for (unsigned step = 0; step < 4; step++) ask_number(&f, (unsigned)(drawn >> 33) % 40 * 4 + step);
+    if (i % 4 == 0) settle(&f);
+  }
+  settle(&f);
+  larder_learning_figures now = figures(&f);
+  assert_true(now.agent.taken[LARDER_AGENT_EVICT_LRU] + now.agent.taken[LARDER_AGENT_EVICT_UNLIKELY] > 100);
+  assert_true(now.origin < now.plain_origin);
+  assert_int_equal(atomic_load(&f.made), (unsigned)now.origin);
+  shut(&f);
+}
+
+/* As it is by default, but for the limit of what it makes ahead. */
+static void where_there_is_something_to_learn_it_waits_less(void **state) {
+  fixture f;
+  uint64_t drawn = 1;
+  (void)state;
+  open_with(&f, &(setting){.entries = 100, .predict = ", max_waste: 100%"});
+  larder_learning_figures before = {0};
+  for (uint64_t i = 0; i < 2000; i++) {
+    if (i == 1000) before = figures(&f);
+    larder_foretell_session(&i, sizeof i, NULL);
+    drawn = drawn * UINT64_C(6364136223846793005) + 1442695040888963407;
+    unsigned chain = (unsigned)(drawn >> 33) % 100;
+    for (unsigned step = 0; step < 3; step++) {
+      ask_number(&f, chain * 3 + step);
+      settle(&f);
+    }
+  }
+  larder_learning_figures now = figures(&f);
+  assert_true(now.ms - before.ms < 0.8 * (now.plain_ms - before.plain_ms));
+  shut(&f);
+}
+
+/* --- the same again ------------------------------------------------------------------------------------------------------- */
+
+static larder_learning_figures by_seed(unsigned seed) {
+  fixture f;
+  char agent[128];
+  snprintf(agent, sizeof agent, ", epsilon: 30%%, seed: %u, window: 200, horizon: 100", seed);
+  open_with(&f, &(setting){.agent = agent}); /* whose turn it is to go depends on the folder's hashes */
+  for (uint64_t i = 0; i < 1500; i++) {
+    uint64_t who = i % 3 + 1;
+    larder_foretell_session(&who, sizeof who, "guest");
+    ask_number(&f, (unsigned)(i / 3 % 7 + 10 * who + (i * i % 11 == 0)));
+    settle(&f);
+    char key[16];
+    snprintf(key, sizeof key, "k%u", (unsigned)(i % 40));
+    lrd_ignore(larder_delete(f.ns, key, strlen(key)));
+  }
+  larder_learning_figures now = figures(&f);
+  shut(&f);
+  return now;
+}
+
+static void the_same_seed_decides_the_same(void **state) {
+  (void)state;
+  larder_learning_figures one = by_seed(1), again = by_seed(1), other = by_seed(2);
+  assert_memory_equal(one.agent.taken, again.agent.taken, sizeof one.agent.taken);
+  assert_memory_equal(one.agent.reward, again.agent.reward, sizeof one.agent.reward);
+  assert_memory_equal(one.agent.told, again.agent.told, sizeof one.agent.told);
+  assert_true(one.ms == again.ms && one.plain_ms == again.plain_ms && one.origin == again.origin);
+  assert_memory_not_equal(one.agent.taken, other.agent.taken, sizeof one.agent.taken);
+}
+
+/* --- what was learned ----------------------------------------------------------------------------------------------------- */
+
+static void what_was_learned_is_saved_and_loaded(void **state) {
+  fixture f;
+  larder_ns *plain = NULL;
+  (void)state;
+  open_with(&f, &(setting){0});
+  for (unsigned i = 0; i < 100; i++) ask_number(&f, i % 50);
+  settle(&f);
+  double epsilon = figures(&f).agent.epsilon;
+  assert_true(epsilon < 0.0999);
+  char *path = support_path(f.root, "learned");
+  char *away = support_path(f.root, "no/where");
+  assert_err(larder_learning_load(f.ns, path, NULL), LARDER_MISS);
+  assert_ok(larder_learning_save(f.ns, path, NULL));
+  assert_err(larder_learning_save(f.ns, away, NULL), LARDER_EIO);
+  support_fs_fail_from(SUPPORT_ANY_OP, 1, ENOSPC);
+  assert_true(larder_learning_save(f.ns, path, NULL) < 0);
+  (void)support_fs_end();
+  assert_ok(larder_ns_open(f.cache, "plain", &plain, NULL));
+  assert_err(larder_learning_save(plain, path, NULL), LARDER_EUNSUPPORTED);
+  assert_err(larder_learning_load(plain, path, NULL), LARDER_EUNSUPPORTED);
+  larder_learning_figures now;
+  assert_err(larder_learning_figures_get(plain, &now), LARDER_EUNSUPPORTED);
+  assert_err(larder_learning_figures_get(NULL, &now), LARDER_EINVAL);
+  assert_err(larder_learning_figures_get(f.ns, NULL), LARDER_EINVAL);
+  assert_err(larder_learning_save(NULL, path, NULL), LARDER_EINVAL);
+  assert_err(larder_learning_load(f.ns, NULL, NULL), LARDER_EINVAL);
+  fixture other;
+  open_with(&other, &(setting){0});
+  assert_true(figures(&other).agent.epsilon > epsilon);
+  assert_ok(larder_learning_load(other.ns, path, NULL));
+  ask_number(&other, 1);
+  settle(&other);
+  assert_true(figures(&other).agent.epsilon < epsilon);
+  support_file_write(path, "nothing", 7);
+  assert_err(larder_learning_load(other.ns, path, NULL), LARDER_EFORMAT);
+  shut(&other);
+  free(away);
+  free(path);
+  shut(&f);
+}
+
+static void a_file_of_the_configuration_is_read_and_written(void **state) {
+  char *folder = support_dir_make(), *path = support_path(folder, "agent");
+  char agent[512];
+  double epsilon = 0;
+  (void)state;
+  snprintf(agent, sizeof agent, ", file: %s", path);
+  for (unsigned round = 0; round < 3; round++) {
+    fixture f;
+    if (round == 2) support_file_write(path, "damaged", 7);
+    open_with(&f, &(setting){.agent = agent});
+    assert_int_equal(atomic_load(&f.files), round == 2);
+    for (unsigned i = 0; i < 50; i++) ask_number(&f, i);
+    settle(&f);
+    if (round == 1) assert_true(figures(&f).agent.epsilon < epsilon);
+    if (round == 2) assert_true(figures(&f).agent.epsilon == epsilon);
+    if (round == 0) {
+      epsilon = figures(&f).agent.epsilon;
+      lrd_clock_moved_advance_ms(&f.clock, 600000); /* also while it goes on */
+      lrd_larder_tick(f.cache);
+      assert_int_equal(access(path, R_OK), 0);
+    }
+    shut(&f);
+  }
+  free(path);
+  support_dir_remove(&folder);
+}
+
+/* --- with threads of its own ---------------------------------------------------------------------------------------------- */
+
+#define THREADS 8u
+#define EACH    3000u
+
+static fixture crowd;
+static atomic_bool crowd_goes;
+
+static void *crowd_ask(void *context) {
+  uint64_t who = (uint64_t)(uintptr_t)context;
+  larder_foretell_session(&who, sizeof who, who % 2 ? "guest" : "member");
+  for (unsigned i = 0; i < EACH || atomic_load(&crowd_goes); i++) ask_number(&crowd, (unsigned)(i * (who + 1) % 97));
+  larder_foretell_session(NULL, 0, NULL);
+  return NULL;
+}
+
+static void in_a_child(void *context) {
+  fixture *f = context;
+  larder_learning_figures now;
+  bool well = larder_learning_figures_get(f->ns, &now) == LARDER_EFORKED &&
+              larder_learning_save(f->ns, "x", NULL) == LARDER_EFORKED &&
+              larder_learning_load(f->ns, "x", NULL) == LARDER_EFORKED;
+  well = larder_close(&f->cache) == LARDER_OK && well;
+  _exit(well ? 0 : 1);
+}
+
+static void by_itself_and_with_many_threads(void **state) {
+  pthread_t threads[THREADS];
+  (void)state;
+  open_with(&crowd,
+            &(setting){.by_itself = true, .entries = 60, .tiers = "memory, sqlite", .agent = ", epsilon: 50%, window: 50"});
+  atomic_store(&crowd_goes, true);
+  for (uintptr_t i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, crowd_ask, (void *)i), 0);
+  for (unsigned naps = 0; figures(&crowd).agent.decisions < 2000 && naps < 20000; naps++) nap();
+  char *path = support_path(crowd.root, "learned");
+  assert_ok(larder_learning_save(crowd.ns, path, NULL));
+  assert_ok(larder_learning_load(crowd.ns, path, NULL));
+  free(path);
+  assert_int_equal(support_in_child(in_a_child, &crowd), 0);
+  atomic_store(&crowd_goes, false);
+  for (unsigned i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+  assert_true(figures(&crowd).agent.decisions >= 2000);
+  shut(&crowd); /* while it decides, and what it wished for is being made */
+}
+
+/* --- without memory ------------------------------------------------------------------------------------------------------- */
+
+static void without_memory_it_is_not_opened_and_nothing_is_left(void **state) {
+  (void)state;
+  char *root = support_dir_make();
+  bool opened = false;
+  for (uint64_t n = 1; !opened; n += 3) {
+    fixture f;
+    larder_error err = {0};
+    int64_t live = support_alloc_live();
+    support_alloc_fail_at(n);
+    larder_err result = open_in(&f, root, &(setting){.agent = ", max_keys: 64"}, &err);
+    bool failed = support_alloc_end() >= n;
+    if (result == LARDER_OK) {
+      assert_ok(larder_close(&f.cache));
+      opened = !failed;
+    } else {
+      assert_int_equal(result, LARDER_ENOMEM);
+    }
+    assert_int_equal(support_alloc_live(), live);
+  }
+  support_dir_remove(&root);
+}
+
+static void off_is_off(void **state) {
+  (void)state;
+  fixture f;
+  larder_learning_figures now;
+  open_with(&f, &(setting){.tiers = "sqlite"});
+  ask_number(&f, 1);
+  lrd_larder_tick(f.cache);
+  assert_err(larder_learning_figures_get(f.ns, &now), LARDER_EUNSUPPORTED);
+  shut(&f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(each_request_is_decided_about_and_hits_are_told),
+      cmocka_unit_test(what_has_to_go_is_told_to_who_pushed_it_out),
+      cmocka_unit_test(nothing_is_taken_out_of_memory_and_kept_below),
+      cmocka_unit_test(what_is_made_ahead_is_told_used_or_wasted),
+      cmocka_unit_test(what_is_not_to_be_had_is_wasted),
+      cmocka_unit_test(nothing_is_made_ahead_that_is_there_or_not_likely),
+      cmocka_unit_test(what_predict_forbids_is_not_made),
+      cmocka_unit_test(a_cascade_and_a_threat_are_seen_and_told),
+      cmocka_unit_test(a_threat_that_passes_is_told_to_who_made_nothing_ahead),
+      cmocka_unit_test(where_it_does_worse_it_steps_aside_and_tries_again),
+      cmocka_unit_test(what_others_delete_or_what_is_over_is_nobodys_fault),
+      cmocka_unit_test(who_makes_room_is_chosen_by_what_shadows_missed),
+      cmocka_unit_test(where_there_is_something_to_learn_it_waits_less),
+      cmocka_unit_test(the_same_seed_decides_the_same),
+      cmocka_unit_test(what_was_learned_is_saved_and_loaded),
+      cmocka_unit_test(a_file_of_the_configuration_is_read_and_written),
+      cmocka_unit_test(by_itself_and_with_many_threads),
+      cmocka_unit_test(without_memory_it_is_not_opened_and_nothing_is_left),
+      cmocka_unit_test(off_is_off),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
