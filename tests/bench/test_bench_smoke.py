@@ -31,6 +31,7 @@ predict_instructions_second predict_instructions_context predict_instructions_bl
 memory_adaptive memory_adaptive_get memory_adaptive_entries memory_adaptive_small
 memory_adaptive_get_instructions memory_adaptive_small_instructions memory_adaptive_hundred_instructions
 agent_bandit agent_linear_q agent_network_q
+learning_heard learning_heard_predict learning_behind
 """.split()
 CODEC = [f"codec_{method}_{field}{shuffled}{end}" for method in ("zlib", "zstd", "lz4") for field in ("smooth", "random")
          for shuffled in ("", "_shuffled") for end in ("", "_opened", "_ratio")]
