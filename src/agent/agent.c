@@ -205,7 +205,7 @@ void larder_agent_tell(larder_agent *agent, uint64_t ticket, larder_agent_event 
   if (agent == NULL || (unsigned)event >= LARDER_AGENT_EVENTS || !isfinite(amount)) return;
   if (ticket <= agent->settled || ticket > agent->tickets) return;
   pending_of(agent, ticket)->reward += lrd_within(agent->weights[event] * amount, WORTH_MAX);
-  agent->figures.told[event] += amount;
+  agent->figures.told[event] += lrd_within(amount, WORTH_MAX);
 }
 
 void larder_agent_compare(larder_agent *agent, double ms, double origin, double plain_ms, double plain_origin) {

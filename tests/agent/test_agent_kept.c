@@ -107,6 +107,7 @@ static void wild_numbers_do_not_break_an_agent(void **state) {
         wild_life(agent, wild[i], 1e308, 600);
         larder_agent_figures_get(agent, &figures);
         for (unsigned a = 0; a < LARDER_AGENT_ACTIONS; a++) assert_true(isfinite(figures.reward[a]));
+        for (unsigned e = 0; e < LARDER_AGENT_EVENTS; e++) assert_true(isfinite(figures.told[e]));
         for (size_t n = 0; n < agent->ops->doubles; n++) assert_true(fabs(agent->learned[n]) <= LRD_LEARNED_MAX);
         assert_kept(agent, &how[h]);
         larder_agent_close(&agent);
