@@ -17,7 +17,7 @@ extern "C" {
 /* In this order: name, and what stays. New keys enter a window, of a part of the room; docs/adaptive.md says more. */
 #define LARDER_ADAPTIVE_EXPERTS(X)                                                                                             \
   X(S3_FIFO, "s3-fifo", "read twice within a window of 10 %, or back soon after leaving it")                                   \
-  X(S3_FIFO_2, "s3-fifo-2", "read twice within a window of 10 %, or back soon after being evicted")                            \
+  X(MARKOV, "markov", "read twice within a window of 10 %, or expected after what was read, or back soon after leaving it")    \
   X(S3_30, "s3-30", "read within a window of 30 %, or back soon after leaving it")                                             \
   X(RECENCY, "recency", "read twice within a window of 60 %, or back soon after leaving it")                                   \
   X(CLOCK, "clock", "read lately")                                                                                             \

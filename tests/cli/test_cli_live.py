@@ -116,7 +116,7 @@ cache:
     live: {tiers: [memory, sqlite], policy: adaptive, limits: {memory: 50}}
     other: {tiers: [memory, sqlite], policy: lru}
 """
-    experts = ["s3-fifo", "s3-fifo-2", "s3-30", "recency", "clock", "lirs-like", "tinylfu-1", "tinylfu-20"]
+    experts = ["s3-fifo", "markov", "s3-30", "recency", "clock", "lirs-like", "tinylfu-1", "tinylfu-20"]
 
     def start(self):
         writer = subprocess.Popen([LARDER, "--root", self.root, "--config", self.config_file, "tour-writer", "live"],

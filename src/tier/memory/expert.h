@@ -5,7 +5,8 @@
  * queues grow and shrink towards what the new rules say as entries leave.
  *
  * Rules without a contest (after S3-FIFO). Who leaves the window moves to main if it was read at least `moves_at` times, else
- * it is evicted; whom a ghost remembers enters main at once. Main gives another round for each reading.
+ * it is evicted; whom a ghost remembers enters main at once. Main gives another round for each reading. One of these also takes
+ * for a reading what a Markov chain expects next.
  *
  * Rules with a contest (after W-TinyLFU). Behind the window there is a *trial*, of a fifth of the rest. Who leaves the window
  * meets the oldest on trial, and the one that was asked for more often, weighed by size, stays, on trial. Who was read there
@@ -26,8 +27,8 @@ typedef struct lrd_expert {
   uint8_t window_percent; /* of the room */
   uint8_t moves_at;
   bool contest;
-  bool ghosts;         /* who was evicted from the window and comes again enters main */
-  bool ghosts_of_main; /* who was evicted from main, too */
+  bool ghosts;  /* who was evicted from the window and comes again enters main */
+  bool expects; /* who came last after what is asked for now counts as read; leads only where the sample is all keys */
 } lrd_expert;
 
 extern const lrd_expert lrd_experts[LRD_EXPERTS]; /* named in larder/adaptive.h; the first is the one to begin with */

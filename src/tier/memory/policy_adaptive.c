@@ -5,8 +5,8 @@
  *
  * As long as the sample is *whole*, the leader's shadow says who goes, and the queues here only part what it has (A_WINDOW)
  * from what it has not: strays, who go first. When it has become too large, the queues are made from that shadow, and the
- * leader's rules move them from then on. Whoever is in charge, ghosts of all that was evicted and a sketch of the readings that
- * were used up are kept then, so that the next one finds them.
+ * leader's rules move them from then on. Whoever is in charge, ghosts of what main did not have and a sketch of the readings
+ * that were used up are kept then, so that the next one finds them.
  */
 #include "policy_adaptive.h"
 #include "ghost.h"
@@ -15,9 +15,8 @@
 
 enum { A_WINDOW, A_TRIAL, A_MAIN, A_STRAYS };
 
-#define A_TOUCH      LRD_TOUCH_CAP(3)
-#define A_PART       128u /* of the shard: a part for the sketch and one for the shadows, at most */
-#define A_MAIN_GHOST UINT64_C(0x5bd1e995973b1d05)
+#define A_TOUCH LRD_TOUCH_CAP(3)
+#define A_PART  128u /* of the shard: a part for the sketch and one for the shadows, at most */
 
 typedef struct a_state {
   lrd_ghost ghost;
@@ -168,7 +167,6 @@ static void a_insert(lrd_policy *policy, uint32_t handle, uint64_t hash) {
   }
   const lrd_expert *rules = a_rules(state);
   bool remembered = lrd_ghost_take(&state->ghost, hash, a_entries(policy));
-  if (rules->ghosts_of_main && !remembered) remembered = lrd_ghost_take(&state->ghost, hash ^ A_MAIN_GHOST, a_entries(policy));
   lrd_sketch_add(&state->sketch, hash);
   lrd_queue_push(policy, remembered && rules->ghosts ? A_MAIN : A_WINDOW, handle);
   uint64_t window = lrd_expert_window(rules, policy->room);
@@ -281,12 +279,11 @@ static void a_remove(lrd_policy *policy, uint32_t handle, bool evicted) {
   a_state *state = lrd_policy_state(policy);
   uint64_t hash = lrd_policy_hash(policy, handle);
   bool main = !a_whole(state) && lrd_queue_of(lrd_policy_at(policy, handle)) == A_MAIN;
-  if (evicted && !a_whole(state)) {
-    lrd_ghost_add(&state->ghost, main ? hash ^ A_MAIN_GHOST : hash, a_entries(policy), policy->by_count);
+  if (evicted && !a_whole(state) && !main) {
+    lrd_ghost_add(&state->ghost, hash, a_entries(policy), policy->by_count);
     a_tell_bytes(policy, state);
   }
-  const lrd_expert *rules = a_rules(state);
-  bool forgotten = state->shadow.mirrors && main && rules->ghosts && !rules->ghosts_of_main;
+  bool forgotten = state->shadow.mirrors && main && a_rules(state)->ghosts;
   if (lrd_shadow_samples(&state->shadow, hash)) lrd_shadow_leave(&state->shadow, hash, !evicted || forgotten);
   lrd_queue_remove(policy, handle);
 }

@@ -27,7 +27,7 @@
 #define DIFFERS_ROOT     1    /* and by this times their root, and the rest is over */
 
 const lrd_expert lrd_experts[LRD_EXPERTS] = {
-    [LARDER_EXPERT_S3_FIFO] = {10, 2, false, true, false},  [LARDER_EXPERT_S3_FIFO_2] = {10, 2, false, true, true},
+    [LARDER_EXPERT_S3_FIFO] = {10, 2, false, true, false},  [LARDER_EXPERT_MARKOV] = {10, 2, false, true, true},
     [LARDER_EXPERT_S3_30] = {30, 1, false, true, false},    [LARDER_EXPERT_RECENCY] = {60, 2, false, true, false},
     [LARDER_EXPERT_CLOCK] = {100, 1, false, false, false},  [LARDER_EXPERT_LIRS_LIKE] = {1, 1, false, true, false},
     [LARDER_EXPERT_TINYLFU_1] = {1, 0, true, false, false}, [LARDER_EXPERT_TINYLFU_20] = {20, 0, true, false, false},
@@ -49,7 +49,15 @@ uint64_t lrd_shadow_bytes(const lrd_shadow *shadow) {
   return shadow->nodes_len * sizeof *shadow->nodes + (shadow->buckets_mask + 1) * sizeof *shadow->buckets;
 }
 
+static void leader_change(lrd_shadow *shadow, unsigned expert) {
+  shadow->chosen = (uint8_t)expert;
+  shadow->switches++;
+  shadow->settled = false;
+  shadow->misses = shadow->regrets = shadow->backs = 0;
+}
+
 void lrd_shadow_lead(lrd_shadow *shadow, void (*left)(void *context, uint32_t handle), void *context) {
+  if (left == NULL && lrd_experts[shadow->chosen].expects) leader_change(shadow, LARDER_EXPERT_S3_FIFO);
   shadow->left = left;
   shadow->context = context;
 }
@@ -202,15 +210,13 @@ static uint32_t shadow_held(const lrd_shadow *shadow) { return shadow->sides[sha
 static void shadow_choose(lrd_shadow *shadow) {
   unsigned best = 0;
   for (unsigned expert = 1; expert < LRD_EXPERTS; expert++) {
-    if (shadow->regret[expert] < shadow->regret[best]) best = expert;
+    bool may = shadow->left || !lrd_experts[expert].expects;
+    if (may && shadow->regret[expert] < shadow->regret[best]) best = expert;
   }
   uint64_t own = shadow->regret[shadow->chosen], least = shadow->regret[best], part = own / REGRET_PART;
   uint64_t beyond = own - least > part ? own - least - part : 0;
   if (beyond * beyond > own * REGRET_ONE) {
-    shadow->chosen = (uint8_t)best;
-    shadow->switches++;
-    shadow->settled = false;
-    shadow->misses = shadow->regrets = shadow->backs = 0;
+    leader_change(shadow, best);
   }
   if (least < (REGRETS_LEAST + shadow_held(shadow)) * REGRET_ONE) return;
   for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) shadow->regret[expert] -= shadow->regret[expert] / REGRET_FADES;
@@ -305,6 +311,7 @@ lrd_shadow_told lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t we
   if (!shadow->resting) {
     shadow->asked++;
     shadow->led[led_by]++;
+    lrd_shadow_expect(shadow, at);
     count_age(shadow);
     if (missing) shadow_choose(shadow);
   }

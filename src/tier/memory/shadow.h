@@ -44,6 +44,7 @@ typedef struct lrd_shadow {
   uint32_t nodes_used;
   uint32_t nodes_max;
   uint16_t spare;
+  uint16_t last;      /* asked for; it may have become another key's node since */
   uint8_t rate_shift; /* one key in 2^this is in the sample */
   uint8_t chosen;
   bool sweep_due;
@@ -74,7 +75,7 @@ void lrd_shadow_fini(lrd_shadow *shadow);
 uint64_t lrd_shadow_bytes(const lrd_shadow *shadow);
 
 /* From now on `left` is called whenever the leading expert evicts what the true cache has, and the sample is not halved without
- * being told to. NULL: neither. */
+ * being told to. NULL: neither; and who leads has to be one that a sample is enough for. */
 void lrd_shadow_lead(lrd_shadow *shadow, void (*left)(void *context, uint32_t handle), void *context);
 
 static inline bool lrd_shadow_samples(const lrd_shadow *shadow, uint64_t hash) {

@@ -208,7 +208,7 @@ INLINE uint16_t expert_evict(lrd_shadow *shadow, unsigned expert) {
   queue_pop(shadow, expert, queue);
   side->count--;
   side->weight -= node->weight;
-  if (queue == LRD_SHADOW_MAIN && rules->ghosts && !rules->ghosts_of_main)
+  if (queue == LRD_SHADOW_MAIN && rules->ghosts)
     node->places[expert] = LRD_SHADOW_NONE;
   else
     ghost_add(shadow, expert, node);

@@ -12,7 +12,10 @@ struct lrd_shadow_node {
   uint8_t places[LRD_EXPERTS]; /* in which queue it is (3 bits), how often read there (2 bits) */
   uint16_t newer[LRD_EXPERTS]; /* the next one in that queue; of a ghost: the expert's time of its eviction */
   uint16_t chain;              /* the next of its bucket, or the next spare one */
-  uint8_t count;               /* how often asked for */
+  uint16_t next;               /* the node that is expected after it, if its hash ends as this says */
+  uint8_t next_tag;
+  uint8_t next_sure; /* how often it came, less how often another did, up to three */
+  uint8_t count;     /* how often asked for */
   bool used;
 };
 
@@ -46,6 +49,8 @@ void lrd_shadow_fit(lrd_shadow *shadow, uint64_t room);
 void lrd_shadow_push(lrd_shadow *shadow, unsigned expert, unsigned queue, uint16_t at, unsigned touches);
 /* The expert remembers it from now on. */
 void lrd_shadow_haunt(lrd_shadow *shadow, unsigned expert, uint16_t at);
+/* The key was asked for, after what was asked for before: what is expected after it counts as read. */
+void lrd_shadow_expect(lrd_shadow *shadow, uint16_t at);
 /* Readings that were not logged. */
 void lrd_shadow_settle(const lrd_shadow *shadow, lrd_shadow_node *node);
 /* The expert holds nothing and remembers nothing; the places of the nodes are left to the caller. */

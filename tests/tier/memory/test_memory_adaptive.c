@@ -112,6 +112,64 @@ static void equal_experts_do_not_take_turns(void **state) {
   lrd_shadow_fini(&shadow);
 }
 
+/* How often an expert's shadow has it as read in its window. */
+static unsigned read_in(const lrd_shadow *shadow, unsigned expert, uint64_t key) {
+  lrd_shadow_row row = {0};
+  while (lrd_shadow_next(shadow, expert, LRD_SHADOW_WINDOW, &row)) {
+    if (row.hash == hash_of(key)) return row.touches;
+  }
+  fail();
+  return 0;
+}
+
+static void what_came_after_it_before_is_expected(void **state) {
+  (void)state;
+  enum { A = 1, B, C };
+  static const struct {
+    uint64_t asked;
+    unsigned b_read, c_read;
+  } steps[] = {
+      {B, 1, 0}, {A, 2, 0},                       /* b is expected after a */
+      {B, 3, 0}, {A, 3, 0}, {C, 3, 1}, {A, 3, 1}, /* once after it is not enough to be expected instead of b, that came twice */
+      {C, 3, 2}, {A, 3, 3},
+  };
+  lrd_shadow shadow;
+  lrd_shadow_init(&shadow, BYTES);
+  for (uint64_t key = C; key >= A; key--) ask(&shadow, key);
+  for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+    ask(&shadow, steps[i].asked);
+    assert_int_equal(read_in(&shadow, LARDER_EXPERT_MARKOV, B), steps[i].b_read);
+    assert_int_equal(read_in(&shadow, LARDER_EXPERT_MARKOV, C), steps[i].c_read);
+  }
+  assert_int_equal(read_in(&shadow, LARDER_EXPERT_S3_FIFO, B), 2);
+  assert_int_equal(read_in(&shadow, LARDER_EXPERT_S3_FIFO, C), 2);
+  lrd_shadow_fini(&shadow);
+}
+
+static void nobody_left(void *context, uint32_t handle) {
+  (void)context;
+  (void)handle;
+}
+
+static void who_expects_leads_only_where_all_keys_are_followed(void **state) {
+  (void)state;
+  lrd_shadow shadow;
+  lrd_shadow_init(&shadow, BYTES);
+  for (uint64_t key = 0; key < 3 * ROOM; key++) ask(&shadow, key);
+  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++)
+    shadow.regret[expert] = expert == LARDER_EXPERT_MARKOV ? 0 : UINT64_C(1000) << 10;
+  ask(&shadow, 3 * ROOM);
+  assert_int_equal(shadow.chosen, LARDER_EXPERT_S3_FIFO);
+  lrd_shadow_lead(&shadow, nobody_left, NULL);
+  ask(&shadow, 3 * ROOM + 1);
+  assert_int_equal(shadow.chosen, LARDER_EXPERT_MARKOV);
+  assert_int_equal(shadow.switches, 1);
+  lrd_shadow_lead(&shadow, NULL, NULL); /* the same rules, without what needs all keys */
+  assert_int_equal(shadow.chosen, LARDER_EXPERT_S3_FIFO);
+  assert_int_equal(shadow.switches, 2);
+  lrd_shadow_fini(&shadow);
+}
+
 static void what_is_told_of_the_experts_is_so(void **state) {
   (void)state;
   static const struct {
@@ -130,7 +188,7 @@ static void what_is_told_of_the_experts_is_so(void **state) {
     assert_int_equal(strstr(told[i].stays, "read twice") != NULL, rules->moves_at == 2);
     assert_int_equal(strstr(told[i].stays, "more often") != NULL, rules->contest);
     assert_int_equal(strstr(told[i].stays, "back soon") != NULL, rules->ghosts);
-    assert_int_equal(strstr(told[i].stays, "being evicted") != NULL, rules->ghosts_of_main);
+    assert_int_equal(strstr(told[i].stays, "expected") != NULL, rules->expects);
   }
 }
 
@@ -351,6 +409,8 @@ int main(void) {
       cmocka_unit_test(keys_that_come_twice_soon_and_never_again_are_for_experts_of_recency),
       cmocka_unit_test(what_changes_is_followed),
       cmocka_unit_test(equal_experts_do_not_take_turns),
+      cmocka_unit_test(what_came_after_it_before_is_expected),
+      cmocka_unit_test(who_expects_leads_only_where_all_keys_are_followed),
       cmocka_unit_test(what_is_told_of_the_experts_is_so),
       cmocka_unit_test(what_the_shards_decided_adds_up),
       cmocka_unit_test(the_sample_is_halved_to_keep_within_its_bytes),
