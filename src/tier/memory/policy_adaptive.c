@@ -133,6 +133,12 @@ static void a_turn(lrd_policy *policy) {
   if (!wakes) lrd_shadow_rest(&state->shadow, a_whole(state) ? policy->arena : NULL);
 }
 
+/* What fits. policy->room becomes less with each eviction that makes place for one large entry. */
+static uint64_t a_room(const lrd_policy *policy) {
+  uint64_t total = policy->by_count ? 0 : lrd_policy_total(policy);
+  return total > policy->room ? total : policy->room;
+}
+
 /* A reading of the sample, or a key that comes. */
 static void a_watch(lrd_policy *policy, uint32_t handle, uint64_t hash) {
   a_state *state = lrd_policy_state(policy);
@@ -141,12 +147,12 @@ static void a_watch(lrd_policy *policy, uint32_t handle, uint64_t hash) {
   a_log(record, sampled && state->awake && !state->shadow.resting);
   if (!sampled) return;
   unsigned last = state->shadow.chosen;
-  uint64_t weight = lrd_policy_weight(policy, handle);
-  lrd_shadow_told told = lrd_shadow_access(&state->shadow, hash, weight, policy->room, handle);
+  uint64_t weight = lrd_policy_weight(policy, handle), room = a_room(policy);
+  lrd_shadow_told told = lrd_shadow_access(&state->shadow, hash, weight, room, handle);
   if (told == LRD_SHADOW_FULL) {
     if (state->shadow.resting) a_turn(policy);
     a_unfold(policy);
-    (void)lrd_shadow_access(&state->shadow, hash, weight, policy->room, handle);
+    (void)lrd_shadow_access(&state->shadow, hash, weight, room, handle);
     return;
   }
   if (lrd_shadow_turn_due(&state->shadow)) a_turn(policy);
@@ -269,7 +275,7 @@ static uint32_t a_victim(lrd_policy *policy) {
   a_state *state = lrd_policy_state(policy);
   if (!state->awake) a_wake(policy);
   uint32_t stray = a_stray(policy);
-  if (stray == 0 && a_whole(state) && lrd_shadow_evict_one(&state->shadow, policy->room)) stray = a_stray(policy);
+  if (stray == 0 && a_whole(state) && lrd_shadow_evict_one(&state->shadow)) stray = a_stray(policy);
   if (stray) return stray;
   const lrd_expert *rules = a_rules(state);
   return rules->contest ? a_victim_by_contest(policy, rules) : a_victim_by_touches(policy, rules);

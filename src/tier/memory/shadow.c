@@ -393,8 +393,7 @@ unsigned lrd_shadow_place(const lrd_shadow *shadow, uint64_t hash) {
   return at ? lrd_place_queue(shadow->nodes[at].places[shadow->chosen]) : LRD_SHADOW_NONE;
 }
 
-bool lrd_shadow_evict_one(lrd_shadow *shadow, uint64_t room) {
-  lrd_shadow_fit(shadow, room);
+bool lrd_shadow_evict_one(lrd_shadow *shadow) {
   for (;;) {
     uint16_t at = lrd_shadow_evict(shadow, shadow->chosen);
     if (at == 0 || shadow->nodes[at].handle) return at != 0;

@@ -107,7 +107,7 @@ void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted);
 /* Where the leading expert has the key. */
 unsigned lrd_shadow_place(const lrd_shadow *shadow, uint64_t hash);
 /* The leading expert evicts until `left` was called. False: it holds nothing that the true cache has. */
-bool lrd_shadow_evict_one(lrd_shadow *shadow, uint64_t room);
+bool lrd_shadow_evict_one(lrd_shadow *shadow);
 
 /* Readings of the `at`-th node's key that were not told, `touches` of them at least. */
 void lrd_shadow_catch_up(lrd_shadow *shadow, uint32_t at, unsigned touches);
