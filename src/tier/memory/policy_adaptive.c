@@ -60,7 +60,7 @@ static bool a_prepare(lrd_policy *policy) {
   a_state *state = lrd_policy_state(policy);
   if (!state->ready) {
     lrd_shadow_init(&state->shadow, a_part(policy));
-    lrd_shadow_lead(&state->shadow, a_left, policy);
+    lrd_shadow_lead(&state->shadow, a_left, policy, policy->arena);
     state->ready = true;
   }
   if (a_whole(state)) return true;
@@ -98,7 +98,7 @@ static void a_unfold(lrd_policy *policy) {
     if (lrd_shadow_place(&state->shadow, row.hash) == LRD_SHADOW_GHOSTS)
       lrd_ghost_add(&state->ghost, row.hash, a_entries(policy), policy->by_count);
   }
-  lrd_shadow_lead(&state->shadow, NULL, NULL);
+  lrd_shadow_lead(&state->shadow, NULL, NULL, NULL);
   a_tell_bytes(policy, state);
 }
 
@@ -130,7 +130,7 @@ static void a_turn(lrd_policy *policy) {
     a_log(record, wakes);
   }
   if (wakes && !a_whole(state)) lrd_shadow_wake(&state->shadow);
-  if (!wakes) lrd_shadow_rest(&state->shadow, a_whole(state) ? policy->arena : NULL);
+  if (!wakes) lrd_shadow_rest(&state->shadow);
 }
 
 /* What fits. policy->room becomes less with each eviction that makes place for one large entry. */
@@ -203,6 +203,7 @@ static void a_wake(lrd_policy *policy) {
   while ((handle = lrd_shadow_next_held(&state->shadow, &at)) != 0) {
     lrd_record *record = lrd_policy_at(policy, handle);
     lrd_shadow_catch_up(&state->shadow, at, lrd_touch_freq(record));
+    if (a_whole(state)) lrd_touch_set(record, 0);
     a_log(record, true);
   }
 }

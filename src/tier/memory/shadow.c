@@ -56,10 +56,11 @@ static void leader_change(lrd_shadow *shadow, unsigned expert) {
   shadow->misses = shadow->regrets = shadow->backs = 0;
 }
 
-void lrd_shadow_lead(lrd_shadow *shadow, void (*left)(void *context, uint32_t handle), void *context) {
+void lrd_shadow_lead(lrd_shadow *shadow, void (*left)(void *context, uint32_t handle), void *context, const lrd_arena *arena) {
   if (left == NULL && lrd_experts[shadow->chosen].expects) leader_change(shadow, LARDER_EXPERT_S3_FIFO);
   shadow->left = left;
   shadow->context = context;
+  shadow->arena = arena;
 }
 
 /* --- nodes --------------------------------------------------------------------------------------------------------------- */
@@ -337,24 +338,24 @@ bool lrd_shadow_turn_due(lrd_shadow *shadow) {
   return over;
 }
 
-void lrd_shadow_rest(lrd_shadow *shadow, const lrd_arena *arena) {
+void lrd_shadow_rest(lrd_shadow *shadow) {
+  bool mirrors = shadow->left == NULL;
   uint64_t own = UINT64_C(0xff) << shadow->chosen * 8;
   for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
-    if (expert != shadow->chosen || arena == NULL) lrd_shadow_empty(shadow, expert);
+    if (expert != shadow->chosen || mirrors) lrd_shadow_empty(shadow, expert);
   }
   for (uint32_t at = 1; at < shadow->nodes_next; at++) {
     lrd_shadow_node *node = &shadow->nodes[at];
     uint64_t places = lrd_get_u64(node->places) & own;
-    bool mirrored = arena == NULL && (lrd_places_held(places) || node->handle);
+    bool mirrored = mirrors && (lrd_places_held(places) || node->handle);
     lrd_put_u64(node->places, mirrored ? 0 : places);
-    shadow->sides[shadow->chosen].count += arena == NULL && node->handle;
+    shadow->sides[shadow->chosen].count += mirrors && node->handle;
   }
   shadow->rest = shadow->misses * (shadow->settled ? REST_TIMES : REST_FIRST);
   shadow->share = shadow->backs * REGRET_ONE / shadow->misses;
   shadow->misses = shadow->regrets = shadow->backs = 0;
   shadow->settled = shadow->resting = true;
-  shadow->mirrors = arena == NULL;
-  shadow->unlogged = arena;
+  shadow->mirrors = mirrors;
 }
 
 void lrd_shadow_seed(lrd_shadow *shadow, uint32_t at, unsigned place, unsigned touches) {
@@ -369,7 +370,6 @@ void lrd_shadow_wake(lrd_shadow *shadow) {
   }
   shadow->misses = shadow->regrets = shadow->backs = 0;
   shadow->resting = shadow->mirrors = false;
-  shadow->unlogged = NULL;
 }
 
 void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted) {

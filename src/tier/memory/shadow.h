@@ -48,19 +48,19 @@ typedef struct lrd_shadow {
   uint8_t rate_shift; /* one key in 2^this is in the sample */
   uint8_t chosen;
   bool sweep_due;
-  bool resting;              /* of the shadows only the leading one goes on */
-  bool mirrors;              /* and that one is the true cache itself, whose queues are not in it */
-  bool settled;              /* nobody else came to lead since the last rest */
-  uint32_t misses;           /* of the leading expert, since it leads, or the last rest began or ended */
-  uint32_t regrets;          /* of these */
-  uint32_t backs;            /* of these, of what it remembers itself */
-  uint32_t rest;             /* misses until the others go on */
-  uint32_t share;            /* backs of the misses before the rest, in 1024ths */
-  uint32_t counted;          /* since the counts were last halved */
-  uint64_t room;             /* of each expert */
-  const lrd_arena *unlogged; /* while readings of the sample only raise touch bytes: where its records are */
+  bool resting;     /* of the shadows only the leading one goes on */
+  bool mirrors;     /* and that one is the true cache itself, whose queues are not in it */
+  bool settled;     /* nobody else came to lead since the last rest */
+  uint32_t misses;  /* of the leading expert, since it leads, or the last rest began or ended */
+  uint32_t regrets; /* of these */
+  uint32_t backs;   /* of these, of what it remembers itself */
+  uint32_t rest;    /* misses until the others go on */
+  uint32_t share;   /* backs of the misses before the rest, in 1024ths */
+  uint32_t counted; /* since the counts were last halved */
+  uint64_t room;    /* of each expert */
   void (*left)(void *context, uint32_t handle);
   void *context;
+  const lrd_arena *arena;
   lrd_shadow_side sides[LRD_EXPERTS];
   uint64_t regret[LRD_EXPERTS]; /* fading; in 1024ths */
   uint64_t asked;               /* accesses of the sample */
@@ -75,8 +75,9 @@ void lrd_shadow_fini(lrd_shadow *shadow);
 uint64_t lrd_shadow_bytes(const lrd_shadow *shadow);
 
 /* From now on `left` is called whenever the leading expert evicts what the true cache has, and the sample is not halved without
- * being told to. NULL: neither; and who leads has to be one that a sample is enough for. */
-void lrd_shadow_lead(lrd_shadow *shadow, void (*left)(void *context, uint32_t handle), void *context);
+ * being told to. Readings that raised touch bytes of the records in `arena` are then seen, too, by the leading expert, when its
+ * queues come to them. NULL: neither; and who leads has to be one that a sample is enough for. */
+void lrd_shadow_lead(lrd_shadow *shadow, void (*left)(void *context, uint32_t handle), void *context, const lrd_arena *arena);
 
 static inline bool lrd_shadow_samples(const lrd_shadow *shadow, uint64_t hash) {
   return (hash * UINT64_C(0xd6e8feb86659fd93) >> 32 & ((UINT64_C(1) << shadow->rate_shift) - 1)) == 0;
@@ -94,9 +95,9 @@ typedef enum lrd_shadow_told {
 lrd_shadow_told lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t weight, uint64_t room, uint32_t handle);
 /* Whether the others are to rest, or to go on. */
 bool lrd_shadow_turn_due(lrd_shadow *shadow);
-/* Only the leading expert goes on. `arena`: where its readings are to be seen from now on. NULL: the true cache itself takes
- * its place, of which only what comes and leaves is told. */
-void lrd_shadow_rest(lrd_shadow *shadow, const lrd_arena *arena);
+/* Only the leading expert goes on; where nothing is called when it evicts, the true cache itself takes its place, of which only
+ * what comes and leaves is told. */
+void lrd_shadow_rest(lrd_shadow *shadow);
 /* The `at`-th node is in this queue of the true cache; to be told of all of them before the rest of it ends. */
 void lrd_shadow_seed(lrd_shadow *shadow, uint32_t at, unsigned place, unsigned touches);
 /* The others go on, from what the leading one holds. */

@@ -56,7 +56,7 @@ INLINE void queue_move(lrd_shadow *shadow, unsigned expert, unsigned from, unsig
 }
 
 static void settle(const lrd_shadow *shadow, lrd_shadow_node *node) {
-  lrd_record *record = lrd_arena_at(shadow->unlogged, node->handle);
+  lrd_record *record = lrd_arena_at(shadow->arena, node->handle);
   unsigned read = lrd_touch_freq(record), touches = lrd_place_touches(node->places[shadow->chosen]) + read;
   if (read == 0) return;
   lrd_touch_set(record, 0);
@@ -66,12 +66,12 @@ static void settle(const lrd_shadow *shadow, lrd_shadow_node *node) {
 }
 
 void lrd_shadow_settle(const lrd_shadow *shadow, lrd_shadow_node *node) {
-  if (shadow->unlogged && node->handle) settle(shadow, node);
+  if (shadow->arena && node->handle) settle(shadow, node);
 }
 
 INLINE unsigned touches_of(const lrd_shadow *shadow, unsigned expert, uint16_t at) {
   lrd_shadow_node *node = &shadow->nodes[at];
-  if (shadow->unlogged && node->handle) settle(shadow, node);
+  if (expert == shadow->chosen && shadow->arena && node->handle) settle(shadow, node);
   return lrd_place_touches(node->places[expert]);
 }
 

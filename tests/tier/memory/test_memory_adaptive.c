@@ -160,11 +160,11 @@ static void who_expects_leads_only_where_all_keys_are_followed(void **state) {
     shadow.regret[expert] = expert == LARDER_EXPERT_MARKOV ? 0 : UINT64_C(1000) << 10;
   ask(&shadow, 3 * ROOM);
   assert_int_equal(shadow.chosen, LARDER_EXPERT_S3_FIFO);
-  lrd_shadow_lead(&shadow, nobody_left, NULL);
+  lrd_shadow_lead(&shadow, nobody_left, NULL, NULL);
   ask(&shadow, 3 * ROOM + 1);
   assert_int_equal(shadow.chosen, LARDER_EXPERT_MARKOV);
   assert_int_equal(shadow.switches, 1);
-  lrd_shadow_lead(&shadow, NULL, NULL); /* the same rules, without what needs all keys */
+  lrd_shadow_lead(&shadow, NULL, NULL, NULL); /* the same rules, without what needs all keys */
   assert_int_equal(shadow.chosen, LARDER_EXPERT_S3_FIFO);
   assert_int_equal(shadow.switches, 2);
   lrd_shadow_fini(&shadow);
@@ -265,6 +265,30 @@ static void without_memory_the_first_expert_goes_on(void **state) {
     assert_null(lrd_shadow_verify(&shadow));
   }
   lrd_shadow_fini(&shadow);
+}
+
+/* Also in a memory: whoever gets none is no worse than s3-fifo, and nothing is lost or exceeded. */
+static void a_memory_goes_on_when_the_shadows_get_none(void **state) {
+  (void)state;
+  for (uint64_t n = 1; n < 12; n++) {
+    fixture fix;
+    char key[16];
+    unsigned hits = 0;
+    fixture_open(&fix, &(fixture_options){.policy = "adaptive", .space_entries_max = 100, .options = "shards=1"});
+    support_alloc_fail_from(n);
+    for (unsigned i = 0; i < 20000; i++) {
+      (void)snprintf(key, sizeof key, "k%u", i % 3 ? i * i % 7919 % 80 : 1000 + i % 5000);
+      if (fixture_get(&fix, key))
+        hits++;
+      else
+        assert_int_equal(fixture_put(&fix, key, "value"), LARDER_OK);
+      assert_true(fixture_usage(&fix, fix.space).entries <= 100);
+    }
+    (void)support_alloc_end();
+    assert_true(hits > 8000);
+    fixture_check(&fix);
+    fixture_close(&fix);
+  }
 }
 
 /* Readings go the straight way until somebody has to go, and are learned from then on. */
@@ -415,6 +439,7 @@ int main(void) {
       cmocka_unit_test(what_the_shards_decided_adds_up),
       cmocka_unit_test(the_sample_is_halved_to_keep_within_its_bytes),
       cmocka_unit_test(without_memory_the_first_expert_goes_on),
+      cmocka_unit_test(a_memory_goes_on_when_the_shadows_get_none),
       cmocka_unit_test(while_all_fits_no_reading_is_logged),
       cmocka_unit_test(shadows_rest_until_the_requests_change),
       cmocka_unit_test(limits_hold_and_values_are_true_under_random_operations),
