@@ -9,7 +9,7 @@
 
 #define NODES_FIRST      256u
 #define NODES_MOST       8192u
-#define RATE_SHIFT_FIRST 3u /* of a sample that is not all there is: an eighth is as good as a half */
+#define RATE_SHIFT_FIRST 2u /* of a sample that is not all there is: a fourth is as good as a half */
 #define RATE_SHIFT_MAX   31u
 #define COUNT_AGE        10u /* accesses for each entry that fits, after which counts are halved */
 #define SWEEP_WORTH      8u  /* a part of the nodes that a sweep has to find, or there are to be more */
