@@ -43,6 +43,7 @@ static void after_fork_in_child(void) {
       larder_ns *ns = atomic_load(&cache->spaces[i]);
       if (ns) {
         atomic_store(&ns->straight, NULL);
+        atomic_store(&ns->straight_heard, NULL);
       }
     }
     for (size_t i = 0; i < cache->instances_len; i++) {

@@ -66,7 +66,7 @@ typedef struct lrd_ahead {
 
 /* What a room above hears of a namespace: at any moment, by any thread, without waiting and without locks. */
 typedef enum lrd_news_what {
-  LRD_NEWS_HIT,    /* get_or_make handed out what memory had, */
+  LRD_NEWS_HIT,    /* a value was handed out that memory had, */
   LRD_NEWS_BELOW,  /* what a tier below had, */
   LRD_NEWS_MADE,   /* what the call made, */
   LRD_NEWS_JOINED, /* what somebody else made meanwhile, */
@@ -82,7 +82,7 @@ typedef enum lrd_news_what {
 
 typedef struct lrd_news {
   lrd_news_what what;
-  const void *key; /* of what get_or_make handed out; else NULL, and the hash says which */
+  const void *key; /* of what was handed out; else NULL, and the hash says which */
   size_t key_len;
   uint64_t hash;
   uint64_t bytes;
@@ -101,14 +101,15 @@ struct larder_ns {
   /* What a memory hit reads, together. */
   larder *cache;
   uint64_t seed;
-  lrd_memory *_Atomic straight; /* memory, for gets; NULL also in a forked child and with log_hits */
+  lrd_memory *_Atomic straight; /* memory, for gets; NULL also in a forked child, with log_hits and where they are heard */
   _Atomic uint64_t *words;      /* the slots; NULL: memory only */
   unsigned shift;
   uint32_t memory_space;
   const _Atomic size_t *queued; /* how much waits to be written; NULL: not `behind` */
   lrd_stats_cell *cell;         /* lookups as the caller sees them */
 
-  lrd_memory *memory; /* NULL: no memory in the chain */
+  lrd_memory *memory;                 /* NULL: no memory in the chain */
+  lrd_memory *_Atomic straight_heard; /* as `straight`, for those of whom is told afterwards */
   lrd_stats_cell *memory_cell;
   bool behind;
   bool log_hits; /* each hit is told to the log, so none is answered by the straight look into memory */

@@ -267,6 +267,31 @@ larder_err lrd_look_up(const lrd_op *op, larder_value *out, larder_facts *facts_
   return result == LARDER_EAWAY ? LARDER_MISS : result;
 }
 
+static void tell_found(const lrd_op *op, const larder_value *value) {
+  bool below = (uintptr_t)value->pin[0] & LRD_VALUE_FOUND;
+  op->ns->heard(op->ns, &(lrd_news){.what = below ? LRD_NEWS_BELOW : LRD_NEWS_HIT,
+                                    .key = op->key,
+                                    .key_len = op->key_len,
+                                    .hash = op->hash,
+                                    .bytes = value->len});
+}
+
+/* The straight way is tried first where it was not since it is heard. */
+static larder_err get_heard(const lrd_op *op, lrd_look look, bool allow_stale, larder_value *out) {
+  larder_ns *ns = op->ns;
+  larder_err result = LARDER_OK;
+  if (!ns->heard) {
+    return lrd_get_slowly(op, look, allow_stale, out);
+  }
+  if (look == LRD_LOOK_TIMED || !lrd_get_straight(ns, op->key, op->key_len, out)) {
+    result = lrd_get_slowly(op, look, allow_stale, out);
+  }
+  if (result == LARDER_OK) {
+    tell_found(op, out);
+  }
+  return result;
+}
+
 larder_err lrd_get_any(larder_ns *ns, const void *key, size_t key_len, lrd_look look, const larder_get_options *options,
                        larder_value *out) {
   lrd_op op;
@@ -278,7 +303,7 @@ larder_err lrd_get_any(larder_ns *ns, const void *key, size_t key_len, lrd_look 
     count_lookup(ns, LARDER_MISS);
     return LARDER_MISS;
   }
-  return lrd_get_slowly(&op, look, wants_stale(options), out);
+  return get_heard(&op, look, wants_stale(options), out);
 }
 
 larder_err lrd_get_copied(larder_err result, larder_value *value, void *out, size_t room, size_t *len_out) {
@@ -303,7 +328,7 @@ larder_err lrd_get_into_any(larder_ns *ns, const void *key, size_t key_len, lrd_
   if (result != LARDER_OK || (!out && room > 0) || !len_out) {
     return result != LARDER_OK ? result : LARDER_EINVAL;
   }
-  return lrd_get_copied(lrd_get_slowly(&op, look, false, &value), &value, out, room, len_out);
+  return lrd_get_copied(get_heard(&op, look, false, &value), &value, out, room, len_out);
 }
 
 void lrd_value_free_found(larder_value *value) { lrd_found_free(value->pin[1]); }
@@ -352,6 +377,11 @@ static void get_run(larder_ns *ns, larder_item *items, const lrd_op *ops, const 
       lrd_foreseen_read(&ops[i]);
     }
     count_lookup(ns, item->result);
+  }
+  for (size_t i = 0; ns->heard && i < count; i++) {
+    if (items[at[i]].result == LARDER_OK) {
+      tell_found(&ops[i], &items[at[i]].found);
+    }
   }
   lrd_stats_add_hits(ns->cell, hits);
   if (hits < count) {

@@ -25,15 +25,16 @@ typedef struct hit_look {
   lrd_reader *reader;
 } hit_look;
 
-/* Begins a look and its epoch, or says what else is to be done; the arguments have been checked. */
-LRD_HOT bool look_begin(larder_ns *ns, const void *key, size_t key_len, _Atomic uint64_t *scratch, hit_look *out,
+/* Begins a look and its epoch, or says what else is to be done; the arguments have been checked. `heard`: somebody is told of
+ * it afterwards. */
+LRD_HOT bool look_begin(larder_ns *ns, bool heard, const void *key, size_t key_len, _Atomic uint64_t *scratch, hit_look *out,
                         lrd_look *else_out) {
   *else_out = LRD_LOOK_TIMED;
   if (unlikely(!lrd_stats_unsampled())) {
     return false;
   }
   *else_out = LRD_LOOK;
-  out->memory = atomic_load_explicit(&ns->straight, memory_order_relaxed);
+  out->memory = atomic_load_explicit(heard ? &ns->straight_heard : &ns->straight, memory_order_relaxed);
   out->reader = lrd_reader_mine;
   if (unlikely(!out->memory || !out->reader || (ns->queued && atomic_load_explicit(ns->queued, memory_order_acquire) != 0))) {
     return false;
@@ -112,7 +113,10 @@ __attribute__((flatten)) bool lrd_get_straight(larder_ns *ns, const void *key, s
   hit_look look;
   lrd_look instead = LRD_LOOK;
   if (unlikely(!ns || !key || key_len - 1 >= KEY_SHORT || !out) ||
-      unlikely(!look_begin(ns, key, key_len, &scratch, &look, &instead))) {
+      unlikely(!look_begin(ns, true, key, key_len, &scratch, &look, &instead))) {
+    if (instead == LRD_LOOK_TIMED) { /* what goes on from here is not timed as a hit */
+      lrd_stats_sample_next();
+    }
     return false;
   }
   if (likely(get_usual(ns, &look, lrd_memory_find_inline(look.memory, &look.key), out))) {
@@ -128,7 +132,7 @@ __attribute__((flatten)) larder_err larder_get(larder_ns *ns, const void *key, s
   hit_look look;
   lrd_look instead = LRD_LOOK;
   if (unlikely(!ns || !key || key_len - 1 >= KEY_SHORT || !out || (options && options->fresh)) ||
-      unlikely(!look_begin(ns, key, key_len, &scratch, &look, &instead))) {
+      unlikely(!look_begin(ns, false, key, key_len, &scratch, &look, &instead))) {
     return lrd_get_any(ns, key, key_len, instead, options, out);
   }
   lrd_record *record = lrd_memory_find_inline(look.memory, &look.key);
@@ -144,7 +148,7 @@ __attribute__((flatten)) larder_err larder_get_into(larder_ns *ns, const void *k
   hit_look look;
   lrd_look instead = LRD_LOOK;
   if (unlikely(!ns || !key || key_len - 1 >= KEY_SHORT || !out || !len_out) ||
-      unlikely(!look_begin(ns, key, key_len, &scratch, &look, &instead))) {
+      unlikely(!look_begin(ns, false, key, key_len, &scratch, &look, &instead))) {
     return lrd_get_into_any(ns, key, key_len, instead, out, room, len_out);
   }
   lrd_record *record = lrd_memory_find_inline(look.memory, &look.key);

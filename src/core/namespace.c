@@ -234,6 +234,7 @@ static larder_err bind_memory(larder_ns *ns, const lrd_config_link *limits, lard
   }
   ns->memory = cache->memory;
   atomic_store(&ns->straight, ns->log_hits ? NULL : cache->memory);
+  atomic_store(&ns->straight_heard, ns->log_hits ? NULL : cache->memory);
   ns->memory_cell = cell_of(ns, LRD_STATS_MEMORY);
   return LARDER_OK;
 }

@@ -239,6 +239,7 @@ larder_err lrd_foretell_open(larder_ns *ns, bool threads, larder_error *err) {
   }
   ns->hears_all = f->hosted != NULL;
   ns->heard = news_heard;
+  atomic_store(&ns->straight, NULL);
   return LARDER_OK;
 }
 

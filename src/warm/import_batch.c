@@ -116,14 +116,16 @@ static bool facts_same(const lrd_import_batch *batch, const larder_ns *ns, const
 static larder_err is_there(lrd_import_batch *batch, larder_ns *ns, const lrd_entry *entry, bool *there_out) {
   larder_stat stat = {0};
   larder_value value = {0};
-  larder_get_options how = {.size = sizeof how, .allow_stale = true};
+  larder_facts facts;
+  lrd_op op;
   larder_err err = larder_stat_get(ns, entry->key.data, entry->key.len, &stat);
   *there_out = false;
   if (err != LARDER_OK) return err == LARDER_MISS ? LARDER_OK : err;
   bool very_same = entry->stamp != 0 && stat.facts.stamp == entry->stamp && batch->ttl_ms == 0;
   bool maybe = !very_same && facts_same(batch, ns, entry, &stat.facts);
   larder_stat_free(&stat);
-  if (maybe) err = larder_get(ns, entry->key.data, entry->key.len, &how, &value);
+  if (maybe) err = lrd_op_begin(ns, entry->key.data, entry->key.len, &op);
+  if (maybe && err == LARDER_OK) err = lrd_look_up(&op, &value, &facts); /* nobody asks for it */
   if (maybe && err == LARDER_OK)
     maybe = value.len == entry->value.len && (value.len == 0 || memcmp(value.data, entry->value.data, value.len) == 0);
   else

@@ -6,6 +6,8 @@
 #include "support/support.h"
 
 #include "larder_testing.h"
+#include <larder/ext/maker.h>
+#include <larder/stats.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,11 +124,32 @@ static void bad_arguments_are_refused_and_count_nothing(void **state) {
   shut(&f);
 }
 
+/* Hits are timed by samples; those that get_or_make answers draw along, and gets go on being timed. */
+static void gets_are_timed_whoever_hits_between(void **state) {
+  (void)state;
+  fixture f;
+  larder_value value = {0};
+  larder_stats *stats = NULL;
+  larder_stats_latency latency;
+  open_on(&f, "tiers: [memory]");
+  assert_ok(larder_put(f.ns, "key", 3, "value", 5, NULL));
+  for (unsigned i = 0; i < 100000; i++) {
+    assert_ok(i < 50000 ? larder_get_or_make(f.ns, "key", 3, NULL, &value, NULL) : larder_get(f.ns, "key", 3, NULL, &value));
+    larder_value_release(&value);
+  }
+  assert_ok(larder_stats_take(f.cache, &stats, NULL));
+  assert_true(larder_stats_latency_of(stats, "n", "memory", "get", &latency));
+  assert_in_range(latency.count, 25000, 100000);
+  larder_stats_free(&stats);
+  shut(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_length_comes_back),
       cmocka_unit_test(what_expired_is_not_answered_at_its_very_millisecond),
       cmocka_unit_test(bad_arguments_are_refused_and_count_nothing),
+      cmocka_unit_test(gets_are_timed_whoever_hits_between),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
