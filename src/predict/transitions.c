@@ -68,14 +68,17 @@ void lrd_state_name(lrd_state *state) {
   state->named = (uint16_t)sum;
 }
 
-/* Halves, rounding counts down and errors up. */
+/* Rounded up, and never more than its count has become: so what is certain rounds down, and to nothing at least. */
+static unsigned error_halved(unsigned error, unsigned count) { return (error + 1) / 2 < count ? (error + 1) / 2 : count; }
+
+/* Halves, rounding counts down. */
 static void age(lrd_state *state) {
   unsigned len = 0;
   state->total /= 2;
   for (unsigned i = 0; i < state->len; i++) {
     next_take(state, len, state, i);
-    state->errors[len] = (uint16_t)((state->errors[len] + 1) / 2);
     state->counts[len] /= 2;
+    state->errors[len] = (uint16_t)error_halved(state->errors[len], state->counts[len]);
     len += state->counts[len] > 0;
   }
   state->len = len & LRD_NEXT_MAX;
@@ -156,7 +159,7 @@ void lrd_state_merge(const lrd_transitions *table, lrd_state *state, const lrd_s
     all.total /= 2;
     for (unsigned i = 0; i < all.len; i++) {
       all.counts[i] /= 2;
-      all.errors[i] = (all.errors[i] + 1) / 2;
+      all.errors[i] = error_halved(all.errors[i], all.counts[i]);
     }
   }
   uint64_t heat = (uint64_t)state->heat + other->heat;

@@ -338,6 +338,44 @@ static void the_way_on_is_followed(void **state) {
   larder_predictor_free(&p);
 }
 
+/* More successors than a state names, so that newcomers have errors; then one of them alone, while the others fade. */
+static void what_fades_is_never_less_than_nothing(void **state) {
+  (void)state;
+  for (unsigned rounds = 1; rounds < 40; rounds++) {
+    larder_predictor *p = predictor_of((larder_predictor_options){.age_at = 512}), *again = NULL;
+    for (unsigned i = 0; i < rounds * 17; i++) train_word(p, (char[3]){'.', (char)('a' + i % 17), '\0'}, NULL, 0);
+    for (unsigned i = 0; i < 1600; i++) {
+      train_word(p, ".a", NULL, 0);
+      double sum = probability_after(p, ".", LARDER_PREDICT_FIRST, "?");
+      for (char c = 'a'; c <= 'q'; c++) sum += probability_after(p, ".", LARDER_PREDICT_FIRST, (char[2]){c, '\0'});
+      assert_true(sum <= 1 + 1e-9);
+      if (i % 256 != 0) continue;
+      size_t len = 0;
+      void *bytes = packed(p, LARDER_PREDICT_BINARY, &len);
+      assert_ok(larder_predict_unpack(bytes, len, &again, NULL));
+      larder_predict_bytes_free(bytes);
+      larder_predictor_free(&again);
+    }
+    larder_predictor_free(&p);
+  }
+}
+
+/* The same where two predictors that are full are added up. */
+static void what_fades_in_a_merge_is_never_less_than_nothing(void **state) {
+  (void)state;
+  larder_predictor *p = predictor_of((larder_predictor_options){.age_at = 64});
+  for (unsigned rounds = 1; rounds < 60; rounds++) {
+    larder_predictor *other = predictor_of((larder_predictor_options){.age_at = 2048});
+    for (unsigned i = 0; i < rounds * 17; i++) train_word(other, (char[3]){'.', (char)('a' + i % 17), '\0'}, NULL, 0);
+    assert_ok(larder_predict_merge(p, other));
+    double sum = probability_after(p, ".", LARDER_PREDICT_FIRST, "?");
+    for (char c = 'a'; c <= 'q'; c++) sum += probability_after(p, ".", LARDER_PREDICT_FIRST, (char[2]){c, '\0'});
+    assert_true(sum <= 1 + 1e-9);
+    larder_predictor_free(&other);
+  }
+  larder_predictor_free(&p);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(first_counts_what_followed_and_smooths),
@@ -353,6 +391,8 @@ int main(void) {
       cmocka_unit_test(every_model_is_a_distribution),
       cmocka_unit_test(the_best_are_the_best_of_all),
       cmocka_unit_test(the_way_on_is_followed),
+      cmocka_unit_test(what_fades_is_never_less_than_nothing),
+      cmocka_unit_test(what_fades_in_a_merge_is_never_less_than_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,6 +136,11 @@ typedef struct plain_state {
   unsigned len, total;
 } plain_state;
 
+static successor halved(const successor *of) {
+  unsigned count = of->count / 2, error = (of->error + 1) / 2;
+  return (successor){of->id, count, error < count ? error : count};
+}
+
 static void plainly_add(plain_state *state, unsigned age_at, unsigned id) {
   unsigned at = 0;
   while (at < state->len && state->next[at].id != id) at++;
@@ -155,8 +160,7 @@ static void plainly_add(plain_state *state, unsigned age_at, unsigned id) {
   unsigned len = 0;
   state->total /= 2;
   for (unsigned i = 0; i < state->len; i++)
-    if (state->next[i].count / 2 > 0)
-      state->next[len++] = (successor){state->next[i].id, state->next[i].count / 2, (state->next[i].error + 1) / 2};
+    if (state->next[i].count / 2 > 0) state->next[len++] = halved(&state->next[i]);
   state->len = len;
 }
 
@@ -181,6 +185,7 @@ static void a_state_grows_as_the_plain_one(void **state) {
         assert_true(quick.ids[i] == plain.next[i].id && quick.counts[i] == plain.next[i].count &&
                     quick.errors[i] == plain.next[i].error);
         assert_int_equal(lrd_state_at(&quick, plain.next[i].id), i);
+        assert_true(plain.next[i].error <= plain.next[i].count);
         named += plain.next[i].count - plain.next[i].error;
       }
       assert_int_equal(quick.named, named);
