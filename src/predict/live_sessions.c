@@ -52,24 +52,27 @@ lrd_live_session *lrd_live_session_find(const lrd_live_sessions *sessions, uint6
   return way < LRD_SET_WAYS ? &sessions->of[set + way] : NULL;
 }
 
+static unsigned quietest(const lrd_live_session *set) {
+  unsigned oldest = 0;
+  for (unsigned way = 1; way < LRD_SET_WAYS; way++)
+    if (set[way].used < set[oldest].used) oldest = way;
+  return oldest;
+}
+
 lrd_live_session *lrd_live_session_place(lrd_live_sessions *sessions, uint64_t hash) {
-  uint64_t set = set_of(sessions, hash), oldest = set;
-  lrd_live_session *session = lrd_live_session_find(sessions, hash);
-  if (session) return session;
-  for (uint64_t at = set; at < set + LRD_SET_WAYS; at++) {
-    if (sessions->hashes[at] == 0) {
-      oldest = at;
-      break;
-    }
-    if (sessions->of[at].used < sessions->of[oldest].used) oldest = at;
-  }
-  if (sessions->hashes[oldest] != 0)
-    sessions->replaced++;
-  else
+  uint64_t set = set_of(sessions, hash);
+  unsigned way = lrd_set_find(sessions->hashes + set, hash);
+  if (way < LRD_SET_WAYS) return &sessions->of[set + way];
+  way = lrd_set_find(sessions->hashes + set, 0);
+  if (way < LRD_SET_WAYS) {
     sessions->len++;
-  sessions->hashes[oldest] = hash;
-  sessions->of[oldest] = (lrd_live_session){.standing = {.last = LRD_NO_ENDPOINT, .before = LRD_NO_ENDPOINT}};
-  return &sessions->of[oldest];
+  } else {
+    way = quietest(sessions->of + set);
+    sessions->replaced++;
+  }
+  sessions->hashes[set + way] = hash;
+  sessions->of[set + way] = (lrd_live_session){.standing = {.last = LRD_NO_ENDPOINT, .before = LRD_NO_ENDPOINT}};
+  return &sessions->of[set + way];
 }
 
 bool lrd_live_session_end(lrd_live_sessions *sessions, uint64_t hash) {

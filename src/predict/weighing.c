@@ -123,7 +123,7 @@ INLINE void looking_init(looking *l, const lrd_evidence *e, unsigned layers) {
 INLINE double weigh(const lrd_evidence *e, unsigned layers, uint32_t count, const unsigned certain[LRD_LAYERS_MAX]) {
   double p = count * e->base_scale + e->base;
 #pragma GCC unroll 3
-  for (unsigned i = 0; i < layers; i++) p = certain[i] * e->layers[i].scale + e->layers[i].carry * p;
+  for (unsigned i = 0; i < layers && i < LRD_LAYERS_MAX; i++) p = certain[i] * e->layers[i].scale + e->layers[i].carry * p;
   return p;
 }
 
@@ -198,7 +198,7 @@ INLINE void look_down(const lrd_evidence *e, unsigned layers, best *out) {
 #pragma GCC unroll 3
   for (unsigned i = layers; i-- > 0;)
     for (unsigned len = e->layers[i].state->len; l.seen[i] < len && l.len < out->most;) look_at(&l, layers, i);
-  if (l.len == out->most) {
+  if (l.len > 0 && l.len == out->most) {
     unsigned depths[LRD_LAYERS_MAX];
     double least = l.probabilities[0];
     for (unsigned i = 1; i < l.len; i++) least = l.probabilities[i] < least ? l.probabilities[i] : least;

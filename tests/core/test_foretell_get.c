@@ -50,7 +50,8 @@ static void open_with(fixture *f, const char *monitoring, const char *tiers) {
   assert_ok(larder_maker_register(f->cache, "origin", origin_make, f));
   assert_ok(larder_ns_open(f->cache, "n", &f->ns, NULL));
   assert_ok(larder_ns_open(f->cache, "plain", &f->plain, NULL));
-  for (char key = 'a'; key <= 'e'; key++) {
+  for (unsigned i = 0; i < 5; i++) {
+    const char key = "abcde"[i];
     assert_ok(larder_put(f->ns, &key, 1, "value", 5, NULL));
     assert_ok(larder_put(f->plain, &key, 1, "value", 5, NULL));
   }
