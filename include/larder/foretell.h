@@ -5,10 +5,10 @@
  * wishes for goes the way of larder/prefetch.h.
  *
  * What larder_get_or_make and the gets (larder_get, _get_into, _get_many) hand out is heard, over a bounded queue without
- * locks: a caller never waits, and what has no room is not learned from. Who asks is the session that his thread has named, or the thread itself. A wish is made for a key that
- * follows with enough probability, unless it is there, too many were made lately (`rate`), or too much stands unread
- * (`budget`); not while memory is too full (`prefetch.max_fill`), and not while too many bytes were made for nothing
- * (`max_waste`): then it only learns for five minutes, and tries again.
+ * locks: a caller never waits, and what has no room is not learned from. Who asks is the session that his thread has named, or
+ * the thread itself. A wish is made for a key that follows with enough probability, unless it is there, too many were made
+ * lately (`rate`), or too much stands unread (`budget`); not while memory is too full (`prefetch.max_fill`), and not while too
+ * many bytes were made for nothing (`max_waste`): then it only learns for five minutes, and tries again.
  */
 #ifndef LARDER_FORETELL_H
 #define LARDER_FORETELL_H
@@ -25,8 +25,8 @@ extern "C" {
 /* Who asks by this thread from now on, in all namespaces; copied. id NULL: nobody is named, the thread itself is a session.
  * user_type may be NULL. A server names its user at the beginning of each request. */
 LARDER_API void larder_foretell_session(const void *id, size_t id_len, const char *user_type);
-/* A key that was asked for otherwise, and is not handed out by the cache. LARDER_OK: it is heard; LARDER_NOT_KEPT: there was no room, or
- * the key is too long; LARDER_EUNSUPPORTED: the namespace does not predict; LARDER_EINVAL. Never blocks. */
+/* A key that was asked for otherwise, and is not handed out by the cache. LARDER_OK: it is heard; LARDER_NOT_KEPT: there was no
+ * room, or the key is too long; LARDER_EUNSUPPORTED: the namespace does not predict; LARDER_EINVAL. Never blocks. */
 LARDER_API LARDER_MUST_CHECK larder_err larder_foretell_asked(larder_ns *ns, const void *key, size_t key_len);
 /* Adds what a predictor has learned, whose endpoints are keys of the namespace: trained from a file, say, or saved when the
  * program ended last. LARDER_EUNSUPPORTED, LARDER_ENOMEM, LARDER_EINVAL, LARDER_EFORKED. */
