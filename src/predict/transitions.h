@@ -73,15 +73,19 @@ static inline uint64_t lrd_key_context(unsigned context, uint32_t last) {
 #define LRD_KEY_BEFORE(key)  ((uint32_t)((key) >> 20 & LRD_NO_ENDPOINT))
 #define LRD_KEY_LAST(key)    ((uint32_t)((key)&LRD_NO_ENDPOINT))
 
-/* Where a successor stands; LRD_NEXT_MAX: nowhere. */
-static inline unsigned lrd_state_at(const lrd_state *state, uint32_t endpoint) {
+/* Bits: the successors that there are. */
+static inline unsigned lrd_state_bits(const lrd_state *state) { return (1u << state->len) - 1; }
+/* Where a successor stands among these; LRD_NEXT_MAX: nowhere. */
+static inline unsigned lrd_state_at_among(const lrd_state *state, unsigned bits, uint32_t endpoint) {
   const __m128i wanted = _mm_set1_epi32((int)endpoint);
   const __m128i *ids = (const __m128i *)(const void *)state->ids; /* 15, and two counts that do not matter */
   __m128i a = _mm_cmpeq_epi32(_mm_loadu_si128(ids), wanted), b = _mm_cmpeq_epi32(_mm_loadu_si128(ids + 1), wanted);
   __m128i c = _mm_cmpeq_epi32(_mm_loadu_si128(ids + 2), wanted), d = _mm_cmpeq_epi32(_mm_loadu_si128(ids + 3), wanted);
   __m128i all = _mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d));
-  unsigned found = (unsigned)_mm_movemask_epi8(all) & ((1u << state->len) - 1);
-  return (unsigned)__builtin_ctz(found | 1u << LRD_NEXT_MAX);
+  return (unsigned)__builtin_ctz(((unsigned)_mm_movemask_epi8(all) & bits) | 1u << LRD_NEXT_MAX);
+}
+static inline unsigned lrd_state_at(const lrd_state *state, uint32_t endpoint) {
+  return lrd_state_at_among(state, lrd_state_bits(state), endpoint);
 }
 /* How often it was certainly seen. */
 static inline unsigned lrd_state_certain(const lrd_state *state, unsigned at) {

@@ -60,6 +60,7 @@ INLINE void best_keep(best *all, uint32_t number, double p, bool in_turn) {
 
 typedef struct looking {
   const lrd_evidence *e;
+  unsigned named[LRD_LAYERS_MAX];                       /* bits of each layer's successors */
   unsigned seen[LRD_LAYERS_MAX];                        /* successors of each layer, from its strongest on */
   uint16_t certain[LRD_LAYERS_MAX][LRD_NEXT_MAX + 1];   /* what each has surely seen of them; at the end none */
   uint16_t deepest[LRD_LAYERS_MAX][LRD_NEXT_MAX + 1];   /* of what stands there and behind it the greatest */
@@ -109,6 +110,7 @@ INLINE void looking_init(looking *l, const lrd_evidence *e, unsigned layers) {
 #pragma GCC unroll 3
   for (unsigned i = layers; i-- > 0;) {
     layer_read(l, i);
+    l->named[i] = lrd_state_bits(e->layers[i].state);
     l->seen[i] = 0;
     l->reach[i] = carry * e->layers[i].scale;
     l->needed[i] = 1 / l->reach[i];
@@ -134,7 +136,7 @@ INLINE void look_at(looking *l, unsigned layers, unsigned mine) {
   uint32_t number = e->layers[mine].state->ids[l->seen[mine]];
 #pragma GCC unroll 3
   for (unsigned i = 0; i < layers; i++) {
-    unsigned at = i == mine ? l->seen[i] : lrd_state_at(e->layers[i].state, number);
+    unsigned at = i == mine ? l->seen[i] : lrd_state_at_among(e->layers[i].state, l->named[i], number);
     met |= at < l->seen[i];
     certain[i] = l->certain[i][at];
   }
