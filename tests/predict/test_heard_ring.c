@@ -64,6 +64,7 @@ static void by_many_threads_at_once(void **state) {
     more = lrd_heard_ring_take(&shared, &heard);
     if (!more && running > 0) {
       pthread_join(threads[--running], NULL); /* it does not wait for us: what is full is let go */
+      more = true;                            /* what it has put meanwhile */
       continue;
     }
     if (!more) break;
