@@ -145,8 +145,8 @@ static void room_look(lrd_hosted *hosted) {
     double half_life = 4.0 * (double)hosted->room;
     if (half_life > 2 * hosted->keys.half_life || half_life < hosted->keys.half_life / 2)
       lrd_known_half_life(&hosted->keys, hosted->asked, half_life);
-    lrd_hosted_shadows_fit(hosted);
   }
+  lrd_hosted_shadows_fit(hosted);
   hosted->gone_lately = false;
 }
 

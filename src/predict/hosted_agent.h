@@ -17,8 +17,9 @@
 #include "known_keys.h"
 #include <larder/learning.h>
 
-#define LRD_HOSTED_HIT_MS 0.001 /* what memory takes */
-#define LRD_HOSTED_GONE   64u   /* of those that had to go for the same request, so many are told to its decision */
+#define LRD_HOSTED_LOOK_EACH 64u   /* requests, or a batch */
+#define LRD_HOSTED_HIT_MS    0.001 /* what memory takes */
+#define LRD_HOSTED_GONE      64u   /* of those that had to go for the same request, so many are told to its decision */
 
 /* Ways to make room. */
 typedef enum lrd_hosted_way { LRD_WAY_POLICY, LRD_WAY_LRU, LRD_WAY_UNLIKELY, LRD_WAYS } lrd_hosted_way;
@@ -122,7 +123,7 @@ double lrd_hosted_usual_ms(const lrd_hosted *hosted, bool below);
 
 LARDER_MUST_CHECK larder_err lrd_hosted_shadows_open(lrd_hosted *hosted);
 void lrd_hosted_shadows_close(lrd_hosted *hosted);
-/* They hold as many as memory. */
+/* They hold as many as memory does when it is full, or of a part of the keys. */
 void lrd_hosted_shadows_fit(lrd_hosted *hosted);
 bool lrd_hosted_samples(const lrd_hosted *hosted, uint64_t hash);
 /* What the request comes to, and would come to without the agent. */

@@ -164,7 +164,7 @@ static void expect(lrd_hosted *hosted, lrd_hosted_request *request) {
 void lrd_hosted_asked(lrd_hosted *hosted, const lrd_heard *heard, uint64_t hash, lrd_hosted_request *request) {
   double took_ms = (double)heard->took_ns / MS;
   bool hit = heard->what == LRD_NEWS_HIT;
-  if (hosted->asked++ % 64 == 0) lrd_hosted_look(hosted);
+  if (hosted->asked++ % LRD_HOSTED_LOOK_EACH == 0) lrd_hosted_look(hosted);
   request->heard = heard;
   request->key = lrd_known_meet(&hosted->keys, hash);
   if (heard->expires_ms != 0) request->key->expires_ms = heard->expires_ms;

@@ -38,13 +38,14 @@ bool lrd_hosted_samples(const lrd_hosted *hosted, uint64_t hash) {
 static bool stays(const void *context, uint64_t hash) { return lrd_hosted_samples(context, hash); }
 
 void lrd_hosted_shadows_fit(lrd_hosted *hosted) {
-  if (hosted->room == 0) return;
   unsigned before = hosted->sample_bits;
-  while (hosted->room >> hosted->sample_bits > hosted->ns->policy.agent.keys_max && hosted->sample_bits < SAMPLE_MAX)
+  uint64_t holds = hosted->entries + LRD_HOSTED_LOOK_EACH; /* until the next look */
+  if (holds < hosted->room) holds = hosted->room;
+  while (holds >> hosted->sample_bits > hosted->ns->policy.agent.keys_max && hosted->sample_bits < SAMPLE_MAX)
     hosted->sample_bits++;
   for (unsigned w = 0; w < LRD_WAYS; w++) {
     if (hosted->sample_bits > before) lrd_key_shadow_keep(hosted->shadows[w].keys, stays, hosted);
-    lrd_key_shadow_limit(hosted->shadows[w].keys, (uint32_t)(hosted->room >> hosted->sample_bits));
+    if (hosted->room > 0) lrd_key_shadow_limit(hosted->shadows[w].keys, (uint32_t)(hosted->room >> hosted->sample_bits));
   }
 }
 

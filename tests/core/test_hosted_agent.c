@@ -509,6 +509,25 @@ static void who_makes_room_is_chosen_by_what_shadows_missed(void **state) {
   shut(&f);
 }
 
+static void of_more_entries_than_it_keeps_account_of_a_part_is_compared(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, &(setting){.entries = 1000, .agent = ", max_keys: 64, epsilon: 50%, epsilon_last: 50%, margin: 100%"});
+  for (unsigned i = 0; i < 6000; i++) {
+    ask_number(&f, i * 7 % 1301);
+    if (i % 200 == 0) settle(&f);
+  }
+  settle(&f);
+  larder_learning_figures now = figures(&f);
+  assert_int_equal(now.agent.decisions, 6000);
+  assert_in_range(now.compared, 150, 1500);                 /* more and more seldom, one of 32 in the end */
+  assert_true(now.plain_origin < now.origin);               /* by chance it keeps less */
+  assert_true(now.plain_origin > 0.5 * (double)now.origin); /* and the shadow has no more room than memory */
+  assert_int_equal(now.agent.taken[LARDER_AGENT_EVICT_LRU] + now.agent.taken[LARDER_AGENT_EVICT_UNLIKELY], 0);
+  assert_in_range(taken(&f, LARDER_AGENT_CACHE), 500, 6000);
+  shut(&f);
+}
+
 /* As it is by default, but for the limit of what it makes ahead. */
 static void where_there_is_something_to_learn_it_waits_less(void **state) {
   fixture f;
@@ -670,10 +689,10 @@ static void by_itself_and_with_many_threads(void **state) {
   assert_ok(larder_learning_save(crowd.ns, path, NULL));
   assert_ok(larder_learning_load(crowd.ns, path, NULL));
   free(path);
-  assert_int_equal(support_in_child(in_a_child, &crowd), 0);
   atomic_store(&crowd_goes, false);
   for (unsigned i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
   assert_true(figures(&crowd).agent.decisions >= 2000);
+  assert_int_equal(support_in_child(in_a_child, &crowd), 0);
   shut(&crowd); /* while it decides, and what it wished for is being made */
 }
 
@@ -726,6 +745,7 @@ int main(void) {
       cmocka_unit_test(where_it_does_worse_it_steps_aside_and_tries_again),
       cmocka_unit_test(what_others_delete_or_what_is_over_is_nobodys_fault),
       cmocka_unit_test(who_makes_room_is_chosen_by_what_shadows_missed),
+      cmocka_unit_test(of_more_entries_than_it_keeps_account_of_a_part_is_compared),
       cmocka_unit_test(where_there_is_something_to_learn_it_waits_less),
       cmocka_unit_test(the_same_seed_decides_the_same),
       cmocka_unit_test(what_was_learned_is_saved_and_loaded),
