@@ -456,7 +456,8 @@ const lrd_option lrd_options[] = {
      .sentence = "Of its chance: the same seed and the same requests, one after the other, give the same decisions."},
     {ROW(AGENT, "file", PATH), .offset = LEARN(file),
      .sentence = "What it has learned: read when the namespace is opened, written every ten minutes and when the cache is "
-                 "closed. Relative to the folder of this file. Of several processes the last one's stays; each namespace wants "
+                 "closed; `larder simulate --save-agent` writes such files, too. Relative to the folder of this file. Of "
+                 "several processes the last one's stays; each namespace wants "
                  "one of its own."},
 #define WEIGHT(id, key, value, says)                                                                                           \
   {ROW(AGENT, #key, REAL),                                                                                                     \

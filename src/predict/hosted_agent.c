@@ -55,9 +55,10 @@ static void file_look(lrd_hosted *hosted) {
   larder_error why = {0};
   if (path == NULL) return;
   larder_err result = lrd_hosted_load(hosted, path, &why);
-  if (result != LARDER_OK && result != LARDER_MISS)
-    lrd_log_write(&hosted->ns->cache->log, LRD_LOG_WARN, "agent.file", "namespace %s begins with nothing learned: %s",
-                  hosted->ns->name, why.message);
+  if (result == LARDER_OK || result == LARDER_MISS) return;
+  hosted->file_not_ours = result == LARDER_EFORMAT;
+  lrd_log_write(&hosted->ns->cache->log, LRD_LOG_WARN, "agent.file", "namespace %s begins with nothing learned: %s%s",
+                hosted->ns->name, why.message, hosted->file_not_ours ? "; it is left as it is" : "");
 }
 
 larder_err lrd_hosted_open(larder_ns *ns, lrd_hosted **out, larder_error *err) {
@@ -126,7 +127,7 @@ larder_err lrd_hosted_save(lrd_hosted *hosted, const char *path, larder_error *e
 void lrd_hosted_keep(lrd_hosted *hosted) {
   const char *path = hosted->ns->policy.agent.file;
   larder_error why = {0};
-  if (path && lrd_hosted_save(hosted, path, &why) != LARDER_OK)
+  if (path && !hosted->file_not_ours && lrd_hosted_save(hosted, path, &why) != LARDER_OK)
     lrd_log_write(&hosted->ns->cache->log, LRD_LOG_WARN, "agent.file", "what the agent of namespace %s has learned: %s",
                   hosted->ns->name, why.message);
 }

@@ -228,6 +228,15 @@ cache:
         self.assertRegex(everything, r"(?m)^api +60 ")
         self.assertNotIn("REWARD EACH", everything)
 
+    def test_one_that_learned_in_simulated_sessions(self):
+        learned = os.path.join(self.folder, "api.agent")
+        steady = os.path.join(os.environ["LARDER_SOURCE_DIR"], "examples/traffic/steady.yaml")
+        ran = larder_bare("simulate", "--sessions", steady, "--save-agent", learned, "--seeds", "1")
+        self.assertEqual(ran.code, DONE, ran)
+        with open(self.config_file, "w", encoding="utf-8") as file:
+            file.write(self.config.replace("agent: {enable: true}", "agent: {enable: true, file: api.agent}"))
+        self.assertLess(self.start()["epsilon"], 0.01)  # by chance little is left
+
     def test_prometheus(self):
         self.start()
         out = self.expect(DONE, "stats", "--prometheus").out

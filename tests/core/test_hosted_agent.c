@@ -647,6 +647,9 @@ static void a_file_of_the_configuration_is_read_and_written(void **state) {
     }
     shut(&f);
   }
+  char *there = support_file_read(path, NULL);
+  assert_string_equal(there, "damaged"); /* who names a file by mistake keeps it */
+  free(there);
   free(path);
   support_dir_remove(&folder);
 }
