@@ -141,14 +141,14 @@ static double part_of(uint64_t bytes, uint64_t most) { return most > 0 ? (double
 static double fuller(double one, double other) { return one > other ? one : other; }
 
 static void room_look(lrd_hosted *hosted) {
-  if (hosted->gone_lately || (hosted->room > 0 && hosted->entries > hosted->room)) {
-    hosted->room = hosted->entries > 0 ? hosted->entries : 1;
+  if (hosted->gone_at > 0 || (hosted->room > 0 && hosted->entries > hosted->room)) {
+    hosted->room = hosted->gone_at > hosted->entries ? hosted->gone_at : hosted->entries;
     double half_life = 4.0 * (double)hosted->room;
     if (half_life > 2 * hosted->keys.half_life || half_life < hosted->keys.half_life / 2)
       lrd_known_half_life(&hosted->keys, hosted->asked, half_life);
   }
   lrd_hosted_shadows_fit(hosted);
-  hosted->gone_lately = false;
+  hosted->gone_at = 0;
 }
 
 void lrd_hosted_look(lrd_hosted *hosted) {

@@ -53,7 +53,7 @@ typedef struct lrd_hosted {
   uint64_t room;    /* how many it holds when it is full; 0: it never was */
   double filled;    /* 0 to 1, */
   double filled_bytes;
-  bool gone_lately;  /* since the last look */
+  uint64_t gone_at;  /* the most that it held when an entry had to go, since the last look; 0: none had to */
   int64_t second_ns; /* the last look of what is looked at once a second */
   uint64_t second_asked;
   int64_t second_cpu_ns;
@@ -79,6 +79,7 @@ typedef struct lrd_hosted_request {
   double expected;  /* of the key, before it */
   bool may_wish;    /* `predict` lets it */
   bool ahead_first; /* the first one for what was made ahead */
+  bool over;        /* the time of what was known of the key has passed */
 } lrd_hosted_request;
 
 /* NULL where the policy has no agent or the namespace no memory. */

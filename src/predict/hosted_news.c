@@ -31,7 +31,7 @@ void lrd_hosted_gone_for(lrd_hosted *hosted, uint64_t ticket) {
 static void had_to_go(lrd_hosted *hosted, uint64_t hash) {
   lrd_known_key *key = lrd_known_find(&hosted->keys, hash);
   hosted->gone_since++;
-  hosted->gone_lately = true;
+  if (hosted->gone_at < hosted->entries) hosted->gone_at = hosted->entries;
   lrd_hosted_fewer(hosted, 1);
   if (key == NULL) return;
   lrd_hosted_gone(hosted, key, 0);
@@ -39,6 +39,11 @@ static void had_to_go(lrd_hosted *hosted, uint64_t hash) {
 }
 
 /* --- what was made ahead -------------------------------------------------------------------------------------------------- */
+
+static void lives_until(const lrd_hosted *hosted, lrd_known_key *key, int64_t expires_ms) {
+  key->expires_ms = expires_ms;
+  key->ttl_ms = expires_ms > hosted->wall_ms ? expires_ms - hosted->wall_ms : 0;
+}
 
 static void made_ahead(lrd_hosted *hosted, const lrd_heard *heard) {
   lrd_known_key *key = lrd_known_find(&hosted->keys, heard->hash);
@@ -57,7 +62,7 @@ static void made_ahead(lrd_hosted *hosted, const lrd_heard *heard) {
   hosted->entries++;
   key->gone = false;
   key->gone_by = 0;
-  key->expires_ms = heard->expires_ms;
+  lives_until(hosted, key, heard->expires_ms);
   key->spared_to_ms = hosted->now_ms + SPARED_MS;
   if (key->used) key->wish = 0;
 }
@@ -167,7 +172,8 @@ void lrd_hosted_asked(lrd_hosted *hosted, const lrd_heard *heard, uint64_t hash,
   if (hosted->asked++ % LRD_HOSTED_LOOK_EACH == 0) lrd_hosted_look(hosted);
   request->heard = heard;
   request->key = lrd_known_meet(&hosted->keys, hash);
-  if (heard->expires_ms != 0) request->key->expires_ms = heard->expires_ms;
+  request->over = request->key->expires_ms != 0 && hosted->wall_ms >= request->key->expires_ms;
+  if (heard->expires_ms != 0) lives_until(hosted, request->key, heard->expires_ms);
   if (heard->what == LRD_NEWS_BELOW) lrd_pace_move(&hosted->below, took_ms, true);
   expect(hosted, request);
   outcome_tell(hosted, request);

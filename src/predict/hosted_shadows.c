@@ -6,7 +6,9 @@
  *   a hit on what was heard to come, that the shadow has not    it came ahead of time, or others went for it
  *   a hit on what was not heard to come                         the shadow has it, too
  *   a miss of what had to go or was left out                    the shadow may have it
- *   a miss of what should be there                              it was deleted or is over: the shadow has it no more
+ *   a miss of what should be there                              somebody deleted it: the shadow has it no more
+ *
+ * What is over is so on either side by when it came there.
  */
 #include "base/fail.h"
 #include "hosted_agent.h"
@@ -55,13 +57,13 @@ static bool shadow_asked(lrd_hosted *hosted, unsigned way, const lrd_hosted_requ
   lrd_news_what what = request->heard->what;
   lrd_key_shadow *shadow = hosted->shadows[way].keys;
   bool has = lrd_key_shadow_has(shadow, key->hash, hosted->wall_ms);
-  bool left = key->here && (what == LRD_NEWS_BELOW || what == LRD_NEWS_MADE || what == LRD_NEWS_FAILED);
+  bool left = key->here && !request->over && (what == LRD_NEWS_BELOW || what == LRD_NEWS_MADE || what == LRD_NEWS_FAILED);
   bool unheard = what == LRD_NEWS_HIT && !key->here;
   if (has && left) lrd_key_shadow_forget(shadow, key->hash);
   if (has && !left)
     lrd_key_shadow_touch(shadow, key->hash);
   else if (what != LRD_NEWS_FAILED) /* without memory for its ghosts it has one less */
-    lrd_ignore(lrd_key_shadow_put(shadow, key->hash, key->expires_ms));
+    lrd_ignore(lrd_key_shadow_put(shadow, key->hash, key->ttl_ms > 0 ? hosted->wall_ms + key->ttl_ms : 0));
   bool hit = unheard || (has && !left && (what != LRD_NEWS_JOINED || key->gone));
   hosted->shadows[way].misses += (hit ? 0.0 : 1.0) - MISSES_FADE * hosted->shadows[way].misses;
   return hit;

@@ -122,12 +122,9 @@ void lrd_key_shadow_limit(lrd_key_shadow *s, uint32_t entries) {
   while (s->count > s->limit) evict(s);
 }
 
-bool lrd_key_shadow_has(lrd_key_shadow *s, uint64_t hash, int64_t now_ms) {
+bool lrd_key_shadow_has(const lrd_key_shadow *s, uint64_t hash, int64_t now_ms) {
   uint32_t number = find(s, hash);
-  if (number == NONE) return false;
-  if (s->places[number].expires_ms == 0 || now_ms < s->places[number].expires_ms) return true;
-  drop(s, number, false);
-  return false;
+  return number != NONE && (s->places[number].expires_ms == 0 || now_ms < s->places[number].expires_ms);
 }
 
 void lrd_key_shadow_touch(lrd_key_shadow *s, uint64_t hash) {
@@ -157,7 +154,12 @@ static uint32_t record_new(lrd_key_shadow *s, uint64_t hash) {
 }
 
 larder_err lrd_key_shadow_put(lrd_key_shadow *s, uint64_t hash, int64_t expires_ms) {
-  LRD_DASSERT(find(s, hash) == NONE);
+  uint32_t there = find(s, hash);
+  if (there != NONE) {
+    s->places[there].expires_ms = expires_ms;
+    lrd_key_shadow_touch(s, hash);
+    return LARDER_OK;
+  }
   while (s->count >= s->limit) evict(s);
   if (s->ops->prepare && !s->ops->prepare(s->policy)) return LARDER_ENOMEM;
   uint32_t number = record_new(s, hash), *head = head_of(s, hash);

@@ -21,11 +21,12 @@ LARDER_MUST_CHECK larder_err lrd_key_shadow_open(const char *policy, uint32_t en
 void lrd_key_shadow_close(lrd_key_shadow *shadow);
 /* At least 1; those beyond it go. */
 void lrd_key_shadow_limit(lrd_key_shadow *shadow, uint32_t entries);
-/* Whether it is there; what has expired goes. */
-bool lrd_key_shadow_has(lrd_key_shadow *shadow, uint64_t hash, int64_t now_ms);
+/* Whether it is there and has not expired. */
+bool lrd_key_shadow_has(const lrd_key_shadow *shadow, uint64_t hash, int64_t now_ms);
 /* One that is there is read. */
 void lrd_key_shadow_touch(lrd_key_shadow *shadow, uint64_t hash);
-/* One that is not there is kept, until a moment (0: for ever), and others may go. LARDER_ENOMEM: it is not. */
+/* It is kept until a moment (0: for ever), and others may go; what is there, and may have expired, stays in its place and is
+ * read. LARDER_ENOMEM: it is not kept. */
 LARDER_MUST_CHECK larder_err lrd_key_shadow_put(lrd_key_shadow *shadow, uint64_t hash, int64_t expires_ms);
 /* It is not there any more, and not for lack of room. */
 void lrd_key_shadow_forget(lrd_key_shadow *shadow, uint64_t hash);

@@ -14,6 +14,7 @@
 #include <larder/foretell.h>
 #include <larder/learning.h>
 #include <larder/prefetch.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -31,7 +32,8 @@ typedef struct fixture {
   lrd_clock_moved clock;
   larder *cache;
   larder_ns *ns;
-  atomic_uint made;
+  atomic_uint made, made_same;
+  atomic_int ttl_ms; /* 0: that of the configuration */
   atomic_int takes_ms;
   atomic_bool fails;
   atomic_bool decides; /* meanwhile nothing is made, so that it is heard of at the next tick */
@@ -41,10 +43,11 @@ typedef struct fixture {
 static larder_err origin_make(void *context, const larder_making *making, larder_made *made, larder_error *err) {
   static char value[2000];
   fixture *f = context;
-  (void)making, (void)err;
+  (void)err;
   while (atomic_load(&f->decides)) nap();
   if (f->clock.clock.wall_ms) lrd_clock_moved_advance_ms(&f->clock, atomic_load(&f->takes_ms));
-  atomic_fetch_add(&f->made, 1);
+  atomic_fetch_add(strcmp(larder_ns_name(making->ns), "same") == 0 ? &f->made_same : &f->made, 1);
+  made->put.ttl_ms = atomic_load(&f->ttl_ms);
   if (atomic_load(&f->fails)) return LARDER_EIO;
   made->value = value;
   made->len = sizeof value;
@@ -77,8 +80,10 @@ static larder_err open_in(fixture *f, char *root, const setting *how, larder_err
            "cache:\n  slots: 1024\n  memory: {size_mb: 8}\n  prefetch: {max_parallel_requests: 1}\n  namespaces:\n"
            "    n: {tiers: [%s], %sttl: 1h, error_ttl: 0s, maker: {callback: origin, parallel: 8}, "
            "predict: {enable: true, chain: first, rate: 0%s}, agent: {enable: true%s}}\n"
+           "    same: {tiers: [%s], %sttl: 1h, maker: {callback: origin}}\n"
            "    plain: {tiers: [memory], maker: {callback: origin}, predict: {enable: true}}\n",
-           how->tiers ? how->tiers : "memory", limits, how->predict ? how->predict : "", how->agent ? how->agent : "");
+           how->tiers ? how->tiers : "memory", limits, how->predict ? how->predict : "", how->agent ? how->agent : "",
+           how->tiers ? how->tiers : "memory", limits);
   larder_options options = {.size = sizeof options,
                             .root = f->root,
                             .config_text = text,
@@ -509,6 +514,34 @@ static void who_makes_room_is_chosen_by_what_shadows_missed(void **state) {
   shut(&f);
 }
 
+/* Beside a namespace without one that is asked for the same. */
+static void its_shadow_comes_to_what_there_is_without_it(void **state) {
+  fixture f;
+  uint64_t drawn = 1;
+  (void)state;
+  open_with(&f, &(setting){.entries = 100, .predict = ", max_waste: 100%"});
+  larder_ns *same = NULL;
+  assert_ok(larder_ns_open(f.cache, "same", &same, NULL));
+  atomic_store(&f.takes_ms, 2);
+  atomic_store(&f.ttl_ms, 4000);
+  for (unsigned i = 0; i < 6000; i++) {
+    drawn = drawn * UINT64_C(6364136223846793005) + 1442695040888963407;
+    unsigned number = (unsigned)((drawn >> 33) % ((drawn >> 20) % 500 + 1)); /* small ones are frequent */
+    char key[16];
+    larder_value value = {0};
+    snprintf(key, sizeof key, "k%u", number);
+    assert_ok(larder_get_or_make(same, key, strlen(key), NULL, &value, NULL));
+    larder_value_release(&value);
+    ask_number(&f, number);
+    settle(&f);
+  }
+  settle(&f);
+  double without = atomic_load(&f.made_same), shadow = figures(&f).plain_origin;
+  assert_in_range(without, 1000, 5000);
+  if (fabs(shadow / without - 1) > 0.01) fail_msg("%g instead of %g", shadow, without);
+  shut(&f);
+}
+
 static void of_more_entries_than_it_keeps_account_of_a_part_is_compared(void **state) {
   fixture f;
   (void)state;
@@ -748,6 +781,7 @@ int main(void) {
       cmocka_unit_test(where_it_does_worse_it_steps_aside_and_tries_again),
       cmocka_unit_test(what_others_delete_or_what_is_over_is_nobodys_fault),
       cmocka_unit_test(who_makes_room_is_chosen_by_what_shadows_missed),
+      cmocka_unit_test(its_shadow_comes_to_what_there_is_without_it),
       cmocka_unit_test(of_more_entries_than_it_keeps_account_of_a_part_is_compared),
       cmocka_unit_test(where_there_is_something_to_learn_it_waits_less),
       cmocka_unit_test(the_same_seed_decides_the_same),
