@@ -23,7 +23,8 @@ extern "C" {
 #define LARDER_FORETELL_KEY_MAX LARDER_ENDPOINT_MAX /* bytes; a longer key is not learned from */
 
 /* Who asks by this thread from now on, in all namespaces; copied. id NULL: nobody is named, the thread itself is a session.
- * user_type may be NULL. A server names its user at the beginning of each request. */
+ * user_type may be NULL, as one of more than LARDER_USER_TYPE_MAX bytes is taken to be. A server names its user at the
+ * beginning of each request. */
 LARDER_API void larder_foretell_session(const void *id, size_t id_len, const char *user_type);
 /* A key that was asked for otherwise, and is not handed out by the cache. LARDER_OK: it is heard; LARDER_NOT_KEPT: there was no
  * room, or the key is too long; LARDER_EUNSUPPORTED: the namespace does not predict; LARDER_EINVAL. Never blocks. */

@@ -10,7 +10,6 @@
 #include "predictor.h"
 #include <larder/foretell.h>
 #include <larder/prefetch.h>
-#include <stdio.h>
 
 #define ROOM "predict"
 
@@ -47,7 +46,10 @@ static _Thread_local char session_type[LARDER_USER_TYPE_MAX + 1];
 
 void larder_foretell_session(const void *id, size_t id_len, const char *user_type) {
   session_named = id ? lrd_hash64(id, id_len, 0) | 1 : 0;
-  (void)snprintf(session_type, sizeof session_type, "%s", user_type ? user_type : "");
+  size_t len = user_type ? strlen(user_type) : 0;
+  if (len > LARDER_USER_TYPE_MAX) len = 0; /* none, as for a predictor */
+  if (len > 0) memcpy(session_type, user_type, len);
+  session_type[len] = '\0';
 }
 
 /* Even: never one that was named. */

@@ -186,6 +186,32 @@ static void what_an_import_looks_at_is_nobodys_step(void **state) {
   shut(&f);
 }
 
+/* As in a predictor: a type of user whose name is too long is none, and not another one that begins like it. */
+static void a_user_type_that_is_too_long_is_none(void **state) {
+  fixture f;
+  char long_type[LARDER_USER_TYPE_MAX + 2], path[512];
+  larder_predictor *learned = NULL;
+  larder_predictor_figures figures;
+  (void)state;
+  open_with(&f, "", "memory");
+  memset(long_type, 't', sizeof long_type - 1);
+  long_type[sizeof long_type - 1] = '\0';
+  larder_foretell_session("s", 1, long_type);
+  get(f.ns, "a", 1);
+  long_type[1] = 'u';
+  larder_foretell_session("s", 1, long_type + 1);
+  get(f.ns, "b", 1);
+  larder_foretell_session(NULL, 0, NULL);
+  assert_int_equal(heard(&f), 2);
+  snprintf(path, sizeof path, "%s/learned", f.root);
+  assert_ok(larder_foretell_save(f.ns, path, LARDER_PREDICT_BINARY, NULL));
+  assert_ok(larder_predict_load(path, &learned, NULL));
+  larder_predictor_figures_get(learned, &figures);
+  assert_int_equal(figures.user_types, 1);
+  larder_predictor_free(&learned);
+  shut(&f);
+}
+
 /* Nothing else is different: counted once, and told stale. */
 static void what_is_heard_is_counted_once(void **state) {
   fixture f;
@@ -217,7 +243,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(memory_and_what_is_below_it_are_heard), cmocka_unit_test(what_hands_out_nothing_is_not_heard),
       cmocka_unit_test(what_a_maker_gets_is_nobodys_step),     cmocka_unit_test(what_an_import_looks_at_is_nobodys_step),
-      cmocka_unit_test(what_is_heard_is_counted_once),
+      cmocka_unit_test(what_is_heard_is_counted_once),         cmocka_unit_test(a_user_type_that_is_too_long_is_none),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
