@@ -144,10 +144,12 @@ static successor halved(const successor *of) {
 static void plainly_add(plain_state *state, unsigned age_at, unsigned id) {
   unsigned at = 0;
   while (at < state->len && state->next[at].id != id) at++;
-  if (at == state->len && state->len < LRD_NEXT_MAX)
+  if (at == state->len && state->len < LRD_NEXT_MAX) {
     state->next[state->len++] = (successor){.id = id};
-  else if (at == state->len)
-    state->next[--at] = (successor){id, state->next[at].count, state->next[at].count};
+  } else if (at == state->len) {
+    at--;
+    state->next[at] = (successor){id, state->next[at].count, state->next[at].count};
+  }
   state->next[at].count++;
   for (unsigned to = 0; to < at; to++) {
     if (state->next[to].count >= state->next[at].count) continue;
