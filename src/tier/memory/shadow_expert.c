@@ -8,21 +8,9 @@
 #include "policy.h"
 #include "shadow_inner.h"
 
-#define INLINE     static inline __attribute__((always_inline)) /* calls took as long as what they do */
-#define TIME_SWEPT 16384u /* long before the time of a ghost that was not swept away comes round again */
-
-void lrd_shadow_fit(lrd_shadow *shadow, uint64_t room) {
-  room >>= shadow->rate_shift;
-  if (room == 0) room = 1;
-  if (room == shadow->room) return;
-  shadow->room = room;
-  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
-    lrd_shadow_side *side = &shadow->sides[expert];
-    side->window_max = lrd_expert_window(&lrd_experts[expert], room);
-    side->main_max = room - side->window_max;
-    if (lrd_experts[expert].contest) side->main_max = lrd_expert_main(side->main_max);
-  }
-}
+#define INLINE      static inline __attribute__((always_inline)) /* calls took as long as what they do */
+#define ROOM_WAVERS 16u                                          /* by a part of it, while many go for one */
+#define TIME_SWEPT  16384u /* long before the time of a ghost that was not swept away comes round again */
 
 /* --- queues -------------------------------------------------------------------------------------------------------------- */
 
@@ -225,6 +213,22 @@ void lrd_shadow_push(lrd_shadow *shadow, unsigned expert, unsigned queue, uint16
 }
 
 uint16_t lrd_shadow_evict(lrd_shadow *shadow, unsigned expert) { return expert_evict(shadow, expert); }
+
+/* Where there is much less room than there was, whoever has all that is asked for would keep what cannot be kept. */
+void lrd_shadow_fit(lrd_shadow *shadow, uint64_t room) {
+  room >>= shadow->rate_shift;
+  if (room == 0) room = 1;
+  if (room == shadow->room) return;
+  shadow->room = room;
+  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
+    lrd_shadow_side *side = &shadow->sides[expert];
+    side->window_max = lrd_expert_window(&lrd_experts[expert], room);
+    side->main_max = room - side->window_max;
+    if (lrd_experts[expert].contest) side->main_max = lrd_expert_main(side->main_max);
+    while (side->weight > room + room / ROOM_WAVERS && lrd_shadow_evict(shadow, expert) != 0) {
+    }
+  }
+}
 
 void lrd_shadow_take(lrd_shadow *shadow, unsigned expert, uint16_t at, bool back) {
   const lrd_expert *rules = &lrd_experts[expert];
