@@ -242,11 +242,67 @@ static void threads_beyond_the_rows_are_served_too(void **state) {
   fixture_close(&c.fix);
 }
 
+/* Reads by a power law of sorts, then a loop, and puts what is missing. */
+static void *ask_for_what_changes(void *context) {
+  member *m = context;
+  crowd *c = m->crowd;
+  for (uint32_t i = 0; i < 30000; i++) {
+    char room[16];
+    uint8_t out[600];
+    size_t len;
+    m->random = m->random * 1664525 + 1013904223;
+    uint32_t one = m->random >> 8, drawn = one % 300 < one / 300 % 300 ? one % 300 : one / 300 % 300;
+    uint32_t n = i / 5000 % 2 ? i % 150 : drawn;
+    larder_tier_key key = number_key(c, n, room);
+    larder_err result = lrd_memory_copy(c->fix.memory, &key, NULL, false, out, sizeof out, &len);
+    if (result != LARDER_OK)
+      put_number(c, n, 1, 40, (uint8_t)n);
+    else if (len != 40 || out[0] != (uint8_t)n)
+      atomic_fetch_add(&c->torn, 1);
+    if (i % 500 == 0) (void)lrd_memory_forget(c->fix.memory, &key);
+    atomic_fetch_add_explicit(&c->reads, 1, memory_order_relaxed);
+  }
+  return NULL;
+}
+
+static void what_adaptive_tells_is_true_while_it_decides(void **state) {
+  (void)state;
+  static crowd c;
+  memset(&c, 0, sizeof c);
+  fixture_open(&c.fix, &(fixture_options){.policy = "adaptive", .space_entries_max = 100, .options = "shards=2"});
+  pthread_t threads[READERS];
+  member members[READERS];
+  for (int i = 0; i < READERS; i++) {
+    members[i] = (member){.crowd = &c, .random = (uint32_t)i};
+    assert_int_equal(pthread_create(&threads[i], NULL, ask_for_what_changes, &members[i]), 0);
+  }
+  for (uint64_t asked = 0; atomic_load(&c.reads) < READERS * UINT64_C(30000);) {
+    larder_adaptive sums = {.size = sizeof sums};
+    unsigned expert = LARDER_EXPERT_COUNT;
+    uint64_t entries = 0, led = 0;
+    assert_true(lrd_memory_adaptive(c.fix.memory, c.fix.space, &sums));
+    assert_true(lrd_memory_expert(c.fix.memory, c.fix.space, 0, &expert) && expert < LARDER_EXPERT_COUNT);
+    for (unsigned i = 0; i < LARDER_EXPERT_COUNT; i++) {
+      entries += sums.experts[i].entries;
+      led += sums.experts[i].led;
+    }
+    assert_true(entries <= 2 * 100); /* the shards are asked one after the other */
+    assert_true(led == sums.asked && sums.asked >= asked);
+    asked = sums.asked;
+    (void)lrd_memory_evict(c.fix.memory, c.fix.space, 1, NULL, 0);
+  }
+  for (int i = 0; i < READERS; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
+  assert_int_equal(atomic_load(&c.torn), 0);
+  fixture_check(&c.fix);
+  fixture_close(&c.fix);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_present_is_found_while_the_index_grows_and_values_are_replaced),
       cmocka_unit_test(four_threads_of_everything_leave_it_consistent),
       cmocka_unit_test(a_reading_that_is_logged_late_names_nothing_freed),
+      cmocka_unit_test(what_adaptive_tells_is_true_while_it_decides),
       cmocka_unit_test(rows_of_threads_are_given_back),
       cmocka_unit_test(threads_beyond_the_rows_are_served_too),
   };
