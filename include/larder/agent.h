@@ -76,7 +76,7 @@ typedef enum larder_agent_method {
 } larder_agent_method;
 
 #define LARDER_AGENT_EPSILON      0.1
-#define LARDER_AGENT_EPSILON_LAST 0.005
+#define LARDER_AGENT_EPSILON_LAST 0.001
 
 /*
  * Zero is the default, save where said, so that none of epsilon, epsilon_last, margin and discount can be nothing: a very small
@@ -89,7 +89,7 @@ typedef struct larder_agent_options {
   const double *weights; /* LARDER_AGENT_EVENTS of them, zeros as they stand; NULL: the table's */
   double clip;           /* of a decision's reward, either way: 100; 1e-6 to 1e9 */
   double epsilon;        /* part of the decisions that are tried at random, at first: 0.1; at most 1 */
-  double epsilon_last;   /* and in the end: 0.005; at most epsilon, so who sets only one may have to set both */
+  double epsilon_last;   /* and in the end: 0.001; at most epsilon, so who sets only one may have to set both */
   uint32_t epsilon_half; /* decisions in which it falls half the way: 2000 */
   uint32_t horizon;      /* decisions until one is learned from: 1024; at most LARDER_AGENT_HORIZON_MAX */
   double discount;       /* of what follows, for the Q methods: 0.9; at most 0.999 */

@@ -17,9 +17,9 @@ typedef struct lrd_served {
   bool hit;
   bool failed;
   double took_ms;
-  unsigned tries;         /* by which it was fetched; 0: it was there */
-  double expected;        /* of the key, before this request */
-  const lrd_guess *there; /* guesses that are not in the cache, falling */
+  unsigned tries;   /* by which it was fetched; 0: it was there */
+  double expected;  /* of the key, before this request */
+  lrd_guess *there; /* guesses that are not in the cache, falling */
   size_t there_len;
 } lrd_served;
 
@@ -28,10 +28,16 @@ LARDER_MUST_CHECK larder_err lrd_agent_host_open(const larder_traffic *traffic, 
                                                  lrd_trial_cache *cache, const lrd_cascade_watch *watch, lrd_agent_host **out);
 /* NULL is fine. */
 void lrd_agent_host_close(lrd_agent_host *host);
-/* What to do, and by which ticket. */
-lrd_play lrd_agent_host_decide(lrd_agent_host *host, const lrd_served *served, uint64_t *ticket);
-/* The origin answered, for whatever. */
+/* What to do, and by which ticket. Guesses become worth what guesses like them came to. */
+lrd_play lrd_agent_host_decide(lrd_agent_host *host, lrd_served *served, uint64_t *ticket);
+/* The origin has answered by now, for whatever. */
 void lrd_agent_host_answered(lrd_agent_host *host, uint32_t service, double now_ms, double took_ms, bool failed);
+/* A user has waited so long, by now. */
+void lrd_agent_host_waited(lrd_agent_host *host, bool hit, double took_ms);
+/* A request has come. */
+void lrd_agent_host_asked(lrd_agent_host *host, const lrd_request *request);
+/* A key of an endpoint that its session may ask for next, there or not. */
+void lrd_agent_host_guessed(lrd_agent_host *host, uint32_t endpoint, const lrd_guess *guess);
 /* A key that is here was asked for, and was ready so soon. */
 void lrd_agent_host_hit(lrd_agent_host *host, uint32_t service, lrd_item *item, double took_ms);
 /* One that is not here. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a session will probably ask for next: all that a trial wants of a predictor. Here it is a first-order chain that counts;
- * another one needs these four functions.
+ * What a session will probably ask for next, as all contestants of a trial are told: larder/predict.h over keys by their
+ * numbers, by its blend.
  */
 #ifndef LRD_TRAFFIC_NEXT_GUESS_H
 #define LRD_TRAFFIC_NEXT_GUESS_H
@@ -17,8 +17,8 @@ typedef struct lrd_guess {
 
 typedef struct lrd_guesser lrd_guesser;
 
-/* Of keys below `keys`. Own. LARDER_ENOMEM. */
-LARDER_MUST_CHECK larder_err lrd_guesser_open(uint32_t keys, lrd_guesser **out);
+/* traffic is borrowed. Own. LARDER_ENOMEM. */
+LARDER_MUST_CHECK larder_err lrd_guesser_open(const larder_traffic *traffic, lrd_guesser **out);
 /* NULL is fine. */
 void lrd_guesser_close(lrd_guesser *guesser);
 /* A request has come. LARDER_ENOMEM: it is not learned from. */

@@ -7,12 +7,13 @@
 #include "trial.h"
 
 #include "agent_host.h"
+#include "arrivals.h"
 #include "base/fail.h"
 #include "origin_model.h"
 #include <stdlib.h>
 
 #define EVICTED_AT_ONCE 1u
-#define HALF_LIFE_ASKS  4.0 /* in times that the cache's entries are asked for */
+#define HALF_LIFE_TIMES 4.0 /* the entries that fit, in requests */
 #define LOOK_EACH       4096u
 #define DRAWS_DEMAND    ((uint64_t)1 << 40)
 #define DRAWS_AHEAD     ((uint64_t)1 << 41)
@@ -25,7 +26,9 @@ typedef struct trial {
   lrd_trial_cache *cache; /* NULL: none */
   lrd_guesser *guesser;
   lrd_cascade_watch watch;
-  double half_life_ms;
+  lrd_arrivals under_way;
+  uint64_t number;  /* of the request under way */
+  double half_life; /* of likelihoods, in requests */
   float *latencies;
   lrd_agent_host *host; /* NULL: the rule's play is always the same */
   lrd_play play;        /* of the request under way */
@@ -44,16 +47,16 @@ static void trial_fini(trial *t) {
   lrd_agent_host_close(t->host);
   lrd_trial_cache_close(t->cache);
   lrd_guesser_close(t->guesser);
+  lrd_arrivals_fini(&t->under_way);
   lrd_dealloc(t->latencies);
 }
 
 static larder_err trial_init(trial *t, const lrd_request_list *requests) {
   lrd_origin_init(&t->origin, t->traffic);
   lrd_cascade_init(&t->watch, &(lrd_cascade_options){0}, 0);
-  double asks = HALF_LIFE_ASKS * (double)t->traffic->cache_entries;
-  t->half_life_ms = requests->len > 0 ? t->traffic->length_ms * asks / (double)requests->len : 1;
+  t->half_life = HALF_LIFE_TIMES * (double)t->traffic->cache_entries;
   t->latencies = lrd_alloc((requests->len + 1) * sizeof *t->latencies);
-  larder_err err = t->latencies ? lrd_guesser_open(t->traffic->keys, &t->guesser) : LARDER_ENOMEM;
+  larder_err err = t->latencies ? lrd_guesser_open(t->traffic, &t->guesser) : LARDER_ENOMEM;
   if (err == LARDER_OK && t->rule->policy)
     err = lrd_trial_cache_open(t->rule->policy, t->traffic->cache_entries, t->traffic->keys, t->seed, item_gone, t, &t->cache);
   if (err == LARDER_OK && t->rule->learns)
@@ -70,15 +73,34 @@ static const lrd_traffic_endpoint *endpoint_of(const larder_traffic *traffic, ui
   return &traffic->endpoints[e];
 }
 
-static lrd_answer fetch(trial *t, const lrd_traffic_endpoint *endpoint, double now_ms, uint64_t draws) {
+/* What has come by now of what was under way. */
+static void arrivals_hear(trial *t) {
+  lrd_arrival one;
+  while (lrd_arrivals_take(&t->under_way, t->now_ms, &one)) {
+    if (one.kind == LRD_ARRIVAL_TRY) lrd_cascade_tell(&t->watch, one.at_ms, one.took_ms, one.failed);
+    if (one.kind == LRD_ARRIVAL_ANSWER && t->host)
+      lrd_agent_host_answered(t->host, one.service, one.at_ms, one.took_ms, one.failed);
+    if (one.kind == LRD_ARRIVAL_WAIT && t->host) lrd_agent_host_waited(t->host, one.hit, one.took_ms);
+  }
+  lrd_cascade_look(&t->watch, t->now_ms);
+}
+
+static larder_err fetch(trial *t, const lrd_traffic_endpoint *endpoint, uint64_t draws, lrd_answer *answer) {
   lrd_draw draw = lrd_draw_of(t->seed, draws);
-  lrd_answer answer = lrd_origin_ask(&t->origin, endpoint->service, now_ms, &draw);
-  for (unsigned i = 0; i < answer.tries; i++)
-    lrd_cascade_tell(&t->watch, now_ms, answer.took_ms / answer.tries, answer.failed || i + 1 < answer.tries);
-  if (t->host) lrd_agent_host_answered(t->host, endpoint->service, now_ms, answer.took_ms, answer.failed);
-  t->out->origin += answer.tries;
-  if (!answer.failed) t->out->origin_bytes += endpoint->bytes;
-  return answer;
+  *answer = lrd_origin_ask(&t->origin, endpoint->service, t->now_ms, &draw);
+  t->out->origin += answer->tries;
+  if (!answer->failed) t->out->origin_bytes += endpoint->bytes;
+  double each_ms = answer->took_ms / answer->tries;
+  lrd_arrival one = {.took_ms = each_ms, .kind = LRD_ARRIVAL_TRY, .service = endpoint->service};
+  for (unsigned i = 1; i <= answer->tries; i++) {
+    one.at_ms = t->now_ms + each_ms * i;
+    one.failed = answer->failed || i < answer->tries;
+    larder_err err = lrd_arrivals_add(&t->under_way, &one);
+    if (err != LARDER_OK) return err;
+  }
+  one.kind = LRD_ARRIVAL_ANSWER;
+  one.took_ms = answer->took_ms;
+  return lrd_arrivals_add(&t->under_way, &one);
 }
 
 static larder_err keep(trial *t, uint32_t key, const lrd_traffic_endpoint *endpoint, double ready_ms, bool prefetched) {
@@ -97,7 +119,7 @@ static larder_err keep(trial *t, uint32_t key, const lrd_traffic_endpoint *endpo
 }
 
 /* Out of the cache or from the origin; nothing is kept yet. */
-static void serve(trial *t, lrd_served *served, uint64_t number) {
+static larder_err serve(trial *t, lrd_served *served) {
   const lrd_request *request = served->request;
   const lrd_traffic_endpoint *endpoint = &t->traffic->endpoints[request->endpoint];
   lrd_item *item = t->cache ? lrd_trial_cache_find(t->cache, request->key, request->at_ms) : NULL;
@@ -110,57 +132,66 @@ static void serve(trial *t, lrd_served *served, uint64_t number) {
     if (t->host) lrd_agent_host_hit(t->host, endpoint->service, item, served->took_ms);
     item->prefetched = false;
     lrd_trial_cache_touch(t->cache, request->key);
-    return;
+    return LARDER_OK;
   }
-  lrd_answer answer = fetch(t, endpoint, request->at_ms, DRAWS_DEMAND + number);
+  lrd_answer answer;
+  larder_err err = fetch(t, endpoint, DRAWS_DEMAND + t->number, &answer);
+  if (err != LARDER_OK) return err;
   served->took_ms = answer.took_ms;
   served->failed = answer.failed;
   served->tries = answer.tries;
   t->out->failed += answer.failed;
   if (t->host) lrd_agent_host_missed(t->host, endpoint->service, lrd_trial_cache_item(t->cache, request->key));
+  return LARDER_OK;
 }
 
 /* The guesses that are not there; all of them are expected. */
 static size_t guess(trial *t, const lrd_request *request, lrd_guess *out) {
   lrd_guess guesses[LRD_GUESSES_MAX];
   size_t count = lrd_guesser_next(t->guesser, request, guesses, LRD_GUESSES_MAX), there = 0;
-  lrd_item_expect(lrd_trial_cache_item(t->cache, request->key), request->at_ms, t->half_life_ms, 1);
+  lrd_item_expect(lrd_trial_cache_item(t->cache, request->key), (double)t->number, t->half_life, 1);
+  if (t->host) lrd_agent_host_asked(t->host, request);
   for (size_t i = 0; i < count; i++) {
-    lrd_item_expect(lrd_trial_cache_item(t->cache, guesses[i].key), request->at_ms, t->half_life_ms, guesses[i].probability);
+    lrd_item_expect(lrd_trial_cache_item(t->cache, guesses[i].key), (double)t->number, t->half_life, guesses[i].probability);
+    if (t->host) {
+      const lrd_traffic_endpoint *endpoint = endpoint_of(t->traffic, guesses[i].key);
+      lrd_agent_host_guessed(t->host, (uint32_t)(endpoint - t->traffic->endpoints), &guesses[i]);
+    }
     bool itself = guesses[i].key == request->key;
     if (!itself && !lrd_trial_cache_find(t->cache, guesses[i].key, request->at_ms)) out[there++] = guesses[i];
   }
   return there;
 }
 
-static larder_err make_ahead(trial *t, const lrd_served *served, uint64_t number) {
+static larder_err make_ahead(trial *t, const lrd_served *served) {
   const lrd_ahead_limits *limits = &lrd_ahead_limits_of[t->play.ahead];
-  double now_ms = served->request->at_ms;
   for (size_t i = 0; i < served->there_len && i < limits->most && served->there[i].probability > limits->above; i++) {
     uint32_t key = served->there[i].key;
     const lrd_traffic_endpoint *endpoint = endpoint_of(t->traffic, key);
-    lrd_answer answer = fetch(t, endpoint, now_ms, DRAWS_AHEAD + number * LRD_GUESSES_MAX + i);
+    lrd_answer answer;
+    larder_err err = fetch(t, endpoint, DRAWS_AHEAD + t->number * LRD_GUESSES_MAX + i, &answer);
+    if (err != LARDER_OK) return err;
     t->out->prefetched++;
     if (t->host) lrd_agent_host_made(t->host, t->ticket, (double)endpoint->bytes / 1000, answer.failed);
     if (answer.failed) continue;
-    larder_err err = keep(t, key, endpoint, now_ms + answer.took_ms, true);
+    err = keep(t, key, endpoint, t->now_ms + answer.took_ms, true);
     if (err != LARDER_OK) return err;
   }
   return LARDER_OK;
 }
 
 /* What is done about a request once it is served. */
-static larder_err act(trial *t, lrd_served *served, uint64_t number) {
+static larder_err act(trial *t, lrd_served *served) {
   const lrd_request *request = served->request;
   lrd_guess there[LRD_GUESSES_MAX];
-  served->expected = lrd_item_expected(lrd_trial_cache_item(t->cache, request->key), request->at_ms, t->half_life_ms);
+  served->expected = lrd_item_expected(lrd_trial_cache_item(t->cache, request->key), (double)t->number, t->half_life);
   served->there = there;
   served->there_len = guess(t, request, there);
   t->play = t->host ? lrd_agent_host_decide(t->host, served, &t->ticket) : t->rule->play;
   larder_err err = LARDER_OK;
   if (t->play.keep && !served->hit && !served->failed)
     err = keep(t, request->key, &t->traffic->endpoints[request->endpoint], request->at_ms + served->took_ms, false);
-  if (err == LARDER_OK) err = make_ahead(t, served, number);
+  if (err == LARDER_OK) err = make_ahead(t, served);
   served->there = NULL; /* they end with this call */
   served->there_len = 0;
   return err;
@@ -169,15 +200,21 @@ static larder_err act(trial *t, lrd_served *served, uint64_t number) {
 static larder_err step(trial *t, const lrd_request *request, uint64_t number) {
   lrd_served served = {.request = request};
   t->now_ms = request->at_ms;
+  t->number = number;
   uint64_t before = t->out->origin;
+  arrivals_hear(t);
   larder_err err = lrd_guesser_learn(t->guesser, request);
+  if (err == LARDER_OK) err = serve(t, &served);
   if (err != LARDER_OK) return err;
-  serve(t, &served, number);
   t->latencies[number] = (float)served.took_ms;
   t->out->mean_ms += served.took_ms;
   if (!t->cache) return LARDER_OK;
-  err = act(t, &served, number);
+  err = act(t, &served);
   if (err != LARDER_OK || !t->host) return err;
+  const lrd_arrival wait = {
+      .at_ms = t->now_ms + served.took_ms, .took_ms = served.took_ms, .kind = LRD_ARRIVAL_WAIT, .hit = served.hit};
+  err = lrd_arrivals_add(&t->under_way, &wait);
+  if (err != LARDER_OK) return err;
   return lrd_agent_host_done(t->host, &served, (double)(t->out->origin - before));
 }
 
@@ -219,7 +256,8 @@ larder_err lrd_trial_run(const lrd_trial_task *task, larder_traffic_figures *out
     err = step(&t, &requests->items[i], i);
     if (i % LOOK_EACH == 0 && atomic_load(&watch->stop) && err == LARDER_OK) err = LARDER_ECANCELLED;
   }
-  lrd_cascade_look(&t.watch, task->traffic->length_ms);
+  t.now_ms = task->traffic->length_ms;
+  arrivals_hear(&t);
   out->cascades = t.watch.cascades;
   out->threatened = t.watch.averted;
   if (t.host) lrd_agent_host_figures(t.host, agent);

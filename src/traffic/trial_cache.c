@@ -31,7 +31,7 @@ struct lrd_trial_cache {
   uint64_t evictions;
   uint32_t keys;
   lrd_item *items;
-  const lrd_item *likely; /* whose likelihoods count: the items above, or another's */
+  const lrd_worth *worth; /* says who is least likely; NULL: likelihoods do */
   uint32_t *here;         /* keys */
   uint32_t oldest;
   uint32_t newest;
@@ -68,7 +68,6 @@ larder_err lrd_trial_cache_open(const char *policy, uint64_t entries, uint32_t k
     lrd_arena_init(&c->arena, (void *)(((uintptr_t)c->raw + 63) & ~(uintptr_t)63), LRD_HANDLE_MASK);
     c->policy = lrd_policy_new(c->ops, &c->arena, record_hash, c, &c->policy_bytes, true, entries);
   }
-  c->likely = c->items;
   for (uint32_t i = 0; c->items && i < keys; i++) c->items[i].likelihood = -INFINITY;
   if (c->policy == NULL) {
     lrd_trial_cache_close(c);
@@ -188,24 +187,39 @@ larder_err lrd_trial_cache_put(lrd_trial_cache *c, uint32_t key) {
   return LARDER_OK;
 }
 
-void lrd_trial_cache_liken(lrd_trial_cache *c, const lrd_trial_cache *other) { c->likely = other->items; }
-
 void lrd_trial_cache_evict_lru(lrd_trial_cache *c, unsigned count) {
   for (; count > 0 && c->count > 0; count--) drop(c, c->oldest, LRD_GONE_ROOM);
 }
 
-static bool less_likely(const lrd_trial_cache *c, uint32_t key, uint32_t other, double now_ms) {
+void lrd_trial_cache_learn(lrd_trial_cache *c, const lrd_worth *worth) { c->worth = worth; }
+
+uint32_t lrd_trial_cache_draw(lrd_trial_cache *c) {
+  LRD_ASSERT(c->count > 0);
+  return c->here[lrd_draw_below(&c->draw, c->count)];
+}
+
+lrd_worth_entry lrd_item_entry(const lrd_item *item) {
+  return (lrd_worth_entry){.expires_ms = item->expires_ms, .ahead = item->prefetched};
+}
+
+static double likelihood_of(const lrd_trial_cache *c, uint32_t key, double now_ms) {
   const lrd_item *item = &c->items[key];
-  if (item->prefetched && now_ms < item->ready_ms + LRD_SPARED_MS) return false;
-  return c->likely[key].likelihood < c->likely[other].likelihood;
+  if (item->prefetched && now_ms < item->ready_ms + LRD_SPARED_MS) return INFINITY;
+  if (c->worth == NULL) return item->likelihood;
+  lrd_worth_entry entry = lrd_item_entry(item);
+  return lrd_worth_of(c->worth, key, &entry, now_ms);
 }
 
 void lrd_trial_cache_evict_unlikely(lrd_trial_cache *c, unsigned count, double now_ms) {
   for (; count > 0 && c->count > 0; count--) {
     uint32_t worst = c->oldest;
+    double least = likelihood_of(c, worst, now_ms);
     for (unsigned i = 0; i < DRAWN; i++) {
-      uint32_t key = c->here[lrd_draw_below(&c->draw, c->count)];
-      if (less_likely(c, key, worst, now_ms)) worst = key;
+      uint32_t key = lrd_trial_cache_draw(c);
+      double likelihood = likelihood_of(c, key, now_ms);
+      if (!(likelihood < least)) continue;
+      worst = key;
+      least = likelihood;
     }
     drop(c, worst, LRD_GONE_ROOM);
   }

@@ -6,6 +6,7 @@
 #ifndef LRD_TRAFFIC_TRIAL_CACHE_H
 #define LRD_TRAFFIC_TRIAL_CACHE_H
 
+#include "agent/worth.h"
 #include "random_draw.h"
 #include "traffic_spec.h"
 
@@ -48,8 +49,11 @@ bool lrd_trial_cache_full(const lrd_trial_cache *cache);
 #define LRD_SPARED_MS 20000.0
 void lrd_trial_cache_evict_lru(lrd_trial_cache *cache, unsigned count);
 void lrd_trial_cache_evict_unlikely(lrd_trial_cache *cache, unsigned count, double now_ms);
-/* From now on the other's likelihoods say who is least likely here. Borrowed; of as many keys. */
-void lrd_trial_cache_liken(lrd_trial_cache *cache, const lrd_trial_cache *other);
+/* From now on what has been learned says who is least likely, by the keys' numbers. Borrowed. */
+void lrd_trial_cache_learn(lrd_trial_cache *cache, const lrd_worth *worth);
+lrd_worth_entry lrd_item_entry(const lrd_item *item);
+/* Any that is here; it is not empty. */
+uint32_t lrd_trial_cache_draw(lrd_trial_cache *cache);
 /* Something of a key was seen at a moment: it is expected by so much more; what was seen earlier counts half after
  * half_life_ms. */
 void lrd_item_expect(lrd_item *item, double now_ms, double half_life_ms, double more);
