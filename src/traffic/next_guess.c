@@ -12,6 +12,8 @@
 #define STATES_LEAST    32768u
 #define STATES_MOST     (UINT32_C(1) << 18)
 #define ENDPOINTS_LEAST 64u
+#define ENDPOINT_BYTES  128u /* with what the allocation of its text costs */
+#define STATE_BYTES     140u
 
 struct lrd_guesser {
   const larder_traffic *traffic;
@@ -22,13 +24,20 @@ static uint32_t between(uint64_t value, uint32_t least, uint32_t most) {
   return value < least ? least : value > most ? most : (uint32_t)value;
 }
 
+static uint32_t states_of(const larder_traffic *traffic) {
+  return between((uint64_t)traffic->keys * STATES_FOR_KEY, STATES_LEAST, STATES_MOST);
+}
+
+uint64_t lrd_guesser_bytes(const larder_traffic *traffic) {
+  return (uint64_t)traffic->keys * ENDPOINT_BYTES + (uint64_t)states_of(traffic) * STATE_BYTES;
+}
+
 larder_err lrd_guesser_open(const larder_traffic *traffic, lrd_guesser **out) {
   lrd_guesser *guesser = lrd_alloc_zero(1, sizeof *guesser);
   if (guesser == NULL) return LARDER_ENOMEM;
-  uint64_t keys = traffic->keys;
   const larder_predictor_options how = {.size = sizeof how,
-                                        .endpoints_max = between(keys, ENDPOINTS_LEAST, LARDER_PREDICT_ENDPOINTS_MAX),
-                                        .states_max = between(keys * STATES_FOR_KEY, STATES_LEAST, STATES_MOST),
+                                        .endpoints_max = between(traffic->keys, ENDPOINTS_LEAST, LARDER_PREDICT_ENDPOINTS_MAX),
+                                        .states_max = states_of(traffic),
                                         .pattern = ""};
   guesser->traffic = traffic;
   larder_err err = larder_predictor_new(&how, &guesser->predictor, NULL);

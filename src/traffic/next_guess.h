@@ -19,6 +19,8 @@ typedef struct lrd_guesser lrd_guesser;
 
 /* traffic is borrowed. Own. LARDER_ENOMEM. */
 LARDER_MUST_CHECK larder_err lrd_guesser_open(const larder_traffic *traffic, lrd_guesser **out);
+/* What it takes at most. */
+uint64_t lrd_guesser_bytes(const larder_traffic *traffic);
 /* NULL is fine. */
 void lrd_guesser_close(lrd_guesser *guesser);
 /* A request has come. LARDER_ENOMEM: it is not learned from. */

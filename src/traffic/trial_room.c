@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What counts is what grows with the file: a row for each key that was followed, an item for each key in the cache and, of an
- * agent, in each of its shadows, a record for each entry, and the requests of a seed with their latencies. How many requests
- * there will be is not known before they are made: sessions of thirty-two are assumed, and no more than there may be.
+ * What counts is what grows with the file: what the predictor has of each key, an item for each key in the cache and, of an
+ * agent, in each of its shadows and in what it learns, a record for each entry, and the requests of a seed with their
+ * latencies. How many requests there will be is not known before they are made: sessions of thirty-two are assumed, and no more
+ * than there may be.
  */
 #include "trial_room.h"
 
@@ -10,11 +11,11 @@
 #include "simulate/crew.h"
 #include <unistd.h>
 
-#define KEY_BYTES        160u /* of the guesser, with what an allocation costs */
+#define WORTH_BYTES      64u  /* of a key */
 #define ENTRY_BYTES      128u /* a record, and what a policy knows of it and of what it let go */
 #define REQUEST_BYTES    (sizeof(lrd_request) * 3 / 2 + sizeof(float)) /* a list that grows is there twice for a moment */
 #define SESSION_REQUESTS 32
-#define AGENT_BYTES      ((uint64_t)4 << 20)
+#define AGENT_BYTES      ((uint64_t)8 << 20)
 #define CACHES           (1u + LRD_ROOMS) /* of an agent */
 
 static uint64_t requests_about(const larder_traffic *t) {
@@ -26,8 +27,8 @@ static uint64_t requests_about(const larder_traffic *t) {
 uint64_t lrd_trial_bytes(const larder_traffic *traffic, bool learns) {
   uint64_t entries = traffic->cache_entries < traffic->keys ? traffic->cache_entries : traffic->keys;
   uint64_t cache = traffic->keys * sizeof(lrd_item) + entries * ENTRY_BYTES;
-  return (learns ? CACHES * cache + AGENT_BYTES : cache) + (uint64_t)traffic->keys * KEY_BYTES +
-         requests_about(traffic) * REQUEST_BYTES;
+  if (learns) cache = CACHES * cache + (uint64_t)traffic->keys * WORTH_BYTES + AGENT_BYTES;
+  return cache + lrd_guesser_bytes(traffic) + requests_about(traffic) * REQUEST_BYTES;
 }
 
 unsigned lrd_trial_threads(const larder_traffic *traffic, bool learns, unsigned wanted, uint64_t bytes) {

@@ -93,10 +93,10 @@ static void threads_are_as_many_as_memory_bears(void **state) {
   larder_traffic *large = traffic_of("length: 1h\nsessions: 100\ncache: {entries: 100000}\nservices: {s: {latency: 10ms}}\n"
                                      "endpoints: {e: {service: s, ids: 1000000}}\nusers: {u: {start: {e: 1}}}\n");
   const uint64_t mb = 1000000;
-  assert_true(lrd_trial_bytes(small, true) < 8 * mb);
+  assert_true(lrd_trial_bytes(small, true) < 16 * mb);
   assert_true(lrd_trial_bytes(large, false) > 200 * mb &&
               lrd_trial_bytes(large, true) > lrd_trial_bytes(large, false) + 150 * mb);
-  assert_int_equal(lrd_trial_threads(small, true, 8, 100 * mb), 8);
+  assert_int_equal(lrd_trial_threads(small, true, 8, 200 * mb), 8);
   assert_int_equal(lrd_trial_threads(large, true, 8, 3 * lrd_trial_bytes(large, true)), 3);
   assert_int_equal(lrd_trial_threads(large, true, 2, 100000 * mb), 2);
   assert_int_equal(lrd_trial_threads(large, true, 8, mb), 1); /* one there must be */
