@@ -74,8 +74,8 @@ static void mistakes_are_told_with_their_place(void **state) {
       {"users:\n", "agent: {hits: 1}\nusers:\n", "12:9: agent: found \"hits\", which is no name here; did you mean hit?"},
       {"users:\n", "agent: {kb: many}\nusers:\n", "12:13: agent.kb: found \"many\"; expected a number from -1e+06 to 1e+06"},
       {"users:\n", "agent: {epsilon: 0}\nusers:\n", "12:18: agent.epsilon: found \"0\"; expected a number from 1e-06 to 1"},
-      {"users:\n", "agent: {epsilon: 0.001}\nusers:\n",
-       "12:8: agent: epsilon_last is 0.005 and epsilon 0.001; expected no more"},
+      {"users:\n", "agent: {epsilon: 0.0005}\nusers:\n",
+       "12:8: agent: epsilon_last is 0.001 and epsilon 0.0005; expected no more"},
       {"  db:", "  d/b:", "expected a name of letters, digits, - _ and ., of at most 63"},
       {"ids: 50", "ids: 1000000", "found more than 1048576 keys with their ids; expected fewer"},
   };
