@@ -14,13 +14,12 @@
 #include <math.h>
 #include <string.h>
 
-#define ASKED    4u /* counts of requests, by how soon they fade */
-#define GUESSED  2u
-#define PLAIN    (1 + ASKED + GUESSED + 4u)
-#define PRODUCTS (PLAIN * (PLAIN + 1) / 2)
-#define ROW      (1 + PLAIN + LRD_WORTH_KINDS + PRODUCTS)
-#define WATCHED  8192u
-#define NONE     UINT32_MAX
+#define ASKED   4u /* counts of requests, by how soon they fade */
+#define GUESSED 2u
+#define WATCHED 8192u
+#define NONE    UINT32_MAX
+
+enum { PLAIN = 1 + ASKED + GUESSED + 4, PRODUCTS = PLAIN * (PLAIN + 1) / 2, ROW = 1 + PLAIN + PRODUCTS + LRD_WORTH_KINDS };
 
 #define HALF_LIVES  4.0 /* of counts, in lives of an entry */
 #define PATIENCE    1.5 /* until one that was not asked for is learned from, likewise */
@@ -109,8 +108,7 @@ static double count_log(double count) { return (log2(count + LEAST_COUNT) + 3) /
 static void row_of(const lrd_worth *worth, uint32_t number, const lrd_worth_entry *entry, double now_ms, float row[ROW]) {
   mark m = worth->marks[number];
   fade(worth, &m);
-  float *at = row;
-  *at++ = 1;
+  float plain[PLAIN], *at = plain;
   *at++ = (float)log2(m.both + LEAST_COUNT) + 2;
   for (unsigned i = 0; i < ASKED; i++) *at++ = (float)count_log(m.asked[i]);
   for (unsigned i = 0; i < GUESSED; i++) *at++ = (float)count_log(m.guessed[i]);
@@ -121,8 +119,11 @@ static void row_of(const lrd_worth *worth, uint32_t number, const lrd_worth_entr
   left = fmin(fmax(left, 0), 16);
   *at++ = (float)fmin(left / 4, 1);
   *at++ = (float)log2(left + LEAST_LEFT) / 2;
+  at = row;
+  *at++ = 1;
+  for (unsigned i = 0; i < PLAIN; i++) *at++ = plain[i];
   for (unsigned i = 0; i < PLAIN; i++)
-    for (unsigned j = 0; j <= i; j++) *at++ = row[1 + i] * row[1 + j];
+    for (unsigned j = 0; j <= i; j++) *at++ = plain[i] * plain[j];
   for (unsigned i = 0; i < LRD_WORTH_KINDS; i++) *at++ = m.kind % LRD_WORTH_KINDS == i;
 }
 
