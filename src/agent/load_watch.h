@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 
+#define LRD_LOAD_RUSH 1.5 /* times what is usual: nothing is made ahead while more is asked for */
+
 typedef struct lrd_load_watch {
   double now;   /* requests that count still, of the last few seconds */
   double usual; /* and of the last minutes */

@@ -10,7 +10,9 @@
 #define LRD_PREDICT_HOSTED_AGENT_H
 
 #include "agent/blame.h"
+#include "agent/guess_trust.h"
 #include "agent/lately.h"
+#include "agent/load_watch.h"
 #include "core/cache.h"
 #include "heard_ring.h"
 #include "key_shadow.h"
@@ -20,6 +22,18 @@
 #define LRD_HOSTED_LOOK_EACH 64u   /* requests, or a batch */
 #define LRD_HOSTED_HIT_MS    0.001 /* what memory takes */
 #define LRD_HOSTED_GONE      64u   /* of those that had to go for the same request, so many are told to its decision */
+
+#define LRD_HOSTED_SESSIONS 1024u /* that guesses are remembered of */
+
+/* What was guessed for a session, until it asks for something. */
+typedef struct lrd_hosted_guessed {
+  uint64_t session;
+  uint32_t len;
+  struct {
+    uint64_t hash;
+    double probability;
+  } of[LARDER_AGENT_GUESSES];
+} lrd_hosted_guessed;
 
 /* Ways to make room. */
 typedef enum lrd_hosted_way { LRD_WAY_POLICY, LRD_WAY_LRU, LRD_WAY_UNLIKELY, LRD_WAYS } lrd_hosted_way;
@@ -39,6 +53,9 @@ typedef struct lrd_hosted {
   lrd_lately lately;
   lrd_pace made, below; /* how long makers and the tiers below take */
   lrd_blame blame;
+  lrd_load_watch load;
+  lrd_guess_trust trust;
+  lrd_hosted_guessed guessed[LRD_HOSTED_SESSIONS]; /* by their hashes; one goes for another */
 
   uint64_t asked; /* requests heard: the time by which likelihoods fall */
   uint64_t gone[LRD_HOSTED_GONE];
@@ -108,6 +125,8 @@ bool lrd_hosted_knows(const lrd_hosted *hosted);
 void lrd_hosted_news(lrd_hosted *hosted, const lrd_heard *heard);
 /* A request; guesses of what follows it. */
 void lrd_hosted_asked(lrd_hosted *hosted, const lrd_heard *heard, uint64_t hash, lrd_hosted_request *request);
+/* Where what is guessed for a session is remembered; it may be another's still. */
+lrd_hosted_guessed *lrd_hosted_guessed_of(lrd_hosted *hosted, uint64_t session);
 /* An entry is in memory no more, for a decision's sake (0: not known, or nobody's). */
 void lrd_hosted_gone(lrd_hosted *hosted, lrd_known_key *key, uint64_t ticket);
 /* Those that went lately went for its sake. */

@@ -20,7 +20,10 @@
 /* What is decided about. */
 typedef struct moment {
   const lrd_hosted_request *request;
-  const larder_predict_guess *there[LARDER_AGENT_GUESSES]; /* guesses that are not there, falling */
+  struct {
+    const larder_predict_guess *guess;
+    double worth;                /* the probability that such guesses came to */
+  } there[LARDER_AGENT_GUESSES]; /* guesses that are not there, by worth, falling */
   size_t there_len;
   bool full;
   bool keepable; /* memory has it only since this request */
@@ -39,21 +42,37 @@ double lrd_hosted_usual_ms(const lrd_hosted *hosted, bool below) {
 
 /* --- the moment ----------------------------------------------------------------------------------------------------------- */
 
-/* It is there, is being made, or is what was asked for just now. */
-static bool out_of_question(lrd_hosted *hosted, const lrd_known_key *asked, const larder_predict_guess *guess) {
-  lrd_op op;
-  if (lrd_op_begin(hosted->ns, guess->endpoint, guess->endpoint_len, &op) != LARDER_OK || op.hash == asked->hash) return true;
-  const lrd_known_key *key = lrd_known_find(&hosted->keys, op.hash);
+/* It is there, or is being made. */
+static bool out_of_question(lrd_hosted *hosted, uint64_t hash, const larder_predict_guess *guess, double worth) {
+  const lrd_known_key *key = lrd_known_find(&hosted->keys, hash);
   double above;
   (void)larder_agent_ahead(LARDER_AGENT_AGGRESSIVE, &above);
-  if (guess->probability <= above) return key && key->here; /* nothing would be done about it: not worth a look */
+  if (worth <= above) return key && key->here; /* nothing would be done about it: not worth a look */
   return (key && key->wish != 0 && hosted->now_ms - key->wished_ms < WISH_MS) || lrd_foretell_is_there(hosted->ns, guess);
+}
+
+static void there_put(moment *now, const larder_predict_guess *guess, double worth) {
+  size_t at = now->there_len++;
+  for (; at > 0 && now->there[at - 1].worth < worth; at--) now->there[at] = now->there[at - 1];
+  now->there[at].guess = guess;
+  now->there[at].worth = worth;
 }
 
 static void guesses_look(lrd_hosted *hosted, moment *now) {
   const lrd_hosted_request *request = now->request;
-  for (size_t i = 0; i < request->guesses_len && i < LARDER_AGENT_GUESSES; i++)
-    if (!out_of_question(hosted, request->key, &request->guesses[i])) now->there[now->there_len++] = &request->guesses[i];
+  lrd_hosted_guessed *guessed = lrd_hosted_guessed_of(hosted, request->heard->session);
+  *guessed = (lrd_hosted_guessed){.session = request->heard->session};
+  for (size_t i = 0; i < request->guesses_len && i < LARDER_AGENT_GUESSES; i++) {
+    const larder_predict_guess *guess = &request->guesses[i];
+    double worth = lrd_guess_trust_of(&hosted->trust, guess->probability);
+    lrd_op op;
+    if (lrd_op_begin(hosted->ns, guess->endpoint, guess->endpoint_len, &op) != LARDER_OK || op.hash == request->key->hash ||
+        out_of_question(hosted, op.hash, guess, worth))
+      continue;
+    guessed->of[guessed->len].hash = op.hash;
+    guessed->of[guessed->len++].probability = guess->probability;
+    there_put(now, guess, worth);
+  }
 }
 
 static void state_fill(const lrd_hosted *hosted, const moment *now, larder_agent_state *out) {
@@ -78,7 +97,7 @@ static void state_fill(const lrd_hosted *hosted, const moment *now, larder_agent
                               .week = (double)(hosted->wall_ms % (INT64_C(7) * DAY_MS)) / (7.0 * DAY_MS),
                               .place = request->place};
   lrd_lately_fill(&hosted->lately, out);
-  for (size_t i = 0; i < now->there_len; i++) out->guesses[i] = now->there[i]->probability;
+  for (size_t i = 0; i < now->there_len; i++) out->guesses[i] = now->there[i].worth;
 }
 
 /* While memory is fuller than that, they would wait, and be dropped. */
@@ -98,11 +117,13 @@ static void possible_find(const lrd_hosted *hosted, moment *now) {
   now->keepable = what == LRD_NEWS_BELOW || what == LRD_NEWS_MADE || (what == LRD_NEWS_JOINED && !now->request->key->here);
   now->possible = 1u << LARDER_AGENT_NOTHING;
   if (now->keepable) now->possible |= 1u << keeping[now->way];
-  if (aside || !now->request->may_wish || !wishes_begin(hosted) || lrd_hosted_origin_busy(hosted)) return;
+  if (aside || !now->request->may_wish || !wishes_begin(hosted) || lrd_hosted_origin_busy(hosted) ||
+      lrd_load_of(&hosted->load, hosted->now_ms) > LRD_LOAD_RUSH)
+    return;
   for (unsigned a = LARDER_AGENT_CONSERVATIVE; a <= LARDER_AGENT_AGGRESSIVE; a++) {
     double above;
     (void)larder_agent_ahead((larder_agent_action)a, &above);
-    if (now->there_len > 0 && now->there[0]->probability > above) now->possible |= 1u << a;
+    if (now->there_len > 0 && now->there[0].worth > above) now->possible |= 1u << a;
   }
 }
 
@@ -111,15 +132,15 @@ static void possible_find(const lrd_hosted *hosted, moment *now) {
 static unsigned make_ahead(lrd_hosted *hosted, const moment *now) {
   double above;
   unsigned most = larder_agent_ahead(now->decision.action, &above), wished = 0;
-  for (size_t i = 0; i < now->there_len && wished < most && now->there[i]->probability > above; i++) {
+  for (size_t i = 0; i < now->there_len && wished < most && now->there[i].worth > above; i++) {
     lrd_op op;
-    if (lrd_op_begin(hosted->ns, now->there[i]->endpoint, now->there[i]->endpoint_len, &op) != LARDER_OK) continue;
+    if (lrd_op_begin(hosted->ns, now->there[i].guess->endpoint, now->there[i].guess->endpoint_len, &op) != LARDER_OK) continue;
     lrd_known_key *key = lrd_known_meet(&hosted->keys, op.hash);
     uint64_t before = key->wish;
     key->wish = now->decision.ticket; /* it may be made before the wish returns */
     key->wished_ms = hosted->now_ms;
     key->used = false;
-    if (lrd_foretell_wish(hosted->ns, now->there[i]))
+    if (lrd_foretell_wish(hosted->ns, now->there[i].guess))
       wished++;
     else
       key->wish = before;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What came of decisions, told by their tickets. */
+#include "base/hash.h"
 #include "hosted_agent.h"
 
 #define MS        1e6
@@ -166,6 +167,19 @@ static void expect(lrd_hosted *hosted, lrd_hosted_request *request) {
   }
 }
 
+lrd_hosted_guessed *lrd_hosted_guessed_of(lrd_hosted *hosted, uint64_t session) {
+  return &hosted->guessed[lrd_hash64(&session, sizeof session, 0) % LRD_HOSTED_SESSIONS];
+}
+
+/* What was guessed for the session has come, or has not. */
+static void guesses_judge(lrd_hosted *hosted, const lrd_hosted_request *request) {
+  lrd_hosted_guessed *guessed = lrd_hosted_guessed_of(hosted, request->heard->session);
+  if (guessed->session != request->heard->session) return;
+  for (uint32_t i = 0; i < guessed->len && request->place > 0; i++)
+    lrd_guess_trust_tell(&hosted->trust, guessed->of[i].probability, guessed->of[i].hash == request->key->hash);
+  guessed->len = 0;
+}
+
 void lrd_hosted_asked(lrd_hosted *hosted, const lrd_heard *heard, uint64_t hash, lrd_hosted_request *request) {
   double took_ms = (double)heard->took_ns / MS;
   bool hit = heard->what == LRD_NEWS_HIT;
@@ -175,6 +189,8 @@ void lrd_hosted_asked(lrd_hosted *hosted, const lrd_heard *heard, uint64_t hash,
   request->over = request->key->expires_ms != 0 && hosted->wall_ms >= request->key->expires_ms;
   if (heard->expires_ms != 0) lives_until(hosted, request->key, heard->expires_ms);
   if (heard->what == LRD_NEWS_BELOW) lrd_pace_move(&hosted->below, took_ms, true);
+  lrd_load_tell(&hosted->load, hosted->now_ms);
+  guesses_judge(hosted, request);
   expect(hosted, request);
   outcome_tell(hosted, request);
   lrd_hosted_compare(hosted, request);

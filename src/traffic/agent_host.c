@@ -17,7 +17,6 @@
 #define HORIZON_LEAST 64u
 #define GAP_PART      0.01
 #define SESSIONS      4096u /* that guesses are remembered of */
-#define RUSH          1.5   /* times what is usually asked of a service: nothing is made ahead then */
 #define WATCHED_FROM  64u   /* entries */
 
 struct lrd_agent_host {
@@ -162,7 +161,7 @@ static unsigned possible_of(const lrd_agent_host *host, const lrd_served *served
   bool aside = larder_agent_aside(host->agent), full = lrd_trial_cache_full(host->cache);
   if (!served->hit && !served->failed)
     possible |= 1u << (aside || !full ? LARDER_AGENT_CACHE : keeping[lrd_agent_shadows_best(&host->shadows)]);
-  if (aside || origin_busy(host, service) || lrd_load_of(&host->services[service].load, served->request->at_ms) > RUSH)
+  if (aside || origin_busy(host, service) || lrd_load_of(&host->services[service].load, served->request->at_ms) > LRD_LOAD_RUSH)
     return possible;
   for (unsigned a = LARDER_AGENT_CONSERVATIVE; a <= LARDER_AGENT_AGGRESSIVE; a++) {
     double above;

@@ -353,6 +353,61 @@ static void what_predict_forbids_is_not_made(void **state) {
   shut(&f);
 }
 
+static void learn_pair(fixture *f) {
+  for (int i = 0; i < 6; i++) session(f, "ab");
+  settle(f);
+}
+
+/* `rounds` requests for what somebody has asked for before `b`, one each so many milliseconds; how often something was made
+ * ahead. */
+static uint64_t pace_of(fixture *f, unsigned rounds, int each_ms) {
+  uint64_t before = aheads(f);
+  for (unsigned i = 0; i < rounds; i++) {
+    forget(f, "ab");
+    session(f, "a");
+    settle(f);
+    lrd_clock_moved_advance_ms(&f->clock, each_ms);
+  }
+  return aheads(f) - before;
+}
+
+static void while_more_is_asked_for_than_usual_nothing_is_made_ahead(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, &(setting){.agent = BY_CHANCE, .predict = ", max_waste: 100%"});
+  atomic_store(&f.takes_ms, 1);
+  learn_pair(&f);
+  assert_true(pace_of(&f, 60, 500) > 10);
+  (void)pace_of(&f, 30, 10); /* until it is sure */
+  assert_int_equal(pace_of(&f, 100, 10), 0);
+  (void)pace_of(&f, 40, 500);
+  assert_true(pace_of(&f, 40, 500) > 5);
+  shut(&f);
+}
+
+/* The predictor has good reasons for `b`, but whenever it matters something else is asked for. */
+static void guesses_are_worth_what_such_guesses_came_to(void **state) {
+  fixture f;
+  uint64_t before = 0;
+  (void)state;
+  open_with(&f, &(setting){.agent = BY_CHANCE, .predict = ", max_waste: 100%"});
+  atomic_store(&f.takes_ms, 1);
+  for (unsigned i = 0; i < 120; i++) {
+    if (i == 70) before = aheads(&f);
+    for (const char *key = "ab"; *key; key++) assert_ok(larder_put(f.ns, key, 1, "here", 4, NULL));
+    for (unsigned k = 0; k < 40; k++) session(&f, "ab");
+    settle(&f);
+    forget(&f, "ab");
+    char word[3] = {'a', (char)('c' + i % 20), '\0'};
+    session(&f, word);
+    settle(&f);
+    lrd_clock_moved_advance_ms(&f.clock, 500);
+  }
+  assert_true(before > 5);
+  assert_int_equal(aheads(&f), before);
+  shut(&f);
+}
+
 /* --- the origin ----------------------------------------------------------------------------------------------------------- */
 
 /* A second with so many requests, each of another key. */
@@ -370,11 +425,6 @@ static void second(fixture *f, unsigned requests, int takes_ms, bool fails) {
   int64_t left_ms = from_ms + 1000 - atomic_load(&f->clock.now_mono_ns) / 1000000;
   if (left_ms > 0) lrd_clock_moved_advance_ms(&f->clock, left_ms);
   lrd_larder_tick(f->cache);
-}
-
-static void learn_pair(fixture *f) {
-  for (int i = 0; i < 6; i++) session(f, "ab");
-  settle(f);
 }
 
 static void a_cascade_and_a_threat_are_seen_and_told(void **state) {
@@ -776,6 +826,8 @@ int main(void) {
       cmocka_unit_test(what_is_not_to_be_had_is_wasted),
       cmocka_unit_test(nothing_is_made_ahead_that_is_there_or_not_likely),
       cmocka_unit_test(what_predict_forbids_is_not_made),
+      cmocka_unit_test(while_more_is_asked_for_than_usual_nothing_is_made_ahead),
+      cmocka_unit_test(guesses_are_worth_what_such_guesses_came_to),
       cmocka_unit_test(a_cascade_and_a_threat_are_seen_and_told),
       cmocka_unit_test(a_threat_that_passes_is_told_to_who_made_nothing_ahead),
       cmocka_unit_test(where_it_does_worse_it_steps_aside_and_tries_again),
