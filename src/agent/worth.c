@@ -53,6 +53,7 @@ typedef struct watched {
   uint32_t older; /* of the same number */
   bool listed;
   bool asked;
+  bool forgotten;
 } watched;
 
 struct lrd_worth {
@@ -67,11 +68,15 @@ struct lrd_worth {
   double inverse[ROW * ROW];
 };
 
+void lrd_worth_live(lrd_worth *worth, uint64_t life) {
+  worth->half_life = HALF_LIVES * (double)life;
+  worth->patience = (uint64_t)(PATIENCE * (double)life) + 1;
+}
+
 larder_err lrd_worth_open(uint32_t numbers, uint64_t life, lrd_worth **out) {
   lrd_worth *worth = lrd_alloc_zero(1, sizeof *worth);
   if (worth == NULL) return LARDER_ENOMEM;
-  worth->half_life = HALF_LIVES * (double)life;
-  worth->patience = (uint64_t)(PATIENCE * (double)life) + 1;
+  lrd_worth_live(worth, life);
   worth->marks = lrd_alloc_zero(numbers, sizeof *worth->marks);
   worth->ring = lrd_alloc_zero(WATCHED, sizeof *worth->ring);
   if (worth->marks == NULL || worth->ring == NULL) {
@@ -172,7 +177,7 @@ static void due_learn(lrd_worth *worth) {
   while (worth->first < worth->end && worth->ring[worth->first % WATCHED].due_at <= worth->requests) {
     uint32_t place = (uint32_t)(worth->first++ % WATCHED);
     if (worth->ring[place].listed) unlist(worth, place);
-    learn(worth, worth->ring[place].row, worth->ring[place].asked);
+    if (!worth->ring[place].forgotten) learn(worth, worth->ring[place].row, worth->ring[place].asked);
   }
 }
 
@@ -214,6 +219,15 @@ void lrd_worth_watch(lrd_worth *worth, uint32_t number, const lrd_worth_entry *e
   one->number = number;
   one->older = worth->marks[number].watched;
   one->listed = true;
-  one->asked = false;
+  one->asked = one->forgotten = false;
   worth->marks[number].watched = place;
+}
+
+void lrd_worth_forget(lrd_worth *worth, uint32_t number) {
+  mark *m = &worth->marks[number];
+  for (; m->watched != NONE; m->watched = worth->ring[m->watched].older) {
+    worth->ring[m->watched].forgotten = true;
+    worth->ring[m->watched].listed = false;
+  }
+  *m = (mark){.watched = NONE};
 }

@@ -23,6 +23,8 @@ typedef struct lrd_worth_entry {
 /* Of so many numbers; an entry that goes for lack of room is asked for again after about `life` requests, if ever. Own.
  * LARDER_ENOMEM. */
 LARDER_MUST_CHECK larder_err lrd_worth_open(uint32_t numbers, uint64_t life, lrd_worth **out);
+/* They live for so many from now on. */
+void lrd_worth_live(lrd_worth *worth, uint64_t life);
 /* NULL is fine. */
 void lrd_worth_close(lrd_worth *worth);
 /* It was asked for, whether it was there or not. */
@@ -31,6 +33,8 @@ void lrd_worth_asked(lrd_worth *worth, uint32_t number, unsigned kind, double no
 void lrd_worth_guessed(lrd_worth *worth, uint32_t number, unsigned kind, double probability);
 /* To be called with an entry drawn by chance: it is learned from once it is asked for, or was not for too long. */
 void lrd_worth_watch(lrd_worth *worth, uint32_t number, const lrd_worth_entry *entry, double now_ms);
+/* The number is another entry's: what was known of it, and is watched of it, is forgotten. */
+void lrd_worth_forget(lrd_worth *worth, uint32_t number);
 /* The more, the likelier; to be compared with others of the same moment. Before anything is learned it goes by how often it
  * was asked for and guessed. */
 double lrd_worth_of(const lrd_worth *worth, uint32_t number, const lrd_worth_entry *entry, double now_ms);

@@ -75,6 +75,65 @@ static void the_same_requests_give_the_same_worth(void **state) {
   lrd_worth_close(two);
 }
 
+/* The number is another entry's from then on: nothing of the old one is left, and nothing is learned of what it was watched
+ * for. */
+static void of_what_is_forgotten_nothing_is_left(void **state) {
+  (void)state;
+  lrd_worth *worth = worth_of(), *fresh = worth_of();
+  for (unsigned i = 0; i < 20; i++) {
+    lrd_worth_asked(worth, 1, 5, i);
+    lrd_worth_guessed(worth, 1, 5, 0.5);
+    lrd_worth_asked(fresh, 2, 5, i);
+  }
+  for (unsigned i = 0; i < 3; i++) lrd_worth_watch(worth, 1, &kept, 20);
+  lrd_worth_watch(worth, 2, &kept, 20);
+  lrd_worth_watch(worth, 1, &kept, 20);
+  lrd_worth_forget(worth, 1);
+  double a = lrd_worth_of(worth, 1, &kept, 20), b = lrd_worth_of(fresh, 1, &kept, 20);
+  assert_memory_equal(&a, &b, sizeof a);
+  lrd_worth_watch(worth, 1, &kept, 20); /* and is watched anew */
+  lrd_worth_forget(worth, 1);
+  lrd_worth_forget(worth, 2);
+  lrd_worth_forget(worth, 3); /* was never asked for */
+  for (unsigned i = 20; i < 20 + 2 * LIFE; i++) {
+    lrd_worth_asked(worth, 4, 0, i);
+    lrd_worth_asked(fresh, 4, 0, i);
+  }
+  a = lrd_worth_of(worth, 4, &kept, 400), b = lrd_worth_of(fresh, 4, &kept, 400);
+  assert_memory_equal(&a, &b, sizeof a); /* nothing was learned */
+  lrd_worth_watch(worth, 4, &kept, 400);
+  for (unsigned i = 0; i < 2 * LIFE; i++) {
+    lrd_worth_asked(worth, 5, 0, 400 + i);
+    lrd_worth_asked(fresh, 5, 0, 400 + i);
+  }
+  a = lrd_worth_of(worth, 4, &kept, 800), b = lrd_worth_of(fresh, 4, &kept, 800);
+  assert_memory_not_equal(&a, &b, sizeof a); /* what was not forgotten is learned from */
+  lrd_worth_close(worth);
+  lrd_worth_close(fresh);
+}
+
+/* An entry that lives longer is waited for longer. */
+static void how_long_entries_live_may_change(void **state) {
+  (void)state;
+  lrd_worth *worth = worth_of(), *fresh = worth_of();
+  lrd_worth_live(worth, 10 * LIFE);
+  for (unsigned i = 0; i < 300; i++) {
+    lrd_worth_asked(worth, i % 3, 0, i);
+    lrd_worth_asked(fresh, i % 3, 0, i);
+    lrd_worth_watch(worth, 9, &kept, i);
+  }
+  double a = lrd_worth_of(worth, 9, &kept, 300), b = lrd_worth_of(fresh, 9, &kept, 300);
+  assert_memory_equal(&a, &b, sizeof a); /* nothing is due yet */
+  assert_true(lrd_worth_of(worth, 1, &kept, 300) > lrd_worth_of(fresh, 1, &kept, 300));
+  lrd_worth_live(worth, LIFE);
+  for (unsigned i = 300; i < 2000; i++) lrd_worth_asked(worth, i % 3, 0, i);
+  for (unsigned i = 300; i < 2000; i++) lrd_worth_asked(fresh, i % 3, 0, i);
+  a = lrd_worth_of(worth, 9, &kept, 2000), b = lrd_worth_of(fresh, 9, &kept, 2000);
+  assert_true(a < b);
+  lrd_worth_close(worth);
+  lrd_worth_close(fresh);
+}
+
 /* Whatever happens, numbers stay numbers, and none is out of reason. */
 static void any_requests_leave_numbers(void **state) {
   (void)state;
@@ -90,6 +149,8 @@ static void any_requests_leave_numbers(void **state) {
     lrd_worth_asked(worth, key, (unsigned)(seed >> 36) & 15, now_ms);
     lrd_worth_guessed(worth, (key + 1) % KEYS, 3, 1);
     lrd_worth_watch(worth, key, &entry, now_ms);
+    if ((seed >> 37 & 15) == 0) lrd_worth_forget(worth, (key + 1) % KEYS);
+    if ((seed >> 41 & 1023) == 0) lrd_worth_live(worth, 1 + (seed >> 51));
     double value = lrd_worth_of(worth, (key + 2) % KEYS, &entry, now_ms);
     assert_true(fabs(value) < 1000);
   }
@@ -118,6 +179,8 @@ int main(void) {
       cmocka_unit_test(what_comes_in_pairs_and_never_again_is_worth_less_once_that_is_seen),
       cmocka_unit_test(what_expires_is_worth_less_once_that_is_seen),
       cmocka_unit_test(the_same_requests_give_the_same_worth),
+      cmocka_unit_test(of_what_is_forgotten_nothing_is_left),
+      cmocka_unit_test(how_long_entries_live_may_change),
       cmocka_unit_test(any_requests_leave_numbers),
       cmocka_unit_test(memory_may_be_short),
   };
