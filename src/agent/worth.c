@@ -71,6 +71,10 @@ struct lrd_worth {
 void lrd_worth_live(lrd_worth *worth, uint64_t life) {
   worth->half_life = HALF_LIVES * (double)life;
   worth->patience = (uint64_t)(PATIENCE * (double)life) + 1;
+  for (uint64_t i = worth->first; i < worth->end; i++) { /* who is watched already is not waited for longer than the next */
+    uint64_t *due_at = &worth->ring[i % WATCHED].due_at;
+    if (*due_at > worth->requests + worth->patience) *due_at = worth->requests + worth->patience;
+  }
 }
 
 larder_err lrd_worth_open(uint32_t numbers, uint64_t life, lrd_worth **out) {
@@ -113,7 +117,8 @@ static double count_log(double count) { return (log2(count + LEAST_COUNT) + 3) /
 static void row_of(const lrd_worth *worth, uint32_t number, const lrd_worth_entry *entry, double now_ms, float row[ROW]) {
   mark m = worth->marks[number];
   fade(worth, &m);
-  float plain[PLAIN], *at = plain;
+  row[0] = 1;
+  float *plain = row + 1, *at = plain;
   *at++ = (float)log2(m.both + LEAST_COUNT) + 2;
   for (unsigned i = 0; i < ASKED; i++) *at++ = (float)count_log(m.asked[i]);
   for (unsigned i = 0; i < GUESSED; i++) *at++ = (float)count_log(m.guessed[i]);
@@ -124,9 +129,6 @@ static void row_of(const lrd_worth *worth, uint32_t number, const lrd_worth_entr
   left = fmin(fmax(left, 0), 16);
   *at++ = (float)fmin(left / 4, 1);
   *at++ = (float)log2(left + LEAST_LEFT) / 2;
-  at = row;
-  *at++ = 1;
-  for (unsigned i = 0; i < PLAIN; i++) *at++ = plain[i];
   for (unsigned i = 0; i < PLAIN; i++)
     for (unsigned j = 0; j <= i; j++) *at++ = plain[i] * plain[j];
   for (unsigned i = 0; i < LRD_WORTH_KINDS; i++) *at++ = m.kind % LRD_WORTH_KINDS == i;
@@ -148,6 +150,7 @@ double lrd_worth_of(const lrd_worth *worth, uint32_t number, const lrd_worth_ent
 
 static void learn(lrd_worth *worth, const float row[ROW], bool asked) {
   double likely = 1 / (1 + exp(-value_of(worth, row))), pull = fmax(likely * (1 - likely), LEAST_PULL);
+  const unsigned row_len = ROW;
   double gain[ROW], sum = 0, trace = 0;
   for (unsigned i = 0; i < ROW; i++) {
     const double *inverse = worth->inverse + i * ROW;
@@ -158,7 +161,7 @@ static void learn(lrd_worth *worth, const float row[ROW], bool asked) {
   }
   sum = 1 + pull * sum;
   if (!(sum >= 1)) return;
-  double grown = trace < ROW * PRIOR ? 1 / FORGET : 1, error = (asked ? 1.0 : 0.0) - likely;
+  double grown = trace < row_len * PRIOR ? 1 / FORGET : 1, error = (asked ? 1.0 : 0.0) - likely;
   for (unsigned i = 0; i < ROW; i++) worth->weights[i] += gain[i] / sum * error;
   for (unsigned i = 0; i < ROW; i++)
     for (unsigned j = 0; j <= i; j++)

@@ -71,8 +71,10 @@ larder_err lrd_hosted_open(larder_ns *ns, lrd_hosted **out, larder_error *err) {
   lrd_cascade_init(&hosted->watch, &(lrd_cascade_options){0}, (double)hosted->second_ns / MS);
   larder_err result = agent_open(hosted, err);
   if (result == LARDER_OK &&
-      (result = lrd_known_keys_init(&hosted->keys, ns->policy.agent.keys_max, ns->policy.agent.seed)) == LARDER_OK)
+      (result = lrd_known_keys_init(&hosted->keys, ns->policy.agent.keys_max, ns->policy.agent.seed)) == LARDER_OK &&
+      (result = lrd_worth_open(hosted->keys.most + 1, ns->policy.agent.keys_max, &hosted->worth)) == LARDER_OK)
     result = lrd_hosted_shadows_open(hosted);
+  hosted->keys.worth = hosted->worth;
   if (result != LARDER_OK) {
     lrd_hosted_close(hosted);
     return lrd_fail(err, result, 0, ROOM, "out of memory for the agent of namespace %s", ns->name);
@@ -88,6 +90,7 @@ void lrd_hosted_close(lrd_hosted *hosted) {
   if (hosted == NULL) return;
   larder_agent_close(&hosted->agent);
   lrd_known_keys_fini(&hosted->keys);
+  lrd_worth_close(hosted->worth);
   lrd_hosted_shadows_close(hosted);
   if (!atomic_load(&hosted->ns->cache->forked)) lrd_mutex_fini(&hosted->shown_mutex);
   lrd_dealloc(hosted);
@@ -144,8 +147,10 @@ static void room_look(lrd_hosted *hosted) {
   if (hosted->gone_at > 0 || (hosted->room > 0 && hosted->entries > hosted->room)) {
     hosted->room = hosted->gone_at > hosted->entries ? hosted->gone_at : hosted->entries;
     double half_life = 4.0 * (double)hosted->room;
-    if (half_life > 2 * hosted->keys.half_life || half_life < hosted->keys.half_life / 2)
+    if (half_life > 2 * hosted->keys.half_life || half_life < hosted->keys.half_life / 2) {
       lrd_known_half_life(&hosted->keys, hosted->asked, half_life);
+      lrd_worth_live(hosted->worth, hosted->room);
+    }
   }
   lrd_hosted_shadows_fit(hosted);
   hosted->gone_at = 0;
@@ -202,6 +207,9 @@ void lrd_hosted_begin(lrd_hosted *hosted) {
   int64_t now_ns = lrd_mono_ns(cache->clock);
   hosted->now_ms = (double)now_ns / MS;
   hosted->wall_ms = lrd_wall_ms(cache->clock);
+  hosted->watched = 0;
+  hosted->keys.now_ms = hosted->now_ms;
+  hosted->keys.wall_ms = hosted->wall_ms;
   lrd_cascade_look(&hosted->watch, hosted->now_ms);
   second_look(hosted, now_ns);
   larder_prefetch_figures_get(cache, &queue);

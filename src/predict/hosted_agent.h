@@ -23,6 +23,7 @@
 #define LRD_HOSTED_HIT_MS    0.001 /* what memory takes */
 #define LRD_HOSTED_GONE      64u   /* of those that had to go for the same request, so many are told to its decision */
 
+#define LRD_HOSTED_WATCHED  64u   /* entries for each time that what was heard is taken: to learn from one takes 7 µs */
 #define LRD_HOSTED_SESSIONS 1024u /* that guesses are remembered of */
 
 /* What was guessed for a session, until it asks for something. */
@@ -47,6 +48,8 @@ typedef struct lrd_hosted {
   larder_ns *ns;
   larder_agent *agent;
   lrd_known_keys keys;
+  lrd_worth *worth; /* of the numbers of keys; learns once memory was full */
+  uint32_t watched; /* entries, since it began to take what was heard */
   lrd_hosted_shadow shadows[LRD_WAYS];
   unsigned sample_bits; /* the shadows follow one key of so many powers of two */
   lrd_cascade_watch watch;

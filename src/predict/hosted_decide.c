@@ -151,8 +151,7 @@ static unsigned make_ahead(lrd_hosted *hosted, const moment *now) {
 /* Of what memory has, what `way` lets go first; false: there is nobody. */
 static bool room_make(lrd_hosted *hosted, lrd_hosted_way way, uint64_t but, uint64_t ticket) {
   for (unsigned tries = 0; tries < ROOM_TRIES; tries++) {
-    lrd_known_key *key =
-        way == LRD_WAY_LRU ? lrd_known_oldest(&hosted->keys) : lrd_known_unlikely(&hosted->keys, hosted->now_ms);
+    lrd_known_key *key = way == LRD_WAY_LRU ? lrd_known_oldest(&hosted->keys) : lrd_known_unlikely(&hosted->keys);
     if (key == NULL || key->hash == but) return false;
     if (lrd_memory_evict_hash(hosted->ns->memory, hosted->ns->memory_space, key->hash) > 0) {
       lrd_hosted_gone(hosted, key, ticket);

@@ -158,12 +158,15 @@ static void expect(lrd_hosted *hosted, lrd_hosted_request *request) {
   lrd_known_key *key = request->key;
   request->expected = lrd_known_expected(&hosted->keys, key, hosted->asked);
   lrd_known_expect(&hosted->keys, key, hosted->asked, 1);
+  lrd_known_worth_asked(&hosted->keys, key);
+  if (hosted->room > 0 && hosted->watched++ < LRD_HOSTED_WATCHED) lrd_known_worth_watch(&hosted->keys);
   for (size_t i = 0; i < request->guesses_len; i++) {
     lrd_op op;
     if (lrd_op_begin(hosted->ns, request->guesses[i].endpoint, request->guesses[i].endpoint_len, &op) != LARDER_OK) continue;
     lrd_known_key *guessed = lrd_known_find(&hosted->keys, op.hash); /* it was not met by that */
     if (guessed == NULL) guessed = lrd_known_meet(&hosted->keys, op.hash);
     lrd_known_expect(&hosted->keys, guessed, hosted->asked, request->guesses[i].probability);
+    lrd_known_worth_guessed(&hosted->keys, guessed, request->guesses[i].probability);
   }
 }
 

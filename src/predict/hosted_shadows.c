@@ -17,7 +17,8 @@
 #define SAMPLE_MAX  20u
 
 static uint64_t choose_unlikely(void *context, const uint64_t *hashes, size_t len) {
-  return lrd_known_unlikely_of(context, hashes, len);
+  lrd_hosted *hosted = context;
+  return lrd_known_unlikely_of(&hosted->keys, hosted->shadows[LRD_WAY_UNLIKELY].keys, hashes, len);
 }
 
 larder_err lrd_hosted_shadows_open(lrd_hosted *hosted) {
@@ -25,7 +26,7 @@ larder_err lrd_hosted_shadows_open(lrd_hosted *hosted) {
   larder_err err = LARDER_OK;
   for (unsigned w = 0; w < LRD_WAYS && err == LARDER_OK; w++)
     err = lrd_key_shadow_open(policies[w], hosted->ns->policy.agent.keys_max, w == LRD_WAY_UNLIKELY ? choose_unlikely : NULL,
-                              &hosted->keys, &hosted->shadows[w].keys);
+                              hosted, &hosted->shadows[w].keys);
   return err;
 }
 

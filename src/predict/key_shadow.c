@@ -127,6 +127,8 @@ bool lrd_key_shadow_has(const lrd_key_shadow *s, uint64_t hash, int64_t now_ms) 
   return number != NONE && (s->places[number].expires_ms == 0 || now_ms < s->places[number].expires_ms);
 }
 
+int64_t lrd_key_shadow_expires_ms(const lrd_key_shadow *s, uint64_t hash) { return s->places[find(s, hash)].expires_ms; }
+
 void lrd_key_shadow_touch(lrd_key_shadow *s, uint64_t hash) {
   uint32_t number = find(s, hash);
   if (number == NONE) return;

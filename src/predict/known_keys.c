@@ -8,6 +8,8 @@
 #define DRAWN 48u
 #define NONE  0u
 
+#define WATCHED_FROM 64u /* in memory */
+
 larder_err lrd_known_keys_init(lrd_known_keys *keys, uint32_t most, uint64_t seed) {
   *keys = (lrd_known_keys){.most = most * 2, .mask = 63, .half_life = 4.0 * most, .seed = seed};
   while (keys->mask < keys->most) keys->mask = keys->mask * 2 + 1;
@@ -76,6 +78,7 @@ static lrd_known_key *forget_one(lrd_known_keys *keys) {
   uint32_t *at = head_of(keys, key->hash);
   while (*at != number) at = &keys->of[*at].next;
   *at = key->next;
+  if (keys->worth) lrd_worth_forget(keys->worth, number);
   return key;
 }
 
@@ -122,30 +125,67 @@ static size_t draw(lrd_known_keys *keys, size_t below) {
   return (size_t)(lrd_hash64(&number, sizeof number, keys->seed) % below);
 }
 
-static bool less_likely(const lrd_known_key *one, const lrd_known_key *other, double now_ms) {
-  bool spared = now_ms < one->spared_to_ms, other_spared = now_ms < other->spared_to_ms;
-  return spared == other_spared ? one->likelihood < other->likelihood : other_spared;
+static lrd_known_key *drawn_here(lrd_known_keys *keys) { return &keys->of[keys->here[draw(keys, keys->here_len)]]; }
+
+static bool is_ahead(const lrd_known_key *key) { return key->wish != 0 && !key->used; }
+
+static lrd_worth_entry entry_of(const lrd_known_keys *keys, int64_t expires_ms, bool ahead) {
+  double left_ms = expires_ms == 0 ? INFINITY : (double)(expires_ms - keys->wall_ms);
+  return (lrd_worth_entry){.expires_ms = keys->now_ms + left_ms, .ahead = ahead};
 }
 
-lrd_known_key *lrd_known_unlikely(lrd_known_keys *keys, double now_ms) {
+/* Of one in memory, or in a shadow. */
+static double worth_of(const lrd_known_keys *keys, const lrd_known_key *key, const lrd_key_shadow *shadow) {
+  if (keys->worth == NULL) return key->likelihood;
+  int64_t expires_ms = shadow ? lrd_key_shadow_expires_ms(shadow, key->hash) : key->expires_ms;
+  bool ahead = shadow == NULL && is_ahead(key);
+  const lrd_worth_entry entry = entry_of(keys, expires_ms, ahead);
+  return lrd_worth_of(keys->worth, number_of(keys, key), &entry, keys->now_ms);
+}
+
+lrd_known_key *lrd_known_unlikely(lrd_known_keys *keys) {
   lrd_known_key *worst = lrd_known_oldest(keys);
-  for (unsigned i = 0; worst && i < DRAWN; i++) {
-    lrd_known_key *one = &keys->of[keys->here[draw(keys, keys->here_len)]];
-    if (less_likely(one, worst, now_ms)) worst = one;
+  if (worst == NULL) return NULL;
+  double least = worth_of(keys, worst, NULL);
+  for (unsigned i = 0; i < DRAWN; i++) {
+    lrd_known_key *one = drawn_here(keys);
+    bool spared = keys->now_ms < one->spared_to_ms, worst_spared = keys->now_ms < worst->spared_to_ms;
+    if (spared && !worst_spared) continue;
+    double worth = worth_of(keys, one, NULL);
+    if (spared == worst_spared && worth >= least) continue;
+    worst = one;
+    least = worth;
   }
   return worst;
 }
 
-uint64_t lrd_known_unlikely_of(lrd_known_keys *keys, const uint64_t *hashes, size_t len) {
+uint64_t lrd_known_unlikely_of(lrd_known_keys *keys, const lrd_key_shadow *shadow, const uint64_t *hashes, size_t len) {
   uint64_t worst = hashes[0];
   double least = INFINITY;
   for (unsigned i = 0; i < DRAWN; i++) {
     uint64_t hash = hashes[draw(keys, len)];
     const lrd_known_key *key = lrd_known_find(keys, hash);
-    double likelihood = key ? key->likelihood : -INFINITY;
-    if (likelihood >= least) continue;
-    least = likelihood;
+    double worth = key ? worth_of(keys, key, shadow) : -INFINITY;
+    if (worth >= least) continue;
+    least = worth;
     worst = hash;
   }
   return worst;
+}
+
+/* --- what they are worth -------------------------------------------------------------------------------------------------- */
+
+void lrd_known_worth_asked(lrd_known_keys *keys, const lrd_known_key *key) {
+  lrd_worth_asked(keys->worth, number_of(keys, key), 0, keys->now_ms);
+}
+
+void lrd_known_worth_guessed(lrd_known_keys *keys, const lrd_known_key *key, double probability) {
+  lrd_worth_guessed(keys->worth, number_of(keys, key), 0, probability);
+}
+
+void lrd_known_worth_watch(lrd_known_keys *keys) {
+  if (keys->here_len < WATCHED_FROM) return;
+  const lrd_known_key *key = drawn_here(keys);
+  const lrd_worth_entry entry = entry_of(keys, key->expires_ms, is_ahead(key));
+  lrd_worth_watch(keys->worth, number_of(keys, key), &entry, keys->now_ms);
 }

@@ -9,7 +9,9 @@
 #ifndef LRD_PREDICT_KNOWN_KEYS_H
 #define LRD_PREDICT_KNOWN_KEYS_H
 
+#include "agent/worth.h"
 #include "base/bytes.h"
+#include "key_shadow.h"
 #include <larder/error.h>
 
 typedef struct lrd_known_key {
@@ -41,6 +43,9 @@ typedef struct lrd_known_keys {
   lrd_known_list lists[2]; /* by `here`, each by when it was met last */
   double half_life;        /* requests */
   uint64_t seed, draws;
+  lrd_worth *worth; /* borrowed: says by their numbers who is least likely; NULL: likelihoods do */
+  double now_ms;    /* the moment; only goes on */
+  int64_t wall_ms;
 } lrd_known_keys;
 
 /* So many in memory, and as many that are not. LARDER_ENOMEM. */
@@ -60,8 +65,14 @@ void lrd_known_half_life(lrd_known_keys *keys, uint64_t now, double half_life);
 /* Of those in memory the one that was met longest ago; NULL: there is none. */
 lrd_known_key *lrd_known_oldest(lrd_known_keys *keys);
 /* Likewise the least likely of some that are drawn; one whose time to be spared has not passed only if there is no other. */
-lrd_known_key *lrd_known_unlikely(lrd_known_keys *keys, double now_ms);
-/* Of so many hashes the least likely of some that are drawn. */
-uint64_t lrd_known_unlikely_of(lrd_known_keys *keys, const uint64_t *hashes, size_t len);
+lrd_known_key *lrd_known_unlikely(lrd_known_keys *keys);
+/* Of so many hashes, which a shadow has, the least likely of some that are drawn. */
+uint64_t lrd_known_unlikely_of(lrd_known_keys *keys, const lrd_key_shadow *shadow, const uint64_t *hashes, size_t len);
+
+/* With `worth`: it is asked for; and somebody is expected to ask for it. */
+void lrd_known_worth_asked(lrd_known_keys *keys, const lrd_known_key *key);
+void lrd_known_worth_guessed(lrd_known_keys *keys, const lrd_known_key *key, double probability);
+/* One of those in memory is watched. */
+void lrd_known_worth_watch(lrd_known_keys *keys);
 
 #endif

@@ -117,12 +117,18 @@ void lrd_agent_host_guessed(lrd_agent_host *host, uint32_t endpoint, const lrd_g
   lrd_worth_guessed(host->worth, guess->key, endpoint, guess->probability);
 }
 
+/* They may change places. */
 static void guesses_trust(lrd_agent_host *host, lrd_served *served) {
   uint32_t at = served->request->session % SESSIONS, len = 0;
   host->guessed[at].session = served->request->session;
   for (; len < served->there_len && len < LARDER_AGENT_GUESSES; len++) {
-    host->guessed[at].guesses[len] = served->there[len];
-    served->there[len].probability = lrd_guess_trust_of(&host->trust, served->there[len].probability);
+    lrd_guess guess = served->there[len];
+    host->guessed[at].guesses[len] = guess;
+    guess.probability = lrd_guess_trust_of(&host->trust, guess.probability);
+    uint32_t place = len;
+    for (; place > 0 && served->there[place - 1].probability < guess.probability; place--)
+      served->there[place] = served->there[place - 1];
+    served->there[place] = guess;
   }
   host->guessed[at].len = len;
   served->there_len = len;

@@ -126,9 +126,9 @@ static void how_long_entries_live_may_change(void **state) {
   assert_memory_equal(&a, &b, sizeof a); /* nothing is due yet */
   assert_true(lrd_worth_of(worth, 1, &kept, 300) > lrd_worth_of(fresh, 1, &kept, 300));
   lrd_worth_live(worth, LIFE);
-  for (unsigned i = 300; i < 2000; i++) lrd_worth_asked(worth, i % 3, 0, i);
-  for (unsigned i = 300; i < 2000; i++) lrd_worth_asked(fresh, i % 3, 0, i);
-  a = lrd_worth_of(worth, 9, &kept, 2000), b = lrd_worth_of(fresh, 9, &kept, 2000);
+  for (unsigned i = 300; i < 300 + 2 * LIFE; i++) lrd_worth_asked(worth, i % 3, 0, i);
+  for (unsigned i = 300; i < 300 + 2 * LIFE; i++) lrd_worth_asked(fresh, i % 3, 0, i);
+  a = lrd_worth_of(worth, 9, &kept, 600), b = lrd_worth_of(fresh, 9, &kept, 600);
   assert_true(a < b);
   lrd_worth_close(worth);
   lrd_worth_close(fresh);

@@ -564,6 +564,26 @@ static void who_makes_room_is_chosen_by_what_shadows_missed(void **state) {
   shut(&f);
 }
 
+/* Every other request is for a key that comes three times in a row, and never again. */
+static void what_comes_in_a_row_and_never_again_goes_first_once_that_is_seen(void **state) {
+  fixture f;
+  uint64_t drawn = 1;
+  unsigned before = 0;
+  (void)state;
+  open_with(&f, &(setting){.entries = 100,
+                           .predict = ", max_waste: 100%, budget_mb: 0",
+                           .agent = ", epsilon: 0.01%, epsilon_last: 0.01%, margin: 100%, horizon: 100, clip: 0.001"});
+  for (unsigned i = 0; i < 16000; i++) {
+    if (i == 12000) before = atomic_load(&f.made);
+    drawn = drawn * UINT64_C(6364136223846793005) + 1442695040888963407;
+    ask_number(&f, i % 2 == 0 ? (unsigned)(drawn >> 33) % 90 : 1000 + i / 6);
+    if (i % 16 == 0) settle(&f);
+  }
+  settle(&f);
+  assert_in_range(atomic_load(&f.made) - before, 667, 800); /* those that come in a row, once each */
+  shut(&f);
+}
+
 /* Beside a namespace without one that is asked for the same. */
 static void its_shadow_comes_to_what_there_is_without_it(void **state) {
   fixture f;
@@ -833,6 +853,7 @@ int main(void) {
       cmocka_unit_test(where_it_does_worse_it_steps_aside_and_tries_again),
       cmocka_unit_test(what_others_delete_or_what_is_over_is_nobodys_fault),
       cmocka_unit_test(who_makes_room_is_chosen_by_what_shadows_missed),
+      cmocka_unit_test(what_comes_in_a_row_and_never_again_goes_first_once_that_is_seen),
       cmocka_unit_test(its_shadow_comes_to_what_there_is_without_it),
       cmocka_unit_test(of_more_entries_than_it_keeps_account_of_a_part_is_compared),
       cmocka_unit_test(where_there_is_something_to_learn_it_waits_less),

@@ -158,19 +158,56 @@ static void the_least_likely_goes_unless_it_is_spared(void **state) {
   uint64_t hashes[3];
   (void)state;
   assert_ok(lrd_known_keys_init(&keys, 8, 1));
-  assert_null(lrd_known_unlikely(&keys, 0));
+  assert_null(lrd_known_unlikely(&keys));
   for (uint64_t i = 0; i < 3; i++) {
     lrd_known_key *key = lrd_known_meet(&keys, hashes[i] = hash_of(i + 1));
     lrd_known_set_here(&keys, key, true);
     lrd_known_expect(&keys, key, 0, (double)(i + 1));
   }
-  assert_int_equal(lrd_known_unlikely(&keys, 0)->hash, hashes[0]);
-  assert_int_equal(lrd_known_unlikely_of(&keys, hashes, 3), hashes[0]);
+  assert_int_equal(lrd_known_unlikely(&keys)->hash, hashes[0]);
+  assert_int_equal(lrd_known_unlikely_of(&keys, NULL, hashes, 3), hashes[0]);
   lrd_known_find(&keys, hashes[0])->spared_to_ms = 10;
-  assert_int_equal(lrd_known_unlikely(&keys, 9)->hash, hashes[1]);
-  assert_int_equal(lrd_known_unlikely(&keys, 10)->hash, hashes[0]);
+  keys.now_ms = 9;
+  assert_int_equal(lrd_known_unlikely(&keys)->hash, hashes[1]);
+  keys.now_ms = 10;
+  assert_int_equal(lrd_known_unlikely(&keys)->hash, hashes[0]);
   uint64_t const unknown[] = {hashes[2], 12345, hashes[0]};
-  assert_int_equal(lrd_known_unlikely_of(&keys, unknown, 3), 12345);
+  assert_int_equal(lrd_known_unlikely_of(&keys, NULL, unknown, 3), 12345);
+  lrd_known_keys_fini(&keys);
+}
+
+/* By their numbers; a number that becomes another key's is nobody's before. */
+static void with_worth_that_says_who_goes(void **state) {
+  lrd_known_keys keys;
+  lrd_key_shadow *shadow = NULL;
+  uint64_t hashes[3];
+  (void)state;
+  assert_ok(lrd_known_keys_init(&keys, 8, 1));
+  assert_ok(lrd_worth_open(17, 8, &keys.worth));
+  assert_ok(lrd_key_shadow_open("fifo", 8, NULL, NULL, &shadow));
+  for (uint64_t i = 0; i < 3; i++) {
+    lrd_known_key *key = lrd_known_meet(&keys, hashes[i] = hash_of(i + 1));
+    lrd_known_set_here(&keys, key, true);
+    lrd_known_expect(&keys, key, 0, (double)(i + 1));
+    assert_ok(lrd_key_shadow_put(shadow, key->hash, 0));
+    for (uint64_t k = i; k < 3; k++) lrd_known_worth_asked(&keys, key); /* the other way round */
+  }
+  assert_int_equal(lrd_known_unlikely(&keys)->hash, hashes[2]);
+  assert_int_equal(lrd_known_unlikely_of(&keys, shadow, hashes, 3), hashes[2]);
+  for (unsigned i = 0; i < 9; i++) lrd_known_worth_guessed(&keys, lrd_known_find(&keys, hashes[2]), 1);
+  assert_int_equal(lrd_known_unlikely(&keys)->hash, hashes[1]);
+  lrd_known_find(&keys, hashes[1])->spared_to_ms = 10;
+  assert_int_equal(lrd_known_unlikely(&keys)->hash, hashes[0]);
+  for (uint64_t i = 0; i < 16; i++) lrd_known_set_here(&keys, lrd_known_meet(&keys, hash_of(100 + i)), true);
+  const lrd_worth_entry kept = {.expires_ms = INFINITY};
+  lrd_worth *fresh = NULL;
+  assert_ok(lrd_worth_open(17, 8, &fresh));
+  for (unsigned i = 0; i < 6; i++) lrd_worth_asked(fresh, 0, 0, 0);
+  for (uint32_t number = 1; number <= 16; number++)
+    assert_true(lrd_worth_of(keys.worth, number, &kept, 0) == lrd_worth_of(fresh, number, &kept, 0));
+  lrd_worth_close(fresh);
+  lrd_key_shadow_close(shadow);
+  lrd_worth_close(keys.worth);
   lrd_known_keys_fini(&keys);
 }
 
@@ -184,6 +221,7 @@ int main(void) {
       cmocka_unit_test(who_is_not_in_memory_is_forgotten_first),
       cmocka_unit_test(what_is_expected_falls_by_half),
       cmocka_unit_test(the_least_likely_goes_unless_it_is_spared),
+      cmocka_unit_test(with_worth_that_says_who_goes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
