@@ -3,7 +3,7 @@
 #include "guess_trust.h"
 
 #define BELIEVED 20.0
-#define MOST     2000.0 /* guesses of a bin; older ones fade */
+#define MOST     2000.0 /* guesses of a bin that come true, if they do as they say; older ones fade */
 
 static unsigned bin_of(double probability) {
   double at = probability * LRD_TRUST_BINS;

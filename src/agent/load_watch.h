@@ -11,9 +11,9 @@
 #define LRD_LOAD_RUSH 1.5 /* times what is usual: nothing is made ahead while more is asked for */
 
 typedef struct lrd_load_watch {
-  double now;   /* requests that count still, of the last few seconds */
-  double usual; /* and of the last minutes */
-  double from_ms, at_ms;
+  double now;             /* requests that count still, of the last few seconds */
+  double usual;           /* and of the last minutes */
+  double at_ms, lived_ms; /* without long silences */
   bool begun;
 } lrd_load_watch; /* zeros at first */
 

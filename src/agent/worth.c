@@ -213,7 +213,7 @@ void lrd_worth_guessed(lrd_worth *worth, uint32_t number, unsigned kind, double 
 }
 
 void lrd_worth_watch(lrd_worth *worth, uint32_t number, const lrd_worth_entry *entry, double now_ms) {
-  if (worth->end - worth->first == WATCHED) return;
+  if (worth->requests % (worth->patience / WATCHED + 1) != 0 || worth->end - worth->first == WATCHED) return;
   uint32_t place = (uint32_t)(worth->end++ % WATCHED);
   watched *one = &worth->ring[place];
   row_of(worth, number, entry, now_ms, one->row);

@@ -31,7 +31,8 @@ void lrd_worth_close(lrd_worth *worth);
 void lrd_worth_asked(lrd_worth *worth, uint32_t number, unsigned kind, double now_ms);
 /* Somebody is expected to ask for it next. */
 void lrd_worth_guessed(lrd_worth *worth, uint32_t number, unsigned kind, double probability);
-/* To be called with an entry drawn by chance: it is learned from once it is asked for, or was not for too long. */
+/* To be called with an entry drawn by chance: it is learned from once it is asked for, or was not for too long. Not all are
+ * taken where that takes long. */
 void lrd_worth_watch(lrd_worth *worth, uint32_t number, const lrd_worth_entry *entry, double now_ms);
 /* The number is another entry's: what was known of it, and is watched of it, is forgotten. */
 void lrd_worth_forget(lrd_worth *worth, uint32_t number);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the agent is told is what a host could know by then: answers count once they have come. What is guessed for a session is
- * remembered until it asks for something, so that guesses are worth what such guesses came to.
+ * What the agent is told is what a host could know by then: answers count once they have come (but what is fetched has its
+ * place at once, with every contestant, unless it fails). What is guessed for a session is remembered until it asks for
+ * something, so that guesses are worth what such guesses came to.
  */
 #include "agent_host.h"
 
@@ -109,7 +110,7 @@ void lrd_agent_host_asked(lrd_agent_host *host, const lrd_request *request) {
   lrd_worth_asked(host->worth, request->key, request->endpoint, request->at_ms);
   if (lrd_trial_cache_count(host->cache) < WATCHED_FROM) return;
   uint32_t key = lrd_trial_cache_draw(host->cache);
-  lrd_worth_entry entry = lrd_item_entry(lrd_trial_cache_item(host->cache, key));
+  lrd_worth_entry entry = lrd_item_entry(lrd_trial_cache_item(host->cache, key), request->at_ms);
   lrd_worth_watch(host->worth, key, &entry, request->at_ms);
 }
 
@@ -218,18 +219,21 @@ void lrd_agent_host_answered(lrd_agent_host *host, uint32_t service, double now_
   if (too_long_ms > 0 && origin_busy(host, service)) lrd_blame_slow(&host->blame, host->agent, now_ms, too_long_ms);
 }
 
-void lrd_agent_host_waited(lrd_agent_host *host, bool hit, double took_ms) {
+void lrd_agent_host_waited(lrd_agent_host *host, const lrd_arrival *wait) {
   uint64_t evictions = lrd_trial_cache_evictions(host->cache);
-  lrd_lately_request(&host->lately, hit, evictions - host->evictions, took_ms);
+  lrd_lately_request(&host->lately, wait->hit, evictions - host->evictions, wait->took_ms);
   host->evictions = evictions;
+  double saved_ms = host->services[wait->service].pace.usual_ms - wait->took_ms;
+  if (wait->ticket != 0 && saved_ms > 0) larder_agent_tell(host->agent, wait->ticket, LARDER_AGENT_SAVED_MS, saved_ms);
+  const lrd_compared *came = &wait->compared;
+  larder_agent_compare(host->agent, came->ms, came->origin, came->plain_ms, came->plain_origin);
 }
 
-void lrd_agent_host_hit(lrd_agent_host *host, uint32_t service, lrd_item *item, double took_ms) {
-  if (item->ticket == 0) return;
-  double saved = host->services[service].pace.usual_ms - took_ms;
-  larder_agent_tell(host->agent, item->ticket, item->prefetched ? LARDER_AGENT_USED : LARDER_AGENT_HIT, 1);
-  if (saved > 0) larder_agent_tell(host->agent, item->ticket, LARDER_AGENT_SAVED_MS, saved);
+uint64_t lrd_agent_host_hit(lrd_agent_host *host, lrd_item *item) {
+  uint64_t ticket = item->ticket;
+  if (ticket != 0) larder_agent_tell(host->agent, ticket, item->prefetched ? LARDER_AGENT_USED : LARDER_AGENT_HIT, 1);
   item->ticket = 0;
+  return ticket;
 }
 
 void lrd_agent_host_missed(lrd_agent_host *host, uint32_t service, lrd_item *item) {
@@ -240,8 +244,9 @@ void lrd_agent_host_missed(lrd_agent_host *host, uint32_t service, lrd_item *ite
   item->gone_by = 0;
 }
 
+void lrd_agent_host_ahead(lrd_agent_host *host) { host->ahead++; }
+
 void lrd_agent_host_made(lrd_agent_host *host, uint64_t ticket, double kb, bool failed) {
-  host->ahead++;
   larder_agent_tell(host->agent, ticket, LARDER_AGENT_KB, failed ? 0 : kb);
   if (failed) larder_agent_tell(host->agent, ticket, LARDER_AGENT_WASTED, 1);
 }
@@ -252,16 +257,13 @@ void lrd_agent_host_gone(lrd_agent_host *host, lrd_item *item, lrd_gone why, uin
   item->gone_by = why == LRD_GONE_ROOM ? ticket : 0;
 }
 
-larder_err lrd_agent_host_done(lrd_agent_host *host, const lrd_served *served, double origin) {
+larder_err lrd_agent_host_done(lrd_agent_host *host, const lrd_served *served, double origin, lrd_compared *out) {
   uint32_t service = service_of(host, served->request);
-  lrd_compared came;
   larder_err err = lrd_agent_shadows_serve(&host->shadows, served, host->ahead, origin, host->services[service].pace.usual_ms,
-                                           origin_busy(host, service), &came);
-  if (err != LARDER_OK) return err;
+                                           origin_busy(host, service), out);
   host->ahead = 0;
-  larder_agent_compare(host->agent, came.ms, came.origin, came.plain_ms, came.plain_origin);
   lrd_blame_look(&host->blame, host->agent, host->watch, served->request->at_ms);
-  return LARDER_OK;
+  return err;
 }
 
 void lrd_agent_host_figures(const lrd_agent_host *host, larder_agent_figures *out) {

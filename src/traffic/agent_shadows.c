@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who misses waits as long as is usual: neither luck nor an origin that is down says anything about either. But while the
+ * Who misses waits as long as is usual, and who comes while it is under way for the rest of that: neither luck nor an origin
+ * that is down says anything about either. But while the
  * origin is busy and we have asked more of it lately than the plain default would have, we are to blame: then our waiting
  * counts as it was, our retries count, and the shadows are taken to have had their answers.
  */
@@ -42,6 +43,7 @@ static larder_err keep(lrd_agent_shadows *shadows, lrd_room room, const lrd_requ
   if (err != LARDER_OK) return err;
   double ttl_ms = shadows->traffic->endpoints[request->endpoint].ttl_ms;
   lrd_item *item = lrd_trial_cache_item(cache, request->key);
+  item->from_ms = request->at_ms;
   item->ready_ms = request->at_ms + took_ms;
   item->expires_ms = ttl_ms > 0 ? item->ready_ms + ttl_ms : INFINITY;
   return LARDER_OK;
@@ -75,9 +77,9 @@ larder_err lrd_agent_shadows_serve(lrd_agent_shadows *shadows, const lrd_served 
   double plain = asked[LRD_ROOM_POLICY] > 0;
   shadows->demand += DEMAND_PART * ((served->hit ? 0 : 1) + ahead - shadows->demand);
   shadows->plain_demand += DEMAND_PART * (plain - shadows->plain_demand);
-  *out = (lrd_compared){.ms = served->hit || blamed ? served->took_ms : usual_ms,
-                        .origin = origin,
-                        .plain_ms = ms[LRD_ROOM_POLICY],
-                        .plain_origin = asked[LRD_ROOM_POLICY]};
+  double left_ms = served->from_ms + usual_ms - served->request->at_ms;
+  double ours_ms = blamed ? served->took_ms : served->hit ? fmax(left_ms, shadows->traffic->hit_ms) : usual_ms;
+  *out =
+      (lrd_compared){.ms = ours_ms, .origin = origin, .plain_ms = ms[LRD_ROOM_POLICY], .plain_origin = asked[LRD_ROOM_POLICY]};
   return LARDER_OK;
 }

@@ -22,12 +22,6 @@ void lrd_agent_shadows_close(lrd_agent_shadows *shadows);
 /* The way to make room that missed least lately. */
 lrd_room lrd_agent_shadows_best(const lrd_agent_shadows *shadows);
 
-/* What a request came to. */
-typedef struct lrd_compared {
-  double ms, origin;             /* with us, */
-  double plain_ms, plain_origin; /* and with the plain default */
-} lrd_compared;
-
 /* A request, so many made ahead for its sake and so many requests to the origin by it, whose service takes so long usually, and
  * is busy or not. LARDER_ENOMEM. */
 LARDER_MUST_CHECK larder_err lrd_agent_shadows_serve(lrd_agent_shadows *shadows, const lrd_served *served, unsigned ahead,

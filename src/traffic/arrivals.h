@@ -7,6 +7,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What a request came to. */
+typedef struct lrd_compared {
+  double ms, origin;             /* with us, */
+  double plain_ms, plain_origin; /* and with the plain default */
+} lrd_compared;
+
 typedef enum lrd_arrival_kind {
   LRD_ARRIVAL_TRY,    /* one try came to its end */
   LRD_ARRIVAL_ANSWER, /* all tries of who fetched did */
@@ -19,8 +25,11 @@ typedef struct lrd_arrival {
   uint64_t order; /* set by lrd_arrivals_add */
   lrd_arrival_kind kind;
   uint32_t service;
+  uint64_t ticket; /* of an answer: the decision that had it made ahead; of a wait: the one that kept it; 0: none */
+  double kb;       /* of what was made ahead */
+  lrd_compared compared;
   bool failed;
-  bool hit; /* of a wait */
+  bool hit; /* of a wait, as is `compared` */
 } lrd_arrival;
 
 typedef struct lrd_arrivals {

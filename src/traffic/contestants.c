@@ -54,6 +54,7 @@ const char *larder_traffic_contestant(size_t n) {
 const char *larder_traffic_contestant_says(const char *name) {
   const lrd_rule *rule = name ? lrd_rule_find(name) : NULL;
   if (rule) return rule->says;
-  return name && strcmp(name, LARDER_TRAFFIC_TUNED) == 0 ? "the rule above with the least mean latency on seeds of its own"
+  return name && strcmp(name, LARDER_TRAFFIC_TUNED) == 0 ? "the rule above with the least mean latency on seeds of its own, "
+                                                           "where a failure counts as long again as is waited for"
                                                          : NULL;
 }

@@ -78,14 +78,17 @@ static void arrivals_hear(trial *t) {
   lrd_arrival one;
   while (lrd_arrivals_take(&t->under_way, t->now_ms, &one)) {
     if (one.kind == LRD_ARRIVAL_TRY) lrd_cascade_tell(&t->watch, one.at_ms, one.took_ms, one.failed);
-    if (one.kind == LRD_ARRIVAL_ANSWER && t->host)
+    if (one.kind == LRD_ARRIVAL_ANSWER && t->host) {
       lrd_agent_host_answered(t->host, one.service, one.at_ms, one.took_ms, one.failed);
-    if (one.kind == LRD_ARRIVAL_WAIT && t->host) lrd_agent_host_waited(t->host, one.hit, one.took_ms);
+      if (one.ticket != 0) lrd_agent_host_made(t->host, one.ticket, one.kb, one.failed);
+    }
+    if (one.kind == LRD_ARRIVAL_WAIT && t->host) lrd_agent_host_waited(t->host, &one);
   }
   lrd_cascade_look(&t->watch, t->now_ms);
 }
 
-static larder_err fetch(trial *t, const lrd_traffic_endpoint *endpoint, uint64_t draws, lrd_answer *answer) {
+/* `ticket`: of the decision that makes it ahead; 0: somebody waits for it. */
+static larder_err fetch(trial *t, const lrd_traffic_endpoint *endpoint, uint64_t draws, uint64_t ticket, lrd_answer *answer) {
   lrd_draw draw = lrd_draw_of(t->seed, draws);
   *answer = lrd_origin_ask(&t->origin, endpoint->service, t->now_ms, &draw);
   t->out->origin += answer->tries;
@@ -99,6 +102,8 @@ static larder_err fetch(trial *t, const lrd_traffic_endpoint *endpoint, uint64_t
     if (err != LARDER_OK) return err;
   }
   one.kind = LRD_ARRIVAL_ANSWER;
+  one.ticket = ticket;
+  one.kb = (double)endpoint->bytes / 1000;
   one.took_ms = answer->took_ms;
   return lrd_arrivals_add(&t->under_way, &one);
 }
@@ -111,6 +116,7 @@ static larder_err keep(trial *t, uint32_t key, const lrd_traffic_endpoint *endpo
   larder_err err = lrd_trial_cache_put(t->cache, key);
   if (err != LARDER_OK) return err;
   lrd_item *item = lrd_trial_cache_item(t->cache, key);
+  item->from_ms = t->now_ms;
   item->ready_ms = ready_ms;
   item->expires_ms = endpoint->ttl_ms > 0 ? ready_ms + endpoint->ttl_ms : INFINITY;
   item->prefetched = prefetched;
@@ -129,13 +135,14 @@ static larder_err serve(trial *t, lrd_served *served) {
     served->took_ms = left_ms > t->traffic->hit_ms ? left_ms : t->traffic->hit_ms;
     t->out->hits++;
     t->out->used += item->prefetched;
-    if (t->host) lrd_agent_host_hit(t->host, endpoint->service, item, served->took_ms);
+    served->from_ms = item->from_ms;
+    if (t->host) served->thanks_to = lrd_agent_host_hit(t->host, item);
     item->prefetched = false;
     lrd_trial_cache_touch(t->cache, request->key);
     return LARDER_OK;
   }
   lrd_answer answer;
-  larder_err err = fetch(t, endpoint, DRAWS_DEMAND + t->number, &answer);
+  larder_err err = fetch(t, endpoint, DRAWS_DEMAND + t->number, 0, &answer);
   if (err != LARDER_OK) return err;
   served->took_ms = answer.took_ms;
   served->failed = answer.failed;
@@ -169,10 +176,10 @@ static larder_err make_ahead(trial *t, const lrd_served *served) {
     uint32_t key = served->there[i].key;
     const lrd_traffic_endpoint *endpoint = endpoint_of(t->traffic, key);
     lrd_answer answer;
-    larder_err err = fetch(t, endpoint, DRAWS_AHEAD + t->number * LRD_GUESSES_MAX + i, &answer);
+    larder_err err = fetch(t, endpoint, DRAWS_AHEAD + t->number * LRD_GUESSES_MAX + i, t->ticket, &answer);
     if (err != LARDER_OK) return err;
     t->out->prefetched++;
-    if (t->host) lrd_agent_host_made(t->host, t->ticket, (double)endpoint->bytes / 1000, answer.failed);
+    if (t->host) lrd_agent_host_ahead(t->host);
     if (answer.failed) continue;
     err = keep(t, key, endpoint, t->now_ms + answer.took_ms, true);
     if (err != LARDER_OK) return err;
@@ -211,11 +218,14 @@ static larder_err step(trial *t, const lrd_request *request, uint64_t number) {
   if (!t->cache) return LARDER_OK;
   err = act(t, &served);
   if (err != LARDER_OK || !t->host) return err;
-  const lrd_arrival wait = {
-      .at_ms = t->now_ms + served.took_ms, .took_ms = served.took_ms, .kind = LRD_ARRIVAL_WAIT, .hit = served.hit};
-  err = lrd_arrivals_add(&t->under_way, &wait);
-  if (err != LARDER_OK) return err;
-  return lrd_agent_host_done(t->host, &served, (double)(t->out->origin - before));
+  lrd_arrival wait = {.at_ms = t->now_ms + served.took_ms,
+                      .took_ms = served.took_ms,
+                      .kind = LRD_ARRIVAL_WAIT,
+                      .service = t->traffic->endpoints[request->endpoint].service,
+                      .ticket = served.thanks_to,
+                      .hit = served.hit};
+  err = lrd_agent_host_done(t->host, &served, (double)(t->out->origin - before), &wait.compared);
+  return err == LARDER_OK ? lrd_arrivals_add(&t->under_way, &wait) : err;
 }
 
 /* --- the whole ------------------------------------------------------------------------------------------------------------ */

@@ -198,15 +198,16 @@ uint32_t lrd_trial_cache_draw(lrd_trial_cache *c) {
   return c->here[lrd_draw_below(&c->draw, c->count)];
 }
 
-lrd_worth_entry lrd_item_entry(const lrd_item *item) {
-  return (lrd_worth_entry){.expires_ms = item->expires_ms, .ahead = item->prefetched};
+lrd_worth_entry lrd_item_entry(const lrd_item *item, double now_ms) {
+  double under_way_ms = now_ms < item->ready_ms ? item->ready_ms - item->from_ms : 0;
+  return (lrd_worth_entry){.expires_ms = item->expires_ms - under_way_ms, .ahead = item->prefetched};
 }
 
 static double likelihood_of(const lrd_trial_cache *c, uint32_t key, double now_ms) {
   const lrd_item *item = &c->items[key];
   if (item->prefetched && now_ms < item->ready_ms + LRD_SPARED_MS) return INFINITY;
   if (c->worth == NULL) return item->likelihood;
-  lrd_worth_entry entry = lrd_item_entry(item);
+  lrd_worth_entry entry = lrd_item_entry(item, now_ms);
   return lrd_worth_of(c->worth, key, &entry, now_ms);
 }
 

@@ -12,6 +12,7 @@
 
 /* What is known of a key, here or not. */
 typedef struct lrd_item {
+  double from_ms;  /* asked for then, */
   double ready_ms; /* on its way until then */
   double expires_ms;
   uint64_t ticket;   /* the decision that put it here */
@@ -51,7 +52,8 @@ void lrd_trial_cache_evict_lru(lrd_trial_cache *cache, unsigned count);
 void lrd_trial_cache_evict_unlikely(lrd_trial_cache *cache, unsigned count, double now_ms);
 /* From now on what has been learned says who is least likely, by the keys' numbers. Borrowed. */
 void lrd_trial_cache_learn(lrd_trial_cache *cache, const lrd_worth *worth);
-lrd_worth_entry lrd_item_entry(const lrd_item *item);
+/* As far as it is known at a moment. */
+lrd_worth_entry lrd_item_entry(const lrd_item *item, double now_ms);
 /* Any that is here; it is not empty. */
 uint32_t lrd_trial_cache_draw(lrd_trial_cache *cache);
 /* Something of a key was seen at a moment: it is expected by so much more; what was seen earlier counts half after

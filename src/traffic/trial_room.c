@@ -16,6 +16,7 @@
 #define REQUEST_BYTES    (sizeof(lrd_request) * 3 / 2 + sizeof(float)) /* a list that grows is there twice for a moment */
 #define SESSION_REQUESTS 32
 #define AGENT_BYTES      ((uint64_t)8 << 20)
+#define DECISION_BYTES   400u             /* that is not learned from yet; two for each entry at most */
 #define CACHES           (1u + LRD_ROOMS) /* of an agent */
 
 static uint64_t requests_about(const larder_traffic *t) {
@@ -27,7 +28,8 @@ static uint64_t requests_about(const larder_traffic *t) {
 uint64_t lrd_trial_bytes(const larder_traffic *traffic, bool learns) {
   uint64_t entries = traffic->cache_entries < traffic->keys ? traffic->cache_entries : traffic->keys;
   uint64_t cache = traffic->keys * sizeof(lrd_item) + entries * ENTRY_BYTES;
-  if (learns) cache = CACHES * cache + (uint64_t)traffic->keys * WORTH_BYTES + AGENT_BYTES;
+  uint64_t under_way = entries * 2 < LARDER_AGENT_HORIZON_MAX ? entries * 2 : LARDER_AGENT_HORIZON_MAX;
+  if (learns) cache = CACHES * cache + (uint64_t)traffic->keys * WORTH_BYTES + AGENT_BYTES + under_way * DECISION_BYTES;
   return cache + lrd_guesser_bytes(traffic) + requests_about(traffic) * REQUEST_BYTES;
 }
 

@@ -39,6 +39,19 @@ static void a_few_more_than_a_few_are_no_rush(void **state) {
   assert_true(lrd_load_of(&watch, now_ms) < 1.5);
 }
 
+static void after_a_silence_nobody_is_in_a_rush(void **state) {
+  (void)state;
+  for (double silence_ms = 60000; silence_ms < 1e12; silence_ms *= 4) {
+    lrd_load_watch watch = {0};
+    double now_ms = ask(&watch, 0, 10, 300000) + silence_ms;
+    assert_true(lrd_load_of(&watch, now_ms) <= 1); /* a number, too */
+    for (unsigned i = 0; i < 300; i++) {
+      now_ms = ask(&watch, now_ms, 10, 1000);
+      assert_true(lrd_load_of(&watch, now_ms) < 1.2);
+    }
+  }
+}
+
 static void what_stays_becomes_usual(void **state) {
   (void)state;
   lrd_load_watch watch = {0};
@@ -49,9 +62,8 @@ static void what_stays_becomes_usual(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(nothing_is_said_at_first),
-      cmocka_unit_test(a_rush_shows_at_once_and_passes),
-      cmocka_unit_test(a_few_more_than_a_few_are_no_rush),
+      cmocka_unit_test(nothing_is_said_at_first),          cmocka_unit_test(a_rush_shows_at_once_and_passes),
+      cmocka_unit_test(a_few_more_than_a_few_are_no_rush), cmocka_unit_test(after_a_silence_nobody_is_in_a_rush),
       cmocka_unit_test(what_stays_becomes_usual),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
