@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What came of decisions, told by their tickets. */
+#include "base/fail.h"
 #include "base/hash.h"
 #include "hosted_agent.h"
 
@@ -164,7 +165,7 @@ static void expect(lrd_hosted *hosted, lrd_hosted_request *request) {
     lrd_op op;
     if (lrd_op_begin(hosted->ns, request->guesses[i].endpoint, request->guesses[i].endpoint_len, &op) != LARDER_OK) continue;
     lrd_known_key *guessed = lrd_known_find(&hosted->keys, op.hash); /* it was not met by that */
-    if (guessed == NULL) guessed = lrd_known_meet(&hosted->keys, op.hash);
+    if (guessed == NULL) guessed = lrd_known_meet_beside(&hosted->keys, op.hash, key);
     lrd_known_expect(&hosted->keys, guessed, hosted->asked, request->guesses[i].probability);
     lrd_known_worth_guessed(&hosted->keys, guessed, request->guesses[i].probability);
   }
@@ -195,6 +196,7 @@ void lrd_hosted_asked(lrd_hosted *hosted, const lrd_heard *heard, uint64_t hash,
   lrd_load_tell(&hosted->load, hosted->now_ms);
   guesses_judge(hosted, request);
   expect(hosted, request);
+  LRD_ASSERT(request->key->hash == hash);
   outcome_tell(hosted, request);
   lrd_hosted_compare(hosted, request);
   lrd_lately_request(&hosted->lately, hit, hosted->gone_since, took_ms);

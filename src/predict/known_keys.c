@@ -69,9 +69,15 @@ void lrd_known_set_here(lrd_known_keys *keys, lrd_known_key *key, bool here) {
   }
 }
 
+static uint32_t oldest_but(const lrd_known_keys *keys, bool here, const lrd_known_key *stays) {
+  uint32_t number = keys->lists[here].oldest;
+  return number != NONE && &keys->of[number] == stays ? stays->newer : number;
+}
+
 /* The place of somebody who is forgotten. */
-static lrd_known_key *forget_one(lrd_known_keys *keys) {
-  uint32_t number = keys->lists[false].oldest != NONE ? keys->lists[false].oldest : keys->lists[true].oldest;
+static lrd_known_key *forget_one(lrd_known_keys *keys, const lrd_known_key *stays) {
+  uint32_t number = oldest_but(keys, false, stays);
+  if (number == NONE) number = oldest_but(keys, true, stays);
   lrd_known_key *key = &keys->of[number];
   lrd_known_set_here(keys, key, false);
   unlink_from(keys, key);
@@ -82,12 +88,14 @@ static lrd_known_key *forget_one(lrd_known_keys *keys) {
   return key;
 }
 
-lrd_known_key *lrd_known_meet(lrd_known_keys *keys, uint64_t hash) {
+lrd_known_key *lrd_known_meet(lrd_known_keys *keys, uint64_t hash) { return lrd_known_meet_beside(keys, hash, NULL); }
+
+lrd_known_key *lrd_known_meet_beside(lrd_known_keys *keys, uint64_t hash, const lrd_known_key *stays) {
   lrd_known_key *key = lrd_known_find(keys, hash);
   if (key) {
     unlink_from(keys, key);
   } else {
-    key = keys->len < keys->most ? &keys->of[++keys->len] : forget_one(keys);
+    key = keys->len < keys->most ? &keys->of[++keys->len] : forget_one(keys, stays);
     uint32_t *head = head_of(keys, hash);
     *key = (lrd_known_key){.hash = hash, .likelihood = -INFINITY, .next = *head};
     *head = number_of(keys, key);

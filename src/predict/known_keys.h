@@ -55,6 +55,8 @@ void lrd_known_keys_fini(lrd_known_keys *keys);
 lrd_known_key *lrd_known_find(lrd_known_keys *keys, uint64_t hash);
 /* Made where it is not known; somebody else's may go for that. Pointers of before are not valid any more. */
 lrd_known_key *lrd_known_meet(lrd_known_keys *keys, uint64_t hash);
+/* Likewise, but one of them stays. */
+lrd_known_key *lrd_known_meet_beside(lrd_known_keys *keys, uint64_t hash, const lrd_known_key *stays);
 void lrd_known_set_here(lrd_known_keys *keys, lrd_known_key *key, bool here);
 
 void lrd_known_expect(lrd_known_keys *keys, lrd_known_key *key, uint64_t now, double more);

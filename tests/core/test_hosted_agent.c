@@ -522,6 +522,19 @@ static void where_it_does_worse_it_steps_aside_and_tries_again(void **state) {
   shut(&f);
 }
 
+/* By a table that memory fills nearly: what is guessed takes no place of what is asked for. */
+static void with_more_keys_than_are_known_each_decision_is_its_own(void **state) {
+  fixture f;
+  (void)state;
+  open_with(&f, &(setting){.agent = ", epsilon: 50%, epsilon_last: 50%, max_keys: 64"});
+  for (unsigned i = 0; i < 1200; i++) {
+    ask_number(&f, i % 400);
+    if (i % 50 == 49) settle(&f);
+  }
+  assert_int_equal(figures(&f).agent.decisions, 1200);
+  shut(&f);
+}
+
 static void what_others_delete_or_what_is_over_is_nobodys_fault(void **state) {
   fixture f;
   (void)state;
@@ -851,6 +864,7 @@ int main(void) {
       cmocka_unit_test(a_cascade_and_a_threat_are_seen_and_told),
       cmocka_unit_test(a_threat_that_passes_is_told_to_who_made_nothing_ahead),
       cmocka_unit_test(where_it_does_worse_it_steps_aside_and_tries_again),
+      cmocka_unit_test(with_more_keys_than_are_known_each_decision_is_its_own),
       cmocka_unit_test(what_others_delete_or_what_is_over_is_nobodys_fault),
       cmocka_unit_test(who_makes_room_is_chosen_by_what_shadows_missed),
       cmocka_unit_test(what_comes_in_a_row_and_never_again_goes_first_once_that_is_seen),

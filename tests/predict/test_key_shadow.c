@@ -137,6 +137,24 @@ static void who_is_not_in_memory_is_forgotten_first(void **state) {
   lrd_known_keys_fini(&keys);
 }
 
+/* Neither as the last one that is not in memory nor as the oldest one that is. */
+static void who_stays_is_not_forgotten(void **state) {
+  lrd_known_keys keys;
+  (void)state;
+  assert_ok(lrd_known_keys_init(&keys, 1, 1));
+  lrd_known_key *stays = lrd_known_meet(&keys, 1);
+  lrd_known_set_here(&keys, lrd_known_meet(&keys, 2), true);
+  assert_int_equal(lrd_known_meet_beside(&keys, 3, stays)->hash, 3);
+  assert_int_equal(stays->hash, 1);
+  assert_null(lrd_known_find(&keys, 2));
+  lrd_known_set_here(&keys, stays, true);
+  lrd_known_set_here(&keys, lrd_known_find(&keys, 3), true);
+  assert_int_equal(lrd_known_meet_beside(&keys, 4, stays)->hash, 4);
+  assert_ptr_equal(lrd_known_find(&keys, 1), stays);
+  assert_null(lrd_known_find(&keys, 3));
+  lrd_known_keys_fini(&keys);
+}
+
 static void what_is_expected_falls_by_half(void **state) {
   lrd_known_keys keys;
   (void)state;
@@ -219,6 +237,7 @@ int main(void) {
       cmocka_unit_test(any_policy_of_memory_keeps_them),
       cmocka_unit_test(without_memory_there_is_none),
       cmocka_unit_test(who_is_not_in_memory_is_forgotten_first),
+      cmocka_unit_test(who_stays_is_not_forgotten),
       cmocka_unit_test(what_is_expected_falls_by_half),
       cmocka_unit_test(the_least_likely_goes_unless_it_is_spared),
       cmocka_unit_test(with_worth_that_says_who_goes),
