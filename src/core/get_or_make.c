@@ -445,12 +445,17 @@ static bool made_since(const call *c) {
 }
 
 /* Who wants to know what was handed out. */
-static void tell_hit(larder_ns *ns, const void *key, size_t key_len, uint64_t bytes) {
+static void tell_hit(larder_ns *ns, const void *key, size_t key_len, const larder_value *value) {
   if (ns->asked) {
     ns->asked(ns, key, key_len);
   }
   if (ns->heard) {
-    ns->heard(ns, &(lrd_news){.what = LRD_NEWS_HIT, .key = key, .key_len = key_len, .bytes = bytes});
+    larder_facts facts;
+    lrd_news news = {.what = LRD_NEWS_HIT, .key = key, .key_len = key_len, .bytes = value->len};
+    if (ns->hears_all && larder_value_facts(value, &facts) == LARDER_OK) {
+      news.expires_ms = facts.expires_soft_ms;
+    }
+    ns->heard(ns, &news);
   }
 }
 
@@ -477,7 +482,7 @@ static void tell_call(const call *c, larder_err result) {
 larder_err larder_get_or_make(larder_ns *ns, const void *key, size_t key_len, const larder_make_options *options,
                               larder_value *out, larder_error *err) {
   if (hit_will_do(ns, options) && lrd_get_straight(ns, key, key_len, out)) {
-    tell_hit(ns, key, key_len, out->len);
+    tell_hit(ns, key, key_len, out);
     return LARDER_OK;
   }
   call c = {.out = out, .err = err};

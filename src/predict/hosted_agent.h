@@ -100,6 +100,7 @@ typedef struct lrd_hosted_request {
   bool may_wish;    /* `predict` lets it */
   bool ahead_first; /* the first one for what was made ahead */
   bool over;        /* the time of what was known of the key has passed */
+  bool unasked;     /* what memory had came there, or stayed, by nobody's request */
 } lrd_hosted_request;
 
 /* NULL where the policy has no agent or the namespace no memory. */
@@ -128,6 +129,8 @@ bool lrd_hosted_knows(const lrd_hosted *hosted);
 void lrd_hosted_news(lrd_hosted *hosted, const lrd_heard *heard);
 /* A request; guesses of what follows it. */
 void lrd_hosted_asked(lrd_hosted *hosted, const lrd_heard *heard, uint64_t hash, lrd_hosted_request *request);
+/* If it were made now (0: for ever, or not known). */
+int64_t lrd_hosted_again_until(const lrd_hosted *hosted, const lrd_known_key *key);
 /* Where what is guessed for a session is remembered; it may be another's still. */
 lrd_hosted_guessed *lrd_hosted_guessed_of(lrd_hosted *hosted, uint64_t session);
 /* An entry is in memory no more, for a decision's sake (0: not known, or nobody's). */

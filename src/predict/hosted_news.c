@@ -42,9 +42,16 @@ static void had_to_go(lrd_hosted *hosted, uint64_t hash) {
 
 /* --- what was made ahead -------------------------------------------------------------------------------------------------- */
 
+/* What is over when it is heard of has lived, if hardly: it is not what never ends. */
 static void lives_until(const lrd_hosted *hosted, lrd_known_key *key, int64_t expires_ms) {
+  if (expires_ms == key->expires_ms) return;
   key->expires_ms = expires_ms;
-  key->ttl_ms = expires_ms > hosted->wall_ms ? expires_ms - hosted->wall_ms : 0;
+  if (expires_ms == 0)
+    key->ttl_ms = 0;
+  else if (expires_ms > hosted->wall_ms)
+    key->ttl_ms = expires_ms - hosted->wall_ms;
+  else if (key->ttl_ms == 0)
+    key->ttl_ms = 1;
 }
 
 static void made_ahead(lrd_hosted *hosted, const lrd_heard *heard) {
@@ -184,14 +191,30 @@ static void guesses_judge(lrd_hosted *hosted, const lrd_hosted_request *request)
   guessed->len = 0;
 }
 
+int64_t lrd_hosted_again_until(const lrd_hosted *hosted, const lrd_known_key *key) {
+  return key->ttl_ms == 0 ? 0 : hosted->wall_ms < INT64_MAX - key->ttl_ms ? hosted->wall_ms + key->ttl_ms : INT64_MAX;
+}
+
+/* A hit on what should be over, or lives until another moment than was heard: it was put, or made anew behind, or is stale. */
+static void life_look(lrd_hosted *hosted, lrd_hosted_request *request) {
+  const lrd_heard *heard = request->heard;
+  lrd_known_key *key = request->key;
+  bool other = heard->expires_ms != 0 && heard->expires_ms != key->expires_ms;
+  request->over = key->expires_ms != 0 && hosted->wall_ms >= key->expires_ms;
+  request->unasked = heard->what == LRD_NEWS_HIT && (request->over || other);
+  if (heard->expires_ms != 0 || heard->what == LRD_NEWS_MADE)
+    lives_until(hosted, key, heard->expires_ms);
+  else if (request->over && heard->what != LRD_NEWS_FAILED)
+    lives_until(hosted, key, lrd_hosted_again_until(hosted, key)); /* as far as is known */
+}
+
 void lrd_hosted_asked(lrd_hosted *hosted, const lrd_heard *heard, uint64_t hash, lrd_hosted_request *request) {
   double took_ms = (double)heard->took_ns / MS;
   bool hit = heard->what == LRD_NEWS_HIT;
   if (hosted->asked++ % LRD_HOSTED_LOOK_EACH == 0) lrd_hosted_look(hosted);
   request->heard = heard;
   request->key = lrd_known_meet(&hosted->keys, hash);
-  request->over = request->key->expires_ms != 0 && hosted->wall_ms >= request->key->expires_ms;
-  if (heard->expires_ms != 0) lives_until(hosted, request->key, heard->expires_ms);
+  life_look(hosted, request);
   if (heard->what == LRD_NEWS_BELOW) lrd_pace_move(&hosted->below, took_ms, true);
   lrd_load_tell(&hosted->load, hosted->now_ms);
   guesses_judge(hosted, request);

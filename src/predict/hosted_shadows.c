@@ -5,10 +5,12 @@
  *
  *   a hit on what was heard to come, that the shadow has not    it came ahead of time, or others went for it
  *   a hit on what was not heard to come                         the shadow has it, too
+ *   a hit on what was over, or was made anew without a     the shadow has it, too, and as long (what is stale is stale
+ *   request: put, made behind, or by another process       for either, and what is made behind counts for neither)
  *   a miss of what had to go or was left out                    the shadow may have it
  *   a miss of what should be there                              somebody deleted it: the shadow has it no more
  *
- * What is over is so on either side by when it came there.
+ * What is over is so on either side by when it came there; what the shadow has made itself lives as long as memory's did.
  */
 #include "base/fail.h"
 #include "hosted_agent.h"
@@ -52,6 +54,21 @@ void lrd_hosted_shadows_fit(lrd_hosted *hosted) {
   }
 }
 
+/* Where the request would have been answered from if memory had not been able to. */
+static bool plain_from_below(const lrd_hosted *hosted, const lrd_hosted_request *request) {
+  lrd_news_what what = request->heard->what;
+  if (request->ahead_first) return false;
+  return what == LRD_NEWS_BELOW || (what == LRD_NEWS_HIT && hosted->ns->links_len > 0);
+}
+
+/* What was made ahead, or by the agent's ways outlived the shadow's own, the shadow has made now. */
+static int64_t shadow_until(const lrd_hosted *hosted, const lrd_hosted_request *request, bool unasked) {
+  lrd_news_what what = request->heard->what;
+  bool outlived = what == LRD_NEWS_HIT && request->key->here && !unasked && !plain_from_below(hosted, request);
+  bool anew = outlived || (request->ahead_first && what != LRD_NEWS_MADE);
+  return anew ? lrd_hosted_again_until(hosted, request->key) : request->key->expires_ms;
+}
+
 /* Whether the shadow has it; then it does. */
 static bool shadow_asked(lrd_hosted *hosted, unsigned way, const lrd_hosted_request *request) {
   const lrd_known_key *key = request->key;
@@ -60,21 +77,15 @@ static bool shadow_asked(lrd_hosted *hosted, unsigned way, const lrd_hosted_requ
   bool has = lrd_key_shadow_has(shadow, key->hash, hosted->wall_ms);
   bool left = key->here && !request->over && (what == LRD_NEWS_BELOW || what == LRD_NEWS_MADE || what == LRD_NEWS_FAILED);
   bool unheard = what == LRD_NEWS_HIT && !key->here;
+  bool unasked = request->unasked && !request->ahead_first && lrd_key_shadow_holds(shadow, key->hash);
   if (has && left) lrd_key_shadow_forget(shadow, key->hash);
-  if (has && !left)
+  if (has && !left && !unasked)
     lrd_key_shadow_touch(shadow, key->hash);
   else if (what != LRD_NEWS_FAILED) /* without memory for its ghosts it has one less */
-    lrd_ignore(lrd_key_shadow_put(shadow, key->hash, key->ttl_ms > 0 ? hosted->wall_ms + key->ttl_ms : 0));
-  bool hit = unheard || (has && !left && (what != LRD_NEWS_JOINED || key->gone));
+    lrd_ignore(lrd_key_shadow_put(shadow, key->hash, shadow_until(hosted, request, unasked)));
+  bool hit = unheard || unasked || (has && !left && (what != LRD_NEWS_JOINED || key->gone));
   hosted->shadows[way].misses += (hit ? 0.0 : 1.0) - MISSES_FADE * hosted->shadows[way].misses;
   return hit;
-}
-
-/* Where the request would have been answered from if memory had not been able to. */
-static bool plain_from_below(const lrd_hosted *hosted, const lrd_hosted_request *request) {
-  lrd_news_what what = request->heard->what;
-  if (request->ahead_first) return false;
-  return what == LRD_NEWS_BELOW || (what == LRD_NEWS_HIT && hosted->ns->links_len > 0);
 }
 
 void lrd_hosted_compare(lrd_hosted *hosted, const lrd_hosted_request *request) {

@@ -182,4 +182,6 @@ void lrd_key_shadow_keep(lrd_key_shadow *s, bool (*stays)(const void *context, u
     if (!stays(context, s->here[i])) drop(s, find(s, s->here[i]), false);
 }
 
+bool lrd_key_shadow_holds(const lrd_key_shadow *s, uint64_t hash) { return find(s, hash) != NONE; }
+
 uint32_t lrd_key_shadow_count(const lrd_key_shadow *s) { return s->count; }

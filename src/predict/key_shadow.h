@@ -23,8 +23,10 @@ void lrd_key_shadow_close(lrd_key_shadow *shadow);
 void lrd_key_shadow_limit(lrd_key_shadow *shadow, uint32_t entries);
 /* Whether it is there and has not expired. */
 bool lrd_key_shadow_has(const lrd_key_shadow *shadow, uint64_t hash, int64_t now_ms);
-/* When that is, of one that is there (0: never). */
+/* When one that is there expires (0: never). */
 int64_t lrd_key_shadow_expires_ms(const lrd_key_shadow *shadow, uint64_t hash);
+/* Whether it is there, or has expired and was not replaced. */
+bool lrd_key_shadow_holds(const lrd_key_shadow *shadow, uint64_t hash);
 /* One that is there is read. */
 void lrd_key_shadow_touch(lrd_key_shadow *shadow, uint64_t hash);
 /* It is kept until a moment (0: for ever), and others may go; what is there, and may have expired, stays in its place and is

@@ -20,7 +20,7 @@ typedef struct lrd_known_key {
   uint64_t wish;       /* of the one by which it was made ahead, likewise */
   uint64_t gone_by;    /* of the one for whose sake it had to go, likewise */
   int64_t expires_ms;  /* wall; 0: never, or not known */
-  int64_t ttl_ms;      /* what was left of it when it was made */
+  int64_t ttl_ms;      /* what was left of it when it was heard of; 0: as above */
   double likelihood;   /* -INFINITY: nobody expects it */
   double wished_ms;    /* when */
   double spared_to_ms; /* what was made ahead does not go before that as the least likely */
