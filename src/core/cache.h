@@ -88,6 +88,7 @@ typedef struct lrd_news {
   uint64_t bytes;
   int64_t took_ns;    /* 0: not taken */
   int64_t expires_ms; /* wall, of what was made or handed out; 0: never, or not known */
+  uint64_t stamp;     /* of what was handed out; 0: not known */
 } lrd_news;
 
 /* What the keeper, which is alone with it, last saw of the policy adaptive. */

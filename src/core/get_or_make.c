@@ -468,6 +468,7 @@ static void tell_call(const call *c, larder_err result) {
     news.took_ns = lrd_mono_ns(ns->cache->clock) - c->began_ns;
     if (result == LARDER_OK && larder_value_facts(c->out, &facts) == LARDER_OK) {
       news.bytes = facts.value_len;
+      news.stamp = facts.stamp;
       news.expires_ms = facts.expires_soft_ms;
     }
   }

@@ -32,6 +32,7 @@ bool lrd_heard_ring_put(lrd_heard_ring *ring, uint64_t session, const char *user
     heard->bytes = news->bytes;
     heard->took_ns = news->took_ns;
     heard->expires_ms = news->expires_ms;
+    heard->stamp = news->stamp;
     heard->session = session;
     heard->key_len = (uint16_t)news->key_len;
     memcpy(heard->user_type, user_type, strlen(user_type) + 1);

@@ -18,6 +18,7 @@ typedef struct lrd_heard {
   uint64_t bytes;
   int64_t took_ns;
   int64_t expires_ms;
+  uint64_t stamp;
   uint64_t session;
   uint16_t key_len;
   char user_type[LARDER_USER_TYPE_MAX + 1];

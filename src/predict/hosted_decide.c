@@ -164,6 +164,14 @@ static bool room_make(lrd_hosted *hosted, lrd_hosted_way way, uint64_t but, uint
   return false;
 }
 
+/* What was put under the key meanwhile stays. Only a get from below tells no stamp: there the tier below has that, too. */
+static uint64_t leave_out(const lrd_hosted *hosted, const lrd_hosted_request *request) {
+  uint64_t hash = request->key->hash, stamp = request->heard->stamp;
+  const larder_ns *ns = hosted->ns;
+  return stamp == 0 ? lrd_memory_evict_hash(ns->memory, ns->memory_space, hash)
+                    : lrd_memory_evict_stamp(ns->memory, ns->memory_space, hash, stamp);
+}
+
 static void keep_or_not(lrd_hosted *hosted, const moment *now) {
   lrd_known_key *key = now->request->key;
   bool keep = now->decision.action != LARDER_AGENT_NOTHING;
@@ -174,7 +182,7 @@ static void keep_or_not(lrd_hosted *hosted, const moment *now) {
   key->gone = !keep;
   key->gone_by = 0;
   key->ticket = keep ? now->decision.ticket : 0;
-  if (!keep) lrd_hosted_fewer(hosted, lrd_memory_evict_hash(hosted->ns->memory, hosted->ns->memory_space, key->hash));
+  if (!keep) lrd_hosted_fewer(hosted, leave_out(hosted, now->request));
   lrd_hosted_gone_for(hosted, keep ? now->decision.ticket : 0);
 }
 

@@ -73,6 +73,8 @@ void lrd_memory_retag(lrd_memory *memory, uint64_t first, uint64_t last, uint64_
 uint64_t lrd_memory_evict(lrd_memory *memory, uint32_t space, uint64_t count, const uint64_t *but, size_t but_len);
 /* Evicts the entries of one hash, of which there is hardly ever more than one. */
 uint64_t lrd_memory_evict_hash(lrd_memory *memory, uint32_t space, uint64_t hash);
+/* Likewise those of one stamp. */
+uint64_t lrd_memory_evict_stamp(lrd_memory *memory, uint32_t space, uint64_t hash, uint64_t stamp);
 /* Adds up what the shards' policies tell of their decisions; names and leader are the caller's. False: it is not adaptive. */
 bool lrd_memory_adaptive(lrd_memory *memory, uint32_t space, larder_adaptive *sums);
 /* Which expert chooses in the shard of a hash. False: the policy is not adaptive. */

@@ -88,6 +88,7 @@ uint64_t lrd_memory_evict(lrd_memory *memory, uint32_t space, uint64_t count, co
 typedef struct evict_one {
   uint32_t space;
   uint64_t hash;
+  const uint64_t *stamp; /* NULL: of any */
   uint64_t gone;
   lrd_events events;
 } evict_one;
@@ -96,17 +97,25 @@ static void evict_visit(void *context, lrd_memory *memory, lrd_shard *shard, uin
   evict_one *one = context;
   const lrd_record *record = lrd_arena_at(&shard->arena, handle);
   if (record->space != one->space || lrd_memory_hash_of(memory, record) != one->hash || lrd_events_full(&one->events)) return;
+  if (one->stamp && record->stamp != *one->stamp) return;
   lrd_shard_evict(memory, shard, handle, LARDER_EVICT_ASKED, &one->events);
   one->gone++;
 }
 
-uint64_t lrd_memory_evict_hash(lrd_memory *memory, uint32_t space, uint64_t hash) {
-  evict_one one = {.space = space, .hash = hash};
-  lrd_shard *shard = lrd_memory_shard(memory, hash);
+static uint64_t evict_them(lrd_memory *memory, evict_one *one) {
+  lrd_shard *shard = lrd_memory_shard(memory, one->hash);
   lrd_lock(&shard->lock);
-  lrd_shard_each_in(memory, shard, hash, hash, evict_visit, &one);
+  lrd_shard_each_in(memory, shard, one->hash, one->hash, evict_visit, one);
   lrd_shard_tidy(memory, shard);
   lrd_unlock(&shard->lock);
-  lrd_events_tell(memory, &one.events);
-  return one.gone;
+  lrd_events_tell(memory, &one->events);
+  return one->gone;
+}
+
+uint64_t lrd_memory_evict_hash(lrd_memory *memory, uint32_t space, uint64_t hash) {
+  return evict_them(memory, &(evict_one){.space = space, .hash = hash});
+}
+
+uint64_t lrd_memory_evict_stamp(lrd_memory *memory, uint32_t space, uint64_t hash, uint64_t stamp) {
+  return evict_them(memory, &(evict_one){.space = space, .hash = hash, .stamp = &stamp});
 }

@@ -126,6 +126,9 @@ static void one_goes_by_its_hash_and_others_spaces_keep_theirs(void **state) {
   there.space = other;
   larder_facts facts = {.stamp = 99, .value_len = 1};
   assert_ok(lrd_memory_put(fix.memory, &there, "v", &facts, 0));
+  assert_int_equal(lrd_memory_evict_stamp(fix.memory, other, there.hash, 98), 0);
+  assert_int_equal(lrd_memory_evict_stamp(fix.memory, other, there.hash, 99), 1);
+  assert_ok(lrd_memory_put(fix.memory, &there, "v", &facts, 0));
   assert_int_equal(lrd_memory_evict_hash(fix.memory, fix.space, there.hash), 1);
   assert_int_equal(lrd_memory_evict_hash(fix.memory, fix.space, there.hash), 0);
   assert_string_equal(fixture_letters(&fix), "ac");
