@@ -33,7 +33,7 @@ static uint32_t horizon_of(const larder_ns *ns) {
                                               : (uint32_t)horizon;
 }
 
-static larder_err agent_open(lrd_hosted *hosted, larder_error *err) {
+static larder_err agent_open(const lrd_hosted *hosted, larder_agent **out, larder_error *err) {
   const lrd_config_agent *config = &hosted->ns->policy.agent;
   const larder_agent_options how = {.size = sizeof how,
                                     .method = (larder_agent_method)config->method,
@@ -47,7 +47,7 @@ static larder_err agent_open(lrd_hosted *hosted, larder_error *err) {
                                     .window = config->window,
                                     .margin = config->margin,
                                     .pause_most = config->pause_most};
-  return larder_agent_open(&how, &hosted->agent, err);
+  return larder_agent_open(&how, out, err);
 }
 
 static void file_look(lrd_hosted *hosted) {
@@ -69,7 +69,7 @@ larder_err lrd_hosted_open(larder_ns *ns, lrd_hosted **out, larder_error *err) {
   lrd_mutex_init(&hosted->shown_mutex);
   hosted->second_ns = hosted->saved_ns = lrd_mono_ns(ns->cache->clock);
   lrd_cascade_init(&hosted->watch, &(lrd_cascade_options){0}, (double)hosted->second_ns / MS);
-  larder_err result = agent_open(hosted, err);
+  larder_err result = agent_open(hosted, &hosted->agent, err);
   if (result == LARDER_OK &&
       (result = lrd_known_keys_init(&hosted->keys, ns->policy.agent.keys_max, ns->policy.agent.seed)) == LARDER_OK &&
       (result = lrd_worth_open(hosted->keys.most + 1, ns->policy.agent.keys_max, &hosted->worth)) == LARDER_OK)
@@ -104,14 +104,18 @@ static larder_err file_fail(larder_error *err, const char *path, const char *doi
   return lrd_fail(err, result, os_errno, ROOM, "%s can't be %s: %s", path, doing, strerror(os_errno));
 }
 
-larder_err lrd_hosted_load(lrd_hosted *hosted, const char *path, larder_error *err) {
+static larder_err file_load(larder_agent *agent, const char *path, larder_error *err) {
   char *data = NULL;
   size_t len = 0;
   larder_error inner = {0};
   if (lrd_fs_slurp(path, FILE_MAX, &data, &len) != 0) return file_fail(err, path, "read");
-  larder_err result = larder_agent_load(hosted->agent, data, len, &inner);
+  larder_err result = larder_agent_load(agent, data, len, &inner);
   lrd_dealloc(data);
   return result == LARDER_OK ? LARDER_OK : lrd_fail(err, result, 0, ROOM, "%s: %s", path, inner.message);
+}
+
+larder_err lrd_hosted_load(lrd_hosted *hosted, const char *path, larder_error *err) {
+  return file_load(hosted->agent, path, err);
 }
 
 larder_err lrd_hosted_save(lrd_hosted *hosted, const char *path, larder_error *err) {
@@ -127,9 +131,19 @@ larder_err lrd_hosted_save(lrd_hosted *hosted, const char *path, larder_error *e
   return result;
 }
 
+/* It may have been removed or replaced since; an agent that nobody asks reads it. */
+static bool file_still_not_ours(const lrd_hosted *hosted, const char *path) {
+  larder_agent *reads = NULL;
+  larder_err result = agent_open(hosted, &reads, NULL);
+  if (result == LARDER_OK) result = file_load(reads, path, NULL);
+  larder_agent_close(&reads);
+  return result != LARDER_OK && result != LARDER_MISS;
+}
+
 void lrd_hosted_keep(lrd_hosted *hosted) {
   const char *path = hosted->ns->policy.agent.file;
   larder_error why = {0};
+  if (hosted->file_not_ours) hosted->file_not_ours = file_still_not_ours(hosted, path);
   if (path && !hosted->file_not_ours && lrd_hosted_save(hosted, path, &why) != LARDER_OK)
     lrd_log_write(&hosted->ns->cache->log, LRD_LOG_WARN, "agent.file", "what the agent of namespace %s has learned: %s",
                   hosted->ns->name, why.message);

@@ -82,7 +82,7 @@ typedef struct lrd_hosted {
 
   bool was_aside;
   int64_t saved_ns;
-  bool file_not_ours;              /* what the policy's file has is nothing that such an agent has learned: it stays */
+  bool file_not_ours; /* what the policy's file has is nothing that such an agent has learned: it stays while it is so */
   larder_learning_figures figures; /* the agent's own are put in when they are shown */
   lrd_mutex shown_mutex;
   larder_learning_figures shown;

@@ -883,6 +883,26 @@ static void a_file_of_the_configuration_is_read_and_written(void **state) {
   char *there = support_file_read(path, NULL);
   assert_string_equal(there, "damaged"); /* who names a file by mistake keeps it */
   free(there);
+  for (unsigned way = 0; way < 3; way++) { /* once it is another's no more, it is written */
+    fixture f;
+    support_file_write(path, "damaged", 7);
+    open_with(&f, &(setting){.agent = agent});
+    if (way == 0) assert_int_equal(unlink(path), 0);
+    if (way == 1) assert_ok(larder_learning_save(f.ns, path, NULL));
+    epsilon = figures(&f).agent.epsilon;
+    if (way == 2) support_file_write(path, "damaged again", 13);
+    for (unsigned i = 0; i < 50; i++) ask_number(&f, i);
+    settle(&f);
+    shut(&f);
+    there = access(path, R_OK) == 0 ? support_file_read(path, NULL) : NULL;
+    if (way == 2) assert_string_equal(there, "damaged again");
+    free(there);
+    if (way == 2) break;
+    open_with(&f, &(setting){.agent = agent});
+    assert_int_equal(atomic_load(&f.files), 0);
+    assert_true(figures(&f).agent.epsilon < epsilon);
+    shut(&f);
+  }
   free(path);
   support_dir_remove(&folder);
 }
