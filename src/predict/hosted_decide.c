@@ -136,14 +136,11 @@ static unsigned make_ahead(lrd_hosted *hosted, const moment *now) {
     lrd_op op;
     if (lrd_op_begin(hosted->ns, now->there[i].guess->endpoint, now->there[i].guess->endpoint_len, &op) != LARDER_OK) continue;
     lrd_known_key *key = lrd_known_meet(&hosted->keys, op.hash);
-    uint64_t before = key->wish;
-    key->wish = now->decision.ticket; /* it may be made before the wish returns */
+    if (!lrd_foretell_wish(hosted->ns, now->there[i].guess)) continue;
+    key->wish = now->decision.ticket; /* if it is made already, that is heard next */
     key->wished_ms = hosted->now_ms;
-    key->used = false;
-    if (lrd_foretell_wish(hosted->ns, now->there[i].guess))
-      wished++;
-    else
-      key->wish = before;
+    key->made = key->used = false;
+    wished++;
   }
   return wished;
 }

@@ -18,7 +18,7 @@ void lrd_hosted_gone(lrd_hosted *hosted, lrd_known_key *key, uint64_t ticket) {
   key->gone = true;
   key->gone_by = ticket;
   key->ticket = 0;
-  if (key->wish != 0 && !key->used && hosted->ns->links_len == 0) tell(hosted, key->wish, LARDER_AGENT_WASTED, 1);
+  if (key->wish != 0 && key->made && !key->used && hosted->ns->links_len == 0) tell(hosted, key->wish, LARDER_AGENT_WASTED, 1);
   if (hosted->ns->links_len == 0) key->wish = 0;
 }
 
@@ -59,6 +59,7 @@ static void made_ahead(lrd_hosted *hosted, const lrd_heard *heard) {
   if (key == NULL || key->wish == 0) return; /* somebody else's wish */
   bool made = heard->what == LRD_NEWS_AHEAD;
   if (lrd_hosted_samples(hosted, key->hash)) hosted->ahead_origin++;
+  key->made = made;
   if (!made) {
     tell(hosted, key->wish, LARDER_AGENT_WASTED, 1);
     key->wish = 0;
@@ -134,13 +135,15 @@ void lrd_hosted_news(lrd_hosted *hosted, const lrd_heard *heard) {
 
 /* --- a request ------------------------------------------------------------------------------------------------------------ */
 
-/* It is told by who watches it, and heard before the request; not where too many are watched. */
+/* It is told by who watches it, and heard before the request; not where too many are watched. What is there though the wish
+ * came to nothing, as far as was heard, is somebody else's. */
 static void wish_asked(lrd_hosted *hosted, lrd_hosted_request *request) {
   lrd_known_key *key = request->key;
   lrd_news_what what = request->heard->what;
-  request->ahead_first = key->wish != 0;
+  bool there = what == LRD_NEWS_HIT || what == LRD_NEWS_BELOW;
+  request->ahead_first = key->wish != 0 && (key->made || key->used || !there);
   if (!request->ahead_first) return;
-  if (!key->used && (what == LRD_NEWS_HIT || what == LRD_NEWS_BELOW)) used_tell(hosted, key);
+  if (!key->used && there) used_tell(hosted, key);
   if (key->used || what == LRD_NEWS_MADE) key->wish = 0;
 }
 

@@ -26,6 +26,7 @@ typedef struct lrd_known_key {
   double spared_to_ms; /* what was made ahead does not go before that as the least likely */
   bool here;           /* in memory, as far as was heard */
   bool gone;           /* it had to go for lack of room, or was not kept on purpose */
+  bool made;           /* ahead, as was wished; else it may come yet, or the wish was dropped */
   bool used;           /* what was made ahead was asked for */
   uint32_t newer, older, next, place;
 } lrd_known_key;

@@ -286,6 +286,33 @@ static void what_is_made_ahead_is_told_used_or_wasted(void **state) {
   shut(&f);
 }
 
+/* What somebody else puts after all is not its doing. */
+static void a_wish_that_was_dropped_is_credited_with_nothing(void **state) {
+  fixture f;
+  uint64_t dropped = 0;
+  (void)state;
+  open_with(&f, &(setting){.agent = BY_CHANCE});
+  for (int i = 0; i < 6; i++) session(&f, "ab");
+  settle(&f);
+  for (int i = 0; i < 20; i++) {
+    lrd_clock_moved_advance_ms(&f.clock, 3000); /* until it is wished for again */
+    forget(&f, "abz");
+    session(&f, "a");
+    atomic_store(&f.decides, true);
+    assert_ok(larder_prefetch(f.ns, "z", 1, 1, 0)); /* others wait for it */
+    lrd_larder_tick(f.cache);
+    dropped += larder_prefetch_clear(f.cache, f.ns);
+    atomic_store(&f.decides, false);
+    settle(&f);
+    assert_ok(larder_put(f.ns, "b", 1, "v", 1, NULL));
+    assert_ok(ask(&f, "b"));
+    settle(&f);
+  }
+  assert_true(dropped > 5);
+  assert_true(told(&f, LARDER_AGENT_USED) == 0 && told(&f, LARDER_AGENT_WASTED) == 0);
+  shut(&f);
+}
+
 static void what_is_not_to_be_had_is_wasted(void **state) {
   fixture f;
   (void)state;
@@ -993,6 +1020,7 @@ int main(void) {
       cmocka_unit_test(what_has_to_go_is_told_to_who_pushed_it_out),
       cmocka_unit_test(nothing_is_taken_out_of_memory_and_kept_below),
       cmocka_unit_test(what_is_made_ahead_is_told_used_or_wasted),
+      cmocka_unit_test(a_wish_that_was_dropped_is_credited_with_nothing),
       cmocka_unit_test(what_is_not_to_be_had_is_wasted),
       cmocka_unit_test(nothing_is_made_ahead_that_is_there_or_not_likely),
       cmocka_unit_test(what_predict_forbids_is_not_made),
