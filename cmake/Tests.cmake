@@ -44,6 +44,15 @@ function(larder_inside target)
   target_link_libraries(${target} PRIVATE larder_flags)
 endfunction()
 
+# What a test calls __wrap_<function> is called in place of that function.
+function(larder_wraps target source)
+  file(STRINGS "${source}" lines REGEX "^[a-z].*__wrap_[a-z0-9_]+\\(.*{$")
+  foreach(line IN LISTS lines)
+    string(REGEX REPLACE ".*__wrap_([a-z0-9_]+)\\(.*" "\\1" wrapped "${line}")
+    target_link_options(${target} PRIVATE "LINKER:--wrap=${wrapped}")
+  endforeach()
+endfunction()
+
 # tests/<room>/test_*.c links that room and the floors below; tests/<anything else>/test_*.c links the whole library.
 # Other sources with a main() in a test folder are built beside the tests (a process that gets killed, say), those
 # without one are shared by the folder's programs.
@@ -121,6 +130,7 @@ function(larder_test_folder folder room)
     target_link_libraries(${name} PRIVATE ${libraries} PkgConfig::CMOCKA PkgConfig::LARDER_NEEDS
       ${LARDER_FFTW_LIBRARIES} Threads::Threads m)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+    larder_wraps(${name} "${source}")
     if(name MATCHES "^test_")
       add_test(NAME ${name} COMMAND ${name})
       larder_test_properties(${name} "${label};${labels}")

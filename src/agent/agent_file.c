@@ -89,8 +89,9 @@ larder_err larder_agent_load(larder_agent *agent, const void *data, size_t len, 
     lrd_dealloc(learned);
     return lrd_fail(err, LARDER_EFORMAT, 0, LRD_AGENT_ROOM, "%s", wrong);
   }
-  lrd_dealloc(agent->learned);
+  double *before = agent->learned;
   agent->learned = learned;
+  lrd_dealloc(before); /* in that order: what a thread forks meanwhile frees it, too */
   agent->decisions = lrd_get_u64(bytes + 24);
   uint32_t pause = lrd_get_u32(bytes + 32);
   agent->gate.pause = pause < agent->how.pause_most ? pause : agent->how.pause_most;

@@ -83,16 +83,20 @@ static bool nodes_grow(lrd_shadow *shadow) {
   if (len <= shadow->nodes_len || len < 2) return false;
   while (buckets * 2 <= len) buckets *= 2;
   uint16_t *fresh = lrd_alloc_zero(buckets, sizeof *fresh);
-  lrd_shadow_node *nodes = fresh ? lrd_realloc(shadow->nodes, len * sizeof *nodes) : NULL;
+  lrd_shadow_node *nodes = fresh ? lrd_alloc(len * sizeof *nodes) : NULL;
   if (nodes == NULL) {
     lrd_dealloc(fresh);
     return false;
   }
-  lrd_dealloc(shadow->buckets);
+  lrd_shadow_node *nodes_before = shadow->nodes;
+  uint16_t *buckets_before = shadow->buckets;
+  if (nodes_before) memcpy(nodes, nodes_before, shadow->nodes_next * sizeof *nodes);
   shadow->buckets = fresh;
   shadow->buckets_mask = buckets - 1;
   shadow->nodes = nodes;
   shadow->nodes_len = len;
+  lrd_dealloc(buckets_before); /* last: what a thread forks meanwhile frees them, too */
+  lrd_dealloc(nodes_before);
   for (uint32_t at = 1; at < shadow->nodes_next; at++) {
     if (!nodes[at].used) continue;
     uint16_t *bucket = bucket_of(shadow, nodes[at].hash);
