@@ -39,7 +39,7 @@ LARDER_API LARDER_MUST_CHECK larder_err larder_foretell_save(larder_ns *ns, cons
 /* Since the namespace was opened, by this cache handle. */
 typedef struct larder_foretell_figures {
   uint64_t heard;       /* and learned from */
-  uint64_t missed;      /* no room, or a key that is too long */
+  uint64_t missed;      /* what was handed out and could not be: no room, or a key that is too long */
   uint64_t wished;      /* keys that were probable enough, and not there */
   uint64_t held_rate;   /* of such, those that were let go: by `rate`, */
   uint64_t held_budget; /* by `budget`, */

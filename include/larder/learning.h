@@ -4,9 +4,10 @@
  * switched on by `agent: {enable: true}` of a namespace that has a maker, memory and `predict`; docs/learning.md says what it
  * does with what it decides.
  *
- * It decides behind, about what larder_get_or_make has handed out: no caller waits for it. Beside it runs a shadow of what
- * memory would have without it; where it does worse over a window it steps aside, tells the log (`agent.aside`), and tries
- * again later (`agent.back`).
+ * It decides behind, about what larder_get_or_make and the gets (larder_get, _get_into, _get_many) have handed out: no caller
+ * waits for it. A get that misses is told to who let go of what it wanted. Jobs (larder/warm.h, larder/refresh.h) and makers
+ * are not heard, nor is what is put. Beside it runs a shadow of what memory would have without it; where it does worse over a
+ * window it steps aside, tells the log (`agent.aside`), and tries again later (`agent.back`).
  */
 #ifndef LARDER_LEARNING_H
 #define LARDER_LEARNING_H

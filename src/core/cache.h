@@ -71,6 +71,7 @@ typedef enum lrd_news_what {
   LRD_NEWS_MADE,   /* what the call made, */
   LRD_NEWS_JOINED, /* what somebody else made meanwhile, */
   LRD_NEWS_FAILED, /* or nothing, since the making failed. Of this and what follows hears only who `hears_all` */
+  LRD_NEWS_MISSED, /* or nothing, since a get makes nothing */
   LRD_NEWS_ANSWER, /* a maker has answered */
   LRD_NEWS_NO_ANSWER,
   LRD_NEWS_AHEAD, /* a wish: it was made, */

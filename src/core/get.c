@@ -276,6 +276,15 @@ static void tell_found(const lrd_op *op, const larder_value *value) {
                                     .bytes = value->len});
 }
 
+/* What there is to tell of a get, where somebody hears. */
+static void tell_got(const lrd_op *op, larder_err result, const larder_value *value) {
+  if (result == LARDER_OK) {
+    tell_found(op, value);
+  } else if (result == LARDER_MISS && op->ns->hears_all) {
+    op->ns->heard(op->ns, &(lrd_news){.what = LRD_NEWS_MISSED, .key = op->key, .key_len = op->key_len, .hash = op->hash});
+  }
+}
+
 /* The straight way is tried first where it was not since it is heard. */
 static larder_err get_heard(const lrd_op *op, lrd_look look, bool allow_stale, larder_value *out) {
   larder_ns *ns = op->ns;
@@ -286,9 +295,7 @@ static larder_err get_heard(const lrd_op *op, lrd_look look, bool allow_stale, l
   if (look == LRD_LOOK_TIMED || !lrd_get_straight(ns, op->key, op->key_len, out)) {
     result = lrd_get_slowly(op, look, allow_stale, out);
   }
-  if (result == LARDER_OK) {
-    tell_found(op, out);
-  }
+  tell_got(op, result, out);
   return result;
 }
 
@@ -379,9 +386,7 @@ static void get_run(larder_ns *ns, larder_item *items, const lrd_op *ops, const 
     count_lookup(ns, item->result);
   }
   for (size_t i = 0; ns->heard && i < count; i++) {
-    if (items[at[i]].result == LARDER_OK) {
-      tell_found(&ops[i], &items[at[i]].found);
-    }
+    tell_got(&ops[i], items[at[i]].result, &items[at[i]].found);
   }
   lrd_stats_add_hits(ns->cell, hits);
   if (hits < count) {

@@ -158,3 +158,17 @@ bool lrd_maker_named(larder *cache, const char *name, larder_make *make_out, voi
   lrd_unlock(&makers->mutex);
   return at != NULL;
 }
+
+/* --- who asks ------------------------------------------------------------------------------------------------------------ */
+
+static _Thread_local bool unheard;
+
+bool lrd_asks_unheard(void) { return unheard || lrd_flight_led(); }
+
+larder_err lrd_get_or_make_unheard(larder_ns *ns, const void *key, size_t key_len, const larder_make_options *options,
+                                   larder_value *out, larder_error *err) {
+  unheard = true;
+  larder_err const result = larder_get_or_make(ns, key, key_len, options, out, err);
+  unheard = false;
+  return result;
+}

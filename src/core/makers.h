@@ -62,6 +62,12 @@ bool lrd_wanted_failed_lately(const lrd_wanted *wanted);
 /* A callback that was registered by name; false when none was. */
 bool lrd_maker_named(larder *cache, const char *name, larder_make *make_out, void **context_out);
 
+/* As larder_get_or_make, for a job: nobody has asked for the key, so that it is no request to who hears of those. */
+LARDER_MUST_CHECK larder_err lrd_get_or_make_unheard(larder_ns *ns, const void *key, size_t key_len,
+                                                     const larder_make_options *options, larder_value *out, larder_error *err);
+/* Whether what the calling thread asks for is no request: it is a job's, or a maker's. */
+bool lrd_asks_unheard(void);
+
 /* --- maker_choice.c: the maker of a namespace --------------------------------------------------------------------------- */
 
 /* LARDER_ECONFIG with a sentence that names what is wrong with it. */

@@ -4,7 +4,7 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "base/rate.h"
-#include "core/flight.h"
+#include "core/makers.h"
 #include "heard_ring.h"
 #include "hosted_agent.h"
 #include "predictor.h"
@@ -59,13 +59,13 @@ static uint64_t session_of_thread(void) {
 
 static bool hear(struct lrd_foretelling *f, const lrd_news *news) {
   bool kept = news->key_len <= LARDER_FORETELL_KEY_MAX && lrd_heard_ring_put(&f->ring, session_of_thread(), session_type, news);
-  if (!kept) atomic_fetch_add_explicit(&f->missed, 1, memory_order_relaxed);
+  if (!kept && news->what < LRD_NEWS_FAILED) atomic_fetch_add_explicit(&f->missed, 1, memory_order_relaxed);
   return kept;
 }
 
-/* What a maker asks for is no user's step. */
+/* What a maker or a job asks for is no user's step. */
 static void news_heard(larder_ns *ns, const lrd_news *news) {
-  if (!news->key || !lrd_flight_led()) (void)hear(ns->foretelling, news);
+  if (!news->key || !lrd_asks_unheard()) (void)hear(ns->foretelling, news);
 }
 
 larder_err larder_foretell_asked(larder_ns *ns, const void *key, size_t key_len) {
@@ -143,7 +143,7 @@ static void asked_take(larder_ns *ns, const lrd_heard *heard) {
 static void heard_take(larder_ns *ns, const lrd_heard *heard) {
   if (heard->what < LRD_NEWS_FAILED)
     asked_take(ns, heard);
-  else if (heard->what == LRD_NEWS_FAILED)
+  else if (heard->what <= LRD_NEWS_MISSED)
     decide(ns, heard, NULL, 0);
   else
     lrd_hosted_news(ns->foretelling->hosted, heard);

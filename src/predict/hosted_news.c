@@ -129,6 +129,7 @@ void lrd_hosted_news(lrd_hosted *hosted, const lrd_heard *heard) {
   case LRD_NEWS_MADE:
   case LRD_NEWS_JOINED:
   case LRD_NEWS_FAILED:
+  case LRD_NEWS_MISSED:
     break;
   }
 }
@@ -207,12 +208,18 @@ static void life_look(lrd_hosted *hosted, lrd_hosted_request *request) {
   request->unasked = heard->what == LRD_NEWS_HIT && (request->over || other);
   if (heard->expires_ms != 0 || heard->what == LRD_NEWS_MADE)
     lives_until(hosted, key, heard->expires_ms);
-  else if (request->over && heard->what != LRD_NEWS_FAILED)
+  else if (request->over && heard->what < LRD_NEWS_FAILED)
     lives_until(hosted, key, lrd_hosted_again_until(hosted, key)); /* as far as is known */
 }
 
+/* Whoever puts it there again is not heard, as others are not. */
+static void not_there(lrd_hosted *hosted, lrd_known_key *key) {
+  lrd_known_set_here(&hosted->keys, key, false);
+  key->ticket = 0;
+}
+
 void lrd_hosted_asked(lrd_hosted *hosted, const lrd_heard *heard, uint64_t hash, lrd_hosted_request *request) {
-  double took_ms = (double)heard->took_ns / MS;
+  double took_ms = heard->what == LRD_NEWS_MISSED ? lrd_hosted_usual_ms(hosted, false) : (double)heard->took_ns / MS;
   bool hit = heard->what == LRD_NEWS_HIT;
   if (hosted->asked++ % LRD_HOSTED_LOOK_EACH == 0) lrd_hosted_look(hosted);
   request->heard = heard;
@@ -227,5 +234,6 @@ void lrd_hosted_asked(lrd_hosted *hosted, const lrd_heard *heard, uint64_t hash,
   lrd_hosted_compare(hosted, request);
   lrd_lately_request(&hosted->lately, hit, hosted->gone_since, took_ms);
   hosted->gone_since = 0;
-  if (heard->what != LRD_NEWS_FAILED) lrd_hosted_decide(hosted, request);
+  if (heard->what == LRD_NEWS_MISSED) not_there(hosted, request->key);
+  if (heard->what < LRD_NEWS_FAILED) lrd_hosted_decide(hosted, request);
 }

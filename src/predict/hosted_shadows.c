@@ -75,13 +75,13 @@ static bool shadow_asked(lrd_hosted *hosted, unsigned way, const lrd_hosted_requ
   lrd_news_what what = request->heard->what;
   lrd_key_shadow *shadow = hosted->shadows[way].keys;
   bool has = lrd_key_shadow_has(shadow, key->hash, hosted->wall_ms);
-  bool left = key->here && !request->over && (what == LRD_NEWS_BELOW || what == LRD_NEWS_MADE || what == LRD_NEWS_FAILED);
+  bool left = key->here && !request->over && (what == LRD_NEWS_BELOW || what == LRD_NEWS_MADE || what >= LRD_NEWS_FAILED);
   bool unheard = what == LRD_NEWS_HIT && !key->here;
   bool unasked = request->unasked && !request->ahead_first && lrd_key_shadow_holds(shadow, key->hash);
   if (has && left) lrd_key_shadow_forget(shadow, key->hash);
   if (has && !left && !unasked)
     lrd_key_shadow_touch(shadow, key->hash);
-  else if (what != LRD_NEWS_FAILED) /* without memory for its ghosts it has one less */
+  else if (what < LRD_NEWS_FAILED) /* without memory for its ghosts it has one less */
     lrd_ignore(lrd_key_shadow_put(shadow, key->hash, shadow_until(hosted, request, unasked)));
   bool hit = unheard || unasked || (has && !left && (what != LRD_NEWS_JOINED || key->gone));
   hosted->shadows[way].misses += (hit ? 0.0 : 1.0) - MISSES_FADE * hosted->shadows[way].misses;
@@ -99,7 +99,7 @@ void lrd_hosted_compare(lrd_hosted *hosted, const lrd_hosted_request *request) {
   if (!plain_hit) {
     bool below = plain_from_below(hosted, request);
     plain_ms = lrd_hosted_usual_ms(hosted, below);
-    plain_origin = below || (what == LRD_NEWS_JOINED && !request->ahead_first) ? 0 : 1;
+    plain_origin = below || what == LRD_NEWS_MISSED || (what == LRD_NEWS_JOINED && !request->ahead_first) ? 0 : 1;
   }
   larder_agent_compare(hosted->agent, ms, origin, plain_ms, plain_origin);
   hosted->ahead_origin = 0;

@@ -69,11 +69,11 @@ static void key_make(const key_job *job, larder_ns *ns, uint64_t stamp, larder_w
   larder_make_options how = job->how;
   larder_value value = {0};
   how.fresh = job->fresh;
-  out->result = larder_get_or_make(ns, out->key, out->key_len, &how, &value, err);
+  out->result = lrd_get_or_make_unheard(ns, out->key, out->key_len, &how, &value, err);
   if (out->result == LARDER_OK && value.stale && !how.fresh) {
     larder_value_release(&value);
     how.fresh = true;
-    out->result = larder_get_or_make(ns, out->key, out->key_len, &how, &value, err);
+    out->result = lrd_get_or_make_unheard(ns, out->key, out->key_len, &how, &value, err);
   }
   if (out->result == LARDER_OK && value.stale) {
     out->result = lrd_fail(err, LARDER_EAWAY, 0, ROOM, "it could not be made anew; what is kept is stale");

@@ -80,7 +80,7 @@ static void entry_make(const refresh_job *job, larder_ns *ns, const entry_before
   larder_facts now = {0};
   larder_make_options how = job->how;
   how.over_stamp = before->stamp;
-  larder_err result = larder_get_or_make(ns, out->key, out->key_len, &how, &value, err);
+  larder_err result = lrd_get_or_make_unheard(ns, out->key, out->key_len, &how, &value, err);
   if (result == LARDER_OK) result = larder_value_facts(&value, &now);
   if (result == LARDER_OK) {
     out->what = made_what(before, &value, &now);
