@@ -10,5 +10,7 @@ void lrd_agent_check(lrd_reader *reader, const lrd_yaml_node *map, const lrd_set
 /* When a namespace has been read: an agent of its own that has nothing to decide about is noticed. */
 void lrd_agent_idle_notice(lrd_reader *reader, const lrd_yaml_node *map, const lrd_settings_policy *policy,
                            const lrd_trail *trail);
+/* When all of the section `cache` has been read: a file is kept by one agent. */
+void lrd_agent_files_check(lrd_reader *reader, const lrd_yaml_node *cache);
 
 #endif

@@ -52,28 +52,27 @@ static bool type_check(lrd_reader *reader, const char *type, lrd_place place, co
 
 /* --- instances ----------------------------------------------------------------------------------------------------- */
 
-/* Lexically, so that `a/../b` and `b` are seen as one database. */
+const char *lrd_path_folded(lrd_reader *reader, const char *path) {
+  char *folded = lrd_config_arena_alloc(reader->mistakes->arena, strlen(path) + 1), *to = folded;
+  if (folded == NULL) return reader->out_of_memory = true, NULL;
+  for (const char *at = path; *at != '\0';) {
+    size_t len = 1 + strcspn(at + 1, "/");
+    if (len == 3 && strncmp(at, "/..", 3) == 0) {
+      while (to > folded && *--to != '/') continue;
+    } else {
+      memcpy(to, at, len);
+      to += len;
+    }
+    at += len;
+  }
+  *to = '\0';
+  return folded;
+}
+
 static bool path_same(lrd_reader *reader, const char *a, const char *b) {
   if (a == NULL || b == NULL) return a == b;
-  const char *paths[2] = {a, b};
-  char *folded[2];
-  for (int i = 0; i < 2; i++) {
-    char *to = lrd_config_arena_alloc(reader->mistakes->arena, strlen(paths[i]) + 1);
-    if (to == NULL) return reader->out_of_memory = true, false;
-    folded[i] = to;
-    for (const char *at = paths[i]; *at != '\0';) {
-      size_t len = 1 + strcspn(at + 1, "/");
-      if (len == 3 && strncmp(at, "/..", 3) == 0) {
-        while (to > folded[i] && *--to != '/') continue;
-      } else {
-        memcpy(to, at, len);
-        to += len;
-      }
-      at += len;
-    }
-    *to = '\0';
-  }
-  return equals(folded[0], folded[1]);
+  const char *one = lrd_path_folded(reader, a), *other = lrd_path_folded(reader, b);
+  return one != NULL && other != NULL && equals(one, other);
 }
 
 static const char *instance_path(const lrd_settings_instance *instance) {

@@ -217,7 +217,7 @@ const char *lrd_option_expected(const lrd_option *row, char out[LRD_EXPECTED_MAX
     snprintf(out, LRD_EXPECTED_MAX, "a number from %s to %s", low, high);
     break;
   case LRD_OPTION_PART:
-    snprintf(out, LRD_EXPECTED_MAX, "a part from 0 to %.15g, or as a percentage up to %s", row->max, high);
+    snprintf(out, LRD_EXPECTED_MAX, "a part from %.15g to %.15g, or as a percentage up to %s", row->min, row->max, high);
     break;
   case LRD_OPTION_DURATION:
     snprintf(out, LRD_EXPECTED_MAX, "a duration such as 90s, 1h or 7d%s, from %s to %s (a bare number is %s)",

@@ -457,8 +457,8 @@ const lrd_option lrd_options[] = {
     {ROW(AGENT, "file", PATH), .offset = LEARN(file),
      .sentence = "What it has learned: read when the namespace is opened, written every ten minutes and when the cache is "
                  "closed; `larder simulate --save-agent` writes such files, too. Relative to the folder of this file. Of "
-                 "several processes the last one's stays; each namespace wants "
-                 "one of its own."},
+                 "several processes the last one's stays; each namespace that has an agent needs one of its own, so one of "
+                 "`defaults` is a mistake where several have it."},
 #define WEIGHT(id, key, value, says)                                                                                           \
   {ROW(AGENT, #key, REAL),                                                                                                     \
    .offset = LEARN(weights) + LARDER_AGENT_##id * sizeof(double),                                                              \
@@ -487,9 +487,8 @@ const lrd_option lrd_options[] = {
     {ROW(AGENT, "max_pause", UINT), .offset = LEARN(pause_most), .fallback = "32", .min = 1, .max = 1048576,
      .sentence = "Windows for which it steps aside at most: one at first, twice as many each time that it fails again."},
     {ROW(AGENT, "max_keys", UINT), .offset = LEARN(keys_max), .fallback = "16384", .min = 64, .max = 1048576,
-     .sentence =
-         "Entries that it keeps account of, about 500 bytes each. Where memory has more it is compared by a part of the "
-         "keys, and leaves it to the policy who makes room."},
+     .sentence = "Entries by which it is compared, about 500 bytes each; of more, a part of the keys. It knows twice as many "
+                 "keys: where memory has more than about 2.2 times as many entries, the policy makes room."},
 
     {ROW(PREFETCH, "enable", BOOL), SWITCHES, .offset = AHEAD(enable), .fallback = "true",
      .sentence = "Whether anything is made ahead: what a program asks for (docs/warming.md), what is `nearby`, what `predict` "

@@ -391,5 +391,6 @@ void lrd_settings_read(lrd_reader *reader, const lrd_yaml_node *root, bool from_
   if (settings->cache.defaults.chain_len == 0 && reader->mistakes->count == 0)
     lrd_mistake_add(reader->mistakes, cache->place,
                     "cache: found neither memory nor sqlite enabled; expected at least one tier");
+  lrd_agent_files_check(reader, cache);
   instances_compact(reader);
 }

@@ -339,13 +339,30 @@ static const awkward cases[] = {
      "notice 5:34: cache.namespaces.c.agent: nothing is decided, since `predict` of the namespace is not enabled\n"
      "notice 6:76: cache.namespaces.d.agent: nothing is decided, since the namespace has no memory in its chain\n"},
     {"an agent that can't be",
-     "cache: {defaults: {agent: {method: guess, hit: lots, wasted: -2e6, horizon: 65537, max_keys: 1, margin: 0}}}\n",
+     "cache: {defaults: {agent: {method: guess, hit: lots, wasted: -2e6, horizon: 65537, max_keys: 1, margin: 0, epsilon: 0, "
+     "epsilon_last: 0%}}}\n",
      "1:36: cache.defaults.agent.method: found \"guess\"; expected one of bandit, linear-q, network-q\n"
      "1:48: cache.defaults.agent.hit: found \"lots\"; expected a number from -1000000 to 1000000\n"
      "1:62: cache.defaults.agent.wasted: found \"-2e6\"; expected a number from -1000000 to 1000000\n"
      "1:77: cache.defaults.agent.horizon: found \"65537\"; expected a whole number from 0 to 65536\n"
      "1:94: cache.defaults.agent.max_keys: found \"1\"; expected a whole number from 64 to 1048576\n"
-     "1:105: cache.defaults.agent.margin: found \"0\"; expected a part from 0 to 1, or as a percentage up to 100%\n"},
+     "1:105: cache.defaults.agent.margin: found \"0\"; expected a part from 0.0001 to 1, or as a percentage up to 100%\n"
+     "1:117: cache.defaults.agent.epsilon: found \"0\"; expected a part from 0.0001 to 1, or as a percentage up to 100%\n"
+     "1:134: cache.defaults.agent.epsilon_last: found \"0%\"; expected a part from 0.0001 to 1, or as a percentage up to "
+     "100%\n"},
+    {"two agents with one file",
+     "cache:\n  defaults: {maker: {recipe: kernel}, predict: {enable: true}, agent: {enable: true, file: /a/one}}\n"
+     "  ttl_policies: {e: 1h}\n"
+     "  namespaces:\n"
+     "    a: {agent: {file: /a/two}}\n"
+     "    b:\n"
+     "    c: {agent: {seed: 4, file: /a/b/../two}}\n"
+     "    d: {ttl: 1h}\n"
+     "    f: {agent: {enable: false}}\n"
+     "    g: {predict: {enable: false}}\n",
+     "6:5: cache.namespaces.b.agent.file: found \"/a/one\", which namespace e has at line 3; expected a file of its own\n"
+     "7:32: cache.namespaces.c.agent.file: found \"/a/b/../two\", which namespace a has at line 5; expected a file of its own\n"
+     "8:5: cache.namespaces.d.agent.file: found \"/a/one\", which namespace e has at line 3; expected a file of its own\n"},
     {"more by chance in the end", "cache: {defaults: {agent: {epsilon: 1%, epsilon_last: 2%}}}\n",
      "1:55: cache.defaults.agent.epsilon_last: found more than epsilon; expected no more by chance in the end than at first\n"},
     {"predictions by another chain", "cache: {defaults: {predict: {chain: third, top: 65, max_waste: 2}}}\n",
