@@ -30,10 +30,16 @@ void lrd_endpoints_fini(lrd_endpoints *endpoints) {
   *endpoints = (lrd_endpoints){0};
 }
 
+/* In that order: what a thread forks meanwhile frees what it finds. */
+static void endpoint_forget(lrd_endpoint *endpoint) {
+  char *text = endpoint->text;
+  *endpoint = (lrd_endpoint){0};
+  lrd_dealloc(text);
+}
+
 void lrd_endpoints_clear(lrd_endpoints *endpoints) {
   for (uint32_t i = 0; i < endpoints->slots; i++) {
-    lrd_dealloc(endpoints->of[i].text);
-    endpoints->of[i] = (lrd_endpoint){0};
+    endpoint_forget(&endpoints->of[i]);
     endpoints->counts[i] = 0;
   }
   memset(endpoints->cells, 0, (endpoints->cells_mask + (size_t)1) * sizeof *endpoints->cells);
@@ -170,8 +176,7 @@ void lrd_endpoints_make_room(lrd_endpoints *endpoints) {
   qsort(endpoints->ranks, ranks, sizeof *endpoints->ranks, rank_order);
   for (uint32_t i = 0; i < (ranks + 7) / 8; i++) {
     uint32_t number = (uint32_t)endpoints->ranks[i] & LRD_NO_ENDPOINT;
-    lrd_dealloc(endpoints->of[number].text);
-    endpoints->of[number] = (lrd_endpoint){0};
+    endpoint_forget(&endpoints->of[number]);
     endpoints->counts[number] = 0;
     endpoints->len--;
     endpoints->replaced++;

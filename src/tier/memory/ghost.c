@@ -22,10 +22,11 @@ static void ghost_build(lrd_ghost *ghost, uint64_t entries, bool roomy) {
   uint64_t cells = roomy || entries < GHOST_SMALL ? entries * 2 + GHOST_CELLS : entries;
   uint32_t lines = (uint32_t)((cells + GHOST_CELLS - 1) / GHOST_CELLS);
   uint32_t *fresh = lrd_alloc_zero((size_t)lines * GHOST_CELLS, sizeof *fresh);
+  uint32_t *before = ghost->cells;
   uint64_t evictions = ghost->evictions;
-  if (fresh == NULL && ghost->cells) return; /* the old table goes on */
-  lrd_ghost_fini(ghost);
+  if (fresh == NULL && before) return; /* the old table goes on */
   *ghost = (lrd_ghost){.cells = fresh, .lines = fresh ? lines : 0, .built_for = fresh ? entries : 0, .evictions = evictions};
+  lrd_dealloc(before); /* last: what a thread forks meanwhile frees it, too */
 }
 
 static uint32_t *ghost_line(const lrd_ghost *ghost, uint64_t hash, uint32_t *fingerprint) {

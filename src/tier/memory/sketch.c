@@ -52,9 +52,10 @@ static void sketch_grow(lrd_sketch *sketch, uint64_t entries, uint64_t words_max
   if (table == NULL) return;
   /* A counter's word is the spread's low bits: the old table stands in each part of the new one. */
   for (uint64_t i = 0; sketch->table && i < words; i++) table[i] = sketch->table[i & sketch->mask];
-  lrd_dealloc(sketch->table);
+  uint64_t *before = sketch->table;
   sketch->table = table;
   sketch->mask = (uint32_t)(words - 1);
+  lrd_dealloc(before); /* last: what a thread forks meanwhile frees it, too */
 }
 
 void lrd_sketch_fit(lrd_sketch *sketch, uint64_t entries, uint64_t words_max) {
