@@ -69,13 +69,13 @@ void lrd_known_set_here(lrd_known_keys *keys, lrd_known_key *key, bool here) {
   }
 }
 
-static uint32_t oldest_but(const lrd_known_keys *keys, bool here, const lrd_known_key *stays) {
+static uint32_t oldest_but(const lrd_known_keys *keys, bool here, uint32_t stays) {
   uint32_t number = keys->lists[here].oldest;
-  return number != NONE && &keys->of[number] == stays ? stays->newer : number;
+  return number != NONE && number == stays ? keys->of[number].newer : number;
 }
 
 /* The place of somebody who is forgotten. */
-static lrd_known_key *forget_one(lrd_known_keys *keys, const lrd_known_key *stays) {
+static lrd_known_key *forget_one(lrd_known_keys *keys, uint32_t stays) {
   uint32_t number = oldest_but(keys, false, stays);
   if (number == NONE) number = oldest_but(keys, true, stays);
   lrd_known_key *key = &keys->of[number];
@@ -95,7 +95,7 @@ lrd_known_key *lrd_known_meet_beside(lrd_known_keys *keys, uint64_t hash, const 
   if (key) {
     unlink_from(keys, key);
   } else {
-    key = keys->len < keys->most ? &keys->of[++keys->len] : forget_one(keys, stays);
+    key = keys->len < keys->most ? &keys->of[++keys->len] : forget_one(keys, stays ? number_of(keys, stays) : NONE);
     uint32_t *head = head_of(keys, hash);
     *key = (lrd_known_key){.hash = hash, .likelihood = -INFINITY, .next = *head};
     *head = number_of(keys, key);
