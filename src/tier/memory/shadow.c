@@ -293,8 +293,9 @@ lrd_shadow_told lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t we
     sample_halve(shadow);
     if (!lrd_shadow_samples(shadow, hash)) return LRD_SHADOW_STRAY;
   }
-  lrd_shadow_fit(shadow, room);
   lrd_shadow_node *node = &shadow->nodes[at];
+  if (!shadow->mirrors) node->handle = handle; /* before anybody goes: it may be this one, and `left` is told of it */
+  lrd_shadow_fit(shadow, room);
   if (shadow->mirrors) {
     node_mirrored(shadow, node, (uint32_t)(weight < UINT32_MAX ? weight : UINT32_MAX), handle);
     if (shadow->sweep_due) (void)nodes_sweep(shadow, at);
@@ -308,7 +309,6 @@ lrd_shadow_told lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t we
     node_touch(node, held);
   if (weight != node->weight) node_weigh(shadow, node, (uint32_t)(weight < UINT32_MAX ? weight : UINT32_MAX));
   if (node->count < LRD_SHADOW_COUNT) node->count++;
-  node->handle = handle;
   uint64_t missing = ~held & (shadow->resting ? UINT64_C(1) << shadow->chosen * 8 : LRD_EACH_EXPERT);
   if (missing) node_missed(shadow, at, missing, again);
   if (shadow->sweep_due) (void)nodes_sweep(shadow, at);

@@ -402,6 +402,8 @@ static void limits_hold_and_values_are_true_under_random_operations(void **state
       if (random >> 29 == 0) {
         (void)lrd_memory_forget(fix.memory, &at);
         lengths[number] = 0;
+      } else if (random >> 20 & 1 && i / 5000 % 2) {
+        (void)lrd_memory_evict_hash(fix.memory, fix.space, at.hash);
       } else if (lrd_memory_pin_get(fix.memory, &at, NULL, 0, &pin) == LARDER_OK) {
         assert_int_equal(pin.len, lengths[number]);
         lrd_memory_pin_release(fix.memory, &pin);

@@ -176,11 +176,52 @@ static void after_a_rest_all_hold_the_same(void **state) {
   lrd_shadow_fini(&shadow);
 }
 
+enum { ASKED = 60000 };
+
+typedef struct true_cache {
+  unsigned keys[ASKED + 1]; /* by handle */
+  uint32_t handles[KEYS];   /* as last told; 0: it is not there */
+  unsigned went;
+} true_cache;
+
+static void leave_true(void *context, uint32_t handle) {
+  true_cache *cache = context;
+  assert_int_equal(cache->handles[cache->keys[handle]], handle);
+  cache->went++;
+}
+
+/* Each access has another handle, as a put has; what leaves is told by the last one, also where the key that is asked for has
+ * to go itself, because others went that the shadow still had and there is less room. */
+static void who_leaves_is_told_by_its_last_handle(void **state) {
+  (void)state;
+  static true_cache cache;
+  lrd_shadow shadow;
+  uint32_t random = 5;
+  uint64_t room = ROOM;
+  lrd_shadow_init(&shadow, (uint64_t)4 << 20);
+  lrd_shadow_lead(&shadow, leave_true, &cache, NULL);
+  for (uint32_t i = 1; i <= ASKED; i++) {
+    unsigned key = key_next(&random, i);
+    if (i % 50 == 0) room = ROOM / 8 + random % ROOM;
+    cache.keys[i] = key;
+    cache.handles[key] = i;
+    assert_int_not_equal(lrd_shadow_access(&shadow, hash_of(key), 1, room, i), LRD_SHADOW_FULL);
+    if (i % 7) continue;
+    unsigned other = random / 64 % KEYS;
+    cache.handles[other] = 0;
+    lrd_shadow_leave(&shadow, hash_of(other), i % 2 == 0);
+  }
+  assert_true(cache.went > ASKED / 4);
+  assert_null(lrd_shadow_verify(&shadow));
+  lrd_shadow_fini(&shadow);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_expert_without_a_contest_misses_what_its_rules_say),
       cmocka_unit_test(where_there_is_less_room_all_hold_less),
       cmocka_unit_test(after_a_rest_all_hold_the_same),
+      cmocka_unit_test(who_leaves_is_told_by_its_last_handle),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
