@@ -35,7 +35,7 @@ static void line_note(void *context, int level, const char *id, const char *mess
   if (strcmp(id, "agent.file") == 0) atomic_fetch_add(&f->files, 1);
 }
 
-larder_err open_in(fixture *f, char *root, const setting *how, larder_error *err) {
+larder_err hosted_open_in(fixture *f, char *root, const setting *how, larder_error *err) {
   char text[1024], limits[64] = "";
   memset(f, 0, sizeof *f);
   f->root = root;
@@ -69,12 +69,12 @@ larder_err open_in(fixture *f, char *root, const setting *how, larder_error *err
   return result;
 }
 
-void open_with(fixture *f, const setting *how) {
+void hosted_open(fixture *f, const setting *how) {
   larder_error err = {0};
-  if (open_in(f, support_dir_make(), how, &err) != LARDER_OK) fail_msg("%s", err.message);
+  if (hosted_open_in(f, support_dir_make(), how, &err) != LARDER_OK) fail_msg("%s", err.message);
 }
 
-void shut(fixture *f) {
+void hosted_shut(fixture *f) {
   larder_foretell_session(NULL, 0, NULL);
   assert_ok(larder_close(&f->cache));
   support_dir_remove(&f->root);

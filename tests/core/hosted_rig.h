@@ -34,9 +34,9 @@ typedef struct setting {
 
 void nap(void);
 /* Takes the root. */
-larder_err open_in(fixture *f, char *root, const setting *how, larder_error *err);
-void open_with(fixture *f, const setting *how);
-void shut(fixture *f);
+larder_err hosted_open_in(fixture *f, char *root, const setting *how, larder_error *err);
+void hosted_open(fixture *f, const setting *how);
+void hosted_shut(fixture *f);
 larder_learning_figures figures(fixture *f);
 double told(fixture *f, larder_agent_event event);
 /* What was asked for is decided about, until nothing is left to do. */

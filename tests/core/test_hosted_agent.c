@@ -27,7 +27,7 @@
 static void each_request_is_decided_about_and_hits_are_told(void **state) {
   fixture f;
   (void)state;
-  open_with(&f, &(setting){.agent = ", epsilon: 0.01%, epsilon_last: 0.01%"});
+  hosted_open(&f, &(setting){.agent = ", epsilon: 0.01%, epsilon_last: 0.01%"});
   for (unsigned i = 0; i < 10; i++) ask_number(&f, i);
   settle(&f);
   larder_learning_figures now = figures(&f);
@@ -46,13 +46,13 @@ static void each_request_is_decided_about_and_hits_are_told(void **state) {
   assert_true(now.agent.told[LARDER_AGENT_MISS] == 0 && now.agent.told[LARDER_AGENT_KB] == 0);
   assert_int_equal(now.compared, 30);
   assert_true(now.origin == 10 && now.plain_origin == 10 && now.ms == now.plain_ms);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 static void what_has_to_go_is_told_to_who_pushed_it_out(void **state) {
   fixture f;
   (void)state;
-  open_with(&f, &(setting){.entries = 8, .agent = ", epsilon: 0.01%, epsilon_last: 0.01%, horizon: 1000"});
+  hosted_open(&f, &(setting){.entries = 8, .agent = ", epsilon: 0.01%, epsilon_last: 0.01%, horizon: 1000"});
   for (unsigned i = 0; i < 9; i++) ask_number(&f, i);
   settle(&f);
   assert_true(told(&f, LARDER_AGENT_MISS) == 0);
@@ -63,7 +63,7 @@ static void what_has_to_go_is_told_to_who_pushed_it_out(void **state) {
   assert_true(now.agent.told[LARDER_AGENT_FULL] == now.agent.told[LARDER_AGENT_MISS]);
   assert_true(now.agent.told[LARDER_AGENT_LOST_MS] == TAKES_MS * now.agent.told[LARDER_AGENT_MISS]);
   assert_true(atomic_load(&f.made) == 9 + (unsigned)now.agent.told[LARDER_AGENT_MISS]);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 static void nothing_is_taken_out_of_memory_and_kept_below(void **state) {
@@ -72,7 +72,7 @@ static void nothing_is_taken_out_of_memory_and_kept_below(void **state) {
   for (size_t t = 0; t < 2; t++) {
     fixture f;
     unsigned memory = 0, below = 0;
-    open_with(&f, &(setting){.tiers = tiers[t], .agent = ", epsilon: 100%, epsilon_last: 100%"});
+    hosted_open(&f, &(setting){.tiers = tiers[t], .agent = ", epsilon: 100%, epsilon_last: 100%"});
     for (unsigned i = 0; i < 100; i++) ask_number(&f, i);
     settle(&f);
     uint64_t nothing = taken(&f, LARDER_AGENT_NOTHING);
@@ -93,7 +93,7 @@ static void nothing_is_taken_out_of_memory_and_kept_below(void **state) {
     assert_true(told(&f, LARDER_AGENT_MISS) == 0); /* nobody pushed it out */
     larder_learning_figures now = figures(&f);
     assert_true(now.plain_origin == 100 && now.origin == (t == 0 ? 100.0 + (double)nothing : 100));
-    shut(&f);
+    hosted_shut(&f);
   }
 }
 
@@ -105,7 +105,7 @@ static void nothing_is_taken_out_of_memory_and_kept_below(void **state) {
 static void what_is_made_ahead_is_told_used_or_wasted(void **state) {
   fixture f;
   (void)state;
-  open_with(&f, &(setting){.agent = BY_CHANCE, .predict = ", max_waste: 100%"});
+  hosted_open(&f, &(setting){.agent = BY_CHANCE, .predict = ", max_waste: 100%"});
   for (int i = 0; i < 6; i++) session(&f, "ab");
   settle(&f);
   assert_true(told(&f, LARDER_AGENT_KB) == 0); /* all of it was there */
@@ -133,7 +133,7 @@ static void what_is_made_ahead_is_told_used_or_wasted(void **state) {
   assert_true(now.agent.told[LARDER_AGENT_KB] == 2.0 * (used + wasted));
   assert_int_equal(atomic_load(&f.made), made + 40 + used + wasted);
   assert_true(now.agent.told[LARDER_AGENT_SAVED_MS] >= TAKES_MS * used);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 /* What somebody else puts after all is not its doing. */
@@ -141,7 +141,7 @@ static void a_wish_that_was_dropped_is_credited_with_nothing(void **state) {
   fixture f;
   uint64_t dropped = 0;
   (void)state;
-  open_with(&f, &(setting){.agent = BY_CHANCE});
+  hosted_open(&f, &(setting){.agent = BY_CHANCE});
   for (int i = 0; i < 6; i++) session(&f, "ab");
   settle(&f);
   for (int i = 0; i < 20; i++) {
@@ -160,13 +160,13 @@ static void a_wish_that_was_dropped_is_credited_with_nothing(void **state) {
   }
   assert_true(dropped > 5);
   assert_true(told(&f, LARDER_AGENT_USED) == 0 && told(&f, LARDER_AGENT_WASTED) == 0);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 static void what_is_not_to_be_had_is_wasted(void **state) {
   fixture f;
   (void)state;
-  open_with(&f, &(setting){.agent = BY_CHANCE});
+  hosted_open(&f, &(setting){.agent = BY_CHANCE});
   for (int i = 0; i < 6; i++) session(&f, "ab");
   settle(&f);
   for (int i = 0; i < 10 && told(&f, LARDER_AGENT_WASTED) == 0; i++) {
@@ -178,7 +178,7 @@ static void what_is_not_to_be_had_is_wasted(void **state) {
   }
   assert_true(told(&f, LARDER_AGENT_WASTED) == 1);
   assert_true(told(&f, LARDER_AGENT_KB) == 0 && told(&f, LARDER_AGENT_USED) == 0);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 static uint64_t aheads(fixture *f) {
@@ -188,15 +188,15 @@ static uint64_t aheads(fixture *f) {
 static void nothing_is_made_ahead_that_is_there_or_not_likely(void **state) {
   fixture f;
   (void)state;
-  open_with(&f, &(setting){.agent = BY_CHANCE});
+  hosted_open(&f, &(setting){.agent = BY_CHANCE});
   for (const char *key = "ab"; *key; key++) assert_ok(larder_put(f.ns, key, 1, "here", 4, NULL));
   for (int i = 0; i < 30; i++) {
     session(&f, "ab");
     settle(&f);
   }
   assert_int_equal(aheads(&f), 0);
-  shut(&f);
-  open_with(&f, &(setting){.agent = BY_CHANCE});
+  hosted_shut(&f);
+  hosted_open(&f, &(setting){.agent = BY_CHANCE});
   for (const char *key = "abcdef"; *key; key++) assert_ok(larder_put(f.ns, key, 1, "here", 4, NULL));
   for (int i = 0; i < 30; i++) { /* each of five is as likely as the others */
     char word[3] = {'a', (char)('b' + i % 5), '\0'};
@@ -209,13 +209,13 @@ static void nothing_is_made_ahead_that_is_there_or_not_likely(void **state) {
     settle(&f);
   }
   assert_int_equal(aheads(&f), 0);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 static void what_predict_forbids_is_not_made(void **state) {
   fixture f;
   (void)state;
-  open_with(&f, &(setting){.agent = BY_CHANCE, .predict = ", budget_mb: 0"});
+  hosted_open(&f, &(setting){.agent = BY_CHANCE, .predict = ", budget_mb: 0"});
   for (int i = 0; i < 6; i++) session(&f, "ab");
   settle(&f);
   for (int i = 0; i < 20; i++) {
@@ -227,7 +227,7 @@ static void what_predict_forbids_is_not_made(void **state) {
   larder_foretell_figures now;
   assert_ok(larder_foretell_figures_get(f.ns, &now));
   assert_true(now.held_budget > 0 && now.wished == 0);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 static void learn_pair(fixture *f) {
@@ -251,7 +251,7 @@ static uint64_t pace_of(fixture *f, unsigned rounds, int each_ms) {
 static void while_more_is_asked_for_than_usual_nothing_is_made_ahead(void **state) {
   fixture f;
   (void)state;
-  open_with(&f, &(setting){.agent = BY_CHANCE, .predict = ", max_waste: 100%"});
+  hosted_open(&f, &(setting){.agent = BY_CHANCE, .predict = ", max_waste: 100%"});
   atomic_store(&f.takes_ms, 1);
   learn_pair(&f);
   assert_true(pace_of(&f, 60, 500) > 10);
@@ -259,7 +259,7 @@ static void while_more_is_asked_for_than_usual_nothing_is_made_ahead(void **stat
   assert_int_equal(pace_of(&f, 100, 10), 0);
   (void)pace_of(&f, 40, 500);
   assert_true(pace_of(&f, 40, 500) > 5);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 /* The predictor has good reasons for `b`, but whenever it matters something else is asked for. */
@@ -267,7 +267,7 @@ static void guesses_are_worth_what_such_guesses_came_to(void **state) {
   fixture f;
   uint64_t before = 0;
   (void)state;
-  open_with(&f, &(setting){.agent = BY_CHANCE, .predict = ", max_waste: 100%"});
+  hosted_open(&f, &(setting){.agent = BY_CHANCE, .predict = ", max_waste: 100%"});
   atomic_store(&f.takes_ms, 1);
   for (unsigned i = 0; i < 120; i++) {
     if (i == 70) before = aheads(&f);
@@ -282,7 +282,7 @@ static void guesses_are_worth_what_such_guesses_came_to(void **state) {
   }
   assert_true(before > 5);
   assert_int_equal(aheads(&f), before);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 /* --- the origin ----------------------------------------------------------------------------------------------------------- */
@@ -307,7 +307,7 @@ static void second(fixture *f, unsigned requests, int takes_ms, bool fails) {
 static void a_cascade_and_a_threat_are_seen_and_told(void **state) {
   fixture f;
   (void)state;
-  open_with(&f, &(setting){.agent = BY_CHANCE, .predict = ", max_waste: 100%"});
+  hosted_open(&f, &(setting){.agent = BY_CHANCE, .predict = ", max_waste: 100%"});
   atomic_store(&f.takes_ms, 10);
   learn_pair(&f);
   for (int i = 0; i < 20; i++) second(&f, 4, 10, false);
@@ -331,13 +331,13 @@ static void a_cascade_and_a_threat_are_seen_and_told(void **state) {
   assert_int_equal(aheads(&f), before);
   for (int i = 0; i < 20; i++) second(&f, 4, 10, false);
   assert_int_equal(figures(&f).cascades, 1);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 static void a_threat_that_passes_is_told_to_who_made_nothing_ahead(void **state) {
   fixture f;
   (void)state;
-  open_with(&f, &(setting){.agent = BY_CHANCE ", seed: 3", .predict = ", max_waste: 100%"});
+  hosted_open(&f, &(setting){.agent = BY_CHANCE ", seed: 3", .predict = ", max_waste: 100%"});
   int64_t const opened_ns = atomic_load(&f.clock.now_mono_ns); /* windows of the watch begin then */
   atomic_store(&f.takes_ms, 10);
   learn_pair(&f);
@@ -361,7 +361,7 @@ static void a_threat_that_passes_is_told_to_who_made_nothing_ahead(void **state)
   assert_int_equal(now.cascades, 0);
   assert_true(now.agent.told[LARDER_AGENT_PREVENTED] == (double)could);
   assert_true(now.agent.told[LARDER_AGENT_OCCURRED] == 0);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 /* --- stepping aside ------------------------------------------------------------------------------------------------------- */
@@ -370,7 +370,7 @@ static void where_it_does_worse_it_steps_aside_and_tries_again(void **state) {
   fixture f;
   (void)state;
   /* By chance alone it keeps every other value that it had to make. */
-  open_with(&f, &(setting){.agent = ", epsilon: 100%, epsilon_last: 100%, window: 100"});
+  hosted_open(&f, &(setting){.agent = ", epsilon: 100%, epsilon_last: 100%, window: 100"});
   unsigned rounds = 0;
   for (; atomic_load(&f.aside) == 0 && rounds < 20; rounds++) {
     for (unsigned i = 0; i < 100; i++) ask_number(&f, i + 50 * rounds);
@@ -396,26 +396,26 @@ static void where_it_does_worse_it_steps_aside_and_tries_again(void **state) {
   for (unsigned i = 0; i < 150; i++) ask_number(&f, i + 400000); /* twice as long */
   settle(&f);
   assert_int_equal(figures(&f).aside, 1);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 /* By a table that memory fills nearly: what is guessed takes no place of what is asked for. */
 static void with_more_keys_than_are_known_each_decision_is_its_own(void **state) {
   fixture f;
   (void)state;
-  open_with(&f, &(setting){.agent = ", epsilon: 50%, epsilon_last: 50%, max_keys: 64"});
+  hosted_open(&f, &(setting){.agent = ", epsilon: 50%, epsilon_last: 50%, max_keys: 64"});
   for (unsigned i = 0; i < 1200; i++) {
     ask_number(&f, i % 400);
     if (i % 50 == 49) settle(&f);
   }
   assert_int_equal(figures(&f).agent.decisions, 1200);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 static void what_others_delete_or_what_is_over_is_nobodys_fault(void **state) {
   fixture f;
   (void)state;
-  open_with(&f, &(setting){.agent = ", epsilon: 0.01%, epsilon_last: 0.01%, window: 50"});
+  hosted_open(&f, &(setting){.agent = ", epsilon: 0.01%, epsilon_last: 0.01%, window: 50"});
   for (unsigned round = 0; round < 10; round++) {
     session(&f, "abcdefghij");
     settle(&f);
@@ -427,7 +427,7 @@ static void what_others_delete_or_what_is_over_is_nobodys_fault(void **state) {
   larder_learning_figures now = figures(&f);
   assert_true(now.origin == now.plain_origin && now.ms == now.plain_ms && now.origin == 100);
   assert_int_equal(now.agent.stepped_aside, 0);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 /* --- making room ---------------------------------------------------------------------------------------------------------- */
@@ -436,9 +436,9 @@ static void who_makes_room_is_chosen_by_what_shadows_missed(void **state) {
   fixture f;
   uint64_t drawn = 1;
   (void)state;
-  open_with(&f, &(setting){.entries = 60,
-                           .predict = ", max_waste: 100%",
-                           .agent = ", epsilon: 0.01%, epsilon_last: 0.01%, margin: 100%, horizon: 100, clip: 0.001"});
+  hosted_open(&f, &(setting){.entries = 60,
+                             .predict = ", max_waste: 100%",
+                             .agent = ", epsilon: 0.01%, epsilon_last: 0.01%, margin: 100%, horizon: 100, clip: 0.001"});
   /* Which session comes next nobody knows, but what comes next in it. */
   for (uint64_t i = 0; i < 3000; i++) {
     drawn = drawn * UINT64_C(6364136223846793005) + 1442695040888963407;
@@ -452,7 +452,7 @@ static void who_makes_room_is_chosen_by_what_shadows_missed(void **state) {
               20); /* until it leaves out what is new */
   assert_true(now.origin < now.plain_origin);
   assert_int_equal(atomic_load(&f.made), (unsigned)now.origin);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 /* Every other request is for a key that comes three times in a row, and never again. */
@@ -461,9 +461,9 @@ static void what_comes_in_a_row_and_never_again_goes_first_once_that_is_seen(voi
   uint64_t drawn = 1;
   unsigned before = 0;
   (void)state;
-  open_with(&f, &(setting){.entries = 100,
-                           .predict = ", max_waste: 100%, budget_mb: 0",
-                           .agent = ", epsilon: 0.01%, epsilon_last: 0.01%, margin: 100%, horizon: 100, clip: 0.001"});
+  hosted_open(&f, &(setting){.entries = 100,
+                             .predict = ", max_waste: 100%, budget_mb: 0",
+                             .agent = ", epsilon: 0.01%, epsilon_last: 0.01%, margin: 100%, horizon: 100, clip: 0.001"});
   for (unsigned i = 0; i < 16000; i++) {
     if (i == 12000) before = atomic_load(&f.made);
     drawn = drawn * UINT64_C(6364136223846793005) + 1442695040888963407;
@@ -472,7 +472,7 @@ static void what_comes_in_a_row_and_never_again_goes_first_once_that_is_seen(voi
   }
   settle(&f);
   assert_in_range(atomic_load(&f.made) - before, 667, 800); /* those that come in a row, once each */
-  shut(&f);
+  hosted_shut(&f);
 }
 
 /* Beside a namespace without one that is asked for the same. */
@@ -480,7 +480,7 @@ static void its_shadow_comes_to_what_there_is_without_it(void **state) {
   fixture f;
   uint64_t drawn = 1;
   (void)state;
-  open_with(&f, &(setting){.entries = 100, .predict = ", max_waste: 100%"});
+  hosted_open(&f, &(setting){.entries = 100, .predict = ", max_waste: 100%"});
   larder_ns *same = NULL;
   assert_ok(larder_ns_open(f.cache, "same", &same, NULL));
   atomic_store(&f.takes_ms, 2);
@@ -500,13 +500,13 @@ static void its_shadow_comes_to_what_there_is_without_it(void **state) {
   double without = atomic_load(&f.made_same), shadow = figures(&f).plain_origin;
   assert_in_range(without, 1000, 5000);
   if (fabs(shadow / without - 1) > 0.01) fail_msg("%g instead of %g", shadow, without);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 static void of_more_entries_than_it_keeps_account_of_a_part_is_compared(void **state) {
   fixture f;
   (void)state;
-  open_with(&f, &(setting){.entries = 1000, .agent = ", max_keys: 64, epsilon: 50%, epsilon_last: 50%, margin: 100%"});
+  hosted_open(&f, &(setting){.entries = 1000, .agent = ", max_keys: 64, epsilon: 50%, epsilon_last: 50%, margin: 100%"});
   for (unsigned i = 0; i < 6000; i++) {
     ask_number(&f, i * 7 % 1301);
     if (i % 200 == 0) settle(&f);
@@ -519,7 +519,7 @@ static void of_more_entries_than_it_keeps_account_of_a_part_is_compared(void **s
   assert_true(now.plain_origin > 0.5 * (double)now.origin); /* and the shadow has no more room than memory */
   assert_int_equal(now.agent.taken[LARDER_AGENT_EVICT_LRU] + now.agent.taken[LARDER_AGENT_EVICT_UNLIKELY], 0);
   assert_in_range(taken(&f, LARDER_AGENT_CACHE), 500, 6000);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 /* As it is by default, but for the limit of what it makes ahead. */
@@ -527,7 +527,7 @@ static void where_there_is_something_to_learn_it_waits_less(void **state) {
   fixture f;
   uint64_t drawn = 1;
   (void)state;
-  open_with(&f, &(setting){.entries = 100, .predict = ", max_waste: 100%"});
+  hosted_open(&f, &(setting){.entries = 100, .predict = ", max_waste: 100%"});
   larder_learning_figures before = {0};
   for (uint64_t i = 0; i < 2000; i++) {
     if (i == 1000) before = figures(&f);
@@ -541,7 +541,7 @@ static void where_there_is_something_to_learn_it_waits_less(void **state) {
   }
   larder_learning_figures now = figures(&f);
   assert_true(now.ms - before.ms < 0.8 * (now.plain_ms - before.plain_ms));
-  shut(&f);
+  hosted_shut(&f);
 }
 
 /* --- the same again ------------------------------------------------------------------------------------------------------- */
@@ -550,7 +550,7 @@ static larder_learning_figures by_seed(unsigned seed) {
   fixture f;
   char agent[128];
   snprintf(agent, sizeof agent, ", epsilon: 30%%, seed: %u, window: 200, horizon: 100", seed);
-  open_with(&f, &(setting){.agent = agent}); /* whose turn it is to go depends on the folder's hashes */
+  hosted_open(&f, &(setting){.agent = agent}); /* whose turn it is to go depends on the folder's hashes */
   for (uint64_t i = 0; i < 1500; i++) {
     uint64_t who = i % 3 + 1;
     larder_foretell_session(&who, sizeof who, "guest");
@@ -561,7 +561,7 @@ static larder_learning_figures by_seed(unsigned seed) {
     lrd_ignore(larder_delete(f.ns, key, strlen(key)));
   }
   larder_learning_figures now = figures(&f);
-  shut(&f);
+  hosted_shut(&f);
   return now;
 }
 
@@ -581,7 +581,7 @@ static void what_was_learned_is_saved_and_loaded(void **state) {
   fixture f;
   larder_ns *plain = NULL;
   (void)state;
-  open_with(&f, &(setting){0});
+  hosted_open(&f, &(setting){0});
   for (unsigned i = 0; i < 100; i++) ask_number(&f, i % 50);
   settle(&f);
   double epsilon = figures(&f).agent.epsilon;
@@ -604,7 +604,7 @@ static void what_was_learned_is_saved_and_loaded(void **state) {
   assert_err(larder_learning_save(NULL, path, NULL), LARDER_EINVAL);
   assert_err(larder_learning_load(f.ns, NULL, NULL), LARDER_EINVAL);
   fixture other;
-  open_with(&other, &(setting){0});
+  hosted_open(&other, &(setting){0});
   assert_true(figures(&other).agent.epsilon > epsilon);
   assert_ok(larder_learning_load(other.ns, path, NULL));
   ask_number(&other, 1);
@@ -612,10 +612,10 @@ static void what_was_learned_is_saved_and_loaded(void **state) {
   assert_true(figures(&other).agent.epsilon < epsilon);
   support_file_write(path, "nothing", 7);
   assert_err(larder_learning_load(other.ns, path, NULL), LARDER_EFORMAT);
-  shut(&other);
+  hosted_shut(&other);
   free(away);
   free(path);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 static void a_file_of_the_configuration_is_read_and_written(void **state) {
@@ -627,7 +627,7 @@ static void a_file_of_the_configuration_is_read_and_written(void **state) {
   for (unsigned round = 0; round < 3; round++) {
     fixture f;
     if (round == 2) support_file_write(path, "damaged", 7);
-    open_with(&f, &(setting){.agent = agent});
+    hosted_open(&f, &(setting){.agent = agent});
     assert_int_equal(atomic_load(&f.files), round == 2);
     for (unsigned i = 0; i < 50; i++) ask_number(&f, i);
     settle(&f);
@@ -639,7 +639,7 @@ static void a_file_of_the_configuration_is_read_and_written(void **state) {
       lrd_larder_tick(f.cache);
       assert_int_equal(access(path, R_OK), 0);
     }
-    shut(&f);
+    hosted_shut(&f);
   }
   char *there = support_file_read(path, NULL);
   assert_string_equal(there, "damaged"); /* who names a file by mistake keeps it */
@@ -647,22 +647,22 @@ static void a_file_of_the_configuration_is_read_and_written(void **state) {
   for (unsigned way = 0; way < 3; way++) { /* once it is another's no more, it is written */
     fixture f;
     support_file_write(path, "damaged", 7);
-    open_with(&f, &(setting){.agent = agent});
+    hosted_open(&f, &(setting){.agent = agent});
     if (way == 0) assert_int_equal(unlink(path), 0);
     if (way == 1) assert_ok(larder_learning_save(f.ns, path, NULL));
     epsilon = figures(&f).agent.epsilon;
     if (way == 2) support_file_write(path, "damaged again", 13);
     for (unsigned i = 0; i < 50; i++) ask_number(&f, i);
     settle(&f);
-    shut(&f);
+    hosted_shut(&f);
     there = access(path, R_OK) == 0 ? support_file_read(path, NULL) : NULL;
     if (way == 2) assert_string_equal(there, "damaged again");
     free(there);
     if (way == 2) break;
-    open_with(&f, &(setting){.agent = agent});
+    hosted_open(&f, &(setting){.agent = agent});
     assert_int_equal(atomic_load(&f.files), 0);
     assert_true(figures(&f).agent.epsilon < epsilon);
-    shut(&f);
+    hosted_shut(&f);
   }
   free(path);
   support_dir_remove(&folder);
@@ -697,8 +697,8 @@ static void in_a_child(void *context) {
 static void by_itself_and_with_many_threads(void **state) {
   pthread_t threads[THREADS];
   (void)state;
-  open_with(&crowd,
-            &(setting){.by_itself = true, .entries = 60, .tiers = "memory, sqlite", .agent = ", epsilon: 50%, window: 50"});
+  hosted_open(&crowd,
+              &(setting){.by_itself = true, .entries = 60, .tiers = "memory, sqlite", .agent = ", epsilon: 50%, window: 50"});
   atomic_store(&crowd_goes, true);
   for (uintptr_t i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, crowd_ask, (void *)i), 0);
   for (unsigned naps = 0; figures(&crowd).agent.decisions < 2000 && naps < 20000; naps++) nap();
@@ -710,7 +710,7 @@ static void by_itself_and_with_many_threads(void **state) {
   for (unsigned i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
   assert_true(figures(&crowd).agent.decisions >= 2000);
   assert_int_equal(support_in_child(in_a_child, &crowd), 0);
-  shut(&crowd); /* while it decides, and what it wished for is being made */
+  hosted_shut(&crowd); /* while it decides, and what it wished for is being made */
 }
 
 /* --- without memory ------------------------------------------------------------------------------------------------------- */
@@ -724,7 +724,7 @@ static void without_memory_it_is_not_opened_and_nothing_is_left(void **state) {
     larder_error err = {0};
     int64_t live = support_alloc_live();
     support_alloc_fail_at(n);
-    larder_err result = open_in(&f, root, &(setting){.agent = ", max_keys: 64"}, &err);
+    larder_err result = hosted_open_in(&f, root, &(setting){.agent = ", max_keys: 64"}, &err);
     bool failed = support_alloc_end() >= n;
     if (result == LARDER_OK) {
       assert_ok(larder_close(&f.cache));
@@ -741,11 +741,11 @@ static void off_is_off(void **state) {
   (void)state;
   fixture f;
   larder_learning_figures now;
-  open_with(&f, &(setting){.tiers = "sqlite"});
+  hosted_open(&f, &(setting){.tiers = "sqlite"});
   ask_number(&f, 1);
   lrd_larder_tick(f.cache);
   assert_err(larder_learning_figures_get(f.ns, &now), LARDER_EUNSUPPORTED);
-  shut(&f);
+  hosted_shut(&f);
 }
 
 int main(void) {

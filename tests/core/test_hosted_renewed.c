@@ -40,7 +40,7 @@ static void what_others_put_is_there_for_the_shadow_too(void **state) {
   for (unsigned by_get = 0; by_get < 2; by_get++) {
     fixture f;
     (void)state;
-    open_with(&f, &(setting){.agent = ", epsilon: 0.01%, epsilon_last: 0.01%, window: 50"});
+    hosted_open(&f, &(setting){.agent = ", epsilon: 0.01%, epsilon_last: 0.01%, window: 50"});
     atomic_store(&f.ttl_ms, 1000);
     ask_many(&f, 20);
     for (unsigned round = 0; round < 20; round++) {
@@ -52,7 +52,7 @@ static void what_others_put_is_there_for_the_shadow_too(void **state) {
     }
     assert_true(figures(&f).origin == 20);
     comes_to_the_same(&f);
-    shut(&f);
+    hosted_shut(&f);
   }
 }
 
@@ -64,7 +64,7 @@ static void what_is_renewed_behind_is_so_on_either_side(void **state) {
     fixture f;
     char predict[100];
     snprintf(predict, sizeof predict, "}, %s, health: {failures: 500", ways[way]);
-    open_with(&f, &(setting){.predict = predict, .agent = ", epsilon: 0.01%, epsilon_last: 0.01%, window: 50"});
+    hosted_open(&f, &(setting){.predict = predict, .agent = ", epsilon: 0.01%, epsilon_last: 0.01%, window: 50"});
     atomic_store(&f.ttl_ms, 1000);
     ask_many(&f, 20);
     atomic_store(&f.fails, way == 1);
@@ -75,7 +75,7 @@ static void what_is_renewed_behind_is_so_on_either_side(void **state) {
     }
     if (way < 2) assert_true(figures(&f).origin == 20);
     comes_to_the_same(&f);
-    shut(&f);
+    hosted_shut(&f);
   }
 }
 
@@ -84,8 +84,8 @@ static void what_was_over_when_it_was_heard_is_over_for_the_shadow(void **state)
   for (unsigned stale = 0; stale < 2; stale++) {
     fixture f;
     (void)state;
-    open_with(&f, &(setting){.predict = stale ? "}, stale_while_revalidate: 3s, health: {failures: 50" : NULL,
-                             .agent = ", epsilon: 0.01%, epsilon_last: 0.01%, window: 50"});
+    hosted_open(&f, &(setting){.predict = stale ? "}, stale_while_revalidate: 3s, health: {failures: 50" : NULL,
+                               .agent = ", epsilon: 0.01%, epsilon_last: 0.01%, window: 50"});
     atomic_store(&f.ttl_ms, stale ? 1000 : 10);
     atomic_store(&f.takes_ms, 1);
     for (unsigned round = 0; round < 30; round++) {
@@ -97,7 +97,7 @@ static void what_was_over_when_it_was_heard_is_over_for_the_shadow(void **state)
     }
     comes_to_the_same(&f);
     assert_true(figures(&f).plain_origin >= 250);
-    shut(&f);
+    hosted_shut(&f);
   }
 }
 
@@ -107,7 +107,7 @@ static void what_was_put_meanwhile_is_not_taken_out(void **state) {
   (void)state;
   for (unsigned t = 0; t < 2; t++) {
     fixture f;
-    open_with(&f, &(setting){.tiers = tiers[t], .agent = ", epsilon: 100%, epsilon_last: 100%"});
+    hosted_open(&f, &(setting){.tiers = tiers[t], .agent = ", epsilon: 100%, epsilon_last: 100%"});
     for (unsigned i = 0; i < 100; i++) {
       ask_number(&f, i);
       put_number(&f, i);
@@ -119,7 +119,7 @@ static void what_was_put_meanwhile_is_not_taken_out(void **state) {
       snprintf(key, sizeof key, "k%u", i);
       assert_string_equal(tier_of(&f, key), "memory");
     }
-    shut(&f);
+    hosted_shut(&f);
   }
 }
 
