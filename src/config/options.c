@@ -487,7 +487,7 @@ const lrd_option lrd_options[] = {
     {ROW(AGENT, "max_pause", UINT), .offset = LEARN(pause_most), .fallback = "32", .min = 1, .max = 1048576,
      .sentence = "Windows for which it steps aside at most: one at first, twice as many each time that it fails again."},
     {ROW(AGENT, "max_keys", UINT), .offset = LEARN(keys_max), .fallback = "16384", .min = 64, .max = 1048576,
-     .sentence = "Entries by which it is compared, about 500 bytes each; of more, a part of the keys. It knows twice as many "
+     .sentence = "Entries by which it is compared, about 610 bytes each; of more, a part of the keys. It knows twice as many "
                  "keys: where memory has more than about 2.2 times as many entries, the policy makes room."},
 
     {ROW(PREFETCH, "enable", BOOL), SWITCHES, .offset = AHEAD(enable), .fallback = "true",
