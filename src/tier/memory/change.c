@@ -215,10 +215,10 @@ static larder_err put_into_room(change_run *run, lrd_place *place, bool replaces
   change_fill(run, lrd_arena_at(&shard->arena, handle), got);
   uint64_t more = lrd_record_charge(lrd_arena_at(&shard->arena, handle)) - run->charge; /* slack */
   bool still = replaces && (drops == shard->drops || change_find(run, place));
-  bool fits = lrd_index_wanted(&memory->index, lrd_index_segment(&memory->index, run->change->key->hash)) == 0;
-  if (still != replaces || (!still && !fits) || !limit_take(&run->space->bytes, run->space->bytes_max, more)) {
+  if (still != replaces || !limit_take(&run->space->bytes, run->space->bytes_max, more)) {
     lrd_arena_free(&shard->arena, handle); /* never published */
-    result = still != replaces || !fits ? LARDER_EBUSY : limit_evict(run, LARDER_EVICT_CAPACITY);
+    /* To come again, there has to be one less: it is gone, or another goes. */
+    result = still != replaces ? LARDER_EBUSY : limit_evict(run, LARDER_EVICT_CAPACITY);
     if (result == LARDER_OK) result = LARDER_EBUSY;
     goto out;
   }

@@ -41,9 +41,50 @@ static void a_put_over_the_next_to_go_where_there_is_less_room(void **state) {
   }
 }
 
+/* Frees what was forgotten, as a batch of it does. */
+static void reclaim(fixture *fix) {
+  lrd_shard *shard = &fix->memory->shards[0];
+  lrd_lock(&shard->lock);
+  assert_true(lrd_shard_reclaim(fix->memory, shard, true) > 0);
+  lrd_unlock(&shard->lock);
+}
+
+/* The space is full to the byte, the index segment to its last lane, and the only free block a unit too long: the put that
+ * takes it needs no lane, but for that unit somebody has to go. */
+static void a_put_over_whose_block_is_too_long_for_the_limit_evicts(void **state) {
+  (void)state;
+  enum { UNITS = 13, CHARGE = UNITS * LRD_UNIT + LRD_ENTRY_INDEX_COST };
+  static const char value[] = "a value that makes thirteen units of its record, with the k";
+  fixture fix;
+  unsigned numbers[LRD_LANES], len = 0;
+  char longer[sizeof value + LRD_UNIT];
+  (void)snprintf(longer, sizeof longer, "%s and so", value);
+  fixture_open(&fix, &(fixture_options){.space_bytes_max = LRD_LANES * CHARGE, .policy = "fifo", .options = "shards=1"});
+  for (unsigned i = 10000; len < LRD_LANES; i++) {
+    if (lrd_index_segment(&fix.memory->index, fixture_key(&fix, name_of(i)).hash) == 0) numbers[len++] = i;
+  }
+  uint32_t other = fixture_bind(&fix, "other", "fifo", 0, 0);
+  larder_tier_key gap = fixture_key_in(other, "other", "kgap00", 6), after = fixture_key_in(other, "other", "kafter", 6);
+  larder_facts facts = {.stamp = ++fix.stamp, .value_len = sizeof longer - 1};
+  assert_int_equal(lrd_memory_put(fix.memory, &gap, longer, &facts, 0), LARDER_OK);
+  assert_int_equal(lrd_memory_put(fix.memory, &after, longer, &facts, 0), LARDER_OK);
+  for (unsigned i = 0; i < LRD_LANES; i++) assert_int_equal(fixture_put(&fix, name_of(numbers[i]), value), LARDER_OK);
+  assert_int_equal(fixture_usage(&fix, fix.space).bytes, LRD_LANES * CHARGE);
+  assert_int_not_equal(lrd_index_wanted(&fix.memory->index, 0), 0);
+  (void)lrd_memory_forget(fix.memory, &gap);
+  reclaim(&fix);
+  assert_int_equal(fixture_put(&fix, name_of(numbers[LRD_LANES - 1]), value), LARDER_OK);
+  assert_false(fixture_has(&fix, name_of(numbers[0])));
+  for (unsigned i = 1; i < LRD_LANES; i++) assert_true(fixture_has(&fix, name_of(numbers[i])));
+  assert_int_equal(fixture_usage(&fix, fix.space).bytes, (LRD_LANES - 1) * CHARGE + LRD_UNIT);
+  assert_int_equal(fix.evicted[LARDER_EVICT_CAPACITY], 1);
+  fixture_close(&fix);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_put_over_the_next_to_go_where_there_is_less_room),
+      cmocka_unit_test(a_put_over_whose_block_is_too_long_for_the_limit_evicts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,6 +43,7 @@ static void random_step(fixture *fix, uint32_t space, const char *space_name, ui
     if (lrd_memory_pin_get(fix->memory, &key, NULL, true, &few->pins[few->len]) == LARDER_OK) few->len++;
   } else if (kind == 8) {
     atomic_fetch_add(&fix->now_ms, 3);
+    if (number % 4 == 0) (void)lrd_memory_evict_hash(fix->memory, key.space, key.hash);
   } else {
     uint64_t removed;
     if (number % 100 == 0) assert_int_equal(lrd_memory_tier.sweep(fix->memory, 1000, true, &removed), LARDER_OK);
@@ -58,6 +59,8 @@ static void limits_hold_under_random_operations(void **state) {
       {.bytes_max = (uint64_t)40 << 20, .space_bytes_max = 300000, .policy = "sieve"},
       {.bytes_max = (uint64_t)40 << 20, .instance_entries_max = 700, .policy = "w-tinylfu"},
       {.bytes_max = 2 << 20, .options = "shards=4", .policy = "lfu"},
+      {.bytes_max = 1 << 20, .policy = "adaptive"},
+      {.bytes_max = (uint64_t)40 << 20, .space_entries_max = 500, .policy = "adaptive"},
   };
   static uint8_t value[60000];
   for (size_t v = 0; v < sizeof variants / sizeof *variants; v++) {
