@@ -338,16 +338,19 @@ static larder_err change_put(change_run *run) {
     run->change->stored_stamp = forget.stored_stamp;
     return result == LARDER_OLDER ? LARDER_OLDER : LARDER_NOT_KEPT;
   }
+  bool over;
   do {
     run->elsewhere = run->elsewhere_any = false;
     lrd_lock(&run->shard->lock);
     result = put_locked(run);
+    over = result == LARDER_OK && !lrd_shard_settled(run->memory, run->shard, run->change->key->space, &run->events);
     void *filled = lrd_shard_filled_page(run->shard);
     lrd_unlock(&run->shard->lock);
     if (filled) lrd_page_make_huge(filled);
     lrd_events_tell(run->memory, &run->events);
     if (run->elsewhere && !change_evict_elsewhere(run)) result = LARDER_NOT_KEPT;
   } while (result == LARDER_EBUSY);
+  if (over) lrd_shard_settle(run->memory, run->shard, run->change->key->space, &run->events);
   large_give(run);
   return result;
 }

@@ -55,11 +55,12 @@ static uint64_t shard_evict(const evict_run *run, lrd_shard *shard, uint64_t mos
   uint64_t gone = 0;
   lrd_events events;
   events.tallies_len = events.demoted_len = 0;
-  for (bool more = true; more && gone < most;) {
+  for (bool more = true, settled = true; !settled || (more && gone < most);) {
     lrd_lock(&shard->lock);
-    if (run->space < shard->spaces_len && shard->spaces[run->space].policy)
+    if (run->space < shard->spaces_len && shard->spaces[run->space].policy && gone < most)
       gone += shard_evict_some(run, shard, most - gone, &events);
     more = lrd_events_full(&events);
+    settled = lrd_shard_settled(run->memory, shard, run->space, &events);
     lrd_shard_tidy(run->memory, shard);
     lrd_unlock(&shard->lock);
     lrd_events_tell(run->memory, &events);
@@ -106,9 +107,11 @@ static uint64_t evict_them(lrd_memory *memory, evict_one *one) {
   lrd_shard *shard = lrd_memory_shard(memory, one->hash);
   lrd_lock(&shard->lock);
   lrd_shard_each_in(memory, shard, one->hash, one->hash, evict_visit, one);
+  bool settled = one->gone == 0 || lrd_shard_settled(memory, shard, one->space, &one->events);
   lrd_shard_tidy(memory, shard);
   lrd_unlock(&shard->lock);
   lrd_events_tell(memory, &one->events);
+  if (!settled) lrd_shard_settle(memory, shard, one->space, &one->events);
   return one->gone;
 }
 

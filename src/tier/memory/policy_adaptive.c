@@ -139,8 +139,7 @@ static uint64_t a_room(const lrd_policy *policy) {
   return total > policy->room ? total : policy->room;
 }
 
-/* A reading of the sample, or a key that comes. */
-static void a_watch(lrd_policy *policy, uint32_t handle, uint64_t hash) {
+static void a_learn(lrd_policy *policy, uint32_t handle, uint64_t hash) {
   a_state *state = lrd_policy_state(policy);
   lrd_record *record = lrd_policy_at(policy, handle);
   bool sampled = lrd_shadow_samples(&state->shadow, hash);
@@ -162,13 +161,19 @@ static void a_watch(lrd_policy *policy, uint32_t handle, uint64_t hash) {
   if (told != LRD_SHADOW_CHANGED && lrd_queue_of(record) != queue) lrd_queue_move(policy, queue, handle);
 }
 
+/* A reading of the sample, or a key that comes. */
+static void a_watch(lrd_policy *policy, uint32_t handle, uint64_t hash) {
+  const a_state *state = lrd_policy_state(policy);
+  uint32_t nodes = state->shadow.nodes_len;
+  a_learn(policy, handle, hash);
+  if (nodes != state->shadow.nodes_len) a_tell_bytes(policy, state);
+}
+
 static void a_insert(lrd_policy *policy, uint32_t handle, uint64_t hash) {
   a_state *state = lrd_policy_state(policy);
   if (a_whole(state)) {
-    uint32_t nodes = state->shadow.nodes_len;
     lrd_queue_push(policy, A_WINDOW, handle);
     a_watch(policy, handle, hash);
-    if (nodes != state->shadow.nodes_len) a_tell_bytes(policy, state);
     return;
   }
   const lrd_expert *rules = a_rules(state);

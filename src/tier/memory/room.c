@@ -62,6 +62,19 @@ larder_err lrd_shard_fit(lrd_memory *memory, lrd_shard *shard, uint32_t space, u
   }
 }
 
+bool lrd_shard_settled(lrd_memory *memory, lrd_shard *shard, uint32_t space, lrd_events *events) {
+  return lrd_shard_fit(memory, shard, space, 0, events) != LARDER_EBUSY;
+}
+
+void lrd_shard_settle(lrd_memory *memory, lrd_shard *shard, uint32_t space, lrd_events *events) {
+  for (bool settled = false; !settled;) {
+    lrd_lock(&shard->lock);
+    settled = lrd_shard_settled(memory, shard, space, events);
+    lrd_unlock(&shard->lock);
+    lrd_events_tell(memory, events);
+  }
+}
+
 void *lrd_shard_filled_page(lrd_shard *shard) {
   const uint32_t units = ROOM_HUGE_PAGE / LRD_UNIT;
   if (shard->arena.top / units <= shard->huge) return NULL;

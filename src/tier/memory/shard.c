@@ -205,6 +205,10 @@ void lrd_shard_evict(lrd_memory *memory, lrd_shard *shard, uint32_t handle, lard
     reason = LARDER_EVICT_EXPIRED;
     for_room = false;
   }
+  if (reason == LARDER_EVICT_ASKED) { /* nobody asked the policy, that expects more room than there may be */
+    lrd_policy *policy = shard->spaces[record->space].policy;
+    policy->room = lrd_policy_total(policy);
+  }
   events_tally(events, record->space, reason, lrd_record_charge(record));
   if (for_room && memory->host.demote && lrd_record_pins(record) < LRD_PINS_MAX) {
     LRD_ASSERT(events->demoted_len < LRD_EVENTS_MAX);

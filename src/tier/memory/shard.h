@@ -152,6 +152,9 @@ void *lrd_shard_filled_page(lrd_shard *shard);
 /* Makes it one, if the system can. Wants no lock: content and addresses stay. */
 void lrd_page_make_huge(void *page);
 
+/* The rest of what lrd_shard_settled could not do; takes the lock itself, and tells. */
+void lrd_shard_settle(lrd_memory *memory, lrd_shard *shard, uint32_t space, lrd_events *events);
+
 /* All that follows wants the shard's lock. */
 
 /* Bytes that the shard takes from its quota, and the quota as it is now. */
@@ -180,6 +183,9 @@ larder_err lrd_shard_alloc(lrd_memory *memory, lrd_shard *shard, uint32_t space,
                            uint32_t *handle_out, uint32_t *got_out);
 /* Evicts until the charge is within the quota. Results as above. */
 larder_err lrd_shard_fit(lrd_memory *memory, lrd_shard *shard, uint32_t space, uint64_t more, lrd_events *events);
+/* After what may have had the policies' tables grow, for which nobody made room: evicts for that. False: the events are full;
+ * tell them and then have it settled. */
+bool lrd_shard_settled(lrd_memory *memory, lrd_shard *shard, uint32_t space, lrd_events *events);
 /* Room in the index for one more entry of this hash. Results as above. */
 larder_err lrd_shard_index_room(lrd_memory *memory, lrd_shard *shard, uint32_t space, uint64_t hash, lrd_events *events);
 /* Visits the entries of hashes [first, last] that are in this shard. */

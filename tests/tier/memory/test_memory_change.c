@@ -81,10 +81,54 @@ static void a_put_over_whose_block_is_too_long_for_the_limit_evicts(void **state
   fixture_close(&fix);
 }
 
+static void within_quotas(const fixture *fix) {
+  for (uint32_t i = 0; i < lrd_memory_shards(fix->memory); i++)
+    assert_true(lrd_shard_charge(&fix->memory->shards[i]) <= lrd_shard_quota(fix->memory));
+}
+
+/* Tables of policies grow by what comes and by what goes: nobody made room for them before. */
+static void no_shard_is_ever_over_its_quota(void **state) {
+  (void)state;
+  static const fixture_options variants[] = {
+      {.policy = "adaptive", .bytes_max = 128 << 10},
+      {.policy = "adaptive", .bytes_max = 128 << 10, .space_entries_max = 5000},
+      {.policy = "adaptive", .bytes_max = 512 << 10, .space_entries_max = 900, .options = "shards=2"},
+      {.policy = "s3-fifo", .bytes_max = 128 << 10},
+      {.policy = "s3-fifo", .bytes_max = 128 << 10, .space_entries_max = 5000},
+      {.policy = "w-tinylfu", .bytes_max = 128 << 10, .space_entries_max = 5000},
+  };
+  static char value[300];
+  memset(value, 'v', sizeof value - 1);
+  for (size_t v = 0; v < sizeof variants / sizeof *variants; v++) {
+    fixture fix;
+    uint32_t random = (uint32_t)v + 1;
+    fixture_open(&fix, &variants[v]);
+    for (uint32_t i = 0; i < 3; i++)
+      (void)fixture_bind(&fix, i == 0 ? "one" : i == 1 ? "two" : "three", variants[v].policy, 0, variants[v].space_entries_max);
+    for (unsigned i = 0; i < 10000; i++) {
+      random = random * 1664525 + 1013904223;
+      uint32_t number = random >> 8 & 0x7ff, other = number % 3;
+      const char *name = other == 0 ? "one" : other == 1 ? "two" : "three";
+      larder_tier_key key = fixture_key_in(fix.space + 1 + other, name, &number, sizeof number);
+      larder_facts facts = {.stamp = ++fix.stamp, .value_len = (random >> 4) % sizeof value};
+      if (random >> 28 != 0 || i < 300)
+        assert_int_equal(lrd_memory_put(fix.memory, &key, value, &facts, 0), LARDER_OK);
+      else if (random >> 26 & 3)
+        (void)lrd_memory_evict_hash(fix.memory, key.space, key.hash);
+      else
+        (void)lrd_memory_evict(fix.memory, key.space, 1 + number % 20, NULL, 0);
+      within_quotas(&fix);
+      if (i % 2000 == 0) fixture_check(&fix);
+    }
+    fixture_close(&fix);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_put_over_the_next_to_go_where_there_is_less_room),
       cmocka_unit_test(a_put_over_whose_block_is_too_long_for_the_limit_evicts),
+      cmocka_unit_test(no_shard_is_ever_over_its_quota),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
