@@ -123,10 +123,11 @@ static void a_turn(lrd_policy *policy) {
   while ((handle = lrd_shadow_next_held(&state->shadow, &at)) != 0) {
     lrd_record *record = lrd_policy_at(policy, handle);
     uint32_t queue = lrd_queue_of(record);
+    unsigned place = queue == A_STRAYS ? LRD_SHADOW_NONE : queue + LRD_SHADOW_WINDOW;
     if (a_whole(state))
       lrd_touch_set(record, 0);
-    else if (wakes && queue != A_STRAYS)
-      lrd_shadow_seed(&state->shadow, at, queue + LRD_SHADOW_WINDOW, lrd_touch_freq(record));
+    else if (wakes)
+      lrd_shadow_seed(&state->shadow, at, place, lrd_touch_freq(record));
     a_log(record, wakes);
   }
   if (wakes && !a_whole(state)) lrd_shadow_wake(&state->shadow);

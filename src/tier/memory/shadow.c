@@ -363,7 +363,7 @@ void lrd_shadow_rest(lrd_shadow *shadow) {
 }
 
 void lrd_shadow_seed(lrd_shadow *shadow, uint32_t at, unsigned place, unsigned touches) {
-  lrd_shadow_push(shadow, shadow->chosen, place, (uint16_t)at, touches);
+  if (place != LRD_SHADOW_NONE) lrd_shadow_push(shadow, shadow->chosen, place, (uint16_t)at, touches);
   shadow->sides[shadow->chosen].count--; /* it was mirrored */
 }
 

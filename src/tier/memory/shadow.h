@@ -98,7 +98,8 @@ bool lrd_shadow_turn_due(lrd_shadow *shadow);
 /* Only the leading expert goes on; where nothing is called when it evicts, the true cache itself takes its place, of which only
  * what comes and leaves is told. */
 void lrd_shadow_rest(lrd_shadow *shadow);
-/* The `at`-th node is in this queue of the true cache; to be told of all of them before the rest of it ends. */
+/* The `at`-th node is in this queue of the true cache, or in none (LRD_SHADOW_NONE); to be told of all that it has before the
+ * rest of it ends. */
 void lrd_shadow_seed(lrd_shadow *shadow, uint32_t at, unsigned place, unsigned touches);
 /* The others go on, from what the leading one holds. */
 void lrd_shadow_wake(lrd_shadow *shadow);

@@ -176,6 +176,29 @@ static void after_a_rest_all_hold_the_same(void **state) {
   lrd_shadow_fini(&shadow);
 }
 
+/* While the true cache stands in for the leader, it may have some in no queue of the leader's. */
+static void what_is_in_no_queue_is_nobodys_after_a_rest(void **state) {
+  (void)state;
+  enum { COUNT = 40 };
+  lrd_shadow shadow;
+  uint32_t at = 0, handle, queued = 0;
+  lrd_shadow_init(&shadow, (uint64_t)4 << 20);
+  for (unsigned key = 0; key < COUNT; key++) (void)lrd_shadow_access(&shadow, hash_of(key), 1, ROOM, 1 + key);
+  lrd_shadow_rest(&shadow);
+  assert_null(lrd_shadow_verify(&shadow));
+  assert_int_equal(shadow.sides[shadow.chosen].count, COUNT);
+  while ((handle = lrd_shadow_next_held(&shadow, &at)) != 0) {
+    unsigned place = handle % 4; /* the first is LRD_SHADOW_NONE */
+    queued += place != LRD_SHADOW_NONE;
+    lrd_shadow_seed(&shadow, at, place, 0);
+  }
+  lrd_shadow_wake(&shadow);
+  assert_null(lrd_shadow_verify(&shadow));
+  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) assert_int_equal(shadow.sides[expert].count, queued);
+  assert_int_equal(queued, COUNT / 4 * 3);
+  lrd_shadow_fini(&shadow);
+}
+
 enum { ASKED = 60000 };
 
 typedef struct true_cache {
@@ -221,6 +244,7 @@ int main(void) {
       cmocka_unit_test(every_expert_without_a_contest_misses_what_its_rules_say),
       cmocka_unit_test(where_there_is_less_room_all_hold_less),
       cmocka_unit_test(after_a_rest_all_hold_the_same),
+      cmocka_unit_test(what_is_in_no_queue_is_nobodys_after_a_rest),
       cmocka_unit_test(who_leaves_is_told_by_its_last_handle),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
