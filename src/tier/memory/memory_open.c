@@ -203,6 +203,14 @@ void lrd_memory_abandon(void *self) {
   memory_free(lrd_memory_of(self));
 }
 
+/* Spaces of the same policy go shares, before the new one has anything. */
+static void shard_share(const lrd_shard *shard, const lrd_policy_ops *ops) {
+  uint32_t among = 0;
+  for (uint32_t i = 0; i < shard->bound; i++) among += shard->spaces[i].policy->ops == ops;
+  for (uint32_t i = 0; ops->share && i < shard->bound; i++)
+    if (shard->spaces[i].policy->ops == ops) ops->share(shard->spaces[i].policy, among);
+}
+
 /* Makes the space known to one shard. */
 static larder_err shard_bind(lrd_memory *memory, lrd_shard *shard, uint32_t number, const lrd_space *space) {
   larder_err result = LARDER_ENOMEM;
@@ -220,6 +228,7 @@ static larder_err shard_bind(lrd_memory *memory, lrd_shard *shard, uint32_t numb
     grown[number] = (lrd_shard_space){.policy = policy};
     policy = NULL;
     result = LARDER_OK;
+    shard_share(shard, space->policy);
   }
   lrd_unlock(&shard->lock);
   lrd_policy_free(policy);

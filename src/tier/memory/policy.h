@@ -46,6 +46,8 @@ typedef struct lrd_policy_ops {
   uint32_t (*after)(lrd_policy *policy, uint32_t handle);
   /* NULL, or what is wrong. NULL as a function: the queues are all there is. */
   const char *(*verify)(lrd_policy *policy);
+  /* So many spaces of the shard have this policy now, and have to go shares in what it may allocate. NULL: it is no matter. */
+  void (*share)(lrd_policy *policy, uint32_t among);
   /* Releases what the policy allocated besides its state. NULL: nothing. */
   void (*fini)(lrd_policy *policy);
 } lrd_policy_ops;

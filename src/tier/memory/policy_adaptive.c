@@ -16,12 +16,13 @@
 enum { A_WINDOW, A_TRIAL, A_MAIN, A_STRAYS };
 
 #define A_TOUCH LRD_TOUCH_CAP(3)
-#define A_PART  128u /* of the shard: a part for the sketch and one for the shadows, at most */
+#define A_PART  128u /* of the shard: a part for the sketches of all spaces and one for their shadows, at most */
 
 typedef struct a_state {
   lrd_ghost ghost;
   lrd_sketch sketch;
   lrd_shadow shadow;
+  uint32_t among; /* how many spaces go shares, as a power of two; 0: not told */
   bool ready;
   bool awake; /* somebody had to go: readings are logged from then on */
 } a_state;
@@ -38,7 +39,11 @@ static void a_tell_bytes(lrd_policy *policy, const a_state *state) {
                        lrd_ghost_bytes(&state->ghost) + lrd_sketch_bytes(&state->sketch) + lrd_shadow_bytes(&state->shadow));
 }
 
-static uint64_t a_part(const lrd_policy *policy) { return (uint64_t)policy->arena->cap * LRD_UNIT / A_PART; }
+static uint64_t a_part(lrd_policy *policy) {
+  const a_state *state = lrd_policy_state(policy);
+  uint64_t all = (uint64_t)policy->arena->cap * LRD_UNIT / A_PART;
+  return state->among ? all / state->among : all;
+}
 
 /* Whether readings of it are to be logged. */
 static void a_log(lrd_record *record, bool logged) {
@@ -301,6 +306,42 @@ static void a_remove(lrd_policy *policy, uint32_t handle, bool evicted) {
   lrd_queue_remove(policy, handle);
 }
 
+/* The shadows learn from nothing, with as many nodes as the part allows now. */
+static void a_learn_anew(lrd_policy *policy) {
+  a_state *state = lrd_policy_state(policy);
+  lrd_shadow *shadow = &state->shadow;
+  if (a_whole(state)) {
+    if (shadow->resting) a_turn(policy);
+    a_unfold(policy);
+  }
+  lrd_shadow last = *shadow;
+  lrd_shadow_fini(shadow);
+  lrd_shadow_init(shadow, a_part(policy));
+  shadow->chosen = last.chosen;
+  shadow->rate_shift = last.rate_shift;
+  shadow->asked = last.asked;
+  shadow->switches = last.switches;
+  memcpy(shadow->missed, last.missed, sizeof shadow->missed);
+  memcpy(shadow->led, last.led, sizeof shadow->led);
+  for (uint32_t queue = A_WINDOW; queue <= A_STRAYS; queue++) {
+    for (uint32_t at = policy->queues[queue].oldest; at; at = lrd_queue_newer(policy, at))
+      a_log(lrd_policy_at(policy, at), state->awake && lrd_shadow_samples(shadow, lrd_policy_hash(policy, at)));
+  }
+}
+
+/* By powers of two, so that with many spaces that come one after the other they learn anew a few times only. */
+static void a_share(lrd_policy *policy, uint32_t among) {
+  a_state *state = lrd_policy_state(policy);
+  if (state->among == 0) state->among = 1;
+  while (state->among < among) state->among *= 2;
+  if (lrd_shadow_bytes(&state->shadow) > a_part(policy)) a_learn_anew(policy);
+  if (lrd_sketch_bytes(&state->sketch) > a_part(policy)) {
+    lrd_sketch_fini(&state->sketch);
+    a_fit_sketch(policy);
+  }
+  a_tell_bytes(policy, state);
+}
+
 static uint32_t a_after(lrd_policy *policy, uint32_t handle) {
   const a_state *state = lrd_policy_state(policy);
   uint32_t queue = handle ? lrd_queue_of(lrd_policy_at(policy, handle)) : A_STRAYS;
@@ -358,5 +399,6 @@ const lrd_policy_ops lrd_policy_adaptive = {
     .remove = a_remove,
     .after = a_after,
     .verify = a_verify,
+    .share = a_share,
     .fini = a_fini,
 };

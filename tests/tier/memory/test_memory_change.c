@@ -124,11 +124,63 @@ static void no_shard_is_ever_over_its_quota(void **state) {
   }
 }
 
+enum { TABLES_BUDGET = 2 << 20, TABLES_SPACES = 64, TABLES_ASKED = 240000 };
+
+/* The most that the policies' tables took while that many spaces were asked, some keys more often than others; or what they
+ * take at the end, if all but the first space come only in the second half. */
+static uint64_t tables_of(const char *policy, unsigned spaces, bool late) {
+  fixture fix;
+  uint32_t ids[TABLES_SPACES] = {0}, random = 1, bound = 1;
+  char names[TABLES_SPACES][8] = {"main"};
+  uint64_t most = 0;
+  fixture_open(&fix, &(fixture_options){.policy = policy, .bytes_max = TABLES_BUDGET, .options = "shards=1"});
+  ids[0] = fix.space;
+  for (unsigned i = 0; i < TABLES_ASKED; i++) {
+    for (; bound < spaces && (!late || i >= TABLES_ASKED / 2 + bound * 100); bound++) {
+      (void)snprintf(names[bound], sizeof names[bound], "s%u", bound);
+      ids[bound] = fixture_bind(&fix, names[bound], policy, 0, 0);
+      fixture_check(&fix);
+    }
+    random = random * 1664525 + 1013904223;
+    uint64_t part = random >> 16;
+    uint32_t number = (uint32_t)(part * part * 3000 >> 32);
+    random = random * 1664525 + 1013904223;
+    uint32_t one = (random >> 16) % bound;
+    larder_tier_key key = fixture_key_in(ids[one], names[one], &number, sizeof number);
+    char value[100];
+    size_t len;
+    if (lrd_memory_copy(fix.memory, &key, NULL, 0, value, sizeof value, &len) == LARDER_MISS) {
+      larder_facts facts = {.stamp = ++fix.stamp, .value_len = 60};
+      memset(value, 'v', sizeof value);
+      assert_int_equal(lrd_memory_put(fix.memory, &key, value, &facts, 0), LARDER_OK);
+    }
+    uint64_t now = fix.memory->shards[0].policy_bytes;
+    if (now > most) most = now;
+    if (i % 20000 == 0) fixture_check(&fix);
+  }
+  uint64_t last = fix.memory->shards[0].policy_bytes;
+  fixture_close(&fix);
+  return late ? last : most;
+}
+
+/* However many spaces there are, and whenever they come: shadows and sketches of all are a fiftieth of the budget, on top of
+ * ghosts, that are of all that fits, where s3-fifo's are of nine tenths. */
+static void tables_of_adaptive_are_bounded_over_all_spaces(void **state) {
+  (void)state;
+  for (unsigned spaces = 1; spaces <= TABLES_SPACES; spaces *= 4) {
+    for (unsigned late = 0; late < 2; late++) {
+      uint64_t ghosts = tables_of("s3-fifo", spaces, late) * 10 / 9;
+      assert_in_range(tables_of("adaptive", spaces, late), 1, ghosts + TABLES_BUDGET / 50);
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_put_over_the_next_to_go_where_there_is_less_room),
       cmocka_unit_test(a_put_over_whose_block_is_too_long_for_the_limit_evicts),
       cmocka_unit_test(no_shard_is_ever_over_its_quota),
+      cmocka_unit_test(tables_of_adaptive_are_bounded_over_all_spaces),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
