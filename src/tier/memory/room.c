@@ -189,6 +189,9 @@ void lrd_shard_index_shrink(lrd_memory *memory, lrd_shard *shard, size_t segment
   const lrd_segment *own = &memory->index.segments[segment];
   uint32_t lines = own->count / 7 + 1, units;
   if (own->lines < 8 || own->count * 10 / LRD_LANES > own->lines * 4 || lines * 2 > own->lines) return;
+  uint64_t more = (uint64_t)(lrd_index_block_units(lines) + LRD_BLOCK_MIN - 1) * LRD_UNIT;
+  if (lrd_shard_charge(shard) + more > lrd_shard_quota(memory)) (void)lrd_shard_reclaim(memory, shard, false);
+  if (lrd_shard_charge(shard) + more > lrd_shard_quota(memory)) return;
   uint32_t block = lrd_arena_alloc(&shard->arena, lrd_index_block_units(lines), &units);
   if (block == 0) return;
   uint32_t left = lrd_index_rebuild(&memory->index, segment, &shard->arena, block, units, lines, lrd_memory_hash_of, memory);

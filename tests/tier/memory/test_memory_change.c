@@ -124,6 +124,33 @@ static void no_shard_is_ever_over_its_quota(void **state) {
   }
 }
 
+/* A segment of the index that is to have fewer lines wants new ones first, while what was cleared is not free yet. */
+static void a_full_shard_that_is_cleared_keeps_to_its_quota(void **state) {
+  (void)state;
+  enum { COUNT = 90, FORGOTTEN = 50 };
+  fixture fix;
+  unsigned len = 0;
+  fixture_open(&fix, &(fixture_options){.policy = "fifo", .options = "shards=1"});
+  for (unsigned i = 0; len < COUNT; i++) {
+    larder_tier_key key = fixture_key(&fix, name_of(i));
+    if (lrd_index_segment(&fix.memory->index, key.hash) != 0) continue;
+    assert_int_equal(fixture_put(&fix, name_of(i), "value"), LARDER_OK);
+    len++;
+  }
+  for (unsigned i = 0; fixture_usage(&fix, fix.space).entries > COUNT - FORGOTTEN; i++) {
+    larder_tier_key key = fixture_key(&fix, name_of(i));
+    (void)lrd_memory_forget(fix.memory, &key);
+  }
+  reclaim(&fix);
+  uint64_t left = lrd_shard_quota(fix.memory) - lrd_shard_charge(&fix.memory->shards[0]);
+  atomic_fetch_add(&fix.memory->apart, left);
+  lrd_memory_clear(fix.memory, fix.space, NULL, NULL);
+  within_quotas(&fix);
+  assert_int_equal(fixture_usage(&fix, fix.space).entries, 0);
+  atomic_fetch_sub(&fix.memory->apart, left);
+  fixture_close(&fix);
+}
+
 enum { TABLES_BUDGET = 2 << 20, TABLES_SPACES = 64, TABLES_ASKED = 240000 };
 
 /* The most that the policies' tables took while that many spaces were asked, some keys more often than others; or what they
@@ -180,6 +207,7 @@ int main(void) {
       cmocka_unit_test(a_put_over_the_next_to_go_where_there_is_less_room),
       cmocka_unit_test(a_put_over_whose_block_is_too_long_for_the_limit_evicts),
       cmocka_unit_test(no_shard_is_ever_over_its_quota),
+      cmocka_unit_test(a_full_shard_that_is_cleared_keeps_to_its_quota),
       cmocka_unit_test(tables_of_adaptive_are_bounded_over_all_spaces),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
