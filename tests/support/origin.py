@@ -54,9 +54,9 @@ class Origin(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        self.wfile.write(body)
         with lock:
-            body_bytes[self.path] += len(body)
+            body_bytes[self.path] += len(body)  # before whoever has it all may ask for it
+        self.wfile.write(body)
 
     def do_GET(self):
         with lock:
