@@ -3,11 +3,6 @@
 
 #include <string.h>
 
-const lrd_ahead_limits lrd_ahead_limits_of[4] = {[LRD_AHEAD_NONE] = {0, 0},
-                                                 [LRD_AHEAD_CONSERVATIVE] = {1, 0.7},
-                                                 [LRD_AHEAD_MODERATE] = {3, 0.5},
-                                                 [LRD_AHEAD_AGGRESSIVE] = {5, 0.3}};
-
 static const lrd_rule rules[] = {
     {"none", "no cache: each request goes to the origin", NULL, .learns = false},
     {"lru", "LRU, nothing ahead", "lru", .play = {true, LRD_ROOM_POLICY, LRD_AHEAD_NONE}},

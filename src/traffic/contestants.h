@@ -7,14 +7,13 @@
 
 /* Who goes when there is no room. */
 typedef enum lrd_room { LRD_ROOM_POLICY, LRD_ROOM_LRU, LRD_ROOM_UNLIKELY, LRD_ROOMS } lrd_room;
-/* What is made ahead: nothing, or the likeliest ones. */
-typedef enum lrd_ahead { LRD_AHEAD_NONE, LRD_AHEAD_CONSERVATIVE, LRD_AHEAD_MODERATE, LRD_AHEAD_AGGRESSIVE } lrd_ahead;
-
-typedef struct lrd_ahead_limits {
-  unsigned most;
-  double above; /* probability */
-} lrd_ahead_limits;
-extern const lrd_ahead_limits lrd_ahead_limits_of[4];
+/* What is made ahead: as an action of that name does (larder_agent_ahead), or nothing. */
+typedef enum lrd_ahead {
+  LRD_AHEAD_NONE = LARDER_AGENT_NOTHING,
+  LRD_AHEAD_CONSERVATIVE = LARDER_AGENT_CONSERVATIVE,
+  LRD_AHEAD_MODERATE = LARDER_AGENT_MODERATE,
+  LRD_AHEAD_AGGRESSIVE = LARDER_AGENT_AGGRESSIVE
+} lrd_ahead;
 
 /* What is done about one request. */
 typedef struct lrd_play {

@@ -171,8 +171,9 @@ static size_t guess(trial *t, const lrd_request *request, lrd_guess *out) {
 }
 
 static larder_err make_ahead(trial *t, const lrd_served *served) {
-  const lrd_ahead_limits *limits = &lrd_ahead_limits_of[t->play.ahead];
-  for (size_t i = 0; i < served->there_len && i < limits->most && served->there[i].probability > limits->above; i++) {
+  double above;
+  unsigned most = larder_agent_ahead((larder_agent_action)t->play.ahead, &above);
+  for (size_t i = 0; i < served->there_len && i < most && served->there[i].probability > above; i++) {
     uint32_t key = served->there[i].key;
     const lrd_traffic_endpoint *endpoint = endpoint_of(t->traffic, key);
     lrd_answer answer;
