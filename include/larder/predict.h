@@ -150,6 +150,11 @@ typedef struct larder_predict_past {
 LARDER_API LARDER_MUST_CHECK larder_err larder_predict_next(larder_predictor *predictor, const void *session,
                                                             size_t session_len, larder_predict_model model,
                                                             larder_predict_guess *out, size_t *count);
+/* For a request that comes: larder_predict_observe and larder_predict_next of its session, at once. Where it is not learned
+ * *count stays as it is. */
+LARDER_API LARDER_MUST_CHECK larder_err larder_predict_request(larder_predictor *predictor, const larder_predict_event *event,
+                                                               larder_predict_model model, larder_predict_guess *out,
+                                                               size_t *count);
 LARDER_API LARDER_MUST_CHECK larder_err larder_predict_after(larder_predictor *predictor, const larder_predict_past *past,
                                                              larder_predict_model model, larder_predict_guess *out,
                                                              size_t *count);

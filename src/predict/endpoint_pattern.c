@@ -99,6 +99,21 @@ static larder_err rule_read(lrd_pattern *pattern, form *f) {
   return LARDER_OK;
 }
 
+/* Most of what is taken out are plain numbers: their rule, unless another one comes before it for some. */
+static unsigned numbers_find(const lrd_pattern *pattern) {
+  uint32_t any = 0, all = UINT32_MAX;
+  for (unsigned c = '0'; c <= '9'; c++) {
+    any |= pattern->first[c];
+    all &= pattern->first[c];
+  }
+  if (!(all & any & -any)) return LRD_PATTERN_RULES;
+  unsigned first = (unsigned)__builtin_ctz(any);
+  const lrd_pattern_rule *rule = &pattern->rules[first];
+  const lrd_pattern_atom *atom = &pattern->atoms[rule->begin];
+  bool plain = rule->end - rule->begin == 1 && atom->kind == LRD_ATOM_DECIMAL && atom->least == 1 && atom->most == ENDLESS;
+  return plain ? first : LRD_PATTERN_RULES;
+}
+
 bool lrd_is_utf8(const char *text, size_t len) {
   for (size_t at = 0, step; at < len; at += step)
     if ((step = lrd_utf8_char(text + at, len - at)) == 0) return false;
@@ -117,6 +132,7 @@ larder_err lrd_pattern_read(lrd_pattern *pattern, const char *text, larder_error
     larder_err result = rule_read(pattern, &f);
     if (result != LARDER_OK) return result;
   }
+  pattern->numbers = numbers_find(pattern) & UINT16_MAX;
   return LARDER_OK;
 }
 
@@ -153,32 +169,45 @@ static const lrd_pattern_rule *rule_of(const lrd_pattern *pattern, const uint8_t
   return NULL;
 }
 
-/* Bits: where a border stands among sixteen bytes. / and ? differ in one bit, : and ; in another, and nothing else becomes
- * theirs. */
-static inline uint64_t borders_of(const uint8_t *at) {
-  const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+/* Bits of up to 64 bytes. */
+typedef struct window {
+  const uint8_t *at;
+  uint64_t borders, decimals;
+} window;
+
+#define WINDOW 64u
+
+/* / and ? differ in one bit, : and ; in another, and nothing else becomes theirs. */
+static inline void sixteen_read(window *w, unsigned shift, const uint8_t *at) {
+  const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at), value = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
 #define IS(value, c) _mm_cmpeq_epi8(value, _mm_set1_epi8(c))
   __m128i slash = IS(_mm_or_si128(bytes, _mm_set1_epi8('/' ^ '?')), '?');
   __m128i colon = IS(_mm_or_si128(bytes, _mm_set1_epi8(':' ^ ';')), ';');
   __m128i query = _mm_or_si128(IS(bytes, '&'), IS(bytes, '='));
   __m128i other = _mm_or_si128(IS(bytes, '|'), IS(bytes, ','));
 #undef IS
-  return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(slash, colon), _mm_or_si128(query, other)));
+  __m128i borders = _mm_or_si128(_mm_or_si128(slash, colon), _mm_or_si128(query, other));
+  __m128i decimals = _mm_cmpeq_epi8(_mm_min_epu8(value, _mm_set1_epi8(9)), value);
+  w->borders |= (uint64_t)(unsigned)_mm_movemask_epi8(borders) << shift;
+  w->decimals |= (uint64_t)(unsigned)_mm_movemask_epi8(decimals) << shift;
 }
 
-#define WINDOW 64u /* bytes whose borders are known at a time */
-
 /* Behind the end there are none. */
-static uint64_t window_borders(const uint8_t *at, size_t len) {
-  uint64_t borders = 0;
-  size_t from = 0;
-  for (; from + 16 <= len && from < WINDOW; from += 16) borders |= borders_of(at + from) << from;
+static inline void window_read(window *w, const uint8_t *at, size_t len) {
+  unsigned from = 0;
+  *w = (window){.at = at};
+  for (; from + 16 <= len && from < WINDOW; from += 16) sixteen_read(w, from, at + from);
   if (from < len && from < WINDOW) {
     uint8_t rest[16] = {0};
     lrd_copy_short(rest, at + from, (len - from) & 15);
-    borders |= borders_of(rest) << from;
+    sixteen_read(w, from, rest);
   }
-  return borders;
+}
+
+/* Whether there is nothing but decimal digits, all within the window. */
+static inline bool is_number(const window *w, const uint8_t *from, const uint8_t *to) {
+  size_t len = (size_t)(to - from);
+  return from >= w->at && len > 0 && len < WINDOW && (~w->decimals >> (from - w->at) & ((UINT64_C(1) << len) - 1)) == 0;
 }
 
 /* Takes over what stands from `from` to `to`. */
@@ -196,13 +225,18 @@ static inline bool take_over(const uint8_t *from, const uint8_t *to, char *out, 
 /* What stands from `kept` on is not taken over yet. */
 typedef struct applying {
   const lrd_pattern *pattern;
+  window window;
   const uint8_t *kept;
   char *out;
   size_t used;
 } applying;
 
-static bool part_apply(applying *a, const uint8_t *at, const uint8_t *end) {
-  const lrd_pattern_rule *rule = rule_of(a->pattern, at, end);
+static inline bool part_apply(applying *a, const uint8_t *at, const uint8_t *end) {
+  const lrd_pattern *pattern = a->pattern;
+  if (!pattern->first[*at]) return true;
+  const lrd_pattern_rule *rule = pattern->numbers < LRD_PATTERN_RULES && is_number(&a->window, at, end)
+                                     ? &pattern->rules[pattern->numbers]
+                                     : rule_of(pattern, at, end);
   if (rule == NULL) return true;
   const uint8_t *name = (const uint8_t *)rule->name;
   if (!take_over(a->kept, at, a->out, &a->used) || !take_over(name, name + rule->name_len, a->out, &a->used)) return false;
@@ -213,11 +247,12 @@ static bool part_apply(applying *a, const uint8_t *at, const uint8_t *end) {
 larder_err lrd_pattern_apply(const lrd_pattern *pattern, const void *endpoint, size_t len, char *out, size_t *len_out) {
   const uint8_t *part = endpoint, *end = part + len;
   applying a = {.pattern = pattern, .kept = part, .out = out};
-  for (const uint8_t *window = part; window < end && pattern->rules_len > 0; window += WINDOW) {
-    size_t left = (size_t)(end - window);
-    for (uint64_t borders = window_borders(window, left); borders != 0; borders &= borders - 1) {
-      const uint8_t *border = window + __builtin_ctzll(borders);
-      if (pattern->first[*part] && !part_apply(&a, part, border)) return LARDER_ETOOBIG;
+  for (const uint8_t *at = part; at < end && pattern->rules_len > 0; at += WINDOW) {
+    size_t left = (size_t)(end - at);
+    window_read(&a.window, at, left);
+    for (uint64_t borders = a.window.borders; borders != 0; borders &= borders - 1) {
+      const uint8_t *border = at + __builtin_ctzll(borders);
+      if (!part_apply(&a, part, border)) return LARDER_ETOOBIG;
       part = border + 1;
     }
     if (left <= WINDOW) break;

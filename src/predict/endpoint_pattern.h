@@ -29,6 +29,7 @@ typedef struct lrd_pattern {
   lrd_pattern_rule rules[LRD_PATTERN_RULES];
   lrd_pattern_atom atoms[LRD_PATTERN_ATOMS];
   uint16_t rules_len, atoms_len;
+  uint16_t numbers;    /* index of the rule of every run of decimal digits; LRD_PATTERN_RULES: it depends */
   uint32_t first[256]; /* bits: rules that something can fit that begins with this byte */
   char text[LARDER_PREDICT_PATTERN_MAX + 1];
 } lrd_pattern;

@@ -125,13 +125,11 @@ static void asked_take(larder_ns *ns, const lrd_heard *heard) {
                                       .endpoint_len = heard->key_len,
                                       .user_type = heard->user_type,
                                       .wall_ms = lrd_wall_ms(ns->cache->clock)};
-  if (larder_predict_observe(f->predictor, &event) != LARDER_OK) {
+  if (larder_predict_request(f->predictor, &event, f->chain, guesses, &count) != LARDER_OK) {
     add(&f->missed);
     return;
   }
   add(&f->heard);
-  if (larder_predict_next(f->predictor, &heard->session, sizeof heard->session, f->chain, guesses, &count) != LARDER_OK)
-    count = 0;
   if (f->hosted) {
     decide(ns, heard, guesses, count);
     return;

@@ -146,6 +146,17 @@ larder_err larder_predict_next(larder_predictor *predictor, const void *session,
   return live ? LARDER_OK : LARDER_MISS;
 }
 
+larder_err larder_predict_request(larder_predictor *predictor, const larder_predict_event *event, larder_predict_model model,
+                                  larder_predict_guess *out, size_t *count) {
+  if (!asked_well(predictor, model, out, count, LARDER_PREDICT_TOP_MAX)) return LARDER_EINVAL;
+  const lrd_standing *standing;
+  larder_err err = lrd_predictor_observe(predictor, event, &standing);
+  if (err != LARDER_OK) return err;
+  guesses_fill(predictor, standing, model, out, count);
+  lrd_unlock(&predictor->mutex);
+  return LARDER_OK;
+}
+
 static uint32_t known(const larder_predictor *predictor, const void *endpoint, size_t len) {
   char text[LARDER_ENDPOINT_MAX + 1];
   size_t text_len;

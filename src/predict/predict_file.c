@@ -79,7 +79,7 @@ static void put_states(binary_out *out, const lrd_transitions *table) {
     const lrd_state *state = &table->states[at];
     if (table->keys[at] == 0) continue;
     put_bytes(out, &table->keys[at], sizeof table->keys[at]);
-    put_number(out, state->heat);
+    put_number(out, table->heats[at]);
     put_number(out, state->total);
     put_number(out, state->len);
     for (unsigned i = 0; i < state->len; i++) {
@@ -177,15 +177,15 @@ static void take_state(binary_in *in, larder_predictor *predictor) {
   lrd_state state = {0};
   uint64_t key;
   take_bytes(in, &key, sizeof key);
-  state.heat = take_number(in, LRD_HEAT_MAX) & LRD_HEAT_MAX;
+  uint32_t heat = (uint32_t)take_number(in, LRD_HEAT_MAX);
   state.total = (uint16_t)take_number(in, UINT16_MAX);
-  state.len = take_number(in, LRD_NEXT_MAX) & LRD_NEXT_MAX;
+  state.len = (uint32_t)take_number(in, LRD_NEXT_MAX);
   for (unsigned i = 0; i < state.len; i++) {
     state.ids[i] = (uint32_t)take_number(in, UINT32_MAX);
     state.counts[i] = (uint16_t)take_number(in, UINT16_MAX);
     state.errors[i] = (uint16_t)take_number(in, UINT16_MAX);
   }
-  if (in->err == LARDER_OK) in->err = lrd_image_state_put(predictor, key, &state);
+  if (in->err == LARDER_OK) in->err = lrd_image_state_put(predictor, key, heat, &state);
 }
 
 static larder_err contents_take(binary_in *in, larder_predictor *predictor, uint64_t events) {

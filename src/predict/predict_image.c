@@ -61,14 +61,15 @@ static bool successors_fit(const larder_predictor *predictor, const lrd_state *s
   return sum <= state->total;
 }
 
-larder_err lrd_image_state_put(larder_predictor *predictor, uint64_t key, const lrd_state *state) {
+larder_err lrd_image_state_put(larder_predictor *predictor, uint64_t key, uint32_t heat, const lrd_state *state) {
   lrd_transitions *table = &predictor->table;
   if (!key_fits(predictor, key) || !successors_fit(predictor, state)) return LARDER_ECORRUPT;
   if (lrd_transitions_find(table, key) || table->keys[lrd_transitions_set(table, key) + LRD_SET_WAYS - 1] != 0)
     return LARDER_ECORRUPT;
-  lrd_state *placed = lrd_transitions_place(table, key);
-  *placed = *state;
-  lrd_state_name(placed);
+  uint64_t at = lrd_transitions_place(table, key);
+  table->heats[at] = heat;
+  table->states[at] = *state;
+  lrd_state_name(&table->states[at]);
   return LARDER_OK;
 }
 

@@ -88,7 +88,7 @@ static void endpoints_write(lrd_json *json, const lrd_endpoints *endpoints) {
   lrd_json_array_end(json);
 }
 
-static void state_write(lrd_json *json, uint64_t key, const lrd_state *state) {
+static void state_write(lrd_json *json, uint64_t key, uint32_t heat, const lrd_state *state) {
   static const char *const kinds[] = {"", "first", "second", "context"};
   unsigned kind = LRD_KEY_KIND(key);
   lrd_json_object_begin(json);
@@ -97,7 +97,7 @@ static void state_write(lrd_json *json, uint64_t key, const lrd_state *state) {
   if (kind == LRD_STATE_CONTEXT) member_u64(json, "context", LRD_KEY_CONTEXT(key));
   if (kind == LRD_STATE_SECOND) member_u64(json, "before", LRD_KEY_BEFORE(key));
   member_u64(json, "last", LRD_KEY_LAST(key));
-  member_u64(json, "heat", state->heat);
+  member_u64(json, "heat", heat);
   member_u64(json, "total", state->total);
   lrd_json_key(json, "next");
   lrd_json_array_begin(json);
@@ -113,6 +113,7 @@ static void state_write(lrd_json *json, uint64_t key, const lrd_state *state) {
 }
 
 larder_err lrd_predict_write_json(const larder_predictor *predictor, lrd_buf *out) {
+  const lrd_transitions *table = &predictor->table;
   lrd_json json;
   lrd_json_init(&json, out, false);
   lrd_json_object_begin(&json);
@@ -128,8 +129,8 @@ larder_err lrd_predict_write_json(const larder_predictor *predictor, lrd_buf *ou
   endpoints_write(&json, &predictor->endpoints);
   lrd_json_key(&json, "states");
   lrd_json_array_begin(&json);
-  for (uint64_t at = 0; at < lrd_transitions_room(&predictor->table) && json.err == LARDER_OK; at++)
-    if (predictor->table.keys[at]) state_write(&json, predictor->table.keys[at], &predictor->table.states[at]);
+  for (uint64_t at = 0; at < lrd_transitions_room(table) && json.err == LARDER_OK; at++)
+    if (table->keys[at]) state_write(&json, table->keys[at], table->heats[at], &table->states[at]);
   lrd_json_array_end(&json);
   lrd_json_object_end(&json);
   return json.err == LARDER_OK ? lrd_buf_append_byte(out, '\n') : json.err;
@@ -292,12 +293,12 @@ static void successor_take(json_in *in, uint32_t array, lrd_state *state) {
 }
 
 static void state_take(json_in *in, uint32_t object, larder_predictor *predictor) {
-  lrd_state state = {.heat = take_u64(in, object, "heat", LRD_HEAT_MAX) & LRD_HEAT_MAX,
-                     .total = (uint16_t)take_u64(in, object, "total", UINT16_MAX)};
+  uint32_t heat = (uint32_t)take_u64(in, object, "heat", LRD_HEAT_MAX);
+  lrd_state state = {.total = (uint16_t)take_u64(in, object, "total", UINT16_MAX)};
   uint64_t key = key_take(in, object);
   uint32_t array = array_of(in, object, "next");
   for (uint32_t at = element_first(in, array); at != 0; at = element_next(in, array, at)) successor_take(in, at, &state);
-  if (in->err == LARDER_OK) in->err = lrd_image_state_put(predictor, key, &state);
+  if (in->err == LARDER_OK) in->err = lrd_image_state_put(predictor, key, heat, &state);
 }
 
 static void contents_take(json_in *in, larder_predictor *predictor) {

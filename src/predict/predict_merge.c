@@ -51,7 +51,10 @@ static larder_err merge(larder_predictor *into, const larder_predictor *from) {
   larder_err err = endpoints_merge(into, from, &to);
   for (uint64_t at = 0; err == LARDER_OK && at < lrd_transitions_room(&from->table); at++) {
     uint64_t key = from->table.keys[at] ? key_here(into, from->table.keys[at], &to) : 0;
-    if (key) lrd_state_merge(&into->table, lrd_transitions_place(&into->table, key), &from->table.states[at], to.endpoints);
+    if (key == 0) continue;
+    uint64_t place = lrd_transitions_place(&into->table, key);
+    lrd_transitions_warm(&into->table, place, from->table.heats[at]);
+    lrd_state_merge(&into->table, &into->table.states[place], &from->table.states[at], to.endpoints);
   }
   lrd_dealloc(to.endpoints);
   return err;

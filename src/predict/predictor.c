@@ -158,6 +158,7 @@ static inline void keys_of(const larder_predictor *predictor, const lrd_standing
 static inline void state_await(const lrd_transitions *table, uint32_t place) {
   const lrd_state *state = &table->states[place];
   __builtin_prefetch(&table->keys[place]);
+  __builtin_prefetch(&table->heats[place]);
   __builtin_prefetch(state);
   __builtin_prefetch((const char *)state + sizeof *state / 2);
 }
@@ -198,7 +199,7 @@ static void learn(larder_predictor *predictor, lrd_standing *standing, uint32_t 
   lrd_endpoints_count(&predictor->endpoints, number, ++predictor->events, 1);
 #pragma GCC unroll 3
   for (unsigned i = 0; i < LRD_WAYS_ON; i++) {
-    if (keys[i]) lrd_state_add(table, lrd_transitions_place_near(table, keys[i], standing->places[i]), number);
+    if (keys[i]) lrd_transitions_learn(table, keys[i], standing->places[i], number);
     if (i == 0) states_await(table, next_keys, next.places);
   }
   *standing = next;
@@ -210,7 +211,7 @@ static unsigned context_learn(larder_predictor *predictor, const larder_predict_
 }
 
 static larder_err observe(larder_predictor *predictor, uint64_t hash, const char *text, size_t len,
-                          const larder_predict_event *event) {
+                          const larder_predict_event *event, const lrd_standing **out) {
   uint32_t number;
   lrd_live_session *session = lrd_live_session_find(&predictor->sessions, hash);
   if (session) session_await(predictor, &session->standing);
@@ -228,6 +229,7 @@ static larder_err observe(larder_predictor *predictor, uint64_t hash, const char
   session->used = predictor->events;
   session->asked++;
   if (event->wall_ms != 0) session->wall_ms = event->wall_ms;
+  *out = standing;
   return LARDER_OK;
 }
 
@@ -241,7 +243,7 @@ void lrd_predictor_asker(larder_predictor *predictor, const void *session, size_
   lrd_unlock(&predictor->mutex);
 }
 
-larder_err larder_predict_observe(larder_predictor *predictor, const larder_predict_event *event) {
+larder_err lrd_predictor_observe(larder_predictor *predictor, const larder_predict_event *event, const lrd_standing **out) {
   char text[LARDER_ENDPOINT_MAX + 1];
   size_t len;
   if (predictor == NULL || event == NULL || event->session == NULL || event->endpoint == NULL || event->endpoint_len == 0 ||
@@ -252,8 +254,15 @@ larder_err larder_predict_observe(larder_predictor *predictor, const larder_pred
   larder_err err = lrd_pattern_apply(&predictor->pattern, event->endpoint, event->endpoint_len, text, &len);
   if (err != LARDER_OK) return err;
   lrd_lock(&predictor->mutex);
-  err = observe(predictor, hash, text, len, event);
-  lrd_unlock(&predictor->mutex);
+  err = observe(predictor, hash, text, len, event, out);
+  if (err != LARDER_OK) lrd_unlock(&predictor->mutex);
+  return err;
+}
+
+larder_err larder_predict_observe(larder_predictor *predictor, const larder_predict_event *event) {
+  const lrd_standing *standing;
+  larder_err err = lrd_predictor_observe(predictor, event, &standing);
+  if (err == LARDER_OK) lrd_unlock(&predictor->mutex);
   return err;
 }
 

@@ -37,6 +37,10 @@ unsigned lrd_predictor_user_type(larder_predictor *predictor, const char *name, 
 void lrd_predictor_asker(larder_predictor *predictor, const void *session, size_t session_len, const char *user_type,
                          unsigned *user_out, uint32_t *place_out);
 
+/* As larder_predict_observe, and where the session stands now: the mutex is taken, and still held after LARDER_OK. */
+LARDER_MUST_CHECK larder_err lrd_predictor_observe(larder_predictor *predictor, const larder_predict_event *event,
+                                                   const lrd_standing **out);
+
 /* --- guessing.c -------------------------------------------------------------------------------------------------------------
  */
 
@@ -60,7 +64,8 @@ typedef struct lrd_image_endpoint {
 /* As written, in this order; LARDER_ECORRUPT: what no predictor holds; LARDER_ENOMEM. */
 LARDER_MUST_CHECK larder_err lrd_image_user_type(larder_predictor *predictor, const char *name, size_t len);
 LARDER_MUST_CHECK larder_err lrd_image_endpoint_put(larder_predictor *predictor, const lrd_image_endpoint *endpoint);
-LARDER_MUST_CHECK larder_err lrd_image_state_put(larder_predictor *predictor, uint64_t key, const lrd_state *state);
+LARDER_MUST_CHECK larder_err lrd_image_state_put(larder_predictor *predictor, uint64_t key, uint32_t heat,
+                                                 const lrd_state *state);
 /* At the end. */
 LARDER_MUST_CHECK larder_err lrd_image_done(larder_predictor *predictor, uint64_t events);
 

@@ -17,7 +17,8 @@ larder_err lrd_transitions_init(lrd_transitions *table, uint32_t states_max, uin
   uint8_t *base = table->block;
   base += -(uintptr_t)base & (LINE - 1);
   table->keys = (uint64_t *)(void *)base;
-  table->states = (lrd_state *)(void *)(base + lrd_transitions_room(table) * sizeof *table->keys);
+  table->heats = (uint32_t *)(void *)(table->keys + lrd_transitions_room(table));
+  table->states = (lrd_state *)(void *)(table->heats + lrd_transitions_room(table));
   return LARDER_OK;
 }
 
@@ -32,28 +33,33 @@ void lrd_transitions_clear(lrd_transitions *table) {
 }
 
 uint64_t lrd_transitions_bytes(const lrd_transitions *table) {
-  return lrd_transitions_room(table) * (sizeof *table->keys + sizeof *table->states) + LINE;
+  return lrd_transitions_room(table) * (sizeof *table->keys + sizeof *table->heats + sizeof *table->states) + LINE;
 }
 
 /* --- states -----------------------------------------------------------------------------------------------------------------
  */
 
-lrd_state *lrd_transitions_place(lrd_transitions *table, uint64_t key) {
-  uint64_t set = lrd_transitions_set(table, key), coldest = set;
+static unsigned coldest_of(const uint32_t *heats) {
+  unsigned coldest = 0;
+  for (unsigned way = 1; way < LRD_SET_WAYS; way++) coldest = heats[way] < heats[coldest] ? way : coldest;
+  return coldest;
+}
+
+uint64_t lrd_transitions_place(lrd_transitions *table, uint64_t key) {
+  uint64_t set = lrd_transitions_set(table, key);
   unsigned way = lrd_set_find(table->keys + set, key);
-  if (way < LRD_SET_WAYS) return &table->states[set + way];
+  if (way < LRD_SET_WAYS) return set + way;
   way = lrd_set_find(table->keys + set, 0);
   if (way < LRD_SET_WAYS) {
-    table->keys[set + way] = key;
     table->len++;
-    return &table->states[set + way];
+  } else {
+    way = coldest_of(table->heats + set);
+    table->replaced++;
   }
-  for (uint64_t at = set + 1; at < set + LRD_SET_WAYS; at++)
-    coldest = table->states[at].heat < table->states[coldest].heat ? at : coldest;
-  table->keys[coldest] = key;
-  table->states[coldest] = (lrd_state){.heat = table->states[coldest].heat & LRD_HEAT_MAX};
-  table->replaced++;
-  return &table->states[coldest];
+  lrd_state *state = &table->states[set + way];
+  state->len = state->total = state->named = 0;
+  table->keys[set + way] = key;
+  return set + way;
 }
 
 static void next_take(lrd_state *to, unsigned at, const lrd_state *from, unsigned from_at) {
@@ -81,7 +87,7 @@ static void age(lrd_state *state) {
     state->errors[len] = (uint16_t)error_halved(state->errors[len], state->counts[len]);
     len += state->counts[len] > 0;
   }
-  state->len = len & LRD_NEXT_MAX;
+  state->len = len;
   lrd_state_name(state);
 }
 
@@ -104,7 +110,7 @@ void lrd_state_add(const lrd_transitions *table, lrd_state *state, uint32_t endp
   unsigned count = state->counts[at] & (comes - 1), error = state->errors[at] & (comes - 1);
   unsigned gone = (count - error) & -goes;
   error = goes ? count : error;
-  state->len = (state->len + comes) & LRD_NEXT_MAX;
+  state->len = state->len + comes;
   unsigned to = more_than(state, count);
   to = to < at ? to : at;
   next_take(state, at, state, to);
@@ -112,8 +118,25 @@ void lrd_state_add(const lrd_transitions *table, lrd_state *state, uint32_t endp
   state->counts[to] = (uint16_t)(count + 1);
   state->errors[to] = (uint16_t)error;
   state->named = (uint16_t)(state->named + 1 - gone);
-  state->heat += state->heat < LRD_HEAT_MAX;
   if (++state->total >= table->age_at) age(state);
+}
+
+/* Nothing of what stood there is read, since it is far away mostly. */
+static void state_begin(lrd_state *state, uint32_t endpoint) {
+  state->len = state->total = state->named = 1;
+  state->ids[0] = endpoint;
+  state->counts[0] = 1;
+  state->errors[0] = 0;
+}
+
+void lrd_transitions_learn(lrd_transitions *table, uint64_t key, uint32_t place, uint32_t endpoint) {
+  uint64_t at = table->keys[place] == key ? place : lrd_transitions_place(table, key);
+  lrd_state *state = &table->states[at];
+  lrd_transitions_warm(table, at, 1);
+  if (state->total == 0)
+    state_begin(state, endpoint);
+  else
+    lrd_state_add(table, state, endpoint);
 }
 
 /* --- merging ------------------------------------------------------------------------------------------------------------- */
@@ -162,8 +185,7 @@ void lrd_state_merge(const lrd_transitions *table, lrd_state *state, const lrd_s
       all.errors[i] = error_halved(all.errors[i], all.counts[i]);
     }
   }
-  uint64_t heat = (uint64_t)state->heat + other->heat;
-  *state = (lrd_state){.heat = heat > LRD_HEAT_MAX ? LRD_HEAT_MAX : heat & LRD_HEAT_MAX, .total = (uint16_t)all.total};
+  *state = (lrd_state){.total = (uint16_t)all.total};
   while (state->len < LRD_NEXT_MAX && all.len > 0) {
     unsigned best = strongest_left(&all);
     if (all.counts[best] == 0) break;
@@ -191,7 +213,7 @@ static void next_purge(lrd_state *state, gone_fn gone, const void *context) {
     if (gone(context, state->ids[i])) continue;
     next_take(state, len++, state, i);
   }
-  state->len = len & LRD_NEXT_MAX;
+  state->len = len;
   lrd_state_name(state);
 }
 
@@ -201,11 +223,15 @@ void lrd_transitions_purge(lrd_transitions *table, gone_fn gone, const void *con
     for (uint64_t at = set; at < set + LRD_SET_WAYS && table->keys[at] != 0; at++) {
       if (key_gone(table->keys[at], gone, context)) continue;
       table->keys[to] = table->keys[at];
-      if (to != at) table->states[to] = table->states[at];
+      if (to != at) {
+        table->heats[to] = table->heats[at];
+        table->states[to] = table->states[at];
+      }
       next_purge(&table->states[to++], gone, context);
     }
     for (; to < set + LRD_SET_WAYS && table->keys[to] != 0; to++) {
       table->keys[to] = 0;
+      table->heats[to] = 0;
       table->states[to] = (lrd_state){0};
       table->len--;
     }

@@ -24,9 +24,9 @@ typedef enum lrd_state_kind { LRD_STATE_FIRST = 1, LRD_STATE_SECOND, LRD_STATE_C
 
 #define LRD_HEAT_MAX ((UINT32_C(1) << 28) - 1)
 
+/* What stands behind `len` does not matter. */
 typedef struct lrd_state {
-  uint32_t len : 4;
-  uint32_t heat : 28; /* events, and those of whom it replaced */
+  uint32_t len;
   uint16_t total;
   uint16_t named; /* of these, those that certainly were of a successor that is named */
   uint32_t ids[LRD_NEXT_MAX];
@@ -36,6 +36,7 @@ typedef struct lrd_state {
 
 typedef struct lrd_transitions {
   uint64_t *keys;    /* a set's are one cache line; 0: free, and so are those behind it in the set */
+  uint32_t *heats;   /* by the same index: events, and those of whom it replaced; apart, as who goes is found by all of a set */
   lrd_state *states; /* by the same index */
   void *block;
   uint32_t sets_bits;
@@ -116,14 +117,17 @@ static inline lrd_state *lrd_transitions_find(const lrd_transitions *table, uint
 static inline lrd_state *lrd_transitions_find_near(const lrd_transitions *table, uint64_t key, uint32_t place) {
   return table->keys[place] == key ? &table->states[place] : lrd_transitions_find(table, key);
 }
-/* The state, made where it is not there, in the place of the set's coldest where that is full. */
-lrd_state *lrd_transitions_place(lrd_transitions *table, uint64_t key);
-static inline lrd_state *lrd_transitions_place_near(lrd_transitions *table, uint64_t key, uint32_t place) {
-  return table->keys[place] == key ? &table->states[place] : lrd_transitions_place(table, key);
+/* The state's index; made where it is not there, in the place of the set's coldest where that is full. */
+uint64_t lrd_transitions_place(lrd_transitions *table, uint64_t key);
+static inline void lrd_transitions_warm(lrd_transitions *table, uint64_t at, uint32_t by) {
+  uint32_t room = LRD_HEAT_MAX - table->heats[at];
+  table->heats[at] += by < room ? by : room;
 }
+/* Another event of the state, which is made where it is not there; it may stand there. */
+void lrd_transitions_learn(lrd_transitions *table, uint64_t key, uint32_t place, uint32_t endpoint);
 /* `named` of what stands there. */
 void lrd_state_name(lrd_state *state);
-/* Another event of the state. */
+/* Another event of the state, but for its heat. */
 void lrd_state_add(const lrd_transitions *table, lrd_state *state, uint32_t endpoint);
 /* What another predictor has learned of the same state; its successors numbered as here, LRD_NO_ENDPOINT: not known here. */
 void lrd_state_merge(const lrd_transitions *table, lrd_state *state, const lrd_state *other, const uint32_t *ids);

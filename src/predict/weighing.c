@@ -62,7 +62,7 @@ typedef struct looking {
   const lrd_evidence *e;
   unsigned named[LRD_LAYERS_MAX];                       /* bits of each layer's successors */
   unsigned seen[LRD_LAYERS_MAX];                        /* successors of each layer, from its strongest on */
-  uint16_t certain[LRD_LAYERS_MAX][LRD_NEXT_MAX + 1];   /* what each has surely seen of them; at the end none */
+  double gives[LRD_LAYERS_MAX][LRD_NEXT_MAX + 1];       /* what it has surely seen of them, scaled; at the end nothing */
   uint16_t deepest[LRD_LAYERS_MAX][LRD_NEXT_MAX + 1];   /* of what stands there and behind it the greatest */
   double reach[LRD_LAYERS_MAX], needed[LRD_LAYERS_MAX]; /* what comes of one of these in the end; how many make one */
   double base;                                          /* what comes of being asked for most at all */
@@ -82,10 +82,20 @@ INLINE __m128i greatest_behind(__m128i values) {
   return greater(values, _mm_srli_si128(values, 8));
 }
 
+/* What is seen of eight, scaled. */
+INLINE void gives_store(double *to, __m128i certain, double scale) {
+  const __m128d each = _mm_set1_pd(scale);
+  __m128i low = _mm_unpacklo_epi16(certain, _mm_setzero_si128()), high = _mm_unpackhi_epi16(certain, _mm_setzero_si128());
+  _mm_storeu_pd(to, _mm_mul_pd(_mm_cvtepi32_pd(low), each));
+  _mm_storeu_pd(to + 2, _mm_mul_pd(_mm_cvtepi32_pd(_mm_srli_si128(low, 8)), each));
+  _mm_storeu_pd(to + 4, _mm_mul_pd(_mm_cvtepi32_pd(high), each));
+  _mm_storeu_pd(to + 6, _mm_mul_pd(_mm_cvtepi32_pd(_mm_srli_si128(high, 8)), each));
+}
+
 static void layer_read(looking *l, unsigned layer) {
   const lrd_state *state = l->e->layers[layer].state;
   const __m128i len = _mm_set1_epi16((short)state->len);
-  __m128i *certain = (__m128i *)(void *)l->certain[layer], *deepest = (__m128i *)(void *)l->deepest[layer];
+  __m128i *deepest = (__m128i *)(void *)l->deepest[layer];
 #define EIGHT(from) _mm_loadu_si128((const __m128i *)(const void *)(from))
   /* The last seven of the errors are taken one further to the left, so as not to read behind the state. */
   __m128i low = _mm_and_si128(_mm_sub_epi16(EIGHT(state->counts), EIGHT(state->errors)),
@@ -94,8 +104,8 @@ static void layer_read(looking *l, unsigned layer) {
   __m128i high = _mm_and_si128(_mm_sub_epi16(EIGHT(state->counts + 8), errors),
                                _mm_cmpgt_epi16(len, _mm_setr_epi16(8, 9, 10, 11, 12, 13, 14, 15)));
 #undef EIGHT
-  _mm_storeu_si128(certain, low);
-  _mm_storeu_si128(certain + 1, high);
+  gives_store(l->gives[layer], low, l->e->layers[layer].scale);
+  gives_store(l->gives[layer] + 8, high, l->e->layers[layer].scale);
   high = greatest_behind(high);
   __m128i first = _mm_shuffle_epi32(_mm_shufflelo_epi16(high, 0), 0);
   _mm_storeu_si128(deepest, greater(greatest_behind(low), first));
@@ -132,17 +142,18 @@ INLINE double weigh(const lrd_evidence *e, unsigned layers, uint32_t count, cons
 /* The next one of a layer, unless it was seen in another one. */
 INLINE void look_at(looking *l, unsigned layers, unsigned mine) {
   const lrd_evidence *e = l->e;
-  unsigned certain[LRD_LAYERS_MAX], met = 0;
+  unsigned met = 0;
   uint32_t number = e->layers[mine].state->ids[l->seen[mine]];
+  double p = e->endpoints->counts[number] * e->base_scale + e->base;
 #pragma GCC unroll 3
   for (unsigned i = 0; i < layers; i++) {
     unsigned at = i == mine ? l->seen[i] : lrd_state_at_among(e->layers[i].state, l->named[i], number);
     met |= at < l->seen[i];
-    certain[i] = l->certain[i][at];
+    p = l->gives[i][at] + e->layers[i].carry * p;
   }
   l->seen[mine]++;
   l->numbers[l->len] = number;
-  l->probabilities[l->len] = weigh(e, layers, e->endpoints->counts[number], certain);
+  l->probabilities[l->len] = p;
   l->len += !met;
 }
 

@@ -39,6 +39,16 @@ static void a_pattern_of_ones_own(void **state) {
   expect(predictor, "/query/q", "/{tail}/q");
   expect(predictor, "/1/12/123", "/1/{n}/{n}");
   larder_predictor_free(&predictor);
+  /* Plain numbers have a way of their own; not before a rule that comes first. */
+  predictor = predictor_of((larder_predictor_options){.pattern = "year=20#{2} id=# late=19#{2}"});
+  expect(predictor, "/2026/202/1984/20x", "/{year}/{id}/{id}/20x");
+  larder_predictor_free(&predictor);
+  predictor = predictor_of((larder_predictor_options){.pattern = "seven=7 id=#"});
+  expect(predictor, "/7/77/8", "/{seven}/{id}/{id}");
+  larder_predictor_free(&predictor);
+  predictor = predictor_of((larder_predictor_options){.pattern = "id=# all=*"});
+  expect(predictor, "/7/7a/", "/{id}/{all}/");
+  larder_predictor_free(&predictor);
   predictor = predictor_of((larder_predictor_options){.pattern = ""});
   expect(predictor, "/users/123", "/users/123");
   larder_predictor_free(&predictor);

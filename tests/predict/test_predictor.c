@@ -209,6 +209,45 @@ static void a_session_whose_endpoint_went_begins_anew(void **state) {
   larder_predictor_free(&p);
 }
 
+static void a_request_is_learned_and_answered_at_once(void **state) {
+  (void)state;
+  larder_predictor *one = predictor_of((larder_predictor_options){.pattern = ""});
+  larder_predictor *two = predictor_of((larder_predictor_options){.pattern = ""});
+  support_random random = {9};
+  char long_one[LARDER_ENDPOINT_MAX + 2];
+  for (unsigned i = 0; i < 2000; i++) {
+    larder_predict_guess guesses[2][3];
+    size_t counts[2] = {3, 3};
+    char session = (char)('0' + support_random_below(&random, 4)), endpoint = (char)('a' + support_random_below(&random, 6));
+    larder_predict_event event = {&session, 1, &endpoint, 1, i % 3 ? "guest" : NULL, 1 + (int64_t)i * 60000};
+    assert_ok(larder_predict_request(one, &event, LARDER_PREDICT_BLEND, guesses[0], &counts[0]));
+    assert_ok(larder_predict_observe(two, &event));
+    assert_ok(larder_predict_next(two, &session, 1, LARDER_PREDICT_BLEND, guesses[1], &counts[1]));
+    assert_int_equal(counts[0], counts[1]);
+    for (size_t g = 0; g < counts[0]; g++) {
+      assert_string_equal(guesses[0][g].endpoint, guesses[1][g].endpoint);
+      assert_memory_equal(&guesses[0][g].probability, &guesses[1][g].probability, sizeof guesses[0][g].probability);
+    }
+  }
+  larder_predict_guess guess;
+  size_t count = 1, most = LARDER_PREDICT_TOP_MAX + 1;
+  larder_predict_event event = {.session = "s", .session_len = 1, .endpoint = long_one, .endpoint_len = sizeof long_one};
+  memset(long_one, 'x', sizeof long_one);
+  assert_err(larder_predict_request(one, &event, LARDER_PREDICT_BLEND, &guess, &count), LARDER_ETOOBIG);
+  event.endpoint_len = 0;
+  assert_err(larder_predict_request(one, &event, LARDER_PREDICT_BLEND, &guess, &count), LARDER_EINVAL);
+  assert_int_equal(count, 1);
+  event.endpoint_len = 1;
+  assert_err(larder_predict_request(one, &event, LARDER_PREDICT_MODELS, &guess, &count), LARDER_EINVAL);
+  assert_err(larder_predict_request(one, &event, LARDER_PREDICT_BLEND, &guess, &most), LARDER_EINVAL);
+  assert_err(larder_predict_request(one, &event, LARDER_PREDICT_BLEND, NULL, &count), LARDER_EINVAL);
+  assert_err(larder_predict_request(one, &event, LARDER_PREDICT_BLEND, &guess, NULL), LARDER_EINVAL);
+  assert_err(larder_predict_request(NULL, &event, LARDER_PREDICT_BLEND, &guess, &count), LARDER_EINVAL);
+  assert_int_equal(figures_of(one).events, 2000);
+  larder_predictor_free(&one);
+  larder_predictor_free(&two);
+}
+
 static void sessions_and_states_are_bounded(void **state) {
   (void)state;
   larder_predictor *p = predictor_of((larder_predictor_options){.sessions_max = 64, .states_max = 128, .endpoints_max = 64});
@@ -259,14 +298,15 @@ static void the_coldest_of_a_full_set_goes(void **state) {
   lrd_transitions table;
   assert_ok(lrd_transitions_init(&table, 8, 1024));
   for (uint32_t i = 0; i < 8; i++)
-    for (uint32_t times = 0; times <= i; times++) lrd_state_add(&table, lrd_transitions_place(&table, lrd_key_first(i)), 1);
-  lrd_state_add(&table, lrd_transitions_place(&table, lrd_key_first(8)), 1);
+    for (uint32_t times = 0; times <= i; times++) lrd_transitions_learn(&table, lrd_key_first(i), 0, 1);
+  lrd_transitions_learn(&table, lrd_key_first(8), 0, 1);
   assert_null(lrd_transitions_find(&table, lrd_key_first(0)));
   lrd_state *newcomer = lrd_transitions_find(&table, lrd_key_first(8));
   assert_int_equal(newcomer->total, 1);
-  assert_int_equal(newcomer->heat, 2); /* with that of whom it replaced: what is cold for long goes in its turn */
-  lrd_state_add(&table, newcomer, 1);
-  lrd_state_add(&table, lrd_transitions_place(&table, lrd_key_first(9)), 1);
+  assert_int_equal(table.heats[newcomer - table.states],
+                   2); /* with that of whom it replaced: what is cold for long goes in its turn */
+  lrd_transitions_learn(&table, lrd_key_first(8), 0, 1);
+  lrd_transitions_learn(&table, lrd_key_first(9), 0, 1);
   assert_null(lrd_transitions_find(&table, lrd_key_first(1)));
   assert_non_null(lrd_transitions_find(&table, lrd_key_first(8)));
   assert_int_equal(table.len, 8);
@@ -278,7 +318,7 @@ static void what_is_halved_is_never_more_certain(void **state) {
   (void)state;
   lrd_transitions table;
   assert_ok(lrd_transitions_init(&table, 8, 32));
-  lrd_state *s = lrd_transitions_place(&table, lrd_key_first(0));
+  lrd_state *s = &table.states[lrd_transitions_place(&table, lrd_key_first(0))];
   for (uint32_t id = 0; id < 15; id++)
     for (int times = 0; times < 2; times++) lrd_state_add(&table, s, id);
   lrd_state_add(&table, s, 99); /* in the place of one that came twice: 3, of which 2 are its own error */
@@ -295,7 +335,7 @@ static void what_is_halved_is_never_more_certain(void **state) {
   }
   /* An error of 1 stays one. */
   lrd_transitions_clear(&table);
-  s = lrd_transitions_place(&table, lrd_key_first(1));
+  s = &table.states[lrd_transitions_place(&table, lrd_key_first(1))];
   for (uint32_t id = 0; id < 15; id++) lrd_state_add(&table, s, id);
   lrd_state_add(&table, s, 50);
   while (s->total != 31) lrd_state_add(&table, s, 3);
@@ -399,6 +439,7 @@ int main(void) {
       cmocka_unit_test(the_least_asked_for_endpoints_make_room),
       cmocka_unit_test(what_went_is_not_among_the_most_frequent),
       cmocka_unit_test(a_session_whose_endpoint_went_begins_anew),
+      cmocka_unit_test(a_request_is_learned_and_answered_at_once),
       cmocka_unit_test(sessions_and_states_are_bounded),
       cmocka_unit_test(user_types_are_told_apart_as_long_as_there_is_room),
       cmocka_unit_test(the_coldest_of_a_full_set_goes),
