@@ -57,21 +57,24 @@ static larder_traffic_interval figure(const cli_sessions_done *done, size_t cont
 }
 
 typedef struct difference {
-  larder_traffic_interval more; /* as a part of the other's */
+  larder_traffic_interval more; /* as a part of the other's mean */
   size_t better;                /* seeds in which it is less */
 } difference;
 
-/* To the one that is compared with, seed by seed. */
+/* Of the means to that of the one that is compared with; the interval is that of the differences seed by seed. */
 static difference difference_of(const cli_sessions_done *done, size_t contestant, figure_of of) {
-  double *values = cli_alloc(done->seeds * sizeof *values);
+  double *values = cli_alloc(done->seeds * sizeof *values), bases = 0;
   difference out = {.better = 0};
   for (size_t i = 0; i < done->seeds; i++) {
     double ours = of(&done->runs[contestant * done->seeds + i].figures);
     double base = of(&done->runs[done->against * done->seeds + i].figures);
-    values[i] = base > 0 ? ours / base - 1 : 0;
+    values[i] = ours - base;
+    bases += base;
     out.better += ours < base;
   }
-  out.more = larder_traffic_interval_of(values, done->seeds);
+  larder_traffic_interval more = larder_traffic_interval_of(values, done->seeds);
+  double unit = bases > 0 ? (double)done->seeds / bases : 0;
+  out.more = (larder_traffic_interval){more.mean * unit, more.half * unit};
   free(values);
   return out;
 }
