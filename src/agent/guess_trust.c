@@ -27,3 +27,24 @@ double lrd_guess_trust_of(const lrd_guess_trust *trust, double probability) {
   double worth = probability * (trust->came[bin] + BELIEVED) / (trust->said[bin] + BELIEVED);
   return worth < 1 ? worth : 1;
 }
+
+void lrd_guessed_add(lrd_guessed *guessed, uint64_t key, double probability) {
+  if (guessed->len == LARDER_AGENT_GUESSES) return;
+  guessed->of[guessed->len].key = key;
+  guessed->of[guessed->len++].probability = probability;
+}
+
+void lrd_guessed_judge(lrd_guessed *guessed, lrd_guess_trust *trust, uint64_t session, uint32_t place, uint64_t key) {
+  if (guessed->session != session) return;
+  for (uint32_t i = 0; i < guessed->len && place > 0; i++)
+    lrd_guess_trust_tell(trust, guessed->of[i].probability, guessed->of[i].key == key);
+  guessed->len = 0;
+}
+
+void lrd_guess_rank(lrd_guess_ranks *ranks, size_t number, double worth) {
+  if (ranks->len == LARDER_AGENT_GUESSES) return;
+  size_t at = ranks->len++;
+  for (; at > 0 && ranks->of[at - 1].worth < worth; at--) ranks->of[at] = ranks->of[at - 1];
+  ranks->of[at].number = number;
+  ranks->of[at].worth = worth;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hosted_agent.h"
 
+#include "agent/hosting.h"
 #include "base/fail.h"
 #include "base/fs.h"
 #include "core/makers.h"
@@ -14,23 +15,17 @@
 #define MS              1e6
 #define SECOND_NS       INT64_C(1000000000)
 #define KEEP_NS         INT64_C(600000000000)
-#define HORIZON_LEAST   64u
 #define HORIZON_UNKNOWN 8192u
 #define FILE_MAX        (64u << 20)
 
 /* --- life ----------------------------------------------------------------------------------------------------------------- */
 
-/* An entry lives for about as many decisions as there are entries: what is asked for long after it went would have gone
- * anyway. */
 static uint32_t horizon_of(const larder_ns *ns) {
   larder_tier_usage usage;
   if (ns->policy.agent.horizon != 0) return ns->policy.agent.horizon;
   if (lrd_tier_usage(&ns->cache->memory_tier, ns->memory_space, &usage) != LARDER_OK || usage.entries_max == 0)
     return HORIZON_UNKNOWN;
-  uint64_t horizon = usage.entries_max + usage.entries_max / 2;
-  return horizon < HORIZON_LEAST              ? HORIZON_LEAST
-         : horizon > LARDER_AGENT_HORIZON_MAX ? LARDER_AGENT_HORIZON_MAX
-                                              : (uint32_t)horizon;
+  return lrd_hosting_horizon(usage.entries_max);
 }
 
 static larder_err agent_open(const lrd_hosted *hosted, larder_agent **out, larder_error *err) {

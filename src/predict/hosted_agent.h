@@ -26,16 +26,6 @@
 #define LRD_HOSTED_WATCHED  64u   /* entries for each time that what was heard is taken: to learn from one takes 7 µs */
 #define LRD_HOSTED_SESSIONS 1024u /* that guesses are remembered of */
 
-/* What was guessed for a session, until it asks for something. */
-typedef struct lrd_hosted_guessed {
-  uint64_t session;
-  uint32_t len;
-  struct {
-    uint64_t hash;
-    double probability;
-  } of[LARDER_AGENT_GUESSES];
-} lrd_hosted_guessed;
-
 /* Ways to make room. */
 typedef enum lrd_hosted_way { LRD_WAY_POLICY, LRD_WAY_LRU, LRD_WAY_UNLIKELY, LRD_WAYS } lrd_hosted_way;
 
@@ -58,7 +48,7 @@ typedef struct lrd_hosted {
   lrd_blame blame;
   lrd_load_watch load;
   lrd_guess_trust trust;
-  lrd_hosted_guessed guessed[LRD_HOSTED_SESSIONS]; /* by their hashes; one goes for another */
+  lrd_guessed guessed[LRD_HOSTED_SESSIONS]; /* by their hashes; one goes for another */
 
   uint64_t asked; /* requests heard: the time by which likelihoods fall */
   uint64_t gone[LRD_HOSTED_GONE];
@@ -132,7 +122,7 @@ void lrd_hosted_asked(lrd_hosted *hosted, const lrd_heard *heard, uint64_t hash,
 /* If it were made now (0: for ever, or not known). */
 int64_t lrd_hosted_again_until(const lrd_hosted *hosted, const lrd_known_key *key);
 /* Where what is guessed for a session is remembered; it may be another's still. */
-lrd_hosted_guessed *lrd_hosted_guessed_of(lrd_hosted *hosted, uint64_t session);
+lrd_guessed *lrd_hosted_guessed_of(lrd_hosted *hosted, uint64_t session);
 /* An entry is in memory no more, for a decision's sake (0: not known, or nobody's). */
 void lrd_hosted_gone(lrd_hosted *hosted, lrd_known_key *key, uint64_t ticket);
 /* Those that went lately went for its sake. */

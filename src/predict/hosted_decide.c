@@ -4,6 +4,7 @@
  * again, the tiers below keep it; making ahead are wishes, within what `predict` lets; who is to make room goes at once, so
  * that what comes next finds it.
  */
+#include "agent/hosting.h"
 #include "base/fail.h"
 #include "core/flight.h"
 #include "foretelling.h"
@@ -14,17 +15,12 @@
 #define FULL_PART   0.9 /* of what memory held when somebody had to go */
 #define WISH_MS     2000.0
 #define ROOM_TRIES  16u
-#define AHEADS      (1u << LARDER_AGENT_CONSERVATIVE | 1u << LARDER_AGENT_MODERATE | 1u << LARDER_AGENT_AGGRESSIVE)
 #define BYTES_IN_KB 1000.0
 
 /* What is decided about. */
 typedef struct moment {
   const lrd_hosted_request *request;
-  struct {
-    const larder_predict_guess *guess;
-    double worth;                /* the probability that such guesses came to */
-  } there[LARDER_AGENT_GUESSES]; /* guesses that are not there, by worth, falling */
-  size_t there_len;
+  lrd_guess_ranks there; /* the request's guesses that are not there */
   bool full;
   bool keepable; /* memory has it only since this request */
   lrd_hosted_way way;
@@ -45,23 +41,14 @@ double lrd_hosted_usual_ms(const lrd_hosted *hosted, bool below) {
 /* It is there, or is being made. */
 static bool out_of_question(lrd_hosted *hosted, uint64_t hash, const larder_predict_guess *guess, double worth) {
   const lrd_known_key *key = lrd_known_find(&hosted->keys, hash);
-  double above;
-  (void)larder_agent_ahead(LARDER_AGENT_AGGRESSIVE, &above);
-  if (worth <= above) return key && key->here; /* nothing would be done about it: not worth a look */
+  if (lrd_hosting_aheads(worth) == 0) return key && key->here; /* nothing would be done about it: not worth a look */
   return (key && key->wish != 0 && hosted->now_ms - key->wished_ms < WISH_MS) || lrd_foretell_is_there(hosted->ns, guess);
-}
-
-static void there_put(moment *now, const larder_predict_guess *guess, double worth) {
-  size_t at = now->there_len++;
-  for (; at > 0 && now->there[at - 1].worth < worth; at--) now->there[at] = now->there[at - 1];
-  now->there[at].guess = guess;
-  now->there[at].worth = worth;
 }
 
 static void guesses_look(lrd_hosted *hosted, moment *now) {
   const lrd_hosted_request *request = now->request;
-  lrd_hosted_guessed *guessed = lrd_hosted_guessed_of(hosted, request->heard->session);
-  *guessed = (lrd_hosted_guessed){.session = request->heard->session};
+  lrd_guessed *guessed = lrd_hosted_guessed_of(hosted, request->heard->session);
+  *guessed = (lrd_guessed){.session = request->heard->session};
   for (size_t i = 0; i < request->guesses_len && i < LARDER_AGENT_GUESSES; i++) {
     const larder_predict_guess *guess = &request->guesses[i];
     double worth = lrd_guess_trust_of(&hosted->trust, guess->probability);
@@ -69,9 +56,8 @@ static void guesses_look(lrd_hosted *hosted, moment *now) {
     if (lrd_op_begin(hosted->ns, guess->endpoint, guess->endpoint_len, &op) != LARDER_OK || op.hash == request->key->hash ||
         out_of_question(hosted, op.hash, guess, worth))
       continue;
-    guessed->of[guessed->len].hash = op.hash;
-    guessed->of[guessed->len++].probability = guess->probability;
-    there_put(now, guess, worth);
+    lrd_guessed_add(guessed, op.hash, guess->probability);
+    lrd_guess_rank(&now->there, i, worth);
   }
 }
 
@@ -97,7 +83,7 @@ static void state_fill(const lrd_hosted *hosted, const moment *now, larder_agent
                               .week = (double)(hosted->wall_ms % (INT64_C(7) * DAY_MS)) / (7.0 * DAY_MS),
                               .place = request->place};
   lrd_lately_fill(&hosted->lately, out);
-  for (size_t i = 0; i < now->there_len; i++) out->guesses[i] = now->there[i].worth;
+  for (size_t i = 0; i < now->there.len; i++) out->guesses[i] = now->there.of[i].worth;
 }
 
 /* While memory is fuller than that, they would wait, and be dropped. */
@@ -120,11 +106,7 @@ static void possible_find(const lrd_hosted *hosted, moment *now) {
   if (aside || !now->request->may_wish || !wishes_begin(hosted) || lrd_hosted_origin_busy(hosted) ||
       lrd_load_of(&hosted->load, hosted->now_ms) > LRD_LOAD_RUSH)
     return;
-  for (unsigned a = LARDER_AGENT_CONSERVATIVE; a <= LARDER_AGENT_AGGRESSIVE; a++) {
-    double above;
-    (void)larder_agent_ahead((larder_agent_action)a, &above);
-    if (now->there_len > 0 && now->there[0].worth > above) now->possible |= 1u << a;
-  }
+  now->possible |= lrd_hosting_aheads(now->there.of[0].worth); /* of none it is 0 */
 }
 
 /* --- what is done --------------------------------------------------------------------------------------------------------- */
@@ -132,11 +114,12 @@ static void possible_find(const lrd_hosted *hosted, moment *now) {
 static unsigned make_ahead(lrd_hosted *hosted, const moment *now) {
   double above;
   unsigned most = larder_agent_ahead(now->decision.action, &above), wished = 0;
-  for (size_t i = 0; i < now->there_len && wished < most && now->there[i].worth > above; i++) {
+  for (size_t i = 0; i < now->there.len && wished < most && now->there.of[i].worth > above; i++) {
+    const larder_predict_guess *guess = &now->request->guesses[now->there.of[i].number];
     lrd_op op;
-    if (lrd_op_begin(hosted->ns, now->there[i].guess->endpoint, now->there[i].guess->endpoint_len, &op) != LARDER_OK) continue;
+    if (lrd_op_begin(hosted->ns, guess->endpoint, guess->endpoint_len, &op) != LARDER_OK) continue;
     lrd_known_key *key = lrd_known_meet(&hosted->keys, op.hash);
-    if (!lrd_foretell_wish(hosted->ns, now->there[i].guess)) continue;
+    if (!lrd_foretell_wish(hosted->ns, guess)) continue;
     key->wish = now->decision.ticket; /* if it is made already, that is heard next */
     key->wished_ms = hosted->now_ms;
     key->made = key->used = false;
@@ -193,8 +176,8 @@ void lrd_hosted_decide(lrd_hosted *hosted, const lrd_hosted_request *request) {
   larder_agent_decide(hosted->agent, &state, now.possible, &now.decision);
   lrd_blame_remember(&hosted->blame, (lrd_blame_decision){.at_ms = hosted->now_ms,
                                                           .ticket = now.decision.ticket,
-                                                          .ahead = (1u << now.decision.action & AHEADS) != 0,
-                                                          .could = (now.possible & AHEADS) != 0});
+                                                          .ahead = (1u << now.decision.action & LRD_HOSTING_AHEADS) != 0,
+                                                          .could = (now.possible & LRD_HOSTING_AHEADS) != 0});
   keep_or_not(hosted, &now);
   unsigned comes = make_ahead(hosted, &now);
   comes += now.keepable && now.decision.action != LARDER_AGENT_NOTHING;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What came of decisions, told by their tickets. */
+#include "agent/hosting.h"
 #include "base/fail.h"
 #include "base/hash.h"
 #include "hosted_agent.h"
@@ -60,12 +61,11 @@ static void made_ahead(lrd_hosted *hosted, const lrd_heard *heard) {
   bool made = heard->what == LRD_NEWS_AHEAD;
   if (lrd_hosted_samples(hosted, key->hash)) hosted->ahead_origin++;
   key->made = made;
+  lrd_hosting_ahead(hosted->agent, key->wish, made, (double)heard->bytes / 1000);
   if (!made) {
-    tell(hosted, key->wish, LARDER_AGENT_WASTED, 1);
     key->wish = 0;
     return;
   }
-  tell(hosted, key->wish, LARDER_AGENT_KB, (double)heard->bytes / 1000);
   lrd_hosted_gone_for(hosted, key->wish);
   (void)lrd_known_meet(&hosted->keys, key->hash);
   lrd_known_set_here(&hosted->keys, key, true);
@@ -159,9 +159,7 @@ static void outcome_tell(lrd_hosted *hosted, lrd_hosted_request *request) {
     key->ticket = 0;
   }
   if (what != LRD_NEWS_HIT && key->gone_by != 0) {
-    tell(hosted, key->gone_by, LARDER_AGENT_MISS, 1);
-    tell(hosted, key->gone_by, LARDER_AGENT_FULL, 1);
-    tell(hosted, key->gone_by, LARDER_AGENT_LOST_MS, lrd_hosted_usual_ms(hosted, what == LRD_NEWS_BELOW));
+    lrd_hosting_wanted(hosted->agent, key->gone_by, lrd_hosted_usual_ms(hosted, what == LRD_NEWS_BELOW));
     key->gone_by = 0;
   }
 }
@@ -182,17 +180,8 @@ static void expect(lrd_hosted *hosted, lrd_hosted_request *request) {
   }
 }
 
-lrd_hosted_guessed *lrd_hosted_guessed_of(lrd_hosted *hosted, uint64_t session) {
+lrd_guessed *lrd_hosted_guessed_of(lrd_hosted *hosted, uint64_t session) {
   return &hosted->guessed[lrd_hash64(&session, sizeof session, 0) % LRD_HOSTED_SESSIONS];
-}
-
-/* What was guessed for the session has come, or has not. */
-static void guesses_judge(lrd_hosted *hosted, const lrd_hosted_request *request) {
-  lrd_hosted_guessed *guessed = lrd_hosted_guessed_of(hosted, request->heard->session);
-  if (guessed->session != request->heard->session) return;
-  for (uint32_t i = 0; i < guessed->len && request->place > 0; i++)
-    lrd_guess_trust_tell(&hosted->trust, guessed->of[i].probability, guessed->of[i].hash == request->key->hash);
-  guessed->len = 0;
 }
 
 int64_t lrd_hosted_again_until(const lrd_hosted *hosted, const lrd_known_key *key) {
@@ -227,7 +216,7 @@ void lrd_hosted_asked(lrd_hosted *hosted, const lrd_heard *heard, uint64_t hash,
   life_look(hosted, request);
   if (heard->what == LRD_NEWS_BELOW) lrd_pace_move(&hosted->below, took_ms, true);
   lrd_load_tell(&hosted->load, hosted->now_ms);
-  guesses_judge(hosted, request);
+  lrd_guessed_judge(lrd_hosted_guessed_of(hosted, heard->session), &hosted->trust, heard->session, request->place, hash);
   expect(hosted, request);
   LRD_ASSERT(request->key->hash == hash);
   outcome_tell(hosted, request);

@@ -8,17 +8,17 @@
 
 #include "agent/blame.h"
 #include "agent/guess_trust.h"
+#include "agent/hosting.h"
 #include "agent/lately.h"
 #include "agent/load_watch.h"
 #include "agent_shadows.h"
 #include "base/bytes.h"
 #include <math.h>
 
-#define DAY_MS        86400000.0
-#define HORIZON_LEAST 64u
-#define GAP_PART      0.01
-#define SESSIONS      4096u /* that guesses are remembered of */
-#define WATCHED_FROM  64u   /* entries */
+#define DAY_MS       86400000.0
+#define GAP_PART     0.01
+#define SESSIONS     4096u /* that guesses are remembered of */
+#define WATCHED_FROM 64u   /* entries */
 
 struct lrd_agent_host {
   const larder_traffic *traffic;
@@ -34,11 +34,7 @@ struct lrd_agent_host {
   lrd_lately lately;
   lrd_blame blame;
   lrd_guess_trust trust;
-  struct {
-    uint32_t session;
-    uint32_t len;
-    lrd_guess guesses[LARDER_AGENT_GUESSES];
-  } guessed[SESSIONS]; /* by the remainder of their numbers */
+  lrd_guessed guessed[SESSIONS]; /* by the remainder of their numbers */
   uint64_t evictions;
   double gap_ms, before_ms;
   unsigned ahead; /* made for the sake of the request under way */
@@ -52,14 +48,6 @@ void lrd_agent_host_close(lrd_agent_host *host) {
   lrd_dealloc(host);
 }
 
-/* An entry lives for about as many decisions as there are entries: what is asked for long after it went would have gone
- * anyway. */
-static uint32_t horizon_of(const larder_traffic *traffic) {
-  uint64_t horizon = traffic->agent_horizon ? traffic->agent_horizon : traffic->cache_entries * 3 / 2;
-  if (horizon < HORIZON_LEAST && !traffic->agent_horizon) horizon = HORIZON_LEAST;
-  return horizon > LARDER_AGENT_HORIZON_MAX ? LARDER_AGENT_HORIZON_MAX : (uint32_t)horizon;
-}
-
 larder_err lrd_agent_host_open(const larder_traffic *traffic, larder_agent_method method, uint64_t seed, lrd_trial_cache *cache,
                                const lrd_cascade_watch *watch, lrd_agent_host **out) {
   lrd_agent_host *host = lrd_alloc_zero(1, sizeof *host);
@@ -67,6 +55,7 @@ larder_err lrd_agent_host_open(const larder_traffic *traffic, larder_agent_metho
   host->traffic = traffic;
   host->cache = cache;
   host->watch = watch;
+  uint32_t horizon = traffic->agent_horizon ? (uint32_t)traffic->agent_horizon : lrd_hosting_horizon(traffic->cache_entries);
   const larder_agent_options how = {.size = sizeof how,
                                     .method = method,
                                     .seed = seed,
@@ -74,7 +63,7 @@ larder_err lrd_agent_host_open(const larder_traffic *traffic, larder_agent_metho
                                     .epsilon = traffic->agent_epsilon,
                                     .epsilon_last = traffic->agent_epsilon_last,
                                     .margin = traffic->agent_margin,
-                                    .horizon = horizon_of(traffic),
+                                    .horizon = horizon,
                                     .window = (uint32_t)traffic->agent_window};
   larder_err err = larder_agent_open(&how, &host->agent, NULL);
   if (err == LARDER_OK) err = lrd_worth_open(traffic->keys, traffic->cache_entries, &host->worth);
@@ -99,11 +88,7 @@ static bool origin_busy(const lrd_agent_host *host, uint32_t service) {
 /* --- what is guessed ------------------------------------------------------------------------------------------------------ */
 
 void lrd_agent_host_asked(lrd_agent_host *host, const lrd_request *request) {
-  uint32_t at = request->session % SESSIONS;
-  if (host->guessed[at].session == request->session && request->place > 0)
-    for (uint32_t i = 0; i < host->guessed[at].len; i++)
-      lrd_guess_trust_tell(&host->trust, host->guessed[at].guesses[i].probability,
-                           host->guessed[at].guesses[i].key == request->key);
+  lrd_guessed_judge(&host->guessed[request->session % SESSIONS], &host->trust, request->session, request->place, request->key);
   lrd_load_tell(&host->services[service_of(host, request)].load, request->at_ms);
   host->gap_ms += GAP_PART * (request->at_ms - host->before_ms - host->gap_ms);
   host->before_ms = request->at_ms;
@@ -120,19 +105,16 @@ void lrd_agent_host_guessed(lrd_agent_host *host, uint32_t endpoint, const lrd_g
 
 /* They may change places. */
 static void guesses_trust(lrd_agent_host *host, lrd_served *served) {
-  uint32_t at = served->request->session % SESSIONS, len = 0;
-  host->guessed[at].session = served->request->session;
-  for (; len < served->there_len && len < LARDER_AGENT_GUESSES; len++) {
-    lrd_guess guess = served->there[len];
-    host->guessed[at].guesses[len] = guess;
-    guess.probability = lrd_guess_trust_of(&host->trust, guess.probability);
-    uint32_t place = len;
-    for (; place > 0 && served->there[place - 1].probability < guess.probability; place--)
-      served->there[place] = served->there[place - 1];
-    served->there[place] = guess;
+  lrd_guessed *guessed = &host->guessed[served->request->session % SESSIONS];
+  lrd_guess_ranks ranks = {0};
+  *guessed = (lrd_guessed){.session = served->request->session};
+  for (size_t i = 0; i < served->there_len; i++) {
+    lrd_guessed_add(guessed, served->there[i].key, served->there[i].probability);
+    lrd_guess_rank(&ranks, i, lrd_guess_trust_of(&host->trust, served->there[i].probability));
   }
-  host->guessed[at].len = len;
-  served->there_len = len;
+  for (size_t i = 0; i < ranks.len; i++)
+    served->there[i] = (lrd_guess){(uint32_t)guessed->of[ranks.of[i].number].key, ranks.of[i].worth};
+  served->there_len = ranks.len;
 }
 
 /* --- deciding ------------------------------------------------------------------------------------------------------------- */
@@ -170,12 +152,7 @@ static unsigned possible_of(const lrd_agent_host *host, const lrd_served *served
     possible |= 1u << (aside || !full ? LARDER_AGENT_CACHE : keeping[lrd_agent_shadows_best(&host->shadows)]);
   if (aside || origin_busy(host, service) || lrd_load_of(&host->services[service].load, served->request->at_ms) > LRD_LOAD_RUSH)
     return possible;
-  for (unsigned a = LARDER_AGENT_CONSERVATIVE; a <= LARDER_AGENT_AGGRESSIVE; a++) {
-    double above;
-    (void)larder_agent_ahead((larder_agent_action)a, &above);
-    if (served->there_len > 0 && served->there[0].probability > above) possible |= 1u << a;
-  }
-  return possible;
+  return served->there_len > 0 ? possible | lrd_hosting_aheads(served->there[0].probability) : possible;
 }
 
 static lrd_play play_of(larder_agent_action action) {
@@ -191,7 +168,6 @@ static lrd_play play_of(larder_agent_action action) {
 }
 
 lrd_play lrd_agent_host_decide(lrd_agent_host *host, lrd_served *served, uint64_t *ticket) {
-  const unsigned aheads = 1u << LARDER_AGENT_CONSERVATIVE | 1u << LARDER_AGENT_MODERATE | 1u << LARDER_AGENT_AGGRESSIVE;
   larder_agent_state state;
   larder_agent_decision decision;
   guesses_trust(host, served);
@@ -205,7 +181,7 @@ lrd_play lrd_agent_host_decide(lrd_agent_host *host, lrd_served *served, uint64_
   lrd_blame_remember(&host->blame, (lrd_blame_decision){.at_ms = served->request->at_ms,
                                                         .ticket = decision.ticket,
                                                         .ahead = ahead,
-                                                        .could = (possible & aheads) != 0 && !decision.aside});
+                                                        .could = (possible & LRD_HOSTING_AHEADS) != 0 && !decision.aside});
   return play;
 }
 
@@ -238,17 +214,14 @@ uint64_t lrd_agent_host_hit(lrd_agent_host *host, lrd_item *item) {
 
 void lrd_agent_host_missed(lrd_agent_host *host, uint32_t service, lrd_item *item) {
   if (item->gone_by == 0) return;
-  larder_agent_tell(host->agent, item->gone_by, LARDER_AGENT_MISS, 1);
-  larder_agent_tell(host->agent, item->gone_by, LARDER_AGENT_FULL, 1);
-  larder_agent_tell(host->agent, item->gone_by, LARDER_AGENT_LOST_MS, host->services[service].pace.usual_ms);
+  lrd_hosting_wanted(host->agent, item->gone_by, host->services[service].pace.usual_ms);
   item->gone_by = 0;
 }
 
 void lrd_agent_host_ahead(lrd_agent_host *host) { host->ahead++; }
 
 void lrd_agent_host_made(lrd_agent_host *host, uint64_t ticket, double kb, bool failed) {
-  larder_agent_tell(host->agent, ticket, LARDER_AGENT_KB, failed ? 0 : kb);
-  if (failed) larder_agent_tell(host->agent, ticket, LARDER_AGENT_WASTED, 1);
+  lrd_hosting_ahead(host->agent, ticket, !failed, kb);
 }
 
 void lrd_agent_host_gone(lrd_agent_host *host, lrd_item *item, lrd_gone why, uint64_t ticket) {
