@@ -13,6 +13,7 @@
 #include "agent/guess_trust.h"
 #include "agent/lately.h"
 #include "agent/load_watch.h"
+#include "agent/room_ways.h"
 #include "core/cache.h"
 #include "heard_ring.h"
 #include "key_shadow.h"
@@ -26,22 +27,15 @@
 #define LRD_HOSTED_WATCHED  64u   /* entries for each time that what was heard is taken: to learn from one takes 7 µs */
 #define LRD_HOSTED_SESSIONS 1024u /* that guesses are remembered of */
 
-/* Ways to make room. */
-typedef enum lrd_hosted_way { LRD_WAY_POLICY, LRD_WAY_LRU, LRD_WAY_UNLIKELY, LRD_WAYS } lrd_hosted_way;
-
-typedef struct lrd_hosted_shadow {
-  lrd_key_shadow *keys;
-  double misses; /* lately: they fade */
-} lrd_hosted_shadow;
-
 typedef struct lrd_hosted {
   larder_ns *ns;
   larder_agent *agent;
   lrd_known_keys keys;
   lrd_worth *worth; /* of the numbers of keys; learns once memory was full */
   uint32_t watched; /* entries, since it began to take what was heard */
-  lrd_hosted_shadow shadows[LRD_WAYS];
-  unsigned sample_bits; /* the shadows follow one key of so many powers of two */
+  lrd_key_shadow *shadows[LRD_ROOMS];
+  lrd_room_misses misses; /* of the shadows */
+  unsigned sample_bits;   /* the shadows follow one key of so many powers of two */
   lrd_cascade_watch watch;
   lrd_lately lately;
   lrd_pace made, below; /* how long makers and the tiers below take */
@@ -145,6 +139,5 @@ void lrd_hosted_shadows_fit(lrd_hosted *hosted);
 bool lrd_hosted_samples(const lrd_hosted *hosted, uint64_t hash);
 /* What the request comes to, and would come to without the agent. */
 void lrd_hosted_compare(lrd_hosted *hosted, const lrd_hosted_request *request);
-lrd_hosted_way lrd_hosted_best_way(const lrd_hosted *hosted);
 
 #endif

@@ -23,7 +23,7 @@ typedef struct moment {
   lrd_guess_ranks there; /* the request's guesses that are not there */
   bool full;
   bool keepable; /* memory has it only since this request */
-  lrd_hosted_way way;
+  lrd_room room; /* the way to make it */
   unsigned possible;
   larder_agent_decision decision;
 } moment;
@@ -93,16 +93,13 @@ static bool wishes_begin(const lrd_hosted *hosted) {
 }
 
 static void possible_find(const lrd_hosted *hosted, moment *now) {
-  static const larder_agent_action keeping[LRD_WAYS] = {[LRD_WAY_POLICY] = LARDER_AGENT_CACHE,
-                                                        [LRD_WAY_LRU] = LARDER_AGENT_EVICT_LRU,
-                                                        [LRD_WAY_UNLIKELY] = LARDER_AGENT_EVICT_UNLIKELY};
   lrd_news_what what = now->request->heard->what;
   bool aside = larder_agent_aside(hosted->agent);
   now->full = hosted->room > 0 && (double)hosted->entries >= FULL_PART * (double)hosted->room;
-  now->way = aside || !now->full || !lrd_hosted_knows(hosted) ? LRD_WAY_POLICY : lrd_hosted_best_way(hosted);
+  now->room = aside || !now->full || !lrd_hosted_knows(hosted) ? LRD_ROOM_POLICY : lrd_room_best(&hosted->misses);
   now->keepable = what == LRD_NEWS_BELOW || what == LRD_NEWS_MADE || (what == LRD_NEWS_JOINED && !now->request->key->here);
   now->possible = 1u << LARDER_AGENT_NOTHING;
-  if (now->keepable) now->possible |= 1u << keeping[now->way];
+  if (now->keepable) now->possible |= 1u << lrd_room_action(now->room);
   if (aside || !now->request->may_wish || !wishes_begin(hosted) || lrd_hosted_origin_busy(hosted) ||
       lrd_load_of(&hosted->load, hosted->now_ms) > LRD_LOAD_RUSH)
     return;
@@ -128,10 +125,10 @@ static unsigned make_ahead(lrd_hosted *hosted, const moment *now) {
   return wished;
 }
 
-/* Of what memory has, what `way` lets go first; false: there is nobody. */
-static bool room_make(lrd_hosted *hosted, lrd_hosted_way way, uint64_t but, uint64_t ticket) {
+/* Of what memory has, what `room` lets go first; false: there is nobody. */
+static bool room_make(lrd_hosted *hosted, lrd_room room, uint64_t but, uint64_t ticket) {
   for (unsigned tries = 0; tries < ROOM_TRIES; tries++) {
-    lrd_known_key *key = way == LRD_WAY_LRU ? lrd_known_oldest(&hosted->keys) : lrd_known_unlikely(&hosted->keys);
+    lrd_known_key *key = room == LRD_ROOM_LRU ? lrd_known_oldest(&hosted->keys) : lrd_known_unlikely(&hosted->keys);
     if (key == NULL || key->hash == but) return false;
     if (lrd_memory_evict_hash(hosted->ns->memory, hosted->ns->memory_space, key->hash) > 0) {
       lrd_hosted_gone(hosted, key, ticket);
@@ -181,6 +178,6 @@ void lrd_hosted_decide(lrd_hosted *hosted, const lrd_hosted_request *request) {
   keep_or_not(hosted, &now);
   unsigned comes = make_ahead(hosted, &now);
   comes += now.keepable && now.decision.action != LARDER_AGENT_NOTHING;
-  for (bool more = now.full && now.way != LRD_WAY_POLICY; more && comes > 0; comes--)
-    more = room_make(hosted, now.way, hash, now.decision.ticket);
+  for (bool more = now.full && now.room != LRD_ROOM_POLICY; more && comes > 0; comes--)
+    more = room_make(hosted, now.room, hash, now.decision.ticket);
 }

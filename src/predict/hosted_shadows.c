@@ -15,25 +15,24 @@
 #include "base/fail.h"
 #include "hosted_agent.h"
 
-#define MISSES_FADE 0.0002
-#define SAMPLE_MAX  20u
+#define SAMPLE_MAX 20u
 
 static uint64_t choose_unlikely(void *context, const uint64_t *hashes, size_t len) {
   lrd_hosted *hosted = context;
-  return lrd_known_unlikely_of(&hosted->keys, hosted->shadows[LRD_WAY_UNLIKELY].keys, hashes, len);
+  return lrd_known_unlikely_of(&hosted->keys, hosted->shadows[LRD_ROOM_UNLIKELY], hashes, len);
 }
 
 larder_err lrd_hosted_shadows_open(lrd_hosted *hosted) {
-  const char *const policies[LRD_WAYS] = {hosted->ns->policy.memory_policy, "lru", "fifo"};
+  const char *const policies[LRD_ROOMS] = {hosted->ns->policy.memory_policy, "lru", "fifo"};
   larder_err err = LARDER_OK;
-  for (unsigned w = 0; w < LRD_WAYS && err == LARDER_OK; w++)
-    err = lrd_key_shadow_open(policies[w], hosted->ns->policy.agent.keys_max, w == LRD_WAY_UNLIKELY ? choose_unlikely : NULL,
-                              hosted, &hosted->shadows[w].keys);
+  for (unsigned r = 0; r < LRD_ROOMS && err == LARDER_OK; r++)
+    err = lrd_key_shadow_open(policies[r], hosted->ns->policy.agent.keys_max, r == LRD_ROOM_UNLIKELY ? choose_unlikely : NULL,
+                              hosted, &hosted->shadows[r]);
   return err;
 }
 
 void lrd_hosted_shadows_close(lrd_hosted *hosted) {
-  for (unsigned w = 0; w < LRD_WAYS; w++) lrd_key_shadow_close(hosted->shadows[w].keys);
+  for (unsigned r = 0; r < LRD_ROOMS; r++) lrd_key_shadow_close(hosted->shadows[r]);
 }
 
 bool lrd_hosted_samples(const lrd_hosted *hosted, uint64_t hash) {
@@ -48,9 +47,9 @@ void lrd_hosted_shadows_fit(lrd_hosted *hosted) {
   if (holds < hosted->room) holds = hosted->room;
   while (holds >> hosted->sample_bits > hosted->ns->policy.agent.keys_max && hosted->sample_bits < SAMPLE_MAX)
     hosted->sample_bits++;
-  for (unsigned w = 0; w < LRD_WAYS; w++) {
-    if (hosted->sample_bits > before) lrd_key_shadow_keep(hosted->shadows[w].keys, stays, hosted);
-    if (hosted->room > 0) lrd_key_shadow_limit(hosted->shadows[w].keys, (uint32_t)(hosted->room >> hosted->sample_bits));
+  for (unsigned r = 0; r < LRD_ROOMS; r++) {
+    if (hosted->sample_bits > before) lrd_key_shadow_keep(hosted->shadows[r], stays, hosted);
+    if (hosted->room > 0) lrd_key_shadow_limit(hosted->shadows[r], (uint32_t)(hosted->room >> hosted->sample_bits));
   }
 }
 
@@ -70,10 +69,10 @@ static int64_t shadow_until(const lrd_hosted *hosted, const lrd_hosted_request *
 }
 
 /* Whether the shadow has it; then it does. */
-static bool shadow_asked(lrd_hosted *hosted, unsigned way, const lrd_hosted_request *request) {
+static bool shadow_asked(lrd_hosted *hosted, lrd_room room, const lrd_hosted_request *request) {
   const lrd_known_key *key = request->key;
   lrd_news_what what = request->heard->what;
-  lrd_key_shadow *shadow = hosted->shadows[way].keys;
+  lrd_key_shadow *shadow = hosted->shadows[room];
   bool has = lrd_key_shadow_has(shadow, key->hash, hosted->wall_ms);
   bool left = key->here && !request->over && (what == LRD_NEWS_BELOW || what == LRD_NEWS_MADE || what >= LRD_NEWS_FAILED);
   bool unheard = what == LRD_NEWS_HIT && !key->here;
@@ -84,7 +83,7 @@ static bool shadow_asked(lrd_hosted *hosted, unsigned way, const lrd_hosted_requ
   else if (what < LRD_NEWS_FAILED) /* without memory for its ghosts it has one less */
     lrd_ignore(lrd_key_shadow_put(shadow, key->hash, shadow_until(hosted, request, unasked)));
   bool hit = unheard || unasked || (has && !left && (what != LRD_NEWS_JOINED || key->gone));
-  hosted->shadows[way].misses += (hit ? 0.0 : 1.0) - MISSES_FADE * hosted->shadows[way].misses;
+  lrd_room_tell(&hosted->misses, room, hit);
   return hit;
 }
 
@@ -95,7 +94,7 @@ void lrd_hosted_compare(lrd_hosted *hosted, const lrd_hosted_request *request) {
   double plain_ms = LRD_HOSTED_HIT_MS, plain_origin = 0;
   if (!lrd_hosted_samples(hosted, request->key->hash)) return;
   bool plain_hit = false;
-  for (unsigned w = LRD_WAYS; w-- > 0;) plain_hit = shadow_asked(hosted, w, request);
+  for (unsigned r = LRD_ROOMS; r-- > 0;) plain_hit = shadow_asked(hosted, (lrd_room)r, request);
   if (!plain_hit) {
     bool below = plain_from_below(hosted, request);
     plain_ms = lrd_hosted_usual_ms(hosted, below);
@@ -108,11 +107,4 @@ void lrd_hosted_compare(lrd_hosted *hosted, const lrd_hosted_request *request) {
   hosted->figures.plain_ms += plain_ms;
   hosted->figures.origin += origin;
   hosted->figures.plain_origin += plain_origin;
-}
-
-lrd_hosted_way lrd_hosted_best_way(const lrd_hosted *hosted) {
-  unsigned best = LRD_WAY_POLICY;
-  for (unsigned w = 0; w < LRD_WAYS; w++)
-    if (hosted->shadows[w].misses < hosted->shadows[best].misses) best = w;
-  return (lrd_hosted_way)best;
 }

@@ -142,14 +142,11 @@ static void state_of(const lrd_agent_host *host, const lrd_served *served, larde
 }
 
 static unsigned possible_of(const lrd_agent_host *host, const lrd_served *served) {
-  static const larder_agent_action keeping[LRD_ROOMS] = {[LRD_ROOM_POLICY] = LARDER_AGENT_CACHE,
-                                                         [LRD_ROOM_LRU] = LARDER_AGENT_EVICT_LRU,
-                                                         [LRD_ROOM_UNLIKELY] = LARDER_AGENT_EVICT_UNLIKELY};
   unsigned possible = 1u << LARDER_AGENT_NOTHING;
   uint32_t service = service_of(host, served->request);
   bool aside = larder_agent_aside(host->agent), full = lrd_trial_cache_full(host->cache);
   if (!served->hit && !served->failed)
-    possible |= 1u << (aside || !full ? LARDER_AGENT_CACHE : keeping[lrd_agent_shadows_best(&host->shadows)]);
+    possible |= 1u << lrd_room_action(aside || !full ? LRD_ROOM_POLICY : lrd_room_best(&host->shadows.misses));
   if (aside || origin_busy(host, service) || lrd_load_of(&host->services[service].load, served->request->at_ms) > LRD_LOAD_RUSH)
     return possible;
   return served->there_len > 0 ? possible | lrd_hosting_aheads(served->there[0].probability) : possible;
@@ -177,7 +174,7 @@ lrd_play lrd_agent_host_decide(lrd_agent_host *host, lrd_served *served, uint64_
   *ticket = decision.ticket;
   lrd_play play = play_of(decision.action);
   bool ahead = play.ahead != LRD_AHEAD_NONE;
-  if (ahead) play.room = lrd_agent_shadows_best(&host->shadows);
+  if (ahead) play.room = lrd_room_best(&host->shadows.misses);
   lrd_blame_remember(&host->blame, (lrd_blame_decision){.at_ms = served->request->at_ms,
                                                         .ticket = decision.ticket,
                                                         .ahead = ahead,

@@ -9,7 +9,6 @@
 
 #include <math.h>
 
-#define MISSES_FADE   0.0002
 #define DEMAND_PART   0.001
 #define BLAMED_BEYOND 1.02 /* times what the plain default asks for */
 
@@ -18,25 +17,18 @@ larder_err lrd_agent_shadows_open(lrd_agent_shadows *shadows, const larder_traff
   larder_err err = LARDER_OK;
   shadows->traffic = traffic;
   for (unsigned r = 0; r < LRD_ROOMS && err == LARDER_OK; r++) {
-    err = lrd_trial_cache_open("s3-fifo", traffic->cache_entries, traffic->keys, seed, NULL, NULL, &shadows->of[r].cache);
-    if (err == LARDER_OK) lrd_trial_cache_learn(shadows->of[r].cache, worth);
+    err = lrd_trial_cache_open("s3-fifo", traffic->cache_entries, traffic->keys, seed, NULL, NULL, &shadows->of[r]);
+    if (err == LARDER_OK) lrd_trial_cache_learn(shadows->of[r], worth);
   }
   return err;
 }
 
 void lrd_agent_shadows_close(lrd_agent_shadows *shadows) {
-  for (unsigned r = 0; r < LRD_ROOMS; r++) lrd_trial_cache_close(shadows->of[r].cache);
-}
-
-lrd_room lrd_agent_shadows_best(const lrd_agent_shadows *shadows) {
-  unsigned best = LRD_ROOM_POLICY;
-  for (unsigned r = 0; r < LRD_ROOMS; r++)
-    if (shadows->of[r].misses < shadows->of[best].misses) best = r;
-  return (lrd_room)best;
+  for (unsigned r = 0; r < LRD_ROOMS; r++) lrd_trial_cache_close(shadows->of[r]);
 }
 
 static larder_err keep(lrd_agent_shadows *shadows, lrd_room room, const lrd_request *request, double took_ms) {
-  lrd_trial_cache *cache = shadows->of[room].cache;
+  lrd_trial_cache *cache = shadows->of[room];
   if (room == LRD_ROOM_LRU && lrd_trial_cache_full(cache)) lrd_trial_cache_evict_lru(cache, 1);
   if (room == LRD_ROOM_UNLIKELY && lrd_trial_cache_full(cache)) lrd_trial_cache_evict_unlikely(cache, 1, request->at_ms);
   larder_err err = lrd_trial_cache_put(cache, request->key);
@@ -53,9 +45,9 @@ static larder_err keep(lrd_agent_shadows *shadows, lrd_room room, const lrd_requ
 static larder_err serve(lrd_agent_shadows *shadows, lrd_room room, const lrd_served *served, bool alike, double usual_ms,
                         double *ms, double *origin) {
   const lrd_request *request = served->request;
-  lrd_trial_cache *cache = shadows->of[room].cache;
+  lrd_trial_cache *cache = shadows->of[room];
   lrd_item *item = lrd_trial_cache_find(cache, request->key, request->at_ms);
-  shadows->of[room].misses += (item ? 0.0 : 1.0) - MISSES_FADE * shadows->of[room].misses;
+  lrd_room_tell(&shadows->misses, room, item != NULL);
   *origin = item ? 0 : alike ? served->tries : 1;
   *ms = usual_ms;
   if (item) {

@@ -8,10 +8,8 @@
 
 typedef struct lrd_agent_shadows {
   const larder_traffic *traffic; /* borrowed */
-  struct {
-    lrd_trial_cache *cache;
-    double misses; /* lately: they fade */
-  } of[LRD_ROOMS];
+  lrd_trial_cache *of[LRD_ROOMS];
+  lrd_room_misses misses;
   double demand, plain_demand; /* of the origin by a request, lately, retries not counted */
 } lrd_agent_shadows;
 
@@ -19,8 +17,6 @@ typedef struct lrd_agent_shadows {
 LARDER_MUST_CHECK larder_err lrd_agent_shadows_open(lrd_agent_shadows *shadows, const larder_traffic *traffic, uint64_t seed,
                                                     const lrd_worth *worth);
 void lrd_agent_shadows_close(lrd_agent_shadows *shadows);
-/* The way to make room that missed least lately. */
-lrd_room lrd_agent_shadows_best(const lrd_agent_shadows *shadows);
 
 /* A request, so many made ahead for its sake and so many requests to the origin by it, whose service takes so long usually, and
  * is busy or not. LARDER_ENOMEM. */

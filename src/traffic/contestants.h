@@ -3,10 +3,9 @@
 #ifndef LRD_TRAFFIC_CONTESTANTS_H
 #define LRD_TRAFFIC_CONTESTANTS_H
 
+#include "agent/room_ways.h"
 #include "traffic_spec.h"
 
-/* Who goes when there is no room. */
-typedef enum lrd_room { LRD_ROOM_POLICY, LRD_ROOM_LRU, LRD_ROOM_UNLIKELY, LRD_ROOMS } lrd_room;
 /* What is made ahead: as an action of that name does (larder_agent_ahead), or nothing. */
 typedef enum lrd_ahead {
   LRD_AHEAD_NONE = LARDER_AGENT_NOTHING,
