@@ -1,31 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the policy adaptive decided, as rows of several processes tell it. */
-#include "support/support.h"
-
-#include "stats/segment.h"
-#include "stats/stats.h"
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
-
-#define ROOT "0123456789abcdef0123456789abcdef"
-
-static bool rows_alive[LRD_STATS_ROWS];
-
-static bool row_lives(void *context, uint32_t row) {
-  (void)context;
-  return rows_alive[row];
-}
-
-static lrd_stats *open_row(const char *folder, uint32_t row) {
-  lrd_stats *stats = NULL;
-  lrd_stats_params params = {.root_id_hex = ROOT, .row = row, .program = "program", .folder = folder, .row_lives = row_lives};
-  assert_ok(lrd_stats_open(&params, &stats, NULL));
-  return stats;
-}
+#include "rows_fixture.h"
 
 static lrd_stats *row_that_decided(const char *folder, uint32_t row, uint64_t asked, unsigned leader) {
-  lrd_stats *stats = open_row(folder, row);
+  lrd_stats *stats = row_open(folder, row);
   larder_adaptive now = {.size = sizeof now, .asked = asked, .switches = 1};
   rows_alive[row] = true;
   now.experts[leader] = (larder_adaptive_expert){.entries = asked / 10, .led = asked, .missed = asked / 4};
@@ -47,10 +25,10 @@ static void decisions_of_all_processes_add_up(void **state) {
   (void)state;
   char *folder = support_dir_make();
   larder_adaptive sum;
-  memset(rows_alive, 0, sizeof rows_alive);
+  rows_clear();
   lrd_stats *first = row_that_decided(folder, 1, 1000, LARDER_EXPERT_CLOCK);
   lrd_stats *other = row_that_decided(folder, 2, 4000, LARDER_EXPERT_S3_30);
-  lrd_stats *reader = open_row(folder, 3);
+  lrd_stats *reader = row_open(folder, 3);
   rows_alive[3] = true;
   assert_true(decided(reader, &sum));
   assert_int_equal(sum.asked, 5000);
@@ -76,26 +54,17 @@ static void decisions_of_all_processes_add_up(void **state) {
   support_dir_remove(&folder);
 }
 
-/* The number of the place lies in memory that others could write. */
 static void a_place_out_of_bounds_is_not_believed(void **state) {
   (void)state;
   char *folder = support_dir_make();
   larder_adaptive sum;
-  memset(rows_alive, 0, sizeof rows_alive);
+  rows_clear();
   lrd_stats *stats = row_that_decided(folder, 1, 1000, LARDER_EXPERT_CLOCK);
   lrd_stats_cell *cell = lrd_stats_cell_of(stats, "census", "memory");
-  char *path = lrd_segment_path(folder, ROOT, 1);
-  uint32_t const wrong = STATS_HISTOGRAMS + 1;
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  assert_true(fd >= 0);
-  off_t const at =
-      (off_t)(STATS_CELLS_AT + cell->index * sizeof(stats_cell) + offsetof(stats_cell, histogram[STATS_OP_DECIDED]));
-  assert_int_equal(pwrite(fd, &wrong, sizeof wrong, at), sizeof wrong);
-  close(fd);
+  row_place_spoil(folder, 1, cell, STATS_OP_DECIDED);
   assert_false(decided(stats, &sum));
   lrd_stats_set_adaptive(cell, &(larder_adaptive){.asked = 5});
   assert_false(decided(stats, &sum));
-  lrd_dealloc(path);
   lrd_stats_close(stats);
   support_dir_remove(&folder);
 }

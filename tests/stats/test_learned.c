@@ -1,30 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What agents have come to, as rows of several processes tell it. */
-#include "support/support.h"
+#include "rows_fixture.h"
 
 #include "stats/learned.h"
-#include "stats/segment.h"
-#include "stats/stats.h"
-#include <fcntl.h>
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
-#define ROOT "0123456789abcdef0123456789abcdef"
-
-static bool rows_alive[LRD_STATS_ROWS];
-
-static bool row_lives(void *context, uint32_t row) {
-  (void)context;
-  return rows_alive[row];
-}
-
-static lrd_stats *open_row(const char *folder, uint32_t row) {
-  lrd_stats *stats = NULL;
-  lrd_stats_params params = {.root_id_hex = ROOT, .row = row, .program = "program", .folder = folder, .row_lives = row_lives};
-  assert_ok(lrd_stats_open(&params, &stats, NULL));
+static lrd_stats *row_open_alive(const char *folder, uint32_t row) {
   rows_alive[row] = true;
-  return stats;
+  return row_open(folder, row);
 }
 
 /* No two fields alike. */
@@ -81,8 +65,8 @@ static void agents_of_all_processes_add_up(void **state) {
   (void)state;
   char *folder = support_dir_make();
   larder_learning_figures sum, one = figures_of(1, false), two = figures_of(2, true), three = figures_of(3, true);
-  memset(rows_alive, 0, sizeof rows_alive);
-  lrd_stats *first = open_row(folder, 1), *other = open_row(folder, 2), *reader = open_row(folder, 3);
+  rows_clear();
+  lrd_stats *first = row_open_alive(folder, 1), *other = row_open_alive(folder, 2), *reader = row_open_alive(folder, 3);
   assert_false(seen(reader, "api", &sum));
   lrd_stats_set_learning(lrd_stats_cell_of(first, "api", LRD_STATS_ALL), &two); /* is replaced */
   lrd_stats_set_learning(lrd_stats_cell_of(first, "api", LRD_STATS_ALL), &one);
@@ -124,22 +108,14 @@ static void a_place_out_of_bounds_is_not_believed(void **state) {
   (void)state;
   char *folder = support_dir_make();
   larder_learning_figures sum, one = figures_of(1, false);
-  memset(rows_alive, 0, sizeof rows_alive);
-  lrd_stats *stats = open_row(folder, 1);
+  rows_clear();
+  lrd_stats *stats = row_open_alive(folder, 1);
   lrd_stats_cell *cell = lrd_stats_cell_of(stats, "api", LRD_STATS_ALL);
   lrd_stats_set_learning(cell, &one);
-  char *path = lrd_segment_path(folder, ROOT, 1);
-  uint32_t const wrong = STATS_HISTOGRAMS + 1;
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  assert_true(fd >= 0);
-  off_t const at =
-      (off_t)(STATS_CELLS_AT + cell->index * sizeof(stats_cell) + offsetof(stats_cell, histogram[STATS_OP_LEARNED]));
-  assert_int_equal(pwrite(fd, &wrong, sizeof wrong, at), sizeof wrong);
-  close(fd);
+  row_place_spoil(folder, 1, cell, STATS_OP_LEARNED);
   assert_false(seen(stats, "api", &sum));
   lrd_stats_set_learning(cell, &one);
   assert_false(seen(stats, "api", &sum));
-  lrd_dealloc(path);
   lrd_stats_close(stats);
   support_dir_remove(&folder);
 }

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "support/support.h"
+#include "rows_fixture.h"
 
 #include "base/hash.h"
-#include "stats/segment.h"
-#include "stats/stats.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -12,22 +10,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define ROOT "0123456789abcdef0123456789abcdef"
-
-static bool rows_alive[LRD_STATS_ROWS];
-
-static bool row_lives(void *context, uint32_t row) {
-  (void)context;
-  return rows_alive[row];
-}
-
-static lrd_stats *open_row(const char *folder, uint32_t row) {
-  lrd_stats *stats = NULL;
-  lrd_stats_params params = {.root_id_hex = ROOT, .row = row, .program = "program", .folder = folder, .row_lives = row_lives};
-  assert_ok(lrd_stats_open(&params, &stats, NULL));
-  return stats;
-}
 
 static uint64_t value_of(lrd_stats *stats, const char *ns, const char *tier, const char *name) {
   larder_stats *shot = NULL;
@@ -46,14 +28,6 @@ static size_t processes_of(lrd_stats *stats) {
   return count;
 }
 
-static char *row_path(const char *folder, uint32_t row) {
-  char *path = lrd_segment_path(folder, ROOT, row);
-  assert_non_null(path);
-  return path;
-}
-
-static void reset_alive(void) { memset(rows_alive, 0, sizeof rows_alive); }
-
 /* --- other processes --------------------------------------------------------------------------------------------------- */
 
 typedef struct writer {
@@ -63,7 +37,7 @@ typedef struct writer {
 
 static void write_until_told(void *context) {
   writer *w = context;
-  lrd_stats *stats = open_row(w->folder, 2);
+  lrd_stats *stats = row_open(w->folder, 2);
   lrd_stats_cell *cell = lrd_stats_cell_of(stats, "census", "memory");
   char byte;
   for (unsigned i = 0; i < 1000; i++) {
@@ -84,14 +58,14 @@ static void write_until_told(void *context) {
 }
 
 static void a_running_program_is_read_from_another_process(void **state) {
-  reset_alive();
+  rows_clear();
   writer w = {.folder = *state};
   assert_int_equal(pipe(w.ready), 0);
   assert_int_equal(pipe2(w.go, O_NONBLOCK), 0);
   pid_t child = fork();
   if (child == 0) write_until_told(&w);
   rows_alive[2] = true;
-  lrd_stats *stats = open_row(*state, 1);
+  lrd_stats *stats = row_open(*state, 1);
   char byte;
   assert_int_equal(read(w.ready[0], &byte, 1), 1);
   uint64_t last = 1000;
@@ -128,13 +102,13 @@ static void a_running_program_is_read_from_another_process(void **state) {
 static void abandon_in_child(void *context) { lrd_stats_abandon(context); }
 
 static void an_abandoned_row_goes_on_in_the_parent(void **state) {
-  reset_alive();
-  lrd_stats *stats = open_row(*state, 1);
+  rows_clear();
+  lrd_stats *stats = row_open(*state, 1);
   lrd_stats_cell *cell = lrd_stats_cell_of(stats, "ns", "memory");
   lrd_stats_add(cell, LRD_STAT_HITS, 1);
   assert_int_equal(support_in_child(abandon_in_child, stats), 0);
   lrd_stats_add(cell, LRD_STAT_HITS, 1);
-  lrd_stats *reader = open_row(*state, 2);
+  lrd_stats *reader = row_open(*state, 2);
   rows_alive[1] = true;
   assert_int_equal(value_of(reader, "ns", "memory", "hits"), 2);
   lrd_stats_close(reader);
@@ -144,12 +118,12 @@ static void an_abandoned_row_goes_on_in_the_parent(void **state) {
 /* --- the sums of the dead ----------------------------------------------------------------------------------------------- */
 
 static void what_a_former_holder_left_is_handed_out_once(void **state) {
-  reset_alive();
-  lrd_stats *stats = open_row(*state, 5);
+  rows_clear();
+  lrd_stats *stats = row_open(*state, 5);
   lrd_stats_add(lrd_stats_cell_of(stats, "ns", "sqlite"), LRD_STAT_PUTS, 11);
   lrd_stats_time(lrd_stats_cell_of(stats, "ns", "sqlite"), LRD_OP_PUT, 3000);
   lrd_stats_close(stats);
-  stats = open_row(*state, 5);
+  stats = row_open(*state, 5);
   assert_int_equal(value_of(stats, "ns", "sqlite", "puts"), 0);
   lrd_buf blob = {0};
   assert_ok(lrd_stats_take_left(stats, &blob));
@@ -174,8 +148,8 @@ static void what_a_former_holder_left_is_handed_out_once(void **state) {
 }
 
 static void an_orderly_end_takes_its_own_row(void **state) {
-  reset_alive();
-  lrd_stats *stats = open_row(*state, 5);
+  rows_clear();
+  lrd_stats *stats = row_open(*state, 5);
   lrd_buf blob = {0};
   assert_err(lrd_stats_take_row(stats, LRD_STATS_ROWS, &blob), LARDER_EINVAL);
   lrd_stats_add(lrd_stats_cell_of(stats, "ns", "memory"), LRD_STAT_HITS, 4);
@@ -185,7 +159,7 @@ static void an_orderly_end_takes_its_own_row(void **state) {
   char *path = row_path(*state, 5);
   assert_int_equal(access(path, F_OK), -1);
   lrd_dealloc(path);
-  stats = open_row(*state, 5);
+  stats = row_open(*state, 5);
   lrd_buf left = {0};
   assert_err(lrd_stats_take_left(stats, &left), LARDER_MISS);
   assert_ok(lrd_stats_give(stats, lrd_span_of(blob.data, blob.len)));
@@ -282,8 +256,8 @@ static void a_history_of_names_is_bounded(void **state) {
 /* --- resetting ------------------------------------------------------------------------------------------------------------ */
 
 static void a_reset_holds_for_every_process(void **state) {
-  reset_alive();
-  lrd_stats *a = open_row(*state, 1), *b = open_row(*state, 2);
+  rows_clear();
+  lrd_stats *a = row_open(*state, 1), *b = row_open(*state, 2);
   lrd_stats_cell *in_a = lrd_stats_cell_of(a, "ns", "memory"), *in_b = lrd_stats_cell_of(b, "ns", "memory");
   lrd_stats_add(in_a, LRD_STAT_HITS, 10);
   lrd_stats_add(in_b, LRD_STAT_HITS, 5);
@@ -339,8 +313,8 @@ static void a_reset_without_a_root_works_too(void **state) {
 /* --- gauges --------------------------------------------------------------------------------------------------------------- */
 
 static void gauges_of_shared_tiers_are_not_added_up(void **state) {
-  reset_alive();
-  lrd_stats *a = open_row(*state, 1), *b = open_row(*state, 2);
+  rows_clear();
+  lrd_stats *a = row_open(*state, 1), *b = row_open(*state, 2);
   lrd_stats *both[2] = {a, b};
   for (unsigned i = 0; i < 2; i++) {
     lrd_stats_cell *memory = lrd_stats_cell_of(both[i], "ns", "memory");
@@ -363,7 +337,7 @@ static void gauges_of_shared_tiers_are_not_added_up(void **state) {
  */
 
 static void without_room_in_shared_memory_counting_goes_on(void **state) {
-  reset_alive();
+  rows_clear();
   static const struct {
     lrd_fs_op op;
     uint64_t n;
@@ -375,7 +349,7 @@ static void without_room_in_shared_memory_counting_goes_on(void **state) {
                {LRD_FS_MAP, 1, ENOMEM}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     support_fs_fail_at(cases[i].op, cases[i].n, cases[i].os_errno);
-    lrd_stats *stats = open_row(*state, 1);
+    lrd_stats *stats = row_open(*state, 1);
     assert_true(support_fs_end() >= cases[i].n);
     assert_false(lrd_stats_is_shared(stats));
     lrd_stats_cell *cell = lrd_stats_cell_of(stats, "ns", "memory");
@@ -392,8 +366,8 @@ static void without_room_in_shared_memory_counting_goes_on(void **state) {
 }
 
 static void a_full_file_system_later_on_costs_detail_only(void **state) {
-  reset_alive();
-  lrd_stats *stats = open_row(*state, 1);
+  rows_clear();
+  lrd_stats *stats = row_open(*state, 1);
   lrd_stats_cell *cell = lrd_stats_cell_of(stats, "ns", "memory");
   support_fs_fail_from(LRD_FS_ALLOCATE, 1, ENOSPC);
   lrd_stats_time(cell, LRD_OP_GET, 100);
@@ -409,21 +383,21 @@ static void a_full_file_system_later_on_costs_detail_only(void **state) {
 }
 
 static void a_strangers_file_is_neither_read_nor_believed(void **state) {
-  reset_alive();
+  rows_clear();
   char *path = row_path(*state, 3);
-  lrd_stats *stats = open_row(*state, 1);
+  lrd_stats *stats = row_open(*state, 1);
   /* A link to elsewhere, a pipe that nobody writes to, a folder. */
   assert_int_equal(symlink("/etc/passwd", path), 0);
   assert_int_equal(processes_of(stats), 1);
   assert_int_equal(unlink(path), 0);
   assert_int_equal(mkfifo(path, 0600), 0);
   assert_int_equal(processes_of(stats), 1);
-  lrd_stats *third = open_row(*state, 3);
+  lrd_stats *third = row_open(*state, 3);
   assert_true(lrd_stats_is_shared(third));
   lrd_stats_close(third);
   assert_int_equal(unlink(path), 0);
   assert_int_equal(mkdir(path, 0700), 0);
-  third = open_row(*state, 3);
+  third = row_open(*state, 3);
   assert_false(lrd_stats_is_shared(third));
   lrd_stats_close(third);
   lrd_stats_close(stats);
@@ -431,11 +405,11 @@ static void a_strangers_file_is_neither_read_nor_believed(void **state) {
 }
 
 static void another_users_row_is_not_counted(void **state) {
-  reset_alive();
+  rows_clear();
   if (geteuid() != 0) skip(); /* only root can give a file away */
-  lrd_stats *held = open_row(*state, 2);
+  lrd_stats *held = row_open(*state, 2);
   lrd_stats_add(lrd_stats_cell_of(held, "ns", "memory"), LRD_STAT_HITS, 7);
-  lrd_stats *reader = open_row(*state, 1);
+  lrd_stats *reader = row_open(*state, 1);
   char *path = row_path(*state, 2);
   assert_int_equal(value_of(reader, "ns", "memory", "hits"), 7);
   assert_int_equal(chown(path, 12345, 12345), 0);
@@ -446,15 +420,15 @@ static void another_users_row_is_not_counted(void **state) {
 }
 
 static void damaged_rows_never_harm_a_reader(void **state) {
-  reset_alive();
-  lrd_stats *held = open_row(*state, 2);
+  rows_clear();
+  lrd_stats *held = row_open(*state, 2);
   for (unsigned i = 0; i < 3; i++) {
     lrd_stats_cell *cell = lrd_stats_cell_of(held, i ? "a" : "b", i == 2 ? "sqlite" : "memory");
     lrd_stats_add(cell, LRD_STAT_HITS, 7);
     lrd_stats_time(cell, LRD_OP_GET, 700);
   }
   lrd_stats_close(held);
-  lrd_stats *reader = open_row(*state, 1);
+  lrd_stats *reader = row_open(*state, 1);
   char *path = row_path(*state, 2);
   int fd = open(path, O_RDWR);
   assert_true(fd >= 0);
@@ -502,14 +476,14 @@ static void damaged_rows_never_harm_a_reader(void **state) {
 }
 
 static void another_build_or_boot_is_not_mixed_in(void **state) {
-  reset_alive();
-  lrd_stats *reader = open_row(*state, 1);
+  rows_clear();
+  lrd_stats *reader = row_open(*state, 1);
   static const size_t places[] = {offsetof(stats_head, magic),     offsetof(stats_head, version),
                                   offsetof(stats_head, head_size), offsetof(stats_head, cell_size),
                                   offsetof(stats_head, row),       offsetof(stats_head, root_id),
                                   offsetof(stats_head, boot_id)};
   for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-    lrd_stats *held = open_row(*state, 2);
+    lrd_stats *held = row_open(*state, 2);
     lrd_stats_add(lrd_stats_cell_of(held, "ns", "memory"), LRD_STAT_HITS, 7);
     lrd_stats_close(held);
     assert_int_equal(value_of(reader, "ns", "memory", "hits"), 7);
@@ -522,7 +496,7 @@ static void another_build_or_boot_is_not_mixed_in(void **state) {
     close(fd);
     assert_int_equal(value_of(reader, "ns", "memory", "hits"), 0);
     /* The next holder makes the row anew and finds nothing left. */
-    held = open_row(*state, 2);
+    held = row_open(*state, 2);
     lrd_buf left = {0};
     assert_err(lrd_stats_take_left(held, &left), LARDER_MISS);
     lrd_stats_close(held);
@@ -559,8 +533,8 @@ static larder_err everything(const char *folder) {
 }
 
 static void every_allocation_may_fail(void **state) {
-  reset_alive();
-  lrd_stats *before = open_row(*state, 1);
+  rows_clear();
+  lrd_stats *before = row_open(*state, 1);
   lrd_stats_add(lrd_stats_cell_of(before, "ns", "memory"), LRD_STAT_HITS, 1);
   lrd_stats_close(before);
   uint64_t n = 1;
@@ -578,7 +552,7 @@ static void every_allocation_may_fail(void **state) {
 }
 
 static void every_file_operation_may_fail(void **state) {
-  reset_alive();
+  rows_clear();
   uint64_t n = 1;
   for (;; n++) {
     int64_t live = support_alloc_live();
