@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Records are what those of the memory tier are, 64 bytes each, so that the policies' own code runs over them; see
- * simulate/replay.c. Beside them stands a list of all by their last use, and a row of those that are here to draw from.
+ * The policies' own code runs over records of the keys' numbers (tier/memory/policy_row.h). Beside them stands a list of all by
+ * their last use, and a row of those that are here to draw from.
  *
  * What is expected of a key decays by half in each half-life. It is kept as log2(value) + now / half-life, which does not
  * change while time passes, so that two keys can be compared without a look at the clock.
@@ -10,22 +10,13 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
-#include "tier/memory/policy.h"
+#include "tier/memory/policy_row.h"
 
-#define RECORD_BYTES 64u
-#define RECORD_UNITS (RECORD_BYTES / LRD_UNIT)
-#define KEY_LEN      4u
-#define DRAWN        48u
+#define DRAWN 48u
 
 struct lrd_trial_cache {
-  const lrd_policy_ops *ops;
-  lrd_policy *policy;
-  lrd_arena arena;
-  uint64_t policy_bytes;
+  lrd_policy_row row;
   uint64_t seed;
-  void *raw;
-  uint32_t spare; /* records that were given back, linked by next */
-  uint32_t fresh;
   uint64_t capacity;
   uint64_t count;
   uint64_t evictions;
@@ -41,7 +32,7 @@ struct lrd_trial_cache {
 };
 
 static uint64_t record_hash(void *context, const lrd_record *record) {
-  return lrd_hash64(lrd_record_key(record), KEY_LEN, ((const lrd_trial_cache *)context)->seed);
+  return lrd_hash64(lrd_record_key(record), sizeof(uint32_t), ((const lrd_trial_cache *)context)->seed);
 }
 
 larder_err lrd_trial_cache_open(const char *policy, uint64_t entries, uint32_t keys, uint64_t seed,
@@ -50,37 +41,31 @@ larder_err lrd_trial_cache_open(const char *policy, uint64_t entries, uint32_t k
   lrd_trial_cache *c = lrd_alloc_zero(1, sizeof *c);
   if (c == NULL) return LARDER_ENOMEM;
   if (entries > keys) entries = keys;
-  *c = (lrd_trial_cache){.ops = lrd_policy_find(policy),
-                         .seed = seed,
-                         .fresh = RECORD_UNITS,
+  *c = (lrd_trial_cache){.seed = seed,
                          .capacity = entries,
                          .keys = keys,
                          .oldest = LRD_TRAFFIC_NONE,
                          .newest = LRD_TRAFFIC_NONE,
                          .gone = gone,
                          .context = context};
-  LRD_ASSERT(c->ops && entries > 0);
+  LRD_ASSERT(entries > 0);
   c->draw = lrd_draw_of(seed, 3);
-  c->raw = lrd_alloc((size_t)((entries + 1) * RECORD_BYTES) + 63);
   c->items = lrd_alloc_zero(keys, sizeof *c->items);
   c->here = lrd_alloc_zero(entries, sizeof *c->here);
-  if (c->raw && c->items && c->here) {
-    lrd_arena_init(&c->arena, (void *)(((uintptr_t)c->raw + 63) & ~(uintptr_t)63), LRD_HANDLE_MASK);
-    c->policy = lrd_policy_new(c->ops, &c->arena, record_hash, c, &c->policy_bytes, true, entries);
-  }
-  for (uint32_t i = 0; c->items && i < keys; i++) c->items[i].likelihood = -INFINITY;
-  if (c->policy == NULL) {
+  const lrd_policy_row_options how = {
+      .policy = policy, .records = entries, .key_len = sizeof(uint32_t), .room = entries, .hash_of = record_hash, .context = c};
+  larder_err err = c->items && c->here ? lrd_policy_row_init(&c->row, &how) : LARDER_ENOMEM;
+  for (uint32_t i = 0; err == LARDER_OK && i < keys; i++) c->items[i].likelihood = -INFINITY;
+  if (err == LARDER_OK)
+    *out = c;
+  else
     lrd_trial_cache_close(c);
-    return LARDER_ENOMEM;
-  }
-  *out = c;
-  return LARDER_OK;
+  return err;
 }
 
 void lrd_trial_cache_close(lrd_trial_cache *c) {
   if (c == NULL) return;
-  lrd_policy_free(c->policy);
-  lrd_dealloc(c->raw);
+  lrd_policy_row_fini(&c->row);
   lrd_dealloc(c->items);
   lrd_dealloc(c->here);
   lrd_dealloc(c);
@@ -117,30 +102,10 @@ static void use_push(lrd_trial_cache *c, uint32_t key) {
 
 /* --- coming and going ----------------------------------------------------------------------------------------------------- */
 
-static uint32_t record_new(lrd_trial_cache *c, uint32_t key) {
-  uint32_t handle = c->spare;
-  if (handle) {
-    c->spare = lrd_arena_at(&c->arena, handle)->next;
-  } else {
-    handle = c->fresh;
-    c->fresh += RECORD_UNITS;
-  }
-  lrd_extras extras = {.mask = c->ops->record_word ? LRD_EXTRA_WORD : 0u};
-  lrd_record *record = lrd_arena_at(&c->arena, handle);
-  memset(record, 0, RECORD_BYTES);
-  atomic_store_explicit(&record->touch, c->ops->touch, memory_order_relaxed);
-  record->shape = (uint16_t)(KEY_LEN | (extras.mask ? LRD_SHAPE_EXTRAS : 0));
-  lrd_put_u32(record->body, key);
-  lrd_extras_write(&extras, record->body + KEY_LEN);
-  return handle;
-}
-
 static void drop(lrd_trial_cache *c, uint32_t key, lrd_gone why) {
   lrd_item *item = &c->items[key];
   if (c->gone) c->gone(c->context, key, item, why);
-  c->ops->remove(c->policy, item->handle, why == LRD_GONE_ROOM);
-  lrd_arena_at(&c->arena, item->handle)->next = c->spare;
-  c->spare = item->handle;
+  lrd_policy_row_drop(&c->row, item->handle, why == LRD_GONE_ROOM);
   item->handle = 0;
   item->prefetched = false;
   use_unlink(c, key);
@@ -158,12 +123,7 @@ lrd_item *lrd_trial_cache_find(lrd_trial_cache *c, uint32_t key, double now_ms) 
 }
 
 void lrd_trial_cache_touch(lrd_trial_cache *c, uint32_t key) {
-  uint32_t handle = c->items[key].handle;
-  lrd_record *record = lrd_arena_at(&c->arena, handle);
-  if (!(atomic_load_explicit(&record->touch, memory_order_relaxed) & LRD_TOUCH_LOG))
-    lrd_touch_raise(record);
-  else if (c->ops->access)
-    c->ops->access(c->policy, handle);
+  lrd_policy_row_touch(&c->row, c->items[key].handle);
   use_unlink(c, key);
   use_push(c, key);
 }
@@ -172,14 +132,11 @@ larder_err lrd_trial_cache_put(lrd_trial_cache *c, uint32_t key) {
   lrd_item *item = &c->items[key];
   LRD_ASSERT(item->handle == 0);
   while (c->count >= c->capacity) {
-    c->policy->room = lrd_policy_total(c->policy);
-    uint32_t victim = c->ops->victim(c->policy);
-    LRD_ASSERT(victim);
-    drop(c, lrd_get_u32(lrd_arena_at(&c->arena, victim)->body), LRD_GONE_ROOM);
+    const lrd_record *victim = lrd_arena_at(&c->row.arena, lrd_policy_row_victim(&c->row));
+    drop(c, lrd_get_u32(lrd_record_key(victim)), LRD_GONE_ROOM);
   }
-  if (c->ops->prepare && !c->ops->prepare(c->policy)) return LARDER_ENOMEM;
-  item->handle = record_new(c, key);
-  c->ops->insert(c->policy, item->handle, record_hash(c, lrd_arena_at(&c->arena, item->handle)));
+  item->handle = lrd_policy_row_put(&c->row, key, 1);
+  if (item->handle == 0) return LARDER_ENOMEM;
   item->place = (uint32_t)c->count;
   c->here[c->count++] = key;
   item->gone_by = 0;
