@@ -9,6 +9,8 @@
 #include "base/bytes.h"
 #include "predict/endpoints.h"
 #include "tier/memory/ghost.h"
+#include "tier/memory/memory_open.h"
+#include "tier/memory/policy_row.h"
 #include "tier/memory/shadow.h"
 #include "tier/memory/sketch.h"
 #include <stdio.h>
@@ -106,6 +108,78 @@ static void the_table_of_a_sketch_is_replaced_first(void **state) {
   lrd_sketch_fini(&sketch);
 }
 
+/* Its state begins with them. */
+static bool lfu_keeps(const void *keeper, const void *ptr) {
+  const lrd_policy_row *row = keeper;
+  return *(void **)lrd_policy_state(row->policy) == ptr;
+}
+
+static uint64_t record_hash(void *context, const lrd_record *record) {
+  (void)context;
+  return hash_of(lrd_get_u32(lrd_record_key(record)));
+}
+
+static void the_counts_of_lfu_are_replaced_first(void **state) {
+  lrd_policy_row row;
+  (void)state;
+  assert_ok(lrd_policy_row_init(
+      &row, &(lrd_policy_row_options){.policy = "lfu", .records = 200, .key_len = 4, .room = 200, .hash_of = record_hash}));
+  watch(&row, lfu_keeps);
+  for (uint32_t i = 0; i < 200; i++) { /* each has a count of its own */
+    uint32_t handle = lrd_policy_row_put(&row, i, 1);
+    for (uint32_t times = i; times < 200; times++) lrd_policy_row_touch(&row, handle);
+  }
+  watched = NULL;
+  assert_int_equal(freed, 4); /* 16, 32, 64, 128 of them */
+  assert_null(lrd_policy_verify(row.policy));
+  lrd_policy_row_fini(&row);
+}
+
+/* As memory_free goes over it. */
+static bool memory_keeps(const void *keeper, const void *ptr) {
+  const lrd_memory *memory = keeper;
+  for (uint32_t i = 0; i < lrd_memory_shards(memory); i++) {
+    const lrd_shard *shard = &memory->shards[i];
+    if (shard->spaces == ptr) return true;
+    for (uint32_t space = 0; space < shard->bound; space++)
+      if (shard->spaces[space].policy == ptr) return true;
+  }
+  for (uint32_t i = 0; i < LRD_SPACE_CHUNK && atomic_load(&memory->spaces[0]); i++)
+    if (lrd_memory_space(memory, i)->name == ptr) return true;
+  return false;
+}
+
+static int64_t wall_ms(void *context) {
+  (void)context;
+  return 1000;
+}
+
+static larder_err bind(void *memory, unsigned number) {
+  char name[16];
+  uint32_t space;
+  snprintf(name, sizeof name, "n%u", number);
+  return lrd_memory_bind(memory, &(larder_tier_space){.name = name, .policy = number % 2 ? "lru" : "lfu"}, &space);
+}
+
+static void spaces_are_bound_anew_first(void **state) {
+  const larder_tier_params params = {.size = sizeof params, .bytes_max = 8 << 20, .host = {.wall_ms = wall_ms}};
+  void *memory = NULL;
+  (void)state;
+  assert_ok(lrd_memory_open(&params, &memory, NULL));
+  watch(memory, memory_keeps);
+  for (unsigned i = 0; i < 8; i++) assert_ok(bind(memory, i));
+  assert_true(freed > 0);
+  for (uint64_t fail = 1;; fail++) { /* a binding that failed half-way has left something, each time */
+    support_alloc_fail_at(fail);
+    larder_err err = bind(memory, 8);
+    if (support_alloc_end() < fail) break;
+    assert_err(err, LARDER_ENOMEM);
+  }
+  watched = NULL;
+  assert_ok(bind(memory, 9));
+  lrd_memory_close(memory);
+}
+
 static bool endpoints_keep(const void *keeper, const void *ptr) {
   const lrd_endpoints *endpoints = keeper;
   for (uint32_t i = 0; i < endpoints->slots; i++)
@@ -139,6 +213,8 @@ int main(void) {
       cmocka_unit_test(the_nodes_of_a_shadow_are_replaced_first),
       cmocka_unit_test(the_cells_of_ghosts_are_replaced_first),
       cmocka_unit_test(the_table_of_a_sketch_is_replaced_first),
+      cmocka_unit_test(the_counts_of_lfu_are_replaced_first),
+      cmocka_unit_test(spaces_are_bound_anew_first),
       cmocka_unit_test(endpoints_are_forgotten_first),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

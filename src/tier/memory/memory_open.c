@@ -218,19 +218,21 @@ static larder_err shard_bind(lrd_memory *memory, lrd_shard *shard, uint32_t numb
   uint64_t most = space->entries_max ? space->entries_max : by_count ? memory->entries_max : space->bytes_max;
   lrd_policy *policy = lrd_policy_new(space->policy, &shard->arena, lrd_memory_hash_of, memory, &shard->policy_bytes, by_count,
                                       most ? most >> memory->shard_bits : memory->share);
+  lrd_shard_space *spaces = policy ? lrd_alloc((number + 1) * sizeof *spaces) : NULL, *before = NULL;
   lrd_lock(&shard->lock);
-  lrd_shard_space *grown = policy ? lrd_realloc(shard->spaces, (number + 1) * sizeof *grown) : NULL;
-  if (grown) {
-    lrd_policy *failed = shard->bound > number ? grown[number].policy : NULL; /* of a binding that failed half-way */
-    lrd_policy_free(failed);
-    shard->spaces = grown;
+  if (spaces) {
+    lrd_policy *failed = shard->bound > number ? shard->spaces[number].policy : NULL; /* of a binding that failed half-way */
+    before = shard->spaces;
+    if (number > 0) memcpy(spaces, before, number * sizeof *spaces);
+    spaces[number] = (lrd_shard_space){.policy = policy};
+    shard->spaces = spaces;
     shard->bound = number + 1;
-    grown[number] = (lrd_shard_space){.policy = policy};
-    policy = NULL;
+    policy = failed;
     result = LARDER_OK;
     shard_share(shard, space->policy);
   }
   lrd_unlock(&shard->lock);
+  lrd_dealloc(before); /* last: what a thread forks meanwhile frees them, too */
   lrd_policy_free(policy);
   return result;
 }
@@ -247,9 +249,10 @@ static larder_err space_make(lrd_memory *memory, uint32_t number, const larder_t
     cost += LRD_SPACE_CHUNK * sizeof(lrd_space) + 64;
   }
   lrd_space *space = lrd_memory_space(memory, number);
-  lrd_dealloc(space->name); /* of an attempt that failed */
-  space->name = lrd_strdup(asked->name);
-  if (space->name == NULL) return LARDER_ENOMEM;
+  char *name = lrd_strdup(asked->name), *before = space->name; /* of an attempt that failed */
+  if (name == NULL) return LARDER_ENOMEM;
+  space->name = name;
+  lrd_dealloc(before); /* in that order: what a thread forks meanwhile frees it, too */
   space->seed = lrd_hash_seed_for(memory->seed, asked->name);
   space->policy = policy;
   space->bytes_max = asked->bytes_max;

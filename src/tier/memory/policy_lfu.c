@@ -24,6 +24,21 @@ typedef struct lfu_state {
 
 static lfu_node *lfu_at(lrd_policy *policy, uint32_t node) { return &((lfu_state *)lrd_policy_state(policy))->nodes[node]; }
 
+static bool lfu_grow(lrd_policy *policy) {
+  lfu_state *state = lrd_policy_state(policy);
+  uint32_t cap = state->cap ? state->cap * 2 : 16;
+  lfu_node *before = state->nodes, *nodes = lrd_alloc(cap * sizeof *nodes);
+  if (nodes == NULL) return false;
+  nodes[0] = (lfu_node){0};
+  if (before) memcpy(nodes, before, state->len * sizeof *nodes);
+  if (state->len == 0) state->len = 1;
+  state->nodes = nodes;
+  state->cap = cap;
+  lrd_policy_set_bytes(policy, cap * sizeof *nodes);
+  lrd_dealloc(before); /* last: what a thread forks meanwhile frees it, too */
+  return true;
+}
+
 /* A free node's number; 0 when out of memory. */
 static uint32_t lfu_node_new(lrd_policy *policy) {
   lfu_state *state = lrd_policy_state(policy);
@@ -32,19 +47,7 @@ static uint32_t lfu_node_new(lrd_policy *policy) {
     state->spare = state->nodes[node].lower;
     return node;
   }
-  if (state->len == state->cap) {
-    uint32_t cap = state->cap ? state->cap * 2 : 16;
-    lfu_node *nodes = lrd_realloc(state->nodes, cap * sizeof *nodes);
-    if (nodes == NULL) return 0;
-    if (state->cap == 0) {
-      nodes[0] = (lfu_node){0};
-      state->len = 1;
-    }
-    state->nodes = nodes;
-    state->cap = cap;
-    lrd_policy_set_bytes(policy, cap * sizeof *nodes);
-  }
-  return state->len++;
+  return state->len < state->cap || lfu_grow(policy) ? state->len++ : 0;
 }
 
 /* The node of `count` that follows `lower` (0: as the lowest); made when it is not there. 0 when out of memory. */
