@@ -23,8 +23,9 @@ static uint32_t sketch_word(const lrd_sketch *sketch, uint64_t mixed, unsigned r
 }
 
 void lrd_sketch_fini(lrd_sketch *sketch) {
-  lrd_dealloc(sketch->table);
+  uint64_t *before = sketch->table;
   *sketch = (lrd_sketch){0};
+  lrd_dealloc(before); /* in that order: what a thread forks meanwhile frees it, too */
 }
 
 uint64_t lrd_sketch_bytes(const lrd_sketch *sketch) {

@@ -154,18 +154,19 @@ static void a_full_shard_that_is_cleared_keeps_to_its_quota(void **state) {
 enum { TABLES_BUDGET = 2 << 20, TABLES_SPACES = 64, TABLES_ASKED = 240000 };
 
 /* The most that the policies' tables took while that many spaces were asked, some keys more often than others; or what they
- * take at the end, if all but the first space come only in the second half. */
-static uint64_t tables_of(const char *policy, unsigned spaces, bool late) {
+ * take at the end, if all but the first space come only in the second half. `limit`: entries of each space at most; 0: any. */
+static uint64_t tables_of(const char *policy, unsigned spaces, bool late, uint64_t limit) {
   fixture fix;
   uint32_t ids[TABLES_SPACES] = {0}, random = 1, bound = 1;
   char names[TABLES_SPACES][8] = {"main"};
   uint64_t most = 0;
-  fixture_open(&fix, &(fixture_options){.policy = policy, .bytes_max = TABLES_BUDGET, .options = "shards=1"});
+  fixture_open(&fix, &(fixture_options){
+                         .policy = policy, .bytes_max = TABLES_BUDGET, .options = "shards=1", .space_entries_max = limit});
   ids[0] = fix.space;
   for (unsigned i = 0; i < TABLES_ASKED; i++) {
     for (; bound < spaces && (!late || i >= TABLES_ASKED / 2 + bound * 100); bound++) {
       (void)snprintf(names[bound], sizeof names[bound], "s%u", bound);
-      ids[bound] = fixture_bind(&fix, names[bound], policy, 0, 0);
+      ids[bound] = fixture_bind(&fix, names[bound], policy, 0, limit);
       fixture_check(&fix);
     }
     random = random * 1664525 + 1013904223;
@@ -196,10 +197,19 @@ static void tables_of_adaptive_are_bounded_over_all_spaces(void **state) {
   (void)state;
   for (unsigned spaces = 1; spaces <= TABLES_SPACES; spaces *= 4) {
     for (unsigned late = 0; late < 2; late++) {
-      uint64_t ghosts = tables_of("s3-fifo", spaces, late) * 10 / 9;
-      assert_in_range(tables_of("adaptive", spaces, late), 1, ghosts + TABLES_BUDGET / 50);
+      uint64_t ghosts = tables_of("s3-fifo", spaces, late, 0) * 10 / 9;
+      assert_in_range(tables_of("adaptive", spaces, late, 0), 1, ghosts + TABLES_BUDGET / 50);
     }
   }
+}
+
+/* Also where each space may have far more entries than ever fit. */
+static void sketches_of_w_tinylfu_are_bounded_over_all_spaces(void **state) {
+  (void)state;
+  for (unsigned spaces = 1; spaces <= TABLES_SPACES; spaces *= 8)
+    for (unsigned late = 0; late < 2; late++)
+      for (uint64_t limit = 0; limit <= 100000; limit += 100000)
+        assert_in_range(tables_of("w-tinylfu", spaces, late, limit), TABLES_BUDGET / 512, TABLES_BUDGET / 64);
 }
 
 int main(void) {
@@ -209,6 +219,7 @@ int main(void) {
       cmocka_unit_test(no_shard_is_ever_over_its_quota),
       cmocka_unit_test(a_full_shard_that_is_cleared_keeps_to_its_quota),
       cmocka_unit_test(tables_of_adaptive_are_bounded_over_all_spaces),
+      cmocka_unit_test(sketches_of_w_tinylfu_are_bounded_over_all_spaces),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
