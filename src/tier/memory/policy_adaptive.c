@@ -103,7 +103,7 @@ static void a_unfold(lrd_policy *policy) {
     if (lrd_shadow_place(&state->shadow, row.hash) == LRD_SHADOW_GHOSTS)
       lrd_ghost_add(&state->ghost, row.hash, a_entries(policy), policy->by_count);
   }
-  lrd_shadow_lead(&state->shadow, NULL, NULL, NULL);
+  lrd_shadow_lead(&state->shadow, NULL, NULL, policy->arena);
   a_tell_bytes(policy, state);
 }
 
@@ -125,15 +125,11 @@ static void a_turn(lrd_policy *policy) {
   uint32_t at = 0, handle;
   bool wakes = state->shadow.resting;
   if (wakes && a_whole(state)) lrd_shadow_wake(&state->shadow);
-  while ((handle = lrd_shadow_next_held(&state->shadow, &at)) != 0) {
+  while (wakes && !a_whole(state) && (handle = lrd_shadow_next_held(&state->shadow, &at)) != 0) {
     lrd_record *record = lrd_policy_at(policy, handle);
     uint32_t queue = lrd_queue_of(record);
     unsigned place = queue == A_STRAYS ? LRD_SHADOW_NONE : queue + LRD_SHADOW_WINDOW;
-    if (a_whole(state))
-      lrd_touch_set(record, 0);
-    else if (wakes)
-      lrd_shadow_seed(&state->shadow, at, place, lrd_touch_freq(record));
-    a_log(record, wakes);
+    lrd_shadow_seed(&state->shadow, at, place, lrd_touch_freq(record));
   }
   if (wakes && !a_whole(state)) lrd_shadow_wake(&state->shadow);
   if (!wakes) lrd_shadow_rest(&state->shadow);
@@ -149,8 +145,10 @@ static void a_learn(lrd_policy *policy, uint32_t handle, uint64_t hash) {
   a_state *state = lrd_policy_state(policy);
   lrd_record *record = lrd_policy_at(policy, handle);
   bool sampled = lrd_shadow_samples(&state->shadow, hash);
-  a_log(record, sampled && state->awake && !state->shadow.resting);
-  if (!sampled) return;
+  if (!sampled) {
+    a_log(record, false);
+    return;
+  }
   unsigned last = state->shadow.chosen;
   uint64_t weight = lrd_policy_weight(policy, handle), room = a_room(policy);
   lrd_shadow_told told = lrd_shadow_access(&state->shadow, hash, weight, room, handle);
@@ -200,7 +198,9 @@ static void a_access(lrd_policy *policy, uint32_t handle) {
 }
 
 static void a_replace(lrd_policy *policy, uint32_t old, uint32_t fresh) {
-  lrd_queue_replace_touched(policy, old, fresh);
+  lrd_queue_replace(policy, old, fresh);
+  lrd_touch_set(lrd_policy_at(policy, fresh), lrd_touch_freq(lrd_policy_at(policy, old)));
+  if (!a_whole(lrd_policy_state(policy))) lrd_touch_raise(lrd_policy_at(policy, fresh));
   a_watch(policy, fresh, lrd_policy_hash(policy, fresh));
 }
 
@@ -210,13 +210,7 @@ static void a_wake(lrd_policy *policy) {
   a_state *state = lrd_policy_state(policy);
   state->awake = true;
   lrd_shadow_count_anew(&state->shadow);
-  uint32_t at = 0, handle;
-  while ((handle = lrd_shadow_next_held(&state->shadow, &at)) != 0) {
-    lrd_record *record = lrd_policy_at(policy, handle);
-    lrd_shadow_catch_up(&state->shadow, at, lrd_touch_freq(record));
-    if (a_whole(state)) lrd_touch_set(record, 0);
-    a_log(record, true);
-  }
+  lrd_shadow_begin(&state->shadow);
 }
 
 /* Takes so many of an entry's readings and counts them. */
@@ -225,6 +219,7 @@ static void a_use_up(lrd_policy *policy, uint32_t handle, unsigned freq, unsigne
   if (freq == left) return;
   uint64_t hash = lrd_policy_hash(policy, handle);
   for (unsigned i = left; i < freq; i++) lrd_sketch_add(&state->sketch, hash);
+  if (!a_whole(state) && lrd_shadow_samples(&state->shadow, hash)) lrd_shadow_used(&state->shadow, hash, left);
   lrd_touch_set(lrd_policy_at(policy, handle), left);
 }
 
@@ -317,7 +312,9 @@ static void a_learn_anew(lrd_policy *policy) {
   lrd_shadow last = *shadow;
   lrd_shadow_fini(shadow);
   lrd_shadow_init(shadow, a_part(policy));
+  lrd_shadow_lead(shadow, NULL, NULL, policy->arena);
   shadow->chosen = last.chosen;
+  shadow->logs = state->awake;
   shadow->rate_shift = last.rate_shift;
   shadow->asked = last.asked;
   shadow->switches = last.switches;

@@ -58,6 +58,12 @@ static void leader_change(lrd_shadow *shadow, unsigned expert) {
 
 void lrd_shadow_lead(lrd_shadow *shadow, void (*left)(void *context, uint32_t handle), void *context, const lrd_arena *arena) {
   if (left == NULL && lrd_experts[shadow->chosen].expects) leader_change(shadow, LARDER_EXPERT_S3_FIFO);
+  if (shadow->left && !left) { /* from now on touches are the true cache's */
+    for (uint32_t at = 1; at < shadow->nodes_next && arena; at++) {
+      lrd_shadow_node *node = &shadow->nodes[at];
+      node->seen = node->handle ? lrd_touch_freq(lrd_arena_at(arena, node->handle)) & 3 : 0;
+    }
+  }
   shadow->left = left;
   shadow->context = context;
   shadow->arena = arena;
@@ -265,12 +271,6 @@ static void node_again(lrd_shadow *shadow, lrd_shadow_node *node, uint64_t held)
   for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) shadow->missed[expert] += held >> expert * 8 & 1;
 }
 
-/* One more reading for all that hold it, up to three. */
-static void node_touch(lrd_shadow_node *node, uint64_t held) {
-  uint64_t places = lrd_get_u64(node->places), full = places >> 3 & places >> 4;
-  lrd_put_u64(node->places, places + ((held & ~full) << 3));
-}
-
 /* The true cache has it, and had it not if it had no handle. */
 static void node_mirrored(lrd_shadow *shadow, lrd_shadow_node *node, uint32_t weight, uint32_t handle) {
   uint8_t *place = &node->places[shadow->chosen];
@@ -285,6 +285,16 @@ static void node_mirrored(lrd_shadow *shadow, lrd_shadow_node *node, uint32_t we
   if (node->count < LRD_SHADOW_COUNT) node->count++;
 }
 
+/* The true cache has it by this handle; before anybody goes: it may be this one, and `left` is told of it. The reading that is
+ * told has raised its touches, unless they are used up here. */
+static void node_told(lrd_shadow *shadow, lrd_shadow_node *node, uint32_t handle) {
+  node->handle = handle;
+  if (shadow->arena == NULL) return;
+  unsigned touches = lrd_touch_freq(lrd_arena_at(shadow->arena, handle));
+  if (touches > node->seen && shadow->left == NULL) node->seen++;
+  if (touches != node->seen) lrd_shadow_settle(shadow, node);
+}
+
 lrd_shadow_told lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t weight, uint64_t room, uint32_t handle) {
   uint16_t at = node_find(shadow, hash);
   while (at == 0 && (at = node_new(shadow, hash)) == 0) {
@@ -294,7 +304,7 @@ lrd_shadow_told lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t we
     if (!lrd_shadow_samples(shadow, hash)) return LRD_SHADOW_STRAY;
   }
   lrd_shadow_node *node = &shadow->nodes[at];
-  if (!shadow->mirrors) node->handle = handle; /* before anybody goes: it may be this one, and `left` is told of it */
+  if (!shadow->mirrors) node_told(shadow, node, handle);
   lrd_shadow_fit(shadow, room);
   if (shadow->mirrors) {
     node_mirrored(shadow, node, (uint32_t)(weight < UINT32_MAX ? weight : UINT32_MAX), handle);
@@ -306,7 +316,7 @@ lrd_shadow_told lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t we
   if (again)
     node_again(shadow, node, held);
   else
-    node_touch(node, held);
+    lrd_shadow_touch(node);
   if (weight != node->weight) node_weigh(shadow, node, (uint32_t)(weight < UINT32_MAX ? weight : UINT32_MAX));
   if (node->count < LRD_SHADOW_COUNT) node->count++;
   uint64_t missing = ~held & (shadow->resting ? UINT64_C(1) << shadow->chosen * 8 : LRD_EACH_EXPERT);
@@ -319,6 +329,7 @@ lrd_shadow_told lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t we
     lrd_shadow_expect(shadow, at);
     count_age(shadow);
     if (missing) shadow_choose(shadow);
+    lrd_shadow_log_fit(shadow, node);
   }
   if (led_by != shadow->chosen) return LRD_SHADOW_CHANGED;
   return lrd_places_held(node->places[led_by]) ? LRD_SHADOW_KEPT : LRD_SHADOW_STRAY;
@@ -344,6 +355,7 @@ bool lrd_shadow_turn_due(lrd_shadow *shadow) {
 
 void lrd_shadow_rest(lrd_shadow *shadow) {
   bool mirrors = shadow->left == NULL;
+  shadow->logs = false;
   uint64_t own = UINT64_C(0xff) << shadow->chosen * 8;
   for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
     if (expert != shadow->chosen || mirrors) lrd_shadow_empty(shadow, expert);
@@ -353,6 +365,7 @@ void lrd_shadow_rest(lrd_shadow *shadow) {
     uint64_t places = lrd_get_u64(node->places) & own;
     bool mirrored = mirrors && (lrd_places_held(places) || node->handle);
     lrd_put_u64(node->places, mirrored ? 0 : places);
+    lrd_shadow_log(shadow, node, false);
     shadow->sides[shadow->chosen].count += mirrors && node->handle;
   }
   shadow->rest = shadow->misses * (shadow->settled ? REST_TIMES : REST_FIRST);
@@ -364,6 +377,7 @@ void lrd_shadow_rest(lrd_shadow *shadow) {
 
 void lrd_shadow_seed(lrd_shadow *shadow, uint32_t at, unsigned place, unsigned touches) {
   if (place != LRD_SHADOW_NONE) lrd_shadow_push(shadow, shadow->chosen, place, (uint16_t)at, touches);
+  shadow->nodes[at].seen = touches & 3;
   shadow->sides[shadow->chosen].count--; /* it was mirrored */
 }
 
@@ -374,6 +388,22 @@ void lrd_shadow_wake(lrd_shadow *shadow) {
   }
   shadow->misses = shadow->regrets = shadow->backs = 0;
   shadow->resting = shadow->mirrors = false;
+  lrd_shadow_begin(shadow);
+}
+
+void lrd_shadow_begin(lrd_shadow *shadow) {
+  shadow->logs = true;
+  for (uint32_t at = 1; at < shadow->nodes_next; at++) {
+    lrd_shadow_settle(shadow, &shadow->nodes[at]);
+    lrd_shadow_log_fit(shadow, &shadow->nodes[at]);
+  }
+}
+
+void lrd_shadow_used(lrd_shadow *shadow, uint64_t hash, unsigned left) {
+  uint16_t at = shadow->mirrors ? 0 : node_find(shadow, hash);
+  if (at == 0) return;
+  lrd_shadow_settle(shadow, &shadow->nodes[at]);
+  shadow->nodes[at].seen = left & 3;
 }
 
 void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted) {
@@ -384,7 +414,9 @@ void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted) {
     shadow->sides[shadow->chosen].count--;
     if (!deleted) lrd_shadow_haunt(shadow, shadow->chosen, at);
   }
+  if (!shadow->mirrors) lrd_shadow_settle(shadow, node);
   node->handle = 0;
+  node->seen = 0;
   if (!deleted) return;
   uint64_t places = lrd_get_u64(node->places), held = lrd_places_held(places);
   node_weigh(shadow, node, 0);
@@ -409,16 +441,6 @@ uint32_t lrd_shadow_next_held(const lrd_shadow *shadow, uint32_t *at) {
     if (shadow->nodes[*at].handle) return shadow->nodes[*at].handle;
   }
   return 0;
-}
-
-void lrd_shadow_catch_up(lrd_shadow *shadow, uint32_t at, unsigned touches) {
-  lrd_shadow_node *node = &shadow->nodes[at];
-  uint64_t held = lrd_places_held(lrd_get_u64(node->places));
-  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
-    if ((held >> expert * 8 & 1) && touches > lrd_place_touches(node->places[expert]))
-      node->places[expert] = (uint8_t)(lrd_place_queue(node->places[expert]) + touches * LRD_SHADOW_TOUCH);
-  }
-  node->count = (uint8_t)(node->count + touches < LRD_SHADOW_COUNT ? node->count + touches : LRD_SHADOW_COUNT);
 }
 
 static bool row_fill(const lrd_shadow *shadow, unsigned expert, uint16_t at, lrd_shadow_row *row) {

@@ -51,6 +51,7 @@ typedef struct lrd_shadow {
   bool resting;     /* of the shadows only the leading one goes on */
   bool mirrors;     /* and that one is the true cache itself, whose queues are not in it */
   bool settled;     /* nobody else came to lead since the last rest */
+  bool logs;        /* readings of what not all hold are logged */
   uint32_t misses;  /* of the leading expert, since it leads, or the last rest began or ended */
   uint32_t regrets; /* of these */
   uint32_t backs;   /* of these, of what it remembers itself */
@@ -75,8 +76,8 @@ void lrd_shadow_fini(lrd_shadow *shadow);
 uint64_t lrd_shadow_bytes(const lrd_shadow *shadow);
 
 /* From now on `left` is called whenever the leading expert evicts what the true cache has, and the sample is not halved without
- * being told to. Readings that raised touch bytes of the records in `arena` are then seen, too, by the leading expert, when its
- * queues come to them. NULL: neither; and who leads has to be one that a sample is enough for. */
+ * being told to. NULL: neither; and who leads has to be one that a sample is enough for. Readings that raised touch bytes of the
+ * records in `arena` are seen when some queue comes to them; where `left` is called they are used up by that. */
 void lrd_shadow_lead(lrd_shadow *shadow, void (*left)(void *context, uint32_t handle), void *context, const lrd_arena *arena);
 
 static inline bool lrd_shadow_samples(const lrd_shadow *shadow, uint64_t hash) {
@@ -93,6 +94,10 @@ typedef enum lrd_shadow_told {
 /* A key of the sample was asked for and now is in the true cache, by this handle; `room`: of that cache, in the unit of
  * weights. */
 lrd_shadow_told lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t weight, uint64_t room, uint32_t handle);
+/* From now on readings are learned from: those of what not all experts hold are to be logged and told, by lrd_shadow_access. */
+void lrd_shadow_begin(lrd_shadow *shadow);
+/* The true cache is about to use up touches of the key, all but so many. */
+void lrd_shadow_used(lrd_shadow *shadow, uint64_t hash, unsigned left);
 /* Whether the others are to rest, or to go on. */
 bool lrd_shadow_turn_due(lrd_shadow *shadow);
 /* Only the leading expert goes on; where nothing is called when it evicts, the true cache itself takes its place, of which only
@@ -111,8 +116,6 @@ unsigned lrd_shadow_place(const lrd_shadow *shadow, uint64_t hash);
 /* The leading expert evicts until `left` was called. False: it holds nothing that the true cache has. */
 bool lrd_shadow_evict_one(lrd_shadow *shadow);
 
-/* Readings of the `at`-th node's key that were not told, `touches` of them at least. */
-void lrd_shadow_catch_up(lrd_shadow *shadow, uint32_t at, unsigned touches);
 /* From *at (0 at first) on, the next node whose key the true cache has; its handle, 0: no more. */
 uint32_t lrd_shadow_next_held(const lrd_shadow *shadow, uint32_t *at);
 

@@ -5,7 +5,6 @@
  * expert's own time, which passes by evictions, half as fast for those that came back.
  */
 #include "base/fail.h"
-#include "policy.h"
 #include "shadow_inner.h"
 
 #define INLINE      static inline __attribute__((always_inline)) /* calls took as long as what they do */
@@ -43,23 +42,33 @@ INLINE void queue_move(lrd_shadow *shadow, unsigned expert, unsigned from, unsig
   queue_push(shadow, expert, to, at, touches);
 }
 
-static void settle(const lrd_shadow *shadow, lrd_shadow_node *node) {
-  lrd_record *record = lrd_arena_at(shadow->arena, node->handle);
-  unsigned read = lrd_touch_freq(record), touches = lrd_place_touches(node->places[shadow->chosen]) + read;
-  if (read == 0) return;
-  lrd_touch_set(record, 0);
-  node->places[shadow->chosen] =
-      (uint8_t)(lrd_place_queue(node->places[shadow->chosen]) + (touches < 3 ? touches : 3) * LRD_SHADOW_TOUCH);
+/* Who does not hold it has its readings logged; so those that were not are readings of all. */
+static void read_by_all(lrd_shadow *shadow, lrd_shadow_node *node, lrd_record *record, unsigned touches) {
+  unsigned read = touches > node->seen ? touches - node->seen : 0;
+  if (shadow->left)
+    lrd_touch_set(record, 0);
+  else
+    node->seen = touches & 3;
+  for (unsigned i = 0; i < read; i++) lrd_shadow_touch(node);
   node->count = (uint8_t)(node->count + read < LRD_SHADOW_COUNT ? node->count + read : LRD_SHADOW_COUNT);
+  if (shadow->resting) return;
+  shadow->asked += read;
+  shadow->led[shadow->chosen] += read;
+  shadow->counted += read;
 }
 
-void lrd_shadow_settle(const lrd_shadow *shadow, lrd_shadow_node *node) {
-  if (shadow->arena && node->handle) settle(shadow, node);
+INLINE void settle(lrd_shadow *shadow, lrd_shadow_node *node) {
+  if (shadow->arena == NULL || node->handle == 0) return;
+  lrd_record *record = lrd_arena_at(shadow->arena, node->handle);
+  unsigned touches = lrd_touch_freq(record);
+  if (touches != node->seen) read_by_all(shadow, node, record, touches);
 }
 
-INLINE unsigned touches_of(const lrd_shadow *shadow, unsigned expert, uint16_t at) {
+void lrd_shadow_settle(lrd_shadow *shadow, lrd_shadow_node *node) { settle(shadow, node); }
+
+INLINE unsigned touches_of(lrd_shadow *shadow, unsigned expert, uint16_t at) {
   lrd_shadow_node *node = &shadow->nodes[at];
-  if (expert == shadow->chosen && shadow->arena && node->handle) settle(shadow, node);
+  settle(shadow, node);
   return lrd_place_touches(node->places[expert]);
 }
 
@@ -200,6 +209,7 @@ INLINE uint16_t expert_evict(lrd_shadow *shadow, unsigned expert) {
     node->places[expert] = LRD_SHADOW_NONE;
   else
     ghost_add(shadow, expert, node);
+  if (shadow->logs) lrd_shadow_log(shadow, node, true);
   if (expert == shadow->chosen && shadow->left && node->handle) shadow->left(shadow->context, node->handle);
   return at;
 }

@@ -3,6 +3,7 @@
 #ifndef LRD_TIER_MEMORY_SHADOW_INNER_H
 #define LRD_TIER_MEMORY_SHADOW_INNER_H
 
+#include "policy.h"
 #include "shadow.h"
 
 struct lrd_shadow_node {
@@ -16,7 +17,8 @@ struct lrd_shadow_node {
   uint8_t next_tag;
   uint8_t next_sure; /* how often it came, less how often another did, up to three */
   uint8_t count;     /* how often asked for */
-  bool used;
+  uint8_t seen : 2;  /* of the true cache's touches of it, where that one uses them up itself */
+  uint8_t used : 1;
 };
 
 #define LRD_SHADOW_COUNT 15u /* how often asked for, at most */
@@ -30,6 +32,12 @@ _Static_assert(LRD_EXPERTS == sizeof(uint64_t), "a byte for each expert");
 
 /* 1 in the bytes of those that hold it: in the window, on trial or in main. */
 static inline uint64_t lrd_places_held(uint64_t places) { return (places | places >> 1) & LRD_EACH_EXPERT; }
+
+/* One more reading for all that hold it, up to three. */
+static inline void lrd_shadow_touch(lrd_shadow_node *node) {
+  uint64_t places = lrd_get_u64(node->places), full = places >> 3 & places >> 4;
+  lrd_put_u64(node->places, places + ((lrd_places_held(places) & ~full) << 3));
+}
 
 static inline unsigned lrd_place_queue(uint8_t place) { return place & LRD_SHADOW_QUEUE; }
 static inline unsigned lrd_place_touches(uint8_t place) { return place / LRD_SHADOW_TOUCH; }
@@ -51,8 +59,20 @@ void lrd_shadow_push(lrd_shadow *shadow, unsigned expert, unsigned queue, uint16
 void lrd_shadow_haunt(lrd_shadow *shadow, unsigned expert, uint16_t at);
 /* The key was asked for, after what was asked for before: what is expected after it counts as read. */
 void lrd_shadow_expect(lrd_shadow *shadow, uint16_t at);
+/* Whether readings of what the true cache has of it are to be logged. */
+static inline void lrd_shadow_log(const lrd_shadow *shadow, const lrd_shadow_node *node, bool logged) {
+  if (shadow->arena == NULL || node->handle == 0) return;
+  lrd_record *record = lrd_arena_at(shadow->arena, node->handle);
+  uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
+  uint8_t wanted = logged ? touch | LRD_TOUCH_LOG : touch & (uint8_t)~LRD_TOUCH_LOG;
+  if (touch != wanted) atomic_store_explicit(&record->touch, wanted, memory_order_relaxed);
+}
+/* They are, if not all experts hold it. */
+static inline void lrd_shadow_log_fit(const lrd_shadow *shadow, const lrd_shadow_node *node) {
+  lrd_shadow_log(shadow, node, shadow->logs && lrd_places_held(lrd_get_u64(node->places)) != LRD_EACH_EXPERT);
+}
 /* Readings that were not logged. */
-void lrd_shadow_settle(const lrd_shadow *shadow, lrd_shadow_node *node);
+void lrd_shadow_settle(lrd_shadow *shadow, lrd_shadow_node *node);
 /* The expert holds nothing and remembers nothing; the places of the nodes are left to the caller. */
 void lrd_shadow_empty(lrd_shadow *shadow, unsigned expert);
 /* The expert has what the leading one has. */
