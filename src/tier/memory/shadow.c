@@ -12,7 +12,7 @@
 #define RATE_SHIFT_FIRST 2u /* of a sample that is not all there is: a fourth is as good as a half */
 #define RATE_SHIFT_MAX   31u
 #define COUNT_AGE        10u /* accesses for each entry that fits, after which counts are halved */
-#define SWEEP_WORTH      8u  /* a part of the nodes that a sweep has to find, or there are to be more */
+#define SWEEP_WORTH      4u  /* a part of the nodes that a sweep has to find, or there are to be more */
 #define SWEEP_LEAST      16u /* or the sample is to be halved */
 #define REGRET_ONE       1024u
 #define REGRET_PART      33u  /* of its own regret, that the leader may have more than the best */
@@ -25,13 +25,6 @@
 #define STRETCH_PART     4u   /* of a horizon, after which a resting leader's misses are looked at */
 #define DIFFERS_PART     16   /* of the misses: by so many more or less than expected it remembers, */
 #define DIFFERS_ROOT     1    /* and by this times their root, and the rest is over */
-
-const lrd_expert lrd_experts[LRD_EXPERTS] = {
-    [LARDER_EXPERT_S3_FIFO] = {10, 2, false, true, false},  [LARDER_EXPERT_MARKOV] = {10, 2, false, true, true},
-    [LARDER_EXPERT_S3_30] = {30, 1, false, true, false},    [LARDER_EXPERT_RECENCY] = {60, 2, false, true, false},
-    [LARDER_EXPERT_CLOCK] = {100, 1, false, false, false},  [LARDER_EXPERT_LIRS_LIKE] = {1, 1, false, true, false},
-    [LARDER_EXPERT_TINYLFU_1] = {1, 0, true, false, false}, [LARDER_EXPERT_TINYLFU_20] = {20, 0, true, false, false},
-};
 
 void lrd_shadow_init(lrd_shadow *shadow, uint64_t bytes_max) {
   uint64_t most = bytes_max / (sizeof(lrd_shadow_node) + sizeof *shadow->buckets * 2);
@@ -122,11 +115,11 @@ static void node_free(lrd_shadow *shadow, uint16_t at) {
   shadow->nodes_used--;
 }
 
-/* Whether somebody remembers it; those who do not any more are noted. */
-static bool node_haunts(const lrd_shadow *shadow, lrd_shadow_node *node) {
+/* Whether somebody remembers it; `all`: those who do not any more are noted. */
+static bool node_haunts(const lrd_shadow *shadow, lrd_shadow_node *node, bool all) {
   bool haunts = false;
-  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
-    if (node->places[expert] != LRD_SHADOW_GHOSTS) continue;
+  for (uint64_t left = lrd_places_ghosts(lrd_get_u64(node->places)); left && (all || !haunts); left &= left - 1) {
+    unsigned expert = (unsigned)__builtin_ctzll(left) / 8;
     bool remembered = lrd_shadow_remembers(shadow, expert, node);
     if (!remembered) node->places[expert] = LRD_SHADOW_NONE;
     haunts |= remembered;
@@ -141,7 +134,7 @@ static uint32_t nodes_sweep(lrd_shadow *shadow, uint16_t spared) {
     lrd_shadow_node *node = &shadow->nodes[at];
     bool held = lrd_places_held(lrd_get_u64(node->places)) != 0 || (shadow->mirrors && node->handle);
     if (!node->used || at == spared || (held && !shadow->sweep_due)) continue;
-    if (!node_haunts(shadow, node) && !held) node_free(shadow, (uint16_t)at);
+    if (!node_haunts(shadow, node, shadow->sweep_due) && !held) node_free(shadow, (uint16_t)at);
   }
   shadow->sweep_due = false;
   return before - shadow->nodes_used;
@@ -186,11 +179,10 @@ static uint16_t node_new(lrd_shadow *shadow, uint64_t hash) {
 }
 
 static void node_weigh(lrd_shadow *shadow, lrd_shadow_node *node, uint32_t weight) {
-  for (unsigned expert = 0; expert < LRD_EXPERTS && weight != node->weight; expert++) {
+  for (uint64_t left = lrd_places_held(lrd_get_u64(node->places)); left; left &= left - 1) {
+    unsigned expert = (unsigned)__builtin_ctzll(left) / 8;
     lrd_shadow_side *side = &shadow->sides[expert];
-    unsigned queue = lrd_place_queue(node->places[expert]);
-    if (queue == LRD_SHADOW_NONE || queue == LRD_SHADOW_GHOSTS) continue;
-    side->queues[queue].weight += (uint64_t)weight - node->weight;
+    side->queues[lrd_place_queue(node->places[expert])].weight += (uint64_t)weight - node->weight;
     side->weight += (uint64_t)weight - node->weight;
   }
   node->weight = weight;
@@ -243,9 +235,8 @@ static void count_age(lrd_shadow *shadow) {
 static void node_missed(lrd_shadow *shadow, uint16_t at, uint64_t missing, bool again) {
   uint64_t back = 0;
   lrd_shadow_node *node = &shadow->nodes[at];
-  for (uint64_t left = missing; left; left &= left - 1) {
-    unsigned expert = (unsigned)__builtin_ctzll(left) / 8;
-    if (node->places[expert] == LRD_SHADOW_GHOSTS && lrd_shadow_remembers(shadow, expert, node)) back |= left & -left;
+  for (uint64_t left = lrd_places_ghosts(lrd_get_u64(node->places)); left; left &= left - 1) {
+    if (lrd_shadow_remembers(shadow, (unsigned)__builtin_ctzll(left) / 8, node)) back |= left & -left;
   }
   bool known = (missing != LRD_EACH_EXPERT && !shadow->resting) || back;
   uint64_t regret = known && !again ? REGRET_ONE : 0;
@@ -255,13 +246,14 @@ static void node_missed(lrd_shadow *shadow, uint16_t at, uint64_t missing, bool 
     if (regret) shadow->regrets++;
     if (back >> shadow->chosen * 8 & 1) shadow->backs++;
   }
-  for (uint64_t left = missing; left; left &= left - 1) {
-    unsigned expert = (unsigned)__builtin_ctzll(left) / 8;
-    lrd_shadow_take(shadow, expert, at, (back & left & -left) != 0);
-    if (shadow->resting) continue;
-    shadow->missed[expert]++;
-    shadow->regret[expert] += regret;
+  lrd_shadow_take(shadow, at, missing, back);
+  if (shadow->resting) return;
+  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
+    uint64_t missed = missing >> expert * 8 & 1;
+    shadow->missed[expert] += missed;
+    shadow->regret[expert] += missed * regret;
   }
+  if (regret) shadow_choose(shadow);
 }
 
 /* A deleted key is there again: nobody had it. */
@@ -305,7 +297,9 @@ lrd_shadow_told lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t we
   }
   lrd_shadow_node *node = &shadow->nodes[at];
   if (!shadow->mirrors) node_told(shadow, node, handle);
-  lrd_shadow_fit(shadow, room);
+  room >>= shadow->rate_shift;
+  if (room == 0) room = 1;
+  if (room != shadow->room) lrd_shadow_fit(shadow, room);
   if (shadow->mirrors) {
     node_mirrored(shadow, node, (uint32_t)(weight < UINT32_MAX ? weight : UINT32_MAX), handle);
     if (shadow->sweep_due) (void)nodes_sweep(shadow, at);
@@ -320,15 +314,14 @@ lrd_shadow_told lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t we
   if (weight != node->weight) node_weigh(shadow, node, (uint32_t)(weight < UINT32_MAX ? weight : UINT32_MAX));
   if (node->count < LRD_SHADOW_COUNT) node->count++;
   uint64_t missing = ~held & (shadow->resting ? UINT64_C(1) << shadow->chosen * 8 : LRD_EACH_EXPERT);
+  uint8_t led_by = shadow->chosen;
   if (missing) node_missed(shadow, at, missing, again);
   if (shadow->sweep_due) (void)nodes_sweep(shadow, at);
-  uint8_t led_by = shadow->chosen;
   if (!shadow->resting) {
     shadow->asked++;
     shadow->led[led_by]++;
     lrd_shadow_expect(shadow, at);
     count_age(shadow);
-    if (missing) shadow_choose(shadow);
     lrd_shadow_log_fit(shadow, node);
   }
   if (led_by != shadow->chosen) return LRD_SHADOW_CHANGED;

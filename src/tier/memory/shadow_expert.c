@@ -3,6 +3,9 @@
  * One expert of the shadows. Its queues are linked one way, from the oldest on, since all leave at that end; a deleted node
  * stays linked, without weight, until it gets there. Ghosts are in no queue: a node says when it was evicted, by the
  * expert's own time, which passes by evictions, half as fast for those that came back.
+ *
+ * Eight experts take and evict for each key that is missing, so all of that is compiled once for each expert, with its rules
+ * known, and what is the same for all its steps is held in a *hand*.
  */
 #include "base/fail.h"
 #include "shadow_inner.h"
@@ -11,39 +14,58 @@
 #define ROOM_WAVERS 16u                                          /* by a part of it, while many go for one */
 #define TIME_SWEPT  16384u /* long before the time of a ghost that was not swept away comes round again */
 
+const lrd_expert lrd_experts[LRD_EXPERTS] = {
+    [LARDER_EXPERT_S3_FIFO] = {10, 2, false, true, false},  [LARDER_EXPERT_MARKOV] = {10, 2, false, true, true},
+    [LARDER_EXPERT_S3_30] = {30, 1, false, true, false},    [LARDER_EXPERT_RECENCY] = {60, 2, false, true, false},
+    [LARDER_EXPERT_CLOCK] = {100, 1, false, false, false},  [LARDER_EXPERT_LIRS_LIKE] = {1, 1, false, true, false},
+    [LARDER_EXPERT_TINYLFU_1] = {1, 0, true, false, false}, [LARDER_EXPERT_TINYLFU_20] = {20, 0, true, false, false},
+};
+
+typedef struct hand {
+  lrd_shadow *shadow;
+  lrd_shadow_node *nodes;
+  lrd_shadow_side *side;
+  const lrd_arena *arena;
+  unsigned expert;
+} hand;
+
+INLINE hand hand_of(lrd_shadow *shadow, unsigned expert) {
+  return (hand){shadow, shadow->nodes, &shadow->sides[expert], shadow->arena, expert};
+}
+
 /* --- queues -------------------------------------------------------------------------------------------------------------- */
 
-INLINE void queue_push(lrd_shadow *shadow, unsigned expert, unsigned queue, uint16_t at, unsigned touches) {
-  lrd_shadow_queue *list = &shadow->sides[expert].queues[queue];
-  lrd_shadow_node *node = &shadow->nodes[at];
-  node->places[expert] = (uint8_t)(queue + touches * LRD_SHADOW_TOUCH);
-  node->newer[expert] = 0;
-  if (list->newest)
-    shadow->nodes[list->newest].newer[expert] = at;
-  else
-    list->oldest = at;
+INLINE void queue_push(hand h, unsigned queue, uint16_t at, unsigned touches) {
+  lrd_shadow_queue *list = &h.side->queues[queue];
+  lrd_shadow_node *node = &h.nodes[at];
+  uint16_t newest = list->newest;
   list->newest = at;
   list->weight += node->weight;
+  if (newest)
+    h.nodes[newest].newer[h.expert] = at;
+  else
+    list->oldest = at;
+  node->newer[h.expert] = 0;
+  node->places[h.expert] = (uint8_t)(queue + touches * LRD_SHADOW_TOUCH);
 }
 
 /* Unlinks the oldest. */
-INLINE void queue_pop(lrd_shadow *shadow, unsigned expert, unsigned queue) {
-  lrd_shadow_queue *list = &shadow->sides[expert].queues[queue];
-  const lrd_shadow_node *node = &shadow->nodes[list->oldest];
-  list->oldest = node->newer[expert];
+INLINE void queue_pop(hand h, unsigned queue, const lrd_shadow_node *oldest) {
+  lrd_shadow_queue *list = &h.side->queues[queue];
+  list->oldest = oldest->newer[h.expert];
   if (list->oldest == 0) list->newest = 0;
-  list->weight -= node->weight;
+  list->weight -= oldest->weight;
 }
 
 /* The oldest moves on. */
-INLINE void queue_move(lrd_shadow *shadow, unsigned expert, unsigned from, unsigned to, unsigned touches) {
-  uint16_t at = shadow->sides[expert].queues[from].oldest;
-  queue_pop(shadow, expert, from);
-  queue_push(shadow, expert, to, at, touches);
+INLINE void queue_move(hand h, unsigned from, unsigned to, unsigned touches) {
+  uint16_t at = h.side->queues[from].oldest;
+  queue_pop(h, from, &h.nodes[at]);
+  queue_push(h, to, at, touches);
 }
 
 /* Who does not hold it has its readings logged; so those that were not are readings of all. */
-static void read_by_all(lrd_shadow *shadow, lrd_shadow_node *node, lrd_record *record, unsigned touches) {
+static __attribute__((noinline)) void read_by_all(lrd_shadow *shadow, lrd_shadow_node *node, lrd_record *record, unsigned touches) {
   unsigned read = touches > node->seen ? touches - node->seen : 0;
   if (shadow->left)
     lrd_touch_set(record, 0);
@@ -57,30 +79,30 @@ static void read_by_all(lrd_shadow *shadow, lrd_shadow_node *node, lrd_record *r
   shadow->counted += read;
 }
 
-INLINE void settle(lrd_shadow *shadow, lrd_shadow_node *node) {
-  if (shadow->arena == NULL || node->handle == 0) return;
-  lrd_record *record = lrd_arena_at(shadow->arena, node->handle);
+INLINE void settle(lrd_shadow *shadow, const lrd_arena *arena, lrd_shadow_node *node) {
+  if (arena == NULL || node->handle == 0) return;
+  lrd_record *record = lrd_arena_at(arena, node->handle);
   unsigned touches = lrd_touch_freq(record);
   if (touches != node->seen) read_by_all(shadow, node, record, touches);
 }
 
-void lrd_shadow_settle(lrd_shadow *shadow, lrd_shadow_node *node) { settle(shadow, node); }
+void lrd_shadow_settle(lrd_shadow *shadow, lrd_shadow_node *node) {
+  settle(shadow, shadow->arena, node);
+}
 
-INLINE unsigned touches_of(lrd_shadow *shadow, unsigned expert, uint16_t at) {
-  lrd_shadow_node *node = &shadow->nodes[at];
-  settle(shadow, node);
-  return lrd_place_touches(node->places[expert]);
+INLINE unsigned touches_of(hand h, uint16_t at) {
+  settle(h.shadow, h.arena, &h.nodes[at]);
+  return lrd_place_touches(h.nodes[at].places[h.expert]);
 }
 
 /* The oldest that was not deleted; 0: there is none. */
-INLINE uint16_t queue_oldest(lrd_shadow *shadow, unsigned expert, unsigned queue) {
-  lrd_shadow_side *side = &shadow->sides[expert];
+INLINE uint16_t queue_oldest(hand h, unsigned queue) {
   for (;;) {
-    uint16_t at = side->queues[queue].oldest;
-    if (at == 0 || shadow->nodes[at].weight) return at;
-    queue_pop(shadow, expert, queue);
-    side->count--;
-    shadow->nodes[at].places[expert] = LRD_SHADOW_NONE;
+    uint16_t at = h.side->queues[queue].oldest;
+    if (at == 0 || h.nodes[at].weight) return at;
+    queue_pop(h, queue, &h.nodes[at]);
+    h.side->count--;
+    h.nodes[at].places[h.expert] = LRD_SHADOW_NONE;
   }
 }
 
@@ -93,7 +115,7 @@ void lrd_shadow_thin(lrd_shadow *shadow, unsigned expert, bool (*kept)(const lrd
       const lrd_shadow_node *node = &shadow->nodes[at];
       next = node->newer[expert];
       if (kept(shadow, node)) {
-        queue_push(shadow, expert, queue, at, lrd_place_touches(node->places[expert]));
+        queue_push(hand_of(shadow, expert), queue, at, lrd_place_touches(node->places[expert]));
         continue;
       }
       side->count--;
@@ -134,101 +156,132 @@ void lrd_shadow_copy(lrd_shadow *shadow, unsigned expert) {
 /* --- who goes ------------------------------------------------------------------------------------------------------------ */
 
 /* Main's next to go, after rounds for what was read. 0: main is empty. */
-INLINE uint16_t main_next(lrd_shadow *shadow, unsigned expert) {
+INLINE uint16_t main_next(hand h) {
   for (;;) {
-    uint16_t at = queue_oldest(shadow, expert, LRD_SHADOW_MAIN);
-    unsigned touches = at ? touches_of(shadow, expert, at) : 0;
+    uint16_t at = queue_oldest(h, LRD_SHADOW_MAIN);
+    unsigned touches = at ? touches_of(h, at) : 0;
     if (touches == 0) return at;
-    queue_move(shadow, expert, LRD_SHADOW_MAIN, LRD_SHADOW_MAIN, touches - 1);
+    queue_move(h, LRD_SHADOW_MAIN, LRD_SHADOW_MAIN, touches - 1);
   }
 }
 
 /* The next to go of those on trial, when what was read has moved to main; else main's. 0: there is neither. */
-INLINE uint16_t trial_next(lrd_shadow *shadow, unsigned expert) {
-  const lrd_shadow_side *side = &shadow->sides[expert];
-  for (unsigned i = 0; i < LRD_EXPERT_MOVES && side->queues[LRD_SHADOW_MAIN].weight > side->main_max; i++) {
-    (void)main_next(shadow, expert);
-    queue_move(shadow, expert, LRD_SHADOW_MAIN, LRD_SHADOW_TRIAL, 0);
+INLINE uint16_t trial_next(hand h) {
+  for (unsigned i = 0; i < LRD_EXPERT_MOVES && h.side->queues[LRD_SHADOW_MAIN].weight > h.side->main_max; i++) {
+    (void)main_next(h);
+    queue_move(h, LRD_SHADOW_MAIN, LRD_SHADOW_TRIAL, 0);
   }
   for (;;) {
-    uint16_t at = queue_oldest(shadow, expert, LRD_SHADOW_TRIAL);
-    if (at == 0) return main_next(shadow, expert);
-    if (touches_of(shadow, expert, at) == 0) return at;
-    queue_move(shadow, expert, LRD_SHADOW_TRIAL, LRD_SHADOW_MAIN, 0);
+    uint16_t at = queue_oldest(h, LRD_SHADOW_TRIAL);
+    if (at == 0) return main_next(h);
+    if (touches_of(h, at) == 0) return at;
+    queue_move(h, LRD_SHADOW_TRIAL, LRD_SHADOW_MAIN, 0);
   }
 }
 
-INLINE uint16_t victim_by_contest(lrd_shadow *shadow, unsigned expert) {
-  const lrd_shadow_side *side = &shadow->sides[expert];
-  uint16_t next = trial_next(shadow, expert), candidate = queue_oldest(shadow, expert, LRD_SHADOW_WINDOW);
+INLINE uint16_t victim_by_contest(hand h) {
+  uint16_t next = trial_next(h), candidate = queue_oldest(h, LRD_SHADOW_WINDOW);
   if (candidate == 0 || next == 0) return candidate ? candidate : next;
-  if (side->queues[LRD_SHADOW_WINDOW].weight < side->window_max) return next;
-  (void)touches_of(shadow, expert, candidate);
-  const lrd_shadow_node *one = &shadow->nodes[candidate], *other = &shadow->nodes[next];
+  if (h.side->queues[LRD_SHADOW_WINDOW].weight < h.side->window_max) return next;
+  (void)touches_of(h, candidate);
+  const lrd_shadow_node *one = &h.nodes[candidate], *other = &h.nodes[next];
   if (!lrd_expert_wins(one->count, one->weight, other->count, other->weight)) return candidate;
-  queue_move(shadow, expert, LRD_SHADOW_WINDOW, LRD_SHADOW_TRIAL, 0);
+  queue_move(h, LRD_SHADOW_WINDOW, LRD_SHADOW_TRIAL, 0);
   return next;
 }
 
-INLINE uint16_t victim_by_touches(lrd_shadow *shadow, unsigned expert) {
-  const lrd_expert *rules = &lrd_experts[expert];
-  const lrd_shadow_side *side = &shadow->sides[expert];
+INLINE uint16_t victim_by_touches(hand h, const lrd_expert *rules) {
   for (;;) {
-    uint16_t at = queue_oldest(shadow, expert, LRD_SHADOW_WINDOW);
-    if (at == 0 || side->queues[LRD_SHADOW_MAIN].weight > side->main_max) return main_next(shadow, expert);
-    unsigned touches = touches_of(shadow, expert, at);
+    uint16_t at = queue_oldest(h, LRD_SHADOW_WINDOW);
+    if (at == 0 || h.side->queues[LRD_SHADOW_MAIN].weight > h.side->main_max) return main_next(h);
+    unsigned touches = touches_of(h, at);
     if (touches < rules->moves_at) return at;
     bool stays = rules->window_percent == 100;
-    queue_move(shadow, expert, LRD_SHADOW_WINDOW, stays ? LRD_SHADOW_WINDOW : LRD_SHADOW_MAIN, stays ? touches - 1 : 0);
+    queue_move(h, LRD_SHADOW_WINDOW, stays ? LRD_SHADOW_WINDOW : LRD_SHADOW_MAIN, stays ? touches - 1 : 0);
   }
 }
 
-INLINE void ghost_add(lrd_shadow *shadow, unsigned expert, lrd_shadow_node *node) {
-  lrd_shadow_side *side = &shadow->sides[expert];
-  node->places[expert] = LRD_SHADOW_GHOSTS;
-  node->newer[expert] = side->time;
+INLINE void ghost_add(hand h, lrd_shadow_node *node) {
+  lrd_shadow_side *side = h.side;
+  node->newer[h.expert] = side->time;
+  node->places[h.expert] = LRD_SHADOW_GHOSTS;
   if (side->back >= 2) {
     side->back -= 2;
     return;
   }
   side->time++;
-  if (side->time % TIME_SWEPT == 0) shadow->sweep_due = true;
+  if (side->time % TIME_SWEPT == 0) h.shadow->sweep_due = true;
 }
 
-INLINE uint16_t expert_evict(lrd_shadow *shadow, unsigned expert) {
-  const lrd_expert *rules = &lrd_experts[expert];
-  lrd_shadow_side *side = &shadow->sides[expert];
-  uint16_t at = rules->contest ? victim_by_contest(shadow, expert) : victim_by_touches(shadow, expert);
+INLINE uint16_t evict(hand h, const lrd_expert *rules) {
+  uint16_t at = rules->contest ? victim_by_contest(h) : victim_by_touches(h, rules);
   if (at == 0) return 0;
-  lrd_shadow_node *node = &shadow->nodes[at];
-  unsigned queue = lrd_place_queue(node->places[expert]);
-  queue_pop(shadow, expert, queue);
-  side->count--;
-  side->weight -= node->weight;
+  lrd_shadow_node *node = &h.nodes[at];
+  unsigned queue = lrd_place_queue(node->places[h.expert]);
+  queue_pop(h, queue, node);
+  h.side->count--;
+  h.side->weight -= node->weight;
   if (queue == LRD_SHADOW_MAIN && rules->ghosts)
-    node->places[expert] = LRD_SHADOW_NONE;
+    node->places[h.expert] = LRD_SHADOW_NONE;
   else
-    ghost_add(shadow, expert, node);
-  if (shadow->logs) lrd_shadow_log(shadow, node, true);
-  if (expert == shadow->chosen && shadow->left && node->handle) shadow->left(shadow->context, node->handle);
+    ghost_add(h, node);
+  if (node->handle == 0) return at;
+  if (h.shadow->logs) lrd_shadow_log(h.shadow, node, true);
+  if (h.expert == h.shadow->chosen && h.shadow->left) h.shadow->left(h.shadow->context, node->handle);
   return at;
 }
 
-void lrd_shadow_haunt(lrd_shadow *shadow, unsigned expert, uint16_t at) { ghost_add(shadow, expert, &shadow->nodes[at]); }
+INLINE void take(hand h, const lrd_expert *rules, uint16_t at, bool back) {
+  lrd_shadow_side *side = h.side;
+  uint32_t weight = h.nodes[at].weight;
+  h.nodes[at].places[h.expert] = LRD_SHADOW_NONE;
+  if (back && side->back < UINT8_MAX) side->back++;
+  if (weight > h.shadow->room) return;
+  for (uint64_t most = h.shadow->room - weight; side->weight > most;) {
+    uint16_t gone = evict(h, rules);
+    LRD_ASSERT(gone);
+  }
+  side->weight += weight;
+  side->count++;
+  queue_push(h, back && rules->ghosts ? LRD_SHADOW_MAIN : LRD_SHADOW_WINDOW, at, 0);
+  if (!rules->contest) return;
+  const lrd_shadow_queue *window = &side->queues[LRD_SHADOW_WINDOW];
+  for (unsigned i = 0; i < LRD_EXPERT_MOVES && window->weight > side->window_max && window->oldest != window->newest; i++) {
+    if (queue_oldest(h, LRD_SHADOW_WINDOW) == at) return;
+    unsigned touches = touches_of(h, window->oldest);
+    queue_move(h, LRD_SHADOW_WINDOW, LRD_SHADOW_TRIAL, touches);
+  }
+}
+
+#define EACH_EXPERT(each) each(0) each(1) each(2) each(3) each(4) each(5) each(6) each(7)
+#define TAKE(n) \
+  if (missing >> n * 8 & 1) take(hand_of(shadow, n), &lrd_experts[n], at, back >> n * 8 & 1);
+#define EVICT(n) \
+  case n: \
+    return evict(hand_of(shadow, n), &lrd_experts[n]);
+
+void lrd_shadow_take(lrd_shadow *shadow, uint16_t at, uint64_t missing, uint64_t back) { EACH_EXPERT(TAKE) }
+
+uint16_t lrd_shadow_evict(lrd_shadow *shadow, unsigned expert) {
+  switch (expert) {
+    EACH_EXPERT(EVICT)
+  default:
+    return 0;
+  }
+}
+
+void lrd_shadow_haunt(lrd_shadow *shadow, unsigned expert, uint16_t at) {
+  ghost_add(hand_of(shadow, expert), &shadow->nodes[at]);
+}
 
 void lrd_shadow_push(lrd_shadow *shadow, unsigned expert, unsigned queue, uint16_t at, unsigned touches) {
-  queue_push(shadow, expert, queue, at, touches);
+  queue_push(hand_of(shadow, expert), queue, at, touches);
   shadow->sides[expert].weight += shadow->nodes[at].weight;
   shadow->sides[expert].count++;
 }
 
-uint16_t lrd_shadow_evict(lrd_shadow *shadow, unsigned expert) { return expert_evict(shadow, expert); }
-
 /* Where there is much less room than there was, whoever has all that is asked for would keep what cannot be kept. */
 void lrd_shadow_fit(lrd_shadow *shadow, uint64_t room) {
-  room >>= shadow->rate_shift;
-  if (room == 0) room = 1;
-  if (room == shadow->room) return;
   shadow->room = room;
   for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
     lrd_shadow_side *side = &shadow->sides[expert];
@@ -237,28 +290,5 @@ void lrd_shadow_fit(lrd_shadow *shadow, uint64_t room) {
     if (lrd_experts[expert].contest) side->main_max = lrd_expert_main(side->main_max);
     while (side->weight > room + room / ROOM_WAVERS && lrd_shadow_evict(shadow, expert) != 0) {
     }
-  }
-}
-
-void lrd_shadow_take(lrd_shadow *shadow, unsigned expert, uint16_t at, bool back) {
-  const lrd_expert *rules = &lrd_experts[expert];
-  lrd_shadow_side *side = &shadow->sides[expert];
-  uint32_t weight = shadow->nodes[at].weight;
-  shadow->nodes[at].places[expert] = LRD_SHADOW_NONE;
-  if (back && side->back < UINT8_MAX) side->back++;
-  if (weight > shadow->room) return;
-  while (side->weight + weight > shadow->room) {
-    uint16_t gone = expert_evict(shadow, expert);
-    LRD_ASSERT(gone);
-  }
-  side->weight += weight;
-  side->count++;
-  queue_push(shadow, expert, back && rules->ghosts ? LRD_SHADOW_MAIN : LRD_SHADOW_WINDOW, at, 0);
-  if (!rules->contest) return;
-  const lrd_shadow_queue *window = &side->queues[LRD_SHADOW_WINDOW];
-  for (unsigned i = 0; i < LRD_EXPERT_MOVES && window->weight > side->window_max && window->oldest != window->newest; i++) {
-    if (queue_oldest(shadow, expert, LRD_SHADOW_WINDOW) == at) return;
-    unsigned touches = touches_of(shadow, expert, window->oldest);
-    queue_move(shadow, expert, LRD_SHADOW_WINDOW, LRD_SHADOW_TRIAL, touches);
   }
 }

@@ -32,6 +32,7 @@ _Static_assert(LRD_EXPERTS == sizeof(uint64_t), "a byte for each expert");
 
 /* 1 in the bytes of those that hold it: in the window, on trial or in main. */
 static inline uint64_t lrd_places_held(uint64_t places) { return (places | places >> 1) & LRD_EACH_EXPERT; }
+static inline uint64_t lrd_places_ghosts(uint64_t places) { return places / LRD_SHADOW_GHOSTS & LRD_EACH_EXPERT; }
 
 /* One more reading for all that hold it, up to three. */
 static inline void lrd_shadow_touch(lrd_shadow_node *node) {
@@ -48,11 +49,11 @@ static inline bool lrd_shadow_remembers(const lrd_shadow *shadow, unsigned exper
   return (uint16_t)(side->time - node->newer[expert]) <= side->count + 1;
 }
 
-/* The expert does not have it, and `back`: remembers it. Who has to go for it goes. */
-void lrd_shadow_take(lrd_shadow *shadow, unsigned expert, uint16_t at, bool back);
+/* These experts (a byte for each) do not have it, and some of them remember it. Who has to go for it goes. */
+void lrd_shadow_take(lrd_shadow *shadow, uint16_t at, uint64_t missing, uint64_t back);
 /* Who goes next, by the expert's rules, goes: its node; 0: it holds nothing. */
 uint16_t lrd_shadow_evict(lrd_shadow *shadow, unsigned expert);
-/* What follows from the room. */
+/* What follows from another room. */
 void lrd_shadow_fit(lrd_shadow *shadow, uint64_t room);
 void lrd_shadow_push(lrd_shadow *shadow, unsigned expert, unsigned queue, uint16_t at, unsigned touches);
 /* The expert remembers it from now on. */
