@@ -115,16 +115,11 @@ static void node_free(lrd_shadow *shadow, uint16_t at) {
   shadow->nodes_used--;
 }
 
-/* Whether somebody remembers it; `all`: those who do not any more are noted. */
-static bool node_haunts(const lrd_shadow *shadow, lrd_shadow_node *node, bool all) {
-  bool haunts = false;
-  for (uint64_t left = lrd_places_ghosts(lrd_get_u64(node->places)); left && (all || !haunts); left &= left - 1) {
-    unsigned expert = (unsigned)__builtin_ctzll(left) / 8;
-    bool remembered = lrd_shadow_remembers(shadow, expert, node);
-    if (!remembered) node->places[expert] = LRD_SHADOW_NONE;
-    haunts |= remembered;
-  }
-  return haunts;
+/* Whether somebody remembers it; those who do not any more are noted. */
+static bool node_haunts(const lrd_shadow *shadow, lrd_shadow_node *node) {
+  uint64_t places = lrd_get_u64(node->places), remembering = lrd_shadow_remembering(shadow, node);
+  lrd_put_u64(node->places, places & ~((lrd_places_ghosts(places) & ~remembering) * LRD_SHADOW_GHOSTS));
+  return remembering != 0;
 }
 
 /* Frees the nodes that no expert holds or remembers, but for `spared`; how many. */
@@ -134,7 +129,7 @@ static uint32_t nodes_sweep(lrd_shadow *shadow, uint16_t spared) {
     lrd_shadow_node *node = &shadow->nodes[at];
     bool held = lrd_places_held(lrd_get_u64(node->places)) != 0 || (shadow->mirrors && node->handle);
     if (!node->used || at == spared || (held && !shadow->sweep_due)) continue;
-    if (!node_haunts(shadow, node, shadow->sweep_due) && !held) node_free(shadow, (uint16_t)at);
+    if (!node_haunts(shadow, node) && !held) node_free(shadow, (uint16_t)at);
   }
   shadow->sweep_due = false;
   return before - shadow->nodes_used;
@@ -199,7 +194,7 @@ static void sample_halve(lrd_shadow *shadow) {
   for (uint32_t at = 1; at < shadow->nodes_next; at++) {
     lrd_shadow_node *node = &shadow->nodes[at];
     if (!node->used || node_is_sampled(shadow, node)) continue;
-    if (shadow->mirrors && node->handle) shadow->sides[shadow->chosen].count--;
+    if (shadow->mirrors && node->handle) shadow->counts[shadow->chosen]--;
     node_free(shadow, (uint16_t)at);
   }
 }
@@ -207,7 +202,7 @@ static void sample_halve(lrd_shadow *shadow) {
 /* --- learning ------------------------------------------------------------------------------------------------------------ */
 
 /* About how many keys of the sample fit. */
-static uint32_t shadow_held(const lrd_shadow *shadow) { return shadow->sides[shadow->chosen].count; }
+static uint32_t shadow_held(const lrd_shadow *shadow) { return shadow->counts[shadow->chosen]; }
 
 /* Another one leads if it regrets less by more than chance would have it: a part, and the root of what was counted. */
 static void shadow_choose(lrd_shadow *shadow) {
@@ -233,11 +228,8 @@ static void count_age(lrd_shadow *shadow) {
 
 /* The experts that do not have it take it, and regret it if anybody could have had it. */
 static void node_missed(lrd_shadow *shadow, uint16_t at, uint64_t missing, bool again) {
-  uint64_t back = 0;
   lrd_shadow_node *node = &shadow->nodes[at];
-  for (uint64_t left = lrd_places_ghosts(lrd_get_u64(node->places)); left; left &= left - 1) {
-    if (lrd_shadow_remembers(shadow, (unsigned)__builtin_ctzll(left) / 8, node)) back |= left & -left;
-  }
+  uint64_t back = lrd_shadow_remembering(shadow, node) & missing;
   bool known = (missing != LRD_EACH_EXPERT && !shadow->resting) || back;
   uint64_t regret = known && !again ? REGRET_ONE : 0;
   if (!known) node->count = 1;
@@ -268,8 +260,8 @@ static void node_mirrored(lrd_shadow *shadow, lrd_shadow_node *node, uint32_t we
   uint8_t *place = &node->places[shadow->chosen];
   if (node->handle == 0) {
     shadow->misses++;
-    shadow->backs += *place == LRD_SHADOW_GHOSTS && lrd_shadow_remembers(shadow, shadow->chosen, node);
-    shadow->sides[shadow->chosen].count++;
+    shadow->backs += lrd_shadow_remembering(shadow, node) >> shadow->chosen * 8 & 1;
+    shadow->counts[shadow->chosen]++;
   }
   *place = LRD_SHADOW_NONE;
   node->weight = weight;
@@ -359,7 +351,7 @@ void lrd_shadow_rest(lrd_shadow *shadow) {
     bool mirrored = mirrors && (lrd_places_held(places) || node->handle);
     lrd_put_u64(node->places, mirrored ? 0 : places);
     lrd_shadow_log(shadow, node, false);
-    shadow->sides[shadow->chosen].count += mirrors && node->handle;
+    shadow->counts[shadow->chosen] += mirrors && node->handle;
   }
   shadow->rest = shadow->misses * (shadow->settled ? REST_TIMES : REST_FIRST);
   shadow->share = shadow->backs * REGRET_ONE / shadow->misses;
@@ -371,7 +363,7 @@ void lrd_shadow_rest(lrd_shadow *shadow) {
 void lrd_shadow_seed(lrd_shadow *shadow, uint32_t at, unsigned place, unsigned touches) {
   if (place != LRD_SHADOW_NONE) lrd_shadow_push(shadow, shadow->chosen, place, (uint16_t)at, touches);
   shadow->nodes[at].seen = touches & 3;
-  shadow->sides[shadow->chosen].count--; /* it was mirrored */
+  shadow->counts[shadow->chosen]--; /* it was mirrored */
 }
 
 void lrd_shadow_wake(lrd_shadow *shadow) {
@@ -404,7 +396,7 @@ void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted) {
   if (at == 0) return;
   lrd_shadow_node *node = &shadow->nodes[at];
   if (shadow->mirrors && node->handle) {
-    shadow->sides[shadow->chosen].count--;
+    shadow->counts[shadow->chosen]--;
     if (!deleted) lrd_shadow_haunt(shadow, shadow->chosen, at);
   }
   if (!shadow->mirrors) lrd_shadow_settle(shadow, node);
@@ -493,7 +485,7 @@ const char *lrd_shadow_verify(const lrd_shadow *shadow) {
       for (uint16_t at = list->oldest; at; at = shadow->nodes[at].newer[expert]) {
         if (lrd_place_queue(shadow->nodes[at].places[expert]) != queue)
           return "a node of a shadow is in another queue than it says";
-        if (count++ > side->count) return "a shadow's queue runs in a circle";
+        if (count++ > shadow->counts[expert]) return "a shadow's queue runs in a circle";
         weight += shadow->nodes[at].weight;
         newest = at;
       }
@@ -501,7 +493,7 @@ const char *lrd_shadow_verify(const lrd_shadow *shadow) {
       all += count;
       weights += weight;
     }
-    if (all + (expert == shadow->chosen ? mirrored : 0) != side->count || weights != side->weight)
+    if (all + (expert == shadow->chosen ? mirrored : 0) != shadow->counts[expert] || weights != side->weight)
       return "the sums of a shadow are wrong";
     linked += all;
   }

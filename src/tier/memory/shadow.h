@@ -30,9 +30,7 @@ typedef struct lrd_shadow_side {
   uint64_t weight;
   uint64_t window_max;
   uint64_t main_max;
-  uint32_t count;
-  uint16_t time; /* evictions, half of them for each ghost that came back */
-  uint8_t back;  /* ghosts that came back and were not yet reckoned with */
+  uint8_t back; /* ghosts that came back and were not yet reckoned with */
 } lrd_shadow_side;
 
 typedef struct lrd_shadow {
@@ -63,6 +61,8 @@ typedef struct lrd_shadow {
   void *context;
   const lrd_arena *arena;
   lrd_shadow_side sides[LRD_EXPERTS];
+  uint16_t counts[LRD_EXPERTS]; /* how many nodes each holds */
+  uint16_t times[LRD_EXPERTS];  /* its evictions, half of them for each ghost that came back */
   uint64_t regret[LRD_EXPERTS]; /* fading; in 1024ths */
   uint64_t asked;               /* accesses of the sample */
   uint64_t missed[LRD_EXPERTS]; /* of these */

@@ -101,7 +101,7 @@ INLINE uint16_t queue_oldest(hand h, unsigned queue) {
     uint16_t at = h.side->queues[queue].oldest;
     if (at == 0 || h.nodes[at].weight) return at;
     queue_pop(h, queue, &h.nodes[at]);
-    h.side->count--;
+    h.shadow->counts[h.expert]--;
     h.nodes[at].places[h.expert] = LRD_SHADOW_NONE;
   }
 }
@@ -118,7 +118,7 @@ void lrd_shadow_thin(lrd_shadow *shadow, unsigned expert, bool (*kept)(const lrd
         queue_push(hand_of(shadow, expert), queue, at, lrd_place_touches(node->places[expert]));
         continue;
       }
-      side->count--;
+      shadow->counts[expert]--;
       side->weight -= node->weight;
     }
   }
@@ -126,7 +126,8 @@ void lrd_shadow_thin(lrd_shadow *shadow, unsigned expert, bool (*kept)(const lrd
 
 void lrd_shadow_empty(lrd_shadow *shadow, unsigned expert) {
   lrd_shadow_side *side = &shadow->sides[expert];
-  *side = (lrd_shadow_side){.window_max = side->window_max, .main_max = side->main_max, .time = side->time};
+  *side = (lrd_shadow_side){.window_max = side->window_max, .main_max = side->main_max};
+  shadow->counts[expert] = 0;
 }
 
 /* Who is on trial leaves as the window's oldest where there is no trial. */
@@ -136,6 +137,8 @@ void lrd_shadow_copy(lrd_shadow *shadow, unsigned expert) {
   *side = shadow->sides[from];
   side->window_max = own.window_max;
   side->main_max = own.main_max;
+  shadow->counts[expert] = shadow->counts[from];
+  shadow->times[expert] = shadow->times[from];
   lrd_shadow_queue *window = &side->queues[LRD_SHADOW_WINDOW], trial = side->queues[LRD_SHADOW_TRIAL];
   bool joins = trial.oldest && !lrd_experts[expert].contest;
   for (uint32_t at = 1; at < shadow->nodes_next; at++) {
@@ -203,14 +206,14 @@ INLINE uint16_t victim_by_touches(hand h, const lrd_expert *rules) {
 
 INLINE void ghost_add(hand h, lrd_shadow_node *node) {
   lrd_shadow_side *side = h.side;
-  node->newer[h.expert] = side->time;
+  node->newer[h.expert] = h.shadow->times[h.expert];
   node->places[h.expert] = LRD_SHADOW_GHOSTS;
   if (side->back >= 2) {
     side->back -= 2;
     return;
   }
-  side->time++;
-  if (side->time % TIME_SWEPT == 0) h.shadow->sweep_due = true;
+  h.shadow->times[h.expert]++;
+  if (h.shadow->times[h.expert] % TIME_SWEPT == 0) h.shadow->sweep_due = true;
 }
 
 INLINE uint16_t evict(hand h, const lrd_expert *rules) {
@@ -219,7 +222,7 @@ INLINE uint16_t evict(hand h, const lrd_expert *rules) {
   lrd_shadow_node *node = &h.nodes[at];
   unsigned queue = lrd_place_queue(node->places[h.expert]);
   queue_pop(h, queue, node);
-  h.side->count--;
+  h.shadow->counts[h.expert]--;
   h.side->weight -= node->weight;
   if (queue == LRD_SHADOW_MAIN && rules->ghosts)
     node->places[h.expert] = LRD_SHADOW_NONE;
@@ -242,7 +245,7 @@ INLINE void take(hand h, const lrd_expert *rules, uint16_t at, bool back) {
     LRD_ASSERT(gone);
   }
   side->weight += weight;
-  side->count++;
+  h.shadow->counts[h.expert]++;
   queue_push(h, back && rules->ghosts ? LRD_SHADOW_MAIN : LRD_SHADOW_WINDOW, at, 0);
   if (!rules->contest) return;
   const lrd_shadow_queue *window = &side->queues[LRD_SHADOW_WINDOW];
@@ -277,7 +280,7 @@ void lrd_shadow_haunt(lrd_shadow *shadow, unsigned expert, uint16_t at) {
 void lrd_shadow_push(lrd_shadow *shadow, unsigned expert, unsigned queue, uint16_t at, unsigned touches) {
   queue_push(hand_of(shadow, expert), queue, at, touches);
   shadow->sides[expert].weight += shadow->nodes[at].weight;
-  shadow->sides[expert].count++;
+  shadow->counts[expert]++;
 }
 
 /* Where there is much less room than there was, whoever has all that is asked for would keep what cannot be kept. */

@@ -5,6 +5,7 @@
 
 #include "policy.h"
 #include "shadow.h"
+#include <emmintrin.h>
 
 struct lrd_shadow_node {
   uint64_t hash;
@@ -43,10 +44,15 @@ static inline void lrd_shadow_touch(lrd_shadow_node *node) {
 static inline unsigned lrd_place_queue(uint8_t place) { return place & LRD_SHADOW_QUEUE; }
 static inline unsigned lrd_place_touches(uint8_t place) { return place / LRD_SHADOW_TOUCH; }
 
-/* Whether the expert still remembers a node that is among its ghosts. */
-static inline bool lrd_shadow_remembers(const lrd_shadow *shadow, unsigned expert, const lrd_shadow_node *node) {
-  const lrd_shadow_side *side = &shadow->sides[expert];
-  return (uint16_t)(side->time - node->newer[expert]) <= side->count + 1;
+/* Who still remembers the node among its ghosts: whose time has not passed since by more than what it holds. */
+static inline uint64_t lrd_shadow_remembering(const lrd_shadow *shadow, const lrd_shadow_node *node) {
+  uint64_t ghosts = lrd_places_ghosts(lrd_get_u64(node->places));
+  if (ghosts == 0) return 0;
+  __m128i age = _mm_sub_epi16(_mm_loadu_si128((const __m128i *)(const void *)shadow->times),
+                              _mm_loadu_si128((const __m128i *)(const void *)node->newer));
+  __m128i most = _mm_add_epi16(_mm_loadu_si128((const __m128i *)(const void *)shadow->counts), _mm_set1_epi16(1));
+  __m128i within = _mm_cmpeq_epi16(_mm_subs_epu16(age, most), _mm_setzero_si128());
+  return ghosts & (uint64_t)_mm_cvtsi128_si64(_mm_packs_epi16(within, within));
 }
 
 /* These experts (a byte for each) do not have it, and some of them remember it. Who has to go for it goes. */

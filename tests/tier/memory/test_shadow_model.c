@@ -186,7 +186,7 @@ static void what_is_in_no_queue_is_nobodys_after_a_rest(void **state) {
   for (unsigned key = 0; key < COUNT; key++) (void)lrd_shadow_access(&shadow, hash_of(key), 1, ROOM, 1 + key);
   lrd_shadow_rest(&shadow);
   assert_null(lrd_shadow_verify(&shadow));
-  assert_int_equal(shadow.sides[shadow.chosen].count, COUNT);
+  assert_int_equal(shadow.counts[shadow.chosen], COUNT);
   while ((handle = lrd_shadow_next_held(&shadow, &at)) != 0) {
     unsigned place = handle % 4; /* the first is LRD_SHADOW_NONE */
     queued += place != LRD_SHADOW_NONE;
@@ -194,7 +194,7 @@ static void what_is_in_no_queue_is_nobodys_after_a_rest(void **state) {
   }
   lrd_shadow_wake(&shadow);
   assert_null(lrd_shadow_verify(&shadow));
-  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) assert_int_equal(shadow.sides[expert].count, queued);
+  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) assert_int_equal(shadow.counts[expert], queued);
   assert_int_equal(queued, COUNT / 4 * 3);
   lrd_shadow_fini(&shadow);
 }
