@@ -24,6 +24,7 @@ typedef struct a_state {
   lrd_shadow shadow;
   uint32_t among; /* how many spaces go shares, as a power of two; 0: not told */
   bool ready;
+  uint32_t going; /* what the leader's shadow evicted for who asked for a victim; 0: it went */
   bool awake; /* somebody had to go: readings are logged from then on */
 } a_state;
 
@@ -54,6 +55,13 @@ static void a_log(lrd_record *record, bool logged) {
 
 /* The leader's shadow evicted it. */
 static void a_left(void *context, uint32_t handle) { lrd_queue_move(context, A_STRAYS, handle); }
+
+/* Whoever asked for a victim did not take it. */
+static void a_keep_going(lrd_policy *policy) {
+  a_state *state = lrd_policy_state(policy);
+  if (state->going) lrd_queue_move(policy, A_STRAYS, state->going);
+  state->going = 0;
+}
 
 static void a_fit_sketch(lrd_policy *policy) {
   a_state *state = lrd_policy_state(policy);
@@ -144,6 +152,7 @@ static uint64_t a_room(const lrd_policy *policy) {
 static void a_learn(lrd_policy *policy, uint32_t handle, uint64_t hash) {
   a_state *state = lrd_policy_state(policy);
   lrd_record *record = lrd_policy_at(policy, handle);
+  a_keep_going(policy);
   bool sampled = lrd_shadow_samples(&state->shadow, hash);
   if (!sampled) {
     a_log(record, false);
@@ -198,6 +207,7 @@ static void a_access(lrd_policy *policy, uint32_t handle) {
 }
 
 static void a_replace(lrd_policy *policy, uint32_t old, uint32_t fresh) {
+  a_keep_going(policy);
   lrd_queue_replace(policy, old, fresh);
   lrd_touch_set(lrd_policy_at(policy, fresh), lrd_touch_freq(lrd_policy_at(policy, old)));
   if (!a_whole(lrd_policy_state(policy))) lrd_touch_raise(lrd_policy_at(policy, fresh));
@@ -282,7 +292,8 @@ static uint32_t a_victim(lrd_policy *policy) {
   a_state *state = lrd_policy_state(policy);
   if (!state->awake) a_wake(policy);
   uint32_t stray = a_stray(policy);
-  if (stray == 0 && a_whole(state) && lrd_shadow_evict_one(&state->shadow)) stray = a_stray(policy);
+  if (stray == 0 && state->going == 0 && a_whole(state)) state->going = lrd_shadow_evict_one(&state->shadow);
+  if (stray == 0) stray = state->going;
   if (stray) return stray;
   const lrd_expert *rules = a_rules(state);
   return rules->contest ? a_victim_by_contest(policy, rules) : a_victim_by_touches(policy, rules);
@@ -290,6 +301,14 @@ static uint32_t a_victim(lrd_policy *policy) {
 
 static void a_remove(lrd_policy *policy, uint32_t handle, bool evicted) {
   a_state *state = lrd_policy_state(policy);
+  if (handle == state->going) {
+    state->going = 0;
+    if (evicted) {
+      lrd_shadow_leave_evicted(&state->shadow);
+      lrd_queue_remove(policy, handle);
+      return;
+    }
+  }
   uint64_t hash = lrd_policy_hash(policy, handle);
   bool main = !a_whole(state) && lrd_queue_of(lrd_policy_at(policy, handle)) == A_MAIN;
   if (evicted && !a_whole(state) && !main) {
@@ -305,6 +324,7 @@ static void a_remove(lrd_policy *policy, uint32_t handle, bool evicted) {
 static void a_learn_anew(lrd_policy *policy) {
   a_state *state = lrd_policy_state(policy);
   lrd_shadow *shadow = &state->shadow;
+  a_keep_going(policy);
   if (a_whole(state)) {
     if (shadow->resting) a_turn(policy);
     a_unfold(policy);
@@ -341,6 +361,7 @@ static void a_share(lrd_policy *policy, uint32_t among) {
 
 static uint32_t a_after(lrd_policy *policy, uint32_t handle) {
   const a_state *state = lrd_policy_state(policy);
+  if (handle == 0) a_keep_going(policy);
   uint32_t queue = handle ? lrd_queue_of(lrd_policy_at(policy, handle)) : A_STRAYS;
   uint32_t next = handle ? lrd_queue_newer(policy, handle) : policy->queues[A_STRAYS].oldest;
   if (queue == A_STRAYS && next) return next;

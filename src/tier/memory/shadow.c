@@ -240,11 +240,8 @@ static void node_missed(lrd_shadow *shadow, uint16_t at, uint64_t missing, bool 
   }
   lrd_shadow_take(shadow, at, missing, back);
   if (shadow->resting) return;
-  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
-    uint64_t missed = missing >> expert * 8 & 1;
-    shadow->missed[expert] += missed;
-    shadow->regret[expert] += missed * regret;
-  }
+  for (uint64_t left = missing; left; left &= left - 1) shadow->missed[__builtin_ctzll(left) / 8]++;
+  for (uint64_t left = regret ? missing : 0; left; left &= left - 1) shadow->regret[__builtin_ctzll(left) / 8] += regret;
   if (regret) shadow_choose(shadow);
 }
 
@@ -391,8 +388,7 @@ void lrd_shadow_used(lrd_shadow *shadow, uint64_t hash, unsigned left) {
   shadow->nodes[at].seen = left & 3;
 }
 
-void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted) {
-  uint16_t at = node_find(shadow, hash);
+static void node_leave(lrd_shadow *shadow, uint16_t at, bool deleted) {
   if (at == 0) return;
   lrd_shadow_node *node = &shadow->nodes[at];
   if (shadow->mirrors && node->handle) {
@@ -409,15 +405,22 @@ void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted) {
   node->count = 0;
 }
 
+void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted) {
+  node_leave(shadow, node_find(shadow, hash), deleted);
+}
+
+void lrd_shadow_leave_evicted(lrd_shadow *shadow) { node_leave(shadow, shadow->evicted, false); }
+
 unsigned lrd_shadow_place(const lrd_shadow *shadow, uint64_t hash) {
   uint16_t at = node_find(shadow, hash);
   return at ? lrd_place_queue(shadow->nodes[at].places[shadow->chosen]) : LRD_SHADOW_NONE;
 }
 
-bool lrd_shadow_evict_one(lrd_shadow *shadow) {
+uint32_t lrd_shadow_evict_one(lrd_shadow *shadow) {
   for (;;) {
-    uint16_t at = lrd_shadow_evict(shadow, shadow->chosen);
-    if (at == 0 || shadow->nodes[at].handle) return at != 0;
+    uint16_t at = lrd_shadow_evict(shadow, shadow->chosen, false);
+    shadow->evicted = at;
+    if (at == 0 || shadow->nodes[at].handle) return shadow->nodes[at].handle;
   }
 }
 

@@ -43,6 +43,7 @@ typedef struct lrd_shadow {
   uint32_t nodes_max;
   uint16_t spare;
   uint16_t last;      /* asked for; it may have become another key's node since */
+  uint16_t evicted;   /* the node that lrd_shadow_evict_one told of */
   uint8_t rate_shift; /* one key in 2^this is in the sample */
   uint8_t chosen;
   bool sweep_due;
@@ -113,8 +114,11 @@ void lrd_shadow_wake(lrd_shadow *shadow);
 void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted);
 /* Where the leading expert has the key. */
 unsigned lrd_shadow_place(const lrd_shadow *shadow, uint64_t hash);
-/* The leading expert evicts until `left` was called. False: it holds nothing that the true cache has. */
-bool lrd_shadow_evict_one(lrd_shadow *shadow);
+/* The leading expert evicts until the true cache has what goes: its handle, of which `left` is not told. 0: it holds nothing that
+ * the true cache has. */
+uint32_t lrd_shadow_evict_one(lrd_shadow *shadow);
+/* What it was told of last left the true cache for lack of room. */
+void lrd_shadow_leave_evicted(lrd_shadow *shadow);
 
 /* From *at (0 at first) on, the next node whose key the true cache has; its handle, 0: no more. */
 uint32_t lrd_shadow_next_held(const lrd_shadow *shadow, uint32_t *at);

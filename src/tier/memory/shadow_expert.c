@@ -216,7 +216,7 @@ INLINE void ghost_add(hand h, lrd_shadow_node *node) {
   if (h.shadow->times[h.expert] % TIME_SWEPT == 0) h.shadow->sweep_due = true;
 }
 
-INLINE uint16_t evict(hand h, const lrd_expert *rules) {
+INLINE uint16_t evict(hand h, const lrd_expert *rules, bool tells) {
   uint16_t at = rules->contest ? victim_by_contest(h) : victim_by_touches(h, rules);
   if (at == 0) return 0;
   lrd_shadow_node *node = &h.nodes[at];
@@ -230,7 +230,7 @@ INLINE uint16_t evict(hand h, const lrd_expert *rules) {
     ghost_add(h, node);
   if (node->handle == 0) return at;
   if (h.shadow->logs) lrd_shadow_log(h.shadow, node, true);
-  if (h.expert == h.shadow->chosen && h.shadow->left) h.shadow->left(h.shadow->context, node->handle);
+  if (tells && h.expert == h.shadow->chosen && h.shadow->left) h.shadow->left(h.shadow->context, node->handle);
   return at;
 }
 
@@ -241,7 +241,7 @@ INLINE void take(hand h, const lrd_expert *rules, uint16_t at, bool back) {
   if (back && side->back < UINT8_MAX) side->back++;
   if (weight > h.shadow->room) return;
   for (uint64_t most = h.shadow->room - weight; side->weight > most;) {
-    uint16_t gone = evict(h, rules);
+    uint16_t gone = evict(h, rules, true);
     LRD_ASSERT(gone);
   }
   side->weight += weight;
@@ -261,11 +261,11 @@ INLINE void take(hand h, const lrd_expert *rules, uint16_t at, bool back) {
   if (missing >> n * 8 & 1) take(hand_of(shadow, n), &lrd_experts[n], at, back >> n * 8 & 1);
 #define EVICT(n) \
   case n: \
-    return evict(hand_of(shadow, n), &lrd_experts[n]);
+    return evict(hand_of(shadow, n), &lrd_experts[n], tells);
 
 void lrd_shadow_take(lrd_shadow *shadow, uint16_t at, uint64_t missing, uint64_t back) { EACH_EXPERT(TAKE) }
 
-uint16_t lrd_shadow_evict(lrd_shadow *shadow, unsigned expert) {
+uint16_t lrd_shadow_evict(lrd_shadow *shadow, unsigned expert, bool tells) {
   switch (expert) {
     EACH_EXPERT(EVICT)
   default:
@@ -291,7 +291,7 @@ void lrd_shadow_fit(lrd_shadow *shadow, uint64_t room) {
     side->window_max = lrd_expert_window(&lrd_experts[expert], room);
     side->main_max = room - side->window_max;
     if (lrd_experts[expert].contest) side->main_max = lrd_expert_main(side->main_max);
-    while (side->weight > room + room / ROOM_WAVERS && lrd_shadow_evict(shadow, expert) != 0) {
+    while (side->weight > room + room / ROOM_WAVERS && lrd_shadow_evict(shadow, expert, true) != 0) {
     }
   }
 }

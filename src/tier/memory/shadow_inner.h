@@ -57,8 +57,8 @@ static inline uint64_t lrd_shadow_remembering(const lrd_shadow *shadow, const lr
 
 /* These experts (a byte for each) do not have it, and some of them remember it. Who has to go for it goes. */
 void lrd_shadow_take(lrd_shadow *shadow, uint16_t at, uint64_t missing, uint64_t back);
-/* Who goes next, by the expert's rules, goes: its node; 0: it holds nothing. */
-uint16_t lrd_shadow_evict(lrd_shadow *shadow, unsigned expert);
+/* Who goes next, by the expert's rules, goes: its node; 0: it holds nothing. `tells`: calls `left`, if the expert leads. */
+uint16_t lrd_shadow_evict(lrd_shadow *shadow, unsigned expert, bool tells);
 /* What follows from another room. */
 void lrd_shadow_fit(lrd_shadow *shadow, uint64_t room);
 void lrd_shadow_push(lrd_shadow *shadow, unsigned expert, unsigned queue, uint16_t at, unsigned touches);
