@@ -54,7 +54,7 @@ void lrd_shadow_lead(lrd_shadow *shadow, void (*left)(void *context, uint32_t ha
   if (shadow->left && !left) { /* from now on touches are the true cache's */
     for (uint32_t at = 1; at < shadow->nodes_next && arena; at++) {
       lrd_shadow_node *node = &shadow->nodes[at];
-      node->seen = node->handle ? lrd_touch_freq(lrd_arena_at(arena, node->handle)) & 3 : 0;
+      node->seen = node->handle ? lrd_shadow_read(lrd_arena_at(arena, node->handle)) & 3 : 0;
     }
   }
   shadow->left = left;
@@ -240,7 +240,9 @@ static void node_missed(lrd_shadow *shadow, uint16_t at, uint64_t missing, bool 
   }
   lrd_shadow_take(shadow, at, missing, back);
   if (shadow->resting) return;
-  for (uint64_t left = missing; left; left &= left - 1) shadow->missed[__builtin_ctzll(left) / 8]++;
+  for (unsigned expert = 0; missing == LRD_EACH_EXPERT && expert < LRD_EXPERTS; expert++) shadow->missed[expert]++;
+  for (uint64_t left = missing == LRD_EACH_EXPERT ? 0 : missing; left; left &= left - 1)
+    shadow->missed[__builtin_ctzll(left) / 8]++;
   for (uint64_t left = regret ? missing : 0; left; left &= left - 1) shadow->regret[__builtin_ctzll(left) / 8] += regret;
   if (regret) shadow_choose(shadow);
 }
@@ -271,7 +273,7 @@ static void node_mirrored(lrd_shadow *shadow, lrd_shadow_node *node, uint32_t we
 static void node_told(lrd_shadow *shadow, lrd_shadow_node *node, uint32_t handle) {
   node->handle = handle;
   if (shadow->arena == NULL) return;
-  unsigned touches = lrd_touch_freq(lrd_arena_at(shadow->arena, handle));
+  unsigned touches = lrd_shadow_read(lrd_arena_at(shadow->arena, handle));
   if (touches > node->seen && shadow->left == NULL) node->seen++;
   if (touches != node->seen) lrd_shadow_settle(shadow, node);
 }

@@ -82,7 +82,7 @@ static __attribute__((noinline)) void read_by_all(lrd_shadow *shadow, lrd_shadow
 INLINE void settle(lrd_shadow *shadow, const lrd_arena *arena, lrd_shadow_node *node) {
   if (arena == NULL || node->handle == 0) return;
   lrd_record *record = lrd_arena_at(arena, node->handle);
-  unsigned touches = lrd_touch_freq(record);
+  unsigned touches = lrd_shadow_read(record);
   if (touches != node->seen) read_by_all(shadow, node, record, touches);
 }
 
@@ -234,17 +234,14 @@ INLINE uint16_t evict(hand h, const lrd_expert *rules, bool tells) {
   return at;
 }
 
-INLINE void take(hand h, const lrd_expert *rules, uint16_t at, bool back) {
+/* `most`: of the room, what it leaves. */
+INLINE void take(hand h, const lrd_expert *rules, uint16_t at, uint64_t most, bool back) {
   lrd_shadow_side *side = h.side;
-  uint32_t weight = h.nodes[at].weight;
-  h.nodes[at].places[h.expert] = LRD_SHADOW_NONE;
-  if (back && side->back < UINT8_MAX) side->back++;
-  if (weight > h.shadow->room) return;
-  for (uint64_t most = h.shadow->room - weight; side->weight > most;) {
+  while (side->weight > most) {
     uint16_t gone = evict(h, rules, true);
     LRD_ASSERT(gone);
   }
-  side->weight += weight;
+  side->weight += h.nodes[at].weight;
   h.shadow->counts[h.expert]++;
   queue_push(h, back && rules->ghosts ? LRD_SHADOW_MAIN : LRD_SHADOW_WINDOW, at, 0);
   if (!rules->contest) return;
@@ -258,12 +255,22 @@ INLINE void take(hand h, const lrd_expert *rules, uint16_t at, bool back) {
 
 #define EACH_EXPERT(each) each(0) each(1) each(2) each(3) each(4) each(5) each(6) each(7)
 #define TAKE(n) \
-  if (missing >> n * 8 & 1) take(hand_of(shadow, n), &lrd_experts[n], at, back >> n * 8 & 1);
+  if (missing >> n * 8 & 1) take(hand_of(shadow, n), &lrd_experts[n], at, most, back >> n * 8 & 1);
 #define EVICT(n) \
   case n: \
     return evict(hand_of(shadow, n), &lrd_experts[n], tells);
 
-void lrd_shadow_take(lrd_shadow *shadow, uint16_t at, uint64_t missing, uint64_t back) { EACH_EXPERT(TAKE) }
+void lrd_shadow_take(lrd_shadow *shadow, uint16_t at, uint64_t missing, uint64_t back) {
+  lrd_shadow_node *node = &shadow->nodes[at];
+  lrd_put_u64(node->places, lrd_get_u64(node->places) & ~(missing * UINT8_MAX));
+  for (uint64_t left = back; left; left &= left - 1) {
+    lrd_shadow_side *side = &shadow->sides[__builtin_ctzll(left) / 8];
+    if (side->back < UINT8_MAX) side->back++;
+  }
+  if (node->weight > shadow->room) return;
+  uint64_t most = shadow->room - node->weight;
+  EACH_EXPERT(TAKE)
+}
 
 uint16_t lrd_shadow_evict(lrd_shadow *shadow, unsigned expert, bool tells) {
   switch (expert) {

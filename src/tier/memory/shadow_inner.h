@@ -66,6 +66,10 @@ void lrd_shadow_push(lrd_shadow *shadow, unsigned expert, unsigned queue, uint16
 void lrd_shadow_haunt(lrd_shadow *shadow, unsigned expert, uint16_t at);
 /* The key was asked for, after what was asked for before: what is expected after it counts as read. */
 void lrd_shadow_expect(lrd_shadow *shadow, uint16_t at);
+/* How often the record was read since its touches were used up: of this policy's all count up to three. */
+static inline unsigned lrd_shadow_read(const lrd_record *record) {
+  return LRD_TOUCH_LEFT & ~(unsigned)atomic_load_explicit(&record->touch, memory_order_relaxed);
+}
 /* Whether readings of what the true cache has of it are to be logged. */
 static inline void lrd_shadow_log(const lrd_shadow *shadow, const lrd_shadow_node *node, bool logged) {
   if (shadow->arena == NULL || node->handle == 0) return;
