@@ -77,8 +77,9 @@ static bool a_prepare(lrd_policy *policy) {
     state->ready = true;
   }
   if (a_whole(state)) return true;
+  uint32_t words = state->sketch.mask;
   a_fit_sketch(policy);
-  a_tell_bytes(policy, state);
+  if (state->sketch.mask != words) a_tell_bytes(policy, state);
   return true;
 }
 
@@ -198,7 +199,6 @@ static void a_insert(lrd_policy *policy, uint32_t handle, uint64_t hash) {
     if (policy->queues[A_WINDOW].count > 1) lrd_queue_move(policy, A_TRIAL, policy->queues[A_WINDOW].oldest);
   }
   a_watch(policy, handle, hash);
-  a_tell_bytes(policy, state);
 }
 
 static void a_access(lrd_policy *policy, uint32_t handle) {
@@ -312,8 +312,9 @@ static void a_remove(lrd_policy *policy, uint32_t handle, bool evicted) {
   uint64_t hash = lrd_policy_hash(policy, handle);
   bool main = !a_whole(state) && lrd_queue_of(lrd_policy_at(policy, handle)) == A_MAIN;
   if (evicted && !a_whole(state) && !main) {
+    uint32_t lines = state->ghost.lines;
     lrd_ghost_add(&state->ghost, hash, a_entries(policy), policy->by_count);
-    a_tell_bytes(policy, state);
+    if (state->ghost.lines != lines) a_tell_bytes(policy, state);
   }
   bool forgotten = state->shadow.mirrors && main && a_rules(state)->ghosts;
   if (lrd_shadow_samples(&state->shadow, hash)) lrd_shadow_leave(&state->shadow, hash, !evicted || forgotten);

@@ -36,6 +36,7 @@ unsigned lrd_sketch_count(const lrd_sketch *sketch, uint64_t hash) {
   if (sketch->table == NULL) return 0;
   unsigned least = 15;
   uint64_t mixed = sketch_mix(hash);
+#pragma GCC unroll 4
   for (unsigned row = 0; row < SKETCH_ROWS; row++) {
     unsigned shift;
     uint32_t word = sketch_word(sketch, mixed, row, &shift);
@@ -67,14 +68,13 @@ void lrd_sketch_fit(lrd_sketch *sketch, uint64_t entries, uint64_t words_max) {
 
 void lrd_sketch_add(lrd_sketch *sketch, uint64_t hash) {
   if (sketch->table == NULL) return;
-  bool added = false;
-  uint64_t mixed = sketch_mix(hash);
+  uint64_t added = 0, mixed = sketch_mix(hash);
+#pragma GCC unroll 4
   for (unsigned row = 0; row < SKETCH_ROWS; row++) {
     unsigned shift;
-    uint32_t word = sketch_word(sketch, mixed, row, &shift);
-    if ((sketch->table[word] >> shift & 15) == 15) continue;
-    sketch->table[word] += UINT64_C(1) << shift;
-    added = true;
+    uint64_t *word = &sketch->table[sketch_word(sketch, mixed, row, &shift)], more = (*word >> shift & 15) != 15;
+    *word += more << shift;
+    added |= more;
   }
   if (!added || ++sketch->additions < sketch->entries * SKETCH_AGE) return;
   uint64_t odd = 0;
