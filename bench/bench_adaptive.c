@@ -5,7 +5,8 @@
  * entries, whose shadows are of all keys. How many entries fewer fit is what its tables take. What a thousand entries cost is
  * counted in instructions, too, from other keys, of which about two thirds are there.
  *
- *   bench_adaptive loop POLICY LIMITS    the loop that is counted, for callgrind
+ *   bench_adaptive loop POLICY LIMITS        the loop that is counted, for callgrind
+ *   bench_adaptive changing POLICY LIMITS    the same, where what is asked for changes so often that the shadows go on learning
  */
 #include "bench.h"
 #include "callgrind.h"
@@ -101,11 +102,24 @@ static void pair_measure(const bench_trace *trace, const bench_row *row, const c
 #define LOOP_KEYS  20000u
 #define LOOP_COUNT 200000u
 
-static int loop(const char *policy, const char *limits) {
+/* In turn: keys by the power law, and a walk over half as many again as fit, each for as many requests as two such walks. */
+static void trace_change(bench_trace *trace, size_t fits) {
+  size_t walk = fits + fits / 2;
+  for (size_t i = 0; i < (size_t)LOOP_COUNT * 2; i++) {
+    if (i / (walk * 2) % 2 == 0) continue;
+    uint64_t key = UINT64_C(0x5851f42d4c957f2d) * (i % walk + 1);
+    memcpy(trace->asked + i * KEY_LEN, &key, KEY_LEN);
+    trace->ids[i] = (uint32_t)(LOOP_KEYS + i % walk);
+  }
+}
+
+static int loop(const char *policy, const char *limits, bool changing) {
   bench_trace trace;
   pair_context context;
   char text[160];
+  const char *fits = strrchr(limits, ' ');
   bench_trace_init(&trace, LOOP_KEYS, (size_t)LOOP_COUNT * 2, KEY_LEN, 0.99);
+  if (changing) trace_change(&trace, fits ? (size_t)strtoul(fits, NULL, 10) : 1000);
   snprintf(text, sizeof text, "policy: %s%s", policy, limits);
   open_side(&context, &trace, text, 64);
   context.count = LOOP_COUNT;
@@ -117,14 +131,15 @@ static int loop(const char *policy, const char *limits) {
 }
 
 /* Instructions an access, or -1 without valgrind. */
-static double instructions(const char *self, const char *folder, const char *policy, const char *limits) {
-  const char *const argv[] = {self, "loop", policy, limits, NULL};
+static double instructions(const char *self, const char *folder, const char *kind, const char *policy, const char *limits) {
+  const char *const argv[] = {self, kind, policy, limits, NULL};
   double total = bench_instructions(folder, policy, "adaptive_counted", argv);
   return total < 0 ? -1 : total / LOOP_COUNT;
 }
 
-static void instruction_row(const char *self, const char *folder, const bench_row *row, const char *limits) {
-  double mine = instructions(self, folder, "adaptive", limits), theirs = instructions(self, folder, "s3-fifo", limits);
+static void instruction_row(const char *self, const char *folder, const bench_row *row, const char *kind, const char *limits) {
+  double mine = instructions(self, folder, kind, "adaptive", limits);
+  double theirs = instructions(self, folder, kind, "s3-fifo", limits);
   if (mine < 0 || theirs < 0)
     bench_row_absent(row, "valgrind: peer not here");
   else
@@ -150,16 +165,31 @@ static void instruction_rows(const char *self) {
                                     BENCH_AT_MOST,
                                     1.2,
                                     false};
+  static const bench_row learning = {"memory_adaptive_learning_instructions",
+                                     "of a thousand entries, where what is asked for changes again and again; callgrind",
+                                     "instr",
+                                     BENCH_AT_MOST,
+                                     1.2,
+                                     false};
+  static const bench_row learning_large = {"memory_adaptive_learning_large_instructions",
+                                           "the same of ten thousand entries, of which a sample is followed; callgrind",
+                                           "instr",
+                                           BENCH_AT_MOST,
+                                           1.2,
+                                           false};
   char folder[256];
   ours_folder(folder, sizeof folder);
-  instruction_row(self, folder, &whole, "");
-  instruction_row(self, folder, &small, SMALL);
-  instruction_row(self, folder, &hundred, ", limits: {memory: 100}");
+  instruction_row(self, folder, &whole, "loop", "");
+  instruction_row(self, folder, &small, "loop", SMALL);
+  instruction_row(self, folder, &hundred, "loop", ", limits: {memory: 100}");
+  instruction_row(self, folder, &learning, "changing", SMALL);
+  instruction_row(self, folder, &learning_large, "changing", ", limits: {memory: 10000}");
   ours_folder_remove(folder);
 }
 
 int main(int argc, char **argv) {
-  if (argc == 4 && strcmp(argv[1], "loop") == 0) return loop(argv[2], argv[3]);
+  if (argc == 4 && strcmp(argv[1], "loop") == 0) return loop(argv[2], argv[3], false);
+  if (argc == 4 && strcmp(argv[1], "changing") == 0) return loop(argv[2], argv[3], true);
   bench_trace trace;
   size_t keys = bench_scale(1000000, 20000);
   bench_pin(bench_core());

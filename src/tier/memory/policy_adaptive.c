@@ -25,7 +25,7 @@ typedef struct a_state {
   uint32_t among; /* how many spaces go shares, as a power of two; 0: not told */
   bool ready;
   uint32_t going; /* what the leader's shadow evicted for who asked for a victim; 0: it went */
-  bool awake; /* somebody had to go: readings are logged from then on */
+  bool awake;     /* somebody had to go: readings are logged from then on */
 } a_state;
 
 static bool a_whole(const a_state *state) { return state->shadow.left != NULL; }

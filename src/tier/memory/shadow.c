@@ -15,16 +15,8 @@
 #define SWEEP_WORTH      4u  /* a part of the nodes that a sweep has to find, or there are to be more */
 #define SWEEP_LEAST      16u /* or the sample is to be halved */
 #define REGRET_ONE       1024u
-#define REGRET_PART      33u  /* of its own regret, that the leader may have more than the best */
-#define REGRET_FADES     8u   /* a part of it, when the least is above the horizon */
-#define REGRETS_LEAST    200u /* the horizon: so many, and one for each entry that fits */
-#define REST_AFTER       4u   /* horizons that the leader regretted without being replaced */
-#define REST_AGAIN       2u   /* after a rest */
-#define REST_FIRST       4u   /* a rest is so many times the misses that this took, */
-#define REST_TIMES       16u  /* after another rest */
-#define STRETCH_PART     4u   /* of a horizon, after which a resting leader's misses are looked at */
-#define DIFFERS_PART     16   /* of the misses: by so many more or less than expected it remembers, */
-#define DIFFERS_ROOT     1    /* and by this times their root, and the rest is over */
+#define REGRET_PART      33u /* of its own regret, that the leader may have more than the best */
+#define REGRET_FADES     8u  /* a part of it, when the least is above the horizon */
 
 void lrd_shadow_init(lrd_shadow *shadow, uint64_t bytes_max) {
   uint64_t most = bytes_max / (sizeof(lrd_shadow_node) + sizeof *shadow->buckets * 2);
@@ -201,9 +193,6 @@ static void sample_halve(lrd_shadow *shadow) {
 
 /* --- learning ------------------------------------------------------------------------------------------------------------ */
 
-/* About how many keys of the sample fit. */
-static uint32_t shadow_held(const lrd_shadow *shadow) { return shadow->counts[shadow->chosen]; }
-
 /* Another one leads if it regrets less by more than chance would have it: a part, and the root of what was counted. */
 static void shadow_choose(lrd_shadow *shadow) {
   unsigned best = 0;
@@ -216,12 +205,12 @@ static void shadow_choose(lrd_shadow *shadow) {
   if (beyond * beyond > own * REGRET_ONE) {
     leader_change(shadow, best);
   }
-  if (least < (REGRETS_LEAST + shadow_held(shadow)) * REGRET_ONE) return;
+  if (least < (uint64_t)lrd_shadow_horizon(shadow) * REGRET_ONE) return;
   for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) shadow->regret[expert] -= shadow->regret[expert] / REGRET_FADES;
 }
 
 static void count_age(lrd_shadow *shadow) {
-  if (++shadow->counted < (shadow_held(shadow) + 1) * COUNT_AGE) return;
+  if (++shadow->counted < (lrd_shadow_held(shadow) + 1) * COUNT_AGE) return;
   shadow->counted /= 2;
   for (uint32_t at = 1; at < shadow->nodes_next; at++) shadow->nodes[at].count /= 2;
 }
@@ -235,7 +224,11 @@ static void node_missed(lrd_shadow *shadow, uint16_t at, uint64_t missing, bool 
   if (!known) node->count = 1;
   if (missing >> shadow->chosen * 8 & 1) {
     shadow->misses++;
-    if (regret) shadow->regrets++;
+    shadow->learned++;
+    if (regret) {
+      shadow->regrets++;
+      shadow->paid++;
+    }
     if (back >> shadow->chosen * 8 & 1) shadow->backs++;
   }
   lrd_shadow_take(shadow, at, missing, back);
@@ -319,70 +312,6 @@ lrd_shadow_told lrd_shadow_access(lrd_shadow *shadow, uint64_t hash, uint64_t we
   return lrd_places_held(node->places[led_by]) ? LRD_SHADOW_KEPT : LRD_SHADOW_STRAY;
 }
 
-/* Of a stretch of the rest: whether the leader regrets another share of its misses than before, by more than chance. */
-static bool stretch_differs(const lrd_shadow *shadow) {
-  int64_t misses = shadow->misses, differs = (int64_t)shadow->backs * REGRET_ONE - misses * shadow->share;
-  int64_t beyond = (differs < 0 ? -differs : differs) / REGRET_ONE - misses / DIFFERS_PART;
-  return beyond > 0 && beyond * beyond > misses * DIFFERS_ROOT;
-}
-
-bool lrd_shadow_turn_due(lrd_shadow *shadow) {
-  uint32_t horizon = REGRETS_LEAST + shadow_held(shadow);
-  if (!shadow->resting) return shadow->regrets >= horizon * (shadow->settled ? REST_AGAIN : REST_AFTER);
-  if (shadow->misses < horizon / STRETCH_PART) return false;
-  bool over = stretch_differs(shadow) || shadow->misses >= shadow->rest;
-  if (stretch_differs(shadow)) shadow->settled = false;
-  shadow->rest -= over ? 0 : shadow->misses;
-  shadow->misses = shadow->regrets = shadow->backs = 0;
-  return over;
-}
-
-void lrd_shadow_rest(lrd_shadow *shadow) {
-  bool mirrors = shadow->left == NULL;
-  shadow->logs = false;
-  uint64_t own = UINT64_C(0xff) << shadow->chosen * 8;
-  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
-    if (expert != shadow->chosen || mirrors) lrd_shadow_empty(shadow, expert);
-  }
-  for (uint32_t at = 1; at < shadow->nodes_next; at++) {
-    lrd_shadow_node *node = &shadow->nodes[at];
-    uint64_t places = lrd_get_u64(node->places) & own;
-    bool mirrored = mirrors && (lrd_places_held(places) || node->handle);
-    lrd_put_u64(node->places, mirrored ? 0 : places);
-    lrd_shadow_log(shadow, node, false);
-    shadow->counts[shadow->chosen] += mirrors && node->handle;
-  }
-  shadow->rest = shadow->misses * (shadow->settled ? REST_TIMES : REST_FIRST);
-  shadow->share = shadow->backs * REGRET_ONE / shadow->misses;
-  shadow->misses = shadow->regrets = shadow->backs = 0;
-  shadow->settled = shadow->resting = true;
-  shadow->mirrors = mirrors;
-}
-
-void lrd_shadow_seed(lrd_shadow *shadow, uint32_t at, unsigned place, unsigned touches) {
-  if (place != LRD_SHADOW_NONE) lrd_shadow_push(shadow, shadow->chosen, place, (uint16_t)at, touches);
-  shadow->nodes[at].seen = touches & 3;
-  shadow->counts[shadow->chosen]--; /* it was mirrored */
-}
-
-void lrd_shadow_wake(lrd_shadow *shadow) {
-  for (uint32_t at = 1; at < shadow->nodes_next; at++) lrd_shadow_settle(shadow, &shadow->nodes[at]);
-  for (unsigned expert = 0; expert < LRD_EXPERTS; expert++) {
-    if (expert != shadow->chosen) lrd_shadow_copy(shadow, expert);
-  }
-  shadow->misses = shadow->regrets = shadow->backs = 0;
-  shadow->resting = shadow->mirrors = false;
-  lrd_shadow_begin(shadow);
-}
-
-void lrd_shadow_begin(lrd_shadow *shadow) {
-  shadow->logs = true;
-  for (uint32_t at = 1; at < shadow->nodes_next; at++) {
-    lrd_shadow_settle(shadow, &shadow->nodes[at]);
-    lrd_shadow_log_fit(shadow, &shadow->nodes[at]);
-  }
-}
-
 void lrd_shadow_used(lrd_shadow *shadow, uint64_t hash, unsigned left) {
   uint16_t at = shadow->mirrors ? 0 : node_find(shadow, hash);
   if (at == 0) return;
@@ -407,9 +336,7 @@ static void node_leave(lrd_shadow *shadow, uint16_t at, bool deleted) {
   node->count = 0;
 }
 
-void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted) {
-  node_leave(shadow, node_find(shadow, hash), deleted);
-}
+void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted) { node_leave(shadow, node_find(shadow, hash), deleted); }
 
 void lrd_shadow_leave_evicted(lrd_shadow *shadow) { node_leave(shadow, shadow->evicted, false); }
 

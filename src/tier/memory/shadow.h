@@ -54,6 +54,8 @@ typedef struct lrd_shadow {
   uint32_t misses;  /* of the leading expert, since it leads, or the last rest began or ended */
   uint32_t regrets; /* of these */
   uint32_t backs;   /* of these, of what it remembers itself */
+  uint32_t learned; /* misses of whoever led since the last rest */
+  uint32_t paid;    /* of these, that were regretted */
   uint32_t rest;    /* misses until the others go on */
   uint32_t share;   /* backs of the misses before the rest, in 1024ths */
   uint32_t counted; /* since the counts were last halved */
@@ -77,8 +79,8 @@ void lrd_shadow_fini(lrd_shadow *shadow);
 uint64_t lrd_shadow_bytes(const lrd_shadow *shadow);
 
 /* From now on `left` is called whenever the leading expert evicts what the true cache has, and the sample is not halved without
- * being told to. NULL: neither; and who leads has to be one that a sample is enough for. Readings that raised touch bytes of the
- * records in `arena` are seen when some queue comes to them; where `left` is called they are used up by that. */
+ * being told to. NULL: neither; and who leads has to be one that a sample is enough for. Readings that raised touch bytes of
+ * the records in `arena` are seen when some queue comes to them; where `left` is called they are used up by that. */
 void lrd_shadow_lead(lrd_shadow *shadow, void (*left)(void *context, uint32_t handle), void *context, const lrd_arena *arena);
 
 static inline bool lrd_shadow_samples(const lrd_shadow *shadow, uint64_t hash) {
@@ -114,8 +116,8 @@ void lrd_shadow_wake(lrd_shadow *shadow);
 void lrd_shadow_leave(lrd_shadow *shadow, uint64_t hash, bool deleted);
 /* Where the leading expert has the key. */
 unsigned lrd_shadow_place(const lrd_shadow *shadow, uint64_t hash);
-/* The leading expert evicts until the true cache has what goes: its handle, of which `left` is not told. 0: it holds nothing that
- * the true cache has. */
+/* The leading expert evicts until the true cache has what goes: its handle, of which `left` is not told. 0: it holds nothing
+ * that the true cache has. */
 uint32_t lrd_shadow_evict_one(lrd_shadow *shadow);
 /* What it was told of last left the true cache for lack of room. */
 void lrd_shadow_leave_evicted(lrd_shadow *shadow);

@@ -65,7 +65,8 @@ INLINE void queue_move(hand h, unsigned from, unsigned to, unsigned touches) {
 }
 
 /* Who does not hold it has its readings logged; so those that were not are readings of all. */
-static __attribute__((noinline)) void read_by_all(lrd_shadow *shadow, lrd_shadow_node *node, lrd_record *record, unsigned touches) {
+static __attribute__((noinline)) void read_by_all(lrd_shadow *shadow, lrd_shadow_node *node, lrd_record *record,
+                                                  unsigned touches) {
   unsigned read = touches > node->seen ? touches - node->seen : 0;
   if (shadow->left)
     lrd_touch_set(record, 0);
@@ -86,9 +87,7 @@ INLINE void settle(lrd_shadow *shadow, const lrd_arena *arena, lrd_shadow_node *
   if (touches != node->seen) read_by_all(shadow, node, record, touches);
 }
 
-void lrd_shadow_settle(lrd_shadow *shadow, lrd_shadow_node *node) {
-  settle(shadow, shadow->arena, node);
-}
+void lrd_shadow_settle(lrd_shadow *shadow, lrd_shadow_node *node) { settle(shadow, shadow->arena, node); }
 
 INLINE unsigned touches_of(hand h, uint16_t at) {
   settle(h.shadow, h.arena, &h.nodes[at]);
@@ -254,10 +253,10 @@ INLINE void take(hand h, const lrd_expert *rules, uint16_t at, uint64_t most, bo
 }
 
 #define EACH_EXPERT(each) each(0) each(1) each(2) each(3) each(4) each(5) each(6) each(7)
-#define TAKE(n) \
+#define TAKE(n)                                                                                                                \
   if (missing >> n * 8 & 1) take(hand_of(shadow, n), &lrd_experts[n], at, most, back >> n * 8 & 1);
-#define EVICT(n) \
-  case n: \
+#define EVICT(n)                                                                                                               \
+  case n:                                                                                                                      \
     return evict(hand_of(shadow, n), &lrd_experts[n], tells);
 
 void lrd_shadow_take(lrd_shadow *shadow, uint16_t at, uint64_t missing, uint64_t back) {

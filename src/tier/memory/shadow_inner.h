@@ -70,6 +70,10 @@ void lrd_shadow_expect(lrd_shadow *shadow, uint16_t at);
 static inline unsigned lrd_shadow_read(const lrd_record *record) {
   return LRD_TOUCH_LEFT & ~(unsigned)atomic_load_explicit(&record->touch, memory_order_relaxed);
 }
+/* About how many keys of the sample fit. */
+static inline uint32_t lrd_shadow_held(const lrd_shadow *shadow) { return shadow->counts[shadow->chosen]; }
+/* So many regrets say something: some, and one for each entry that fits. */
+static inline uint32_t lrd_shadow_horizon(const lrd_shadow *shadow) { return 200 + lrd_shadow_held(shadow); }
 /* Whether readings of what the true cache has of it are to be logged. */
 static inline void lrd_shadow_log(const lrd_shadow *shadow, const lrd_shadow_node *node, bool logged) {
   if (shadow->arena == NULL || node->handle == 0) return;
