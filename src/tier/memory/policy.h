@@ -20,7 +20,8 @@ typedef struct lrd_queue {
   uint64_t weight;
 } lrd_queue;
 
-#define LRD_QUEUES 4u /* of a policy, at most: two bits of a record name its one */
+#define LRD_LOG_LEN 128u /* readings that wait for the policies of a shard; a reader drains them by halves if it can */
+#define LRD_QUEUES  4u   /* of a policy, at most: two bits of a record name its one */
 
 typedef struct lrd_policy lrd_policy;
 

@@ -65,9 +65,20 @@ static uint32_t record_new(lrd_policy_row *row, uint64_t key, uint64_t weight) {
   return handle;
 }
 
+static void log_drain(lrd_policy_row *row) {
+  for (uint32_t i = 0; i < row->log_len && row->policy->ops->access; i++) row->policy->ops->access(row->policy, row->log[i]);
+  row->log_len = 0;
+}
+
+void lrd_policy_row_log(lrd_policy_row *row, uint32_t handle) {
+  row->log[row->log_len++] = handle;
+  if (++row->logged % (LRD_LOG_LEN / 2) == 0) log_drain(row);
+}
+
 uint32_t lrd_policy_row_put(lrd_policy_row *row, uint64_t key, uint64_t weight) {
   lrd_policy *policy = row->policy;
   LRD_DASSERT(row->key_len == 8 || key <= UINT32_MAX);
+  log_drain(row);
   if (policy->ops->prepare && !policy->ops->prepare(policy)) return 0;
   uint32_t handle = record_new(row, key, weight);
   policy->ops->insert(policy, handle, lrd_policy_hash(policy, handle));
@@ -75,6 +86,7 @@ uint32_t lrd_policy_row_put(lrd_policy_row *row, uint64_t key, uint64_t weight) 
 }
 
 uint32_t lrd_policy_row_victim(lrd_policy_row *row) {
+  log_drain(row);
   row->policy->room = lrd_policy_total(row->policy);
   uint32_t victim = row->policy->ops->victim(row->policy);
   LRD_ASSERT(victim);
@@ -82,6 +94,7 @@ uint32_t lrd_policy_row_victim(lrd_policy_row *row) {
 }
 
 void lrd_policy_row_drop(lrd_policy_row *row, uint32_t handle, bool evicted) {
+  log_drain(row);
   row->policy->ops->remove(row->policy, handle, evicted);
   lrd_arena_at(&row->arena, handle)->next = row->spare;
   row->spare = handle;

@@ -19,8 +19,11 @@ typedef struct lrd_policy_row {
   uint64_t policy_bytes;
   void *raw; /* the records, before alignment */
   uint32_t key_len;
-  uint32_t spare;                           /* handles of dropped records, linked by next */
-  uint32_t fresh;                           /* the next handle that was never used */
+  uint32_t spare;   /* handles of dropped records, linked by next */
+  uint32_t fresh;   /* the next handle that was never used */
+  uint32_t logged;  /* readings ever, */
+  uint32_t log_len; /* and those that wait, as in a shard */
+  uint32_t log[LRD_LOG_LEN / 2];
   _Alignas(8) uint8_t blank[LRD_ROW_BYTES]; /* a record without a key */
 } lrd_policy_row;
 
@@ -46,13 +49,15 @@ uint32_t lrd_policy_row_victim(lrd_policy_row *row);
 /* `evicted`: for lack of room. */
 void lrd_policy_row_drop(lrd_policy_row *row, uint32_t handle, bool evicted);
 
+/* A reading that the policy is to be told of. */
+void lrd_policy_row_log(lrd_policy_row *row, uint32_t handle);
 /* It is read. */
 static inline void lrd_policy_row_touch(lrd_policy_row *row, uint32_t handle) {
   lrd_record *record = lrd_arena_at(&row->arena, handle);
   if (!(atomic_load_explicit(&record->touch, memory_order_relaxed) & LRD_TOUCH_LOG))
     lrd_touch_raise(record);
-  else if (row->policy->ops->access)
-    row->policy->ops->access(row->policy, handle);
+  else
+    lrd_policy_row_log(row, handle);
 }
 
 #endif

@@ -15,7 +15,6 @@
 #define LRD_MEMORY_MAGIC     UINT32_C(0x4c4d454d)
 #define LRD_SPACES_MAX       1024u
 #define LRD_SPACE_CHUNK      16u
-#define LRD_LOG_LEN          128u
 #define LRD_LIMBO_BATCH      64u   /* retired blocks that make an attempt to reclaim worth its barrier */
 #define LRD_LIMBO_UNITS      4096u /* or this much in them */
 #define LRD_LIMBO_MAX        1024u /* retired blocks at which a writer waits */
