@@ -43,7 +43,7 @@ typedef struct larder_adaptive_expert {
 typedef struct larder_adaptive {
   size_t size;       /* sizeof(larder_adaptive), set by the caller */
   unsigned leader;   /* the number of the expert that is in charge of most entries */
-  uint64_t asked;    /* sampled requests */
+  uint64_t asked;    /* sampled requests; of an entry that all experts have, at most three between two looks at it */
   uint64_t switches; /* how often another expert took over, in any shard */
   larder_adaptive_expert experts[LARDER_EXPERT_COUNT];
 } larder_adaptive;
