@@ -176,6 +176,29 @@ static void after_a_rest_all_hold_the_same(void **state) {
   lrd_shadow_fini(&shadow);
 }
 
+/* However often another one comes to lead, the others rest for a part of the misses. */
+static void they_rest_also_where_leaders_change_again_and_again(void **state) {
+  (void)state;
+  enum { MISSES = 20000 };
+  lrd_shadow shadow;
+  unsigned gone = 0, rested = 0, asked = 0;
+  lrd_shadow_init(&shadow, (uint64_t)4 << 20);
+  lrd_shadow_lead(&shadow, left, &gone, NULL);
+  for (; asked < MISSES; asked++) { /* a loop that is longer than fits, but short enough to be remembered */
+    (void)lrd_shadow_access(&shadow, hash_of(asked % (ROOM * 5 / 4)), 1, ROOM, 1 + asked);
+    if (asked % 100 == 0 && !shadow.resting) shadow.misses = shadow.regrets = shadow.backs = 0; /* as after a change */
+    rested += shadow.resting;
+    if (!lrd_shadow_turn_due(&shadow)) continue;
+    if (shadow.resting)
+      lrd_shadow_wake(&shadow);
+    else
+      lrd_shadow_rest(&shadow);
+    assert_null(lrd_shadow_verify(&shadow));
+  }
+  assert_in_range(rested, MISSES / 20, MISSES / 3);
+  lrd_shadow_fini(&shadow);
+}
+
 /* While the true cache stands in for the leader, it may have some in no queue of the leader's. */
 static void what_is_in_no_queue_is_nobodys_after_a_rest(void **state) {
   (void)state;
@@ -244,6 +267,7 @@ int main(void) {
       cmocka_unit_test(every_expert_without_a_contest_misses_what_its_rules_say),
       cmocka_unit_test(where_there_is_less_room_all_hold_less),
       cmocka_unit_test(after_a_rest_all_hold_the_same),
+      cmocka_unit_test(they_rest_also_where_leaders_change_again_and_again),
       cmocka_unit_test(what_is_in_no_queue_is_nobodys_after_a_rest),
       cmocka_unit_test(who_leaves_is_told_by_its_last_handle),
   };
