@@ -101,12 +101,9 @@ static larder_err rule_read(lrd_pattern *pattern, form *f) {
 
 /* Most of what is taken out are plain numbers: their rule, unless another one comes before it for some. */
 static unsigned numbers_find(const lrd_pattern *pattern) {
-  uint32_t any = 0, all = UINT32_MAX;
-  for (unsigned c = '0'; c <= '9'; c++) {
-    any |= pattern->first[c];
-    all &= pattern->first[c];
-  }
-  if (!(all & any & -any)) return LRD_PATTERN_RULES;
+  uint32_t any = 0;
+  for (unsigned c = '0'; c <= '9'; c++) any |= pattern->first[c];
+  if (any == 0) return LRD_PATTERN_RULES;
   unsigned first = (unsigned)__builtin_ctz(any);
   const lrd_pattern_rule *rule = &pattern->rules[first];
   const lrd_pattern_atom *atom = &pattern->atoms[rule->begin];

@@ -110,7 +110,7 @@ void lrd_state_add(const lrd_transitions *table, lrd_state *state, uint32_t endp
   unsigned count = state->counts[at] & (comes - 1), error = state->errors[at] & (comes - 1);
   unsigned gone = (count - error) & -goes;
   error = goes ? count : error;
-  state->len = state->len + comes;
+  state->len += comes;
   unsigned to = more_than(state, count);
   to = to < at ? to : at;
   next_take(state, at, state, to);

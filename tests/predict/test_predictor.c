@@ -303,8 +303,8 @@ static void the_coldest_of_a_full_set_goes(void **state) {
   assert_null(lrd_transitions_find(&table, lrd_key_first(0)));
   lrd_state *newcomer = lrd_transitions_find(&table, lrd_key_first(8));
   assert_int_equal(newcomer->total, 1);
-  assert_int_equal(table.heats[newcomer - table.states],
-                   2); /* with that of whom it replaced: what is cold for long goes in its turn */
+  /* With that of whom it replaced: what is cold for long goes in its turn. */
+  assert_int_equal(table.heats[newcomer - table.states], 2);
   lrd_transitions_learn(&table, lrd_key_first(8), 0, 1);
   lrd_transitions_learn(&table, lrd_key_first(9), 0, 1);
   assert_null(lrd_transitions_find(&table, lrd_key_first(1)));

@@ -118,6 +118,20 @@ static inline void lrd_touch_raise(lrd_record *record) {
   uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
   if (touch & LRD_TOUCH_LEFT) atomic_store_explicit(&record->touch, (uint8_t)(touch - 1), memory_order_relaxed);
 }
+/* Whether readings of it are to be logged. */
+static inline void lrd_touch_log(lrd_record *record, bool logged) {
+  uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
+  uint8_t wanted = logged ? touch | LRD_TOUCH_LOG : touch & (uint8_t)~LRD_TOUCH_LOG;
+  if (touch != wanted) atomic_store_explicit(&record->touch, wanted, memory_order_relaxed);
+}
+
+/* In how many parts something goes that has been parted in so many before (0: not yet). By powers of two, so that with many
+ * spaces that come one after the other what it says is built anew a few times only. */
+static inline uint32_t lrd_policy_shares(uint32_t before, uint32_t among) {
+  uint32_t shares = before ? before : 1;
+  while (shares < among) shares *= 2;
+  return shares;
+}
 
 /* Queue operations on policy->queues[queue]. */
 void lrd_queue_push(lrd_policy *policy, uint32_t queue, uint32_t handle);

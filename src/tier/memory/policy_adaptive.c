@@ -46,13 +46,6 @@ static uint64_t a_part(lrd_policy *policy) {
   return state->among ? all / state->among : all;
 }
 
-/* Whether readings of it are to be logged. */
-static void a_log(lrd_record *record, bool logged) {
-  uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
-  uint8_t wanted = logged ? touch | LRD_TOUCH_LOG : touch & (uint8_t)~LRD_TOUCH_LOG;
-  if (touch != wanted) atomic_store_explicit(&record->touch, wanted, memory_order_relaxed);
-}
-
 /* The leader's shadow evicted it. */
 static void a_left(void *context, uint32_t handle) { lrd_queue_move(context, A_STRAYS, handle); }
 
@@ -156,7 +149,7 @@ static void a_learn(lrd_policy *policy, uint32_t handle, uint64_t hash) {
   a_keep_going(policy);
   bool sampled = lrd_shadow_samples(&state->shadow, hash);
   if (!sampled) {
-    a_log(record, false);
+    lrd_touch_log(record, false);
     return;
   }
   unsigned last = state->shadow.chosen;
@@ -343,15 +336,13 @@ static void a_learn_anew(lrd_policy *policy) {
   memcpy(shadow->led, last.led, sizeof shadow->led);
   for (uint32_t queue = A_WINDOW; queue <= A_STRAYS; queue++) {
     for (uint32_t at = policy->queues[queue].oldest; at; at = lrd_queue_newer(policy, at))
-      a_log(lrd_policy_at(policy, at), state->awake && lrd_shadow_samples(shadow, lrd_policy_hash(policy, at)));
+      lrd_touch_log(lrd_policy_at(policy, at), state->awake && lrd_shadow_samples(shadow, lrd_policy_hash(policy, at)));
   }
 }
 
-/* By powers of two, so that with many spaces that come one after the other they learn anew a few times only. */
 static void a_share(lrd_policy *policy, uint32_t among) {
   a_state *state = lrd_policy_state(policy);
-  if (state->among == 0) state->among = 1;
-  while (state->among < among) state->among *= 2;
+  state->among = lrd_policy_shares(state->among, among);
   if (lrd_shadow_bytes(&state->shadow) > a_part(policy)) a_learn_anew(policy);
   if (lrd_sketch_bytes(&state->sketch) > a_part(policy)) {
     lrd_sketch_fini(&state->sketch);

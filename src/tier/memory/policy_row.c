@@ -27,6 +27,7 @@ static void blank_fill(lrd_policy_row *row) {
 larder_err lrd_policy_row_init(lrd_policy_row *row, const lrd_policy_row_options *how) {
   const lrd_policy_ops *ops = lrd_policy_find(how->policy);
   LRD_ASSERT(ops && (how->key_len == 4 || (how->key_len == 8 && !how->by_bytes)));
+  LRD_ASSERT((how->records + 1) * LRD_ROW_UNITS <= LRD_HANDLE_MASK);
   *row = (lrd_policy_row){.key_len = how->key_len, .fresh = LRD_ROW_UNITS}; /* handle 0 is none */
   row->raw = lrd_alloc((size_t)((how->records + 1) * LRD_ROW_BYTES) + 63);
   if (row->raw) {

@@ -40,11 +40,9 @@ static bool w_prepare(lrd_policy *policy) {
   return true;
 }
 
-/* By powers of two, so that with many spaces that come one after the other they count anew a few times only. */
 static void w_share(lrd_policy *policy, uint32_t among) {
   w_state *state = lrd_policy_state(policy);
-  if (state->among == 0) state->among = 1;
-  while (state->among < among) state->among *= 2;
+  state->among = lrd_policy_shares(state->among, among);
   if (lrd_sketch_bytes(&state->sketch) <= w_words_max(policy) * sizeof *state->sketch.table) return;
   lrd_sketch_fini(&state->sketch);
   lrd_policy_set_bytes(policy, 0);

@@ -349,7 +349,8 @@ uint32_t lrd_shadow_evict_one(lrd_shadow *shadow) {
   for (;;) {
     uint16_t at = lrd_shadow_evict(shadow, shadow->chosen, false);
     shadow->evicted = at;
-    if (at == 0 || shadow->nodes[at].handle) return shadow->nodes[at].handle;
+    if (at == 0) return 0;
+    if (shadow->nodes[at].handle) return shadow->nodes[at].handle;
   }
 }
 

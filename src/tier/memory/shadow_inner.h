@@ -76,11 +76,7 @@ static inline uint32_t lrd_shadow_held(const lrd_shadow *shadow) { return shadow
 static inline uint32_t lrd_shadow_horizon(const lrd_shadow *shadow) { return 200 + lrd_shadow_held(shadow); }
 /* Whether readings of what the true cache has of it are to be logged. */
 static inline void lrd_shadow_log(const lrd_shadow *shadow, const lrd_shadow_node *node, bool logged) {
-  if (shadow->arena == NULL || node->handle == 0) return;
-  lrd_record *record = lrd_arena_at(shadow->arena, node->handle);
-  uint8_t touch = atomic_load_explicit(&record->touch, memory_order_relaxed);
-  uint8_t wanted = logged ? touch | LRD_TOUCH_LOG : touch & (uint8_t)~LRD_TOUCH_LOG;
-  if (touch != wanted) atomic_store_explicit(&record->touch, wanted, memory_order_relaxed);
+  if (shadow->arena && node->handle) lrd_touch_log(lrd_arena_at(shadow->arena, node->handle), logged);
 }
 /* They are, if not all experts hold it. */
 static inline void lrd_shadow_log_fit(const lrd_shadow *shadow, const lrd_shadow_node *node) {

@@ -34,8 +34,8 @@ bool lrd_shadow_turn_due(lrd_shadow *shadow) {
   uint32_t horizon = lrd_shadow_horizon(shadow);
   if (!shadow->resting) return shadow_calm(shadow) || shadow->paid >= horizon * REST_ALWAYS;
   if (shadow->misses < horizon / STRETCH_PART) return false;
-  bool over = stretch_differs(shadow) || shadow->misses >= shadow->rest;
-  if (stretch_differs(shadow)) shadow->settled = false;
+  bool differs = stretch_differs(shadow), over = differs || shadow->misses >= shadow->rest;
+  if (differs) shadow->settled = false;
   shadow->rest -= over ? 0 : shadow->misses;
   shadow->misses = shadow->regrets = shadow->backs = 0;
   return over;
